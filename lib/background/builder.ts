@@ -1,0 +1,184 @@
+import { performance } from 'node:perf_hooks'
+import type { Document, Domain, PluginSpec, RefusedPlugin } from '../document.ts'
+import { CompileError, DocumentError, type DynacodeError } from '../errors.ts'
+import type { PluginInfo } from '../events.ts'
+import { createProgram, type LivePlugin, type Program, type ProgramDomain } from '../program.ts'
+import type { CompiledCode, Compiler } from './compiler.ts'
+
+/** A plugin that was compiled for this program. */
+export interface Compilation {
+  readonly info: PluginInfo
+  readonly duration_ms: number
+}
+
+/** A plugin that the new program could not take as the document has it. */
+export interface Failure {
+  readonly info: PluginInfo
+  readonly error: DynacodeError
+  readonly kept_last_good: boolean
+}
+
+/** A new program, and how it came about. */
+export interface Build {
+  readonly program: Program
+  readonly compiled: readonly Compilation[]
+  readonly failures: readonly Failure[]
+  /** Faults of whole domains and of parts that belong to no domain. */
+  readonly faults: readonly DocumentError[]
+  readonly reused: number
+  readonly removed: number
+}
+
+/** Turns documents into programs. */
+export type Builder = (document: Document, version: number | string, previous: Program | null) => Build
+
+/**
+ * Makes the builder of one instance: it compiles what changed, takes over what did not, and keeps the last good version
+ * of what fails.
+ *
+ * @param bind gives compiled code the environment of one plugin
+ */
+export function createBuilder(
+  compiler: Compiler,
+  bind: (compiled: CompiledCode, info: PluginInfo) => LivePlugin['run'],
+): Builder {
+  return function build(document, version, previous) {
+    const compiled: Compilation[] = []
+    const failures: Failure[] = []
+    const faults = [...document.faults]
+    const before = indexPlugins(previous)
+    const claimed = claimedKeys(document)
+    let reused = 0
+
+    function take(spec: PluginSpec, last: LivePlugin | undefined): LivePlugin {
+      if (last !== undefined && !last.guard && sameSpec(last.spec, spec)) {
+        reused += 1
+        return last
+      }
+      const started = performance.now()
+      const { compiled: code, fresh } = compiler.compile(spec)
+      const info = createInfo(spec)
+      const run = bind(code, info)
+      if (fresh) compiled.push({ info, duration_ms: performance.now() - started })
+      else reused += 1
+      return Object.freeze({ info, spec, phase: spec.phase, run, uses: code.uses, sha1: code.sha1, guard: false })
+    }
+
+    function fail(plugin: PluginSpec | RefusedPlugin, error: DynacodeError, last: readonly LivePlugin[]): LivePlugin[] {
+      const info = last[0]?.info ?? createInfo(plugin)
+      const kept = last.filter((live) => !live.guard)
+      failures.push({ info, error, kept_last_good: kept.length > 0 })
+      if (kept.length > 0) return kept
+      return plugin.on_failure === 'closed' ? [createGuard(plugin, info)] : []
+    }
+
+    function buildDomain({ name, pattern, plugins }: Domain): ProgramDomain {
+      const live = plugins.flatMap((plugin) => {
+        const last = earlierVersions(plugin, before, claimed)
+        if ('error' in plugin) return fail(plugin, plugin.error, last)
+        try {
+          return [
+            take(
+              plugin,
+              last.find((candidate) => candidate.phase === plugin.phase),
+            ),
+          ]
+        } catch (error) {
+          return fail(plugin, locate(error, plugin), last)
+        }
+      })
+      return Object.freeze({ name, pattern, plugins: Object.freeze(live) })
+    }
+
+    const domains = document.domains.flatMap((domain) => {
+      if (!('error' in domain)) return [buildDomain(domain)]
+      faults.push(domain.error)
+      return previous?.domains.filter((kept) => kept.name === domain.name) ?? []
+    })
+    const program = createProgram({ version, enabled: document.enabled, skip: document.skip, domains })
+    const alive = new Set(program.plugins.map(({ spec }) => keyOf(spec)))
+    const removed = previous?.plugins.filter(({ spec, guard }) => !guard && !alive.has(keyOf(spec))).length ?? 0
+    return { program, compiled, failures, faults, reused, removed }
+  }
+}
+
+/** The live plugins by domain and name, and by domain and id. */
+function indexPlugins(program: Program | null): ReadonlyMap<string, readonly LivePlugin[]> {
+  const index = new Map<string, LivePlugin[]>()
+  for (const plugin of program?.plugins ?? []) {
+    const { domain, name, id } = plugin.spec
+    for (const key of [nameKey(domain, name), idKey(domain, id)]) {
+      const known = index.get(key)
+      if (known === undefined) index.set(key, [plugin])
+      else known.push(plugin)
+    }
+  }
+  return index
+}
+
+/** What the document's usable plugins are known by. */
+function claimedKeys({ domains }: Document): ReadonlySet<string> {
+  const plugins = domains.flatMap((domain) => ('error' in domain ? [] : domain.plugins))
+  return new Set(plugins.flatMap((plugin) => ('error' in plugin ? [] : [keyOf(plugin)])))
+}
+
+/**
+ * The live plugins that the document's plugin is a new version of: those of its domain and name (or id, where its name
+ * cannot be read), first of all of its phase. A version that another plugin of the document carries on is not among them.
+ */
+function earlierVersions(
+  plugin: PluginSpec | RefusedPlugin,
+  before: ReadonlyMap<string, readonly LivePlugin[]>,
+  claimed: ReadonlySet<string>,
+): readonly LivePlugin[] {
+  const { domain, name, id, phase } = plugin
+  const known = before.get(name === undefined ? idKey(domain, id) : nameKey(domain, name)) ?? []
+  const same = known.filter((live) => live.phase === phase)
+  if (same.length > 0 && !('error' in plugin)) return same
+  return (same.length > 0 ? same : known).filter((live) => !claimed.has(keyOf(live.spec)))
+}
+
+const nameKey = (domain: string, name: string) => JSON.stringify([domain, 'name', name])
+const idKey = (domain: string, id: string | number | undefined) => JSON.stringify([domain, 'id', id])
+
+function keyOf({ domain, name, phase }: PluginSpec): string {
+  return JSON.stringify([domain, name, phase])
+}
+
+function sameSpec(a: PluginSpec, b: PluginSpec): boolean {
+  return (
+    a.code === b.code &&
+    a.name === b.name &&
+    a.id === b.id &&
+    a.priority === b.priority &&
+    a.on_failure === b.on_failure &&
+    JSON.stringify(a.params) === JSON.stringify(b.params)
+  )
+}
+
+function createInfo({ name, id, domain, phase }: PluginSpec | RefusedPlugin): PluginInfo {
+  return Object.freeze({ name: name ?? String(id), domain, phase: phase ?? null })
+}
+
+function locate(error: unknown, plugin: PluginSpec): DynacodeError {
+  if (error instanceof CompileError) return error
+  return new DocumentError(plugin.path, (error as Error).message, { cause: error })
+}
+
+/** Stands in for a plugin that never worked and fails closed: it lets nobody through. */
+function createGuard(plugin: PluginSpec | RefusedPlugin, info: PluginInfo): LivePlugin {
+  const name = info.name
+  const { domain, id } = plugin
+  const spec = { domain, name, id, phase: 'access', code: '', params: {}, priority: Number.POSITIVE_INFINITY } as const
+  return Object.freeze({
+    info,
+    spec: Object.freeze({ ...spec, on_failure: 'closed', path: '' }),
+    phase: 'access',
+    run: refuseAll,
+    uses: { exit: true, say: false, fetch: false, signal: false },
+    sha1: '',
+    guard: true,
+  } satisfies LivePlugin)
+}
+
+const refuseAll: LivePlugin['run'] = (_ctx, _params, exit) => exit?.(503)

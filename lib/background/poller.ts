@@ -1,0 +1,64 @@
+import createDebug from 'debug'
+
+const debug = createDebug('dynacode:poller')
+
+/** When polls happen. Times in milliseconds. */
+export interface Schedule {
+  readonly interval_ms: number
+  /** Longest random time added to a wait. */
+  readonly jitter_ms: number
+  readonly at_init: boolean
+}
+
+/** Calls a function again and again, never twice at once. */
+export interface Poller {
+  /** When the next poll begins, in milliseconds since 1970; null while one is under way, and after `stop()`. */
+  next_at(): number | null
+  stop(): void
+}
+
+/**
+ * Starts to poll: at once, if so asked, then after every wait. The second wait is spread over the whole interval, so
+ * that processes started together do not stay together.
+ *
+ * @param poll one cycle; the next wait begins when it has settled
+ */
+export function startPoller(poll: () => Promise<unknown>, { interval_ms, jitter_ms, at_init }: Schedule): Poller {
+  let timer: NodeJS.Timeout | undefined
+  let next: number | null = null
+  let stopped = false
+
+  const wait = (wait_ms: number) => {
+    if (stopped) return
+    next = Date.now() + wait_ms
+    debug('next poll in %d ms', Math.round(wait_ms))
+    timer = setTimeout(cycle, wait_ms)
+    timer.unref()
+  }
+  const usual = () => interval_ms + Math.random() * jitter_ms
+  const cycle = () => {
+    next = null
+    poll().then(
+      () => wait(usual()),
+      () => wait(usual()),
+    )
+  }
+
+  if (at_init) {
+    poll().then(
+      () => wait(Math.random() * interval_ms),
+      () => wait(Math.random() * interval_ms),
+    )
+  } else {
+    wait(usual())
+  }
+
+  return Object.freeze({
+    next_at: () => next,
+    stop() {
+      stopped = true
+      next = null
+      clearTimeout(timer)
+    },
+  })
+}

@@ -1,0 +1,227 @@
+import { parse } from 'secure-json-parse'
+import type { z } from 'zod'
+import {
+  type Document,
+  type Domain,
+  type FailurePolicy,
+  frameSchema,
+  MAX_NAME_LENGTH,
+  PHASES,
+  type Phase,
+  type PluginSpec,
+  pluginSchema,
+  type RefusedDomain,
+  type RefusedPlugin,
+  referenceSchema,
+} from '../document.ts'
+import { DocumentError } from '../errors.ts'
+import { type HostPattern, readHostPattern } from '../host-pattern.ts'
+import { describeMismatch, describeValue } from '../schema-error.ts'
+import { freezeDeep } from './freeze.ts'
+
+type PluginFields = z.infer<typeof pluginSchema>
+type Id = string | number
+/** The document's shared plugins by id; one at fault stands in for itself, so that its references can say why. */
+type Shared = Map<Id, { fields: PluginFields | DocumentError; path: string; raw: unknown; referenced: boolean }>
+
+/**
+ * Reads the text of an API document. Faults in a plugin or domain that can be told are part of what it returns.
+ *
+ * @throws DocumentError when the frame is at fault, so that nothing of the document can be used
+ */
+export function readDocument(text: string): Document {
+  const value = parseJson(text)
+  const frame = frameSchema.safeParse(value)
+  if (!frame.success) {
+    const { path, message } = describeMismatch(frame.error, value)
+    throw new DocumentError(path, message)
+  }
+  const { general, domains, plugins } = frame.data
+  const faults: DocumentError[] = []
+  const skip = readSkipped(general?.skip_domains ?? [], faults)
+  const shared = readShared(plugins ?? [], faults)
+  const taken = new Map<string, string>()
+  const read = domains.map((domain, index) => readDomain(domain, `domains[${index}]`, shared, taken))
+  for (const { fields, referenced } of shared.values()) {
+    if (fields instanceof DocumentError && !referenced) faults.push(fields)
+  }
+  return Object.freeze({
+    enabled: (general?.status ?? 'enabled') === 'enabled',
+    version: general?.version ?? undefined,
+    skip,
+    domains: read,
+    faults,
+  })
+}
+
+function parseJson(text: string): unknown {
+  try {
+    // Keys that could change a prototype are dropped wherever they stand, as any unknown field is.
+    return parse(text, { protoAction: 'remove', constructorAction: 'remove' })
+  } catch (cause) {
+    throw new DocumentError('', `the document is not JSON: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function readSkipped(entries: readonly unknown[], faults: DocumentError[]): HostPattern[] {
+  return entries.flatMap((entry, index) => {
+    const pattern = readPattern(entry, `general.skip_domains[${index}]`)
+    if (!(pattern instanceof DocumentError)) return [pattern]
+    faults.push(pattern)
+    return []
+  })
+}
+
+function readPattern(name: unknown, path: string): HostPattern | DocumentError {
+  if (typeof name !== 'string' || name === '' || name.length > MAX_NAME_LENGTH) {
+    return new DocumentError(
+      path,
+      `expected a string of 1 to ${MAX_NAME_LENGTH} characters, got ${describeValue(name)}`,
+    )
+  }
+  try {
+    return readHostPattern(name)
+  } catch (cause) {
+    return new DocumentError(path, `${describeValue(name)} is no regular expression: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+}
+
+function readShared(plugins: readonly unknown[], faults: DocumentError[]): Shared {
+  const shared: Shared = new Map()
+  for (const [index, raw] of plugins.entries()) {
+    const path = `plugins[${index}]`
+    const id = field(raw, 'id')
+    if (!isId(id)) {
+      if (nameOf(raw) === undefined) throw unnamed(path, raw)
+      faults.push(
+        new DocumentError(`${path}.id`, `expected a string or number to refer to it by, got ${describeValue(id)}`),
+      )
+    } else if (shared.has(id)) {
+      faults.push(new DocumentError(`${path}.id`, `${describeValue(id)} is the id of ${shared.get(id)?.path} already`))
+    } else {
+      shared.set(id, { fields: readFields(raw, path), path, raw, referenced: false })
+    }
+  }
+  return shared
+}
+
+function readDomain(
+  { name, plugins }: { name: string; plugins?: unknown },
+  path: string,
+  shared: Shared,
+  taken: Map<string, string>,
+): Domain | RefusedDomain {
+  const pattern = readPattern(name, `${path}.name`)
+  if (pattern instanceof DocumentError) return { name, error: pattern }
+  if (!Array.isArray(plugins)) {
+    return { name, error: new DocumentError(`${path}.plugins`, `expected an array, got ${describeValue(plugins)}`) }
+  }
+  const read = plugins.map((raw, index) => {
+    const plugin = readPlugin(raw, name, `${path}.plugins[${index}]`, shared)
+    return 'error' in plugin ? plugin : refuseDuplicate(plugin, taken)
+  })
+  return Object.freeze({ name, pattern, plugins: read })
+}
+
+/** A plugin is known by its domain, name and phase; a second one of the same could not be told from the first. */
+function refuseDuplicate(plugin: PluginSpec, taken: Map<string, string>): PluginSpec | RefusedPlugin {
+  const key = JSON.stringify([plugin.domain, plugin.name, plugin.phase])
+  const first = taken.get(key)
+  if (first === undefined) {
+    taken.set(key, plugin.path)
+    return plugin
+  }
+  const message = `the domain has a plugin ${describeValue(plugin.name)} in the phase ${plugin.phase} already (${first})`
+  return { ...plugin, error: new DocumentError(`${plugin.path}.name`, message) }
+}
+
+function readPlugin(raw: unknown, domain: string, path: string, shared: Shared): PluginSpec | RefusedPlugin {
+  const reference = isId(raw)
+    ? { id: raw }
+    : field(raw, 'code') === undefined && isId(field(raw, 'id'))
+      ? raw
+      : undefined
+  const target = shared.get(field(reference, 'id') as Id)
+  if (target !== undefined) target.referenced = true
+  const fields = reference === undefined ? readFields(raw, path) : resolve(reference, path, target)
+  if (fields instanceof DocumentError) return refuse(raw, domain, path, fields, target?.raw)
+  const params = freezeDeep(fields.params ?? {})
+  if (params === undefined) {
+    return refuse(raw, domain, path, new DocumentError(`${path}.params`, 'is nested too deeply'), target?.raw)
+  }
+  return Object.freeze({
+    domain,
+    name: fields.name,
+    id: fields.id ?? undefined,
+    phase: fields.phase,
+    code: fields.code,
+    params,
+    priority: fields.priority ?? 0,
+    on_failure: fields.on_failure ?? 'open',
+    path,
+  })
+}
+
+/** The shared plugin that a reference means, with what the reference says over it. */
+function resolve(raw: unknown, path: string, target: { fields: PluginFields | DocumentError } | undefined) {
+  const reference = referenceSchema.safeParse(raw)
+  if (!reference.success) return mismatch(reference.error, raw, path)
+  if (target === undefined) {
+    return new DocumentError(
+      path,
+      `there is no plugin with the id ${describeValue(reference.data.id)} in the document's plugins`,
+    )
+  }
+  if (target.fields instanceof DocumentError) return target.fields
+  const said = Object.fromEntries(Object.entries(reference.data).filter(([, value]) => value != null))
+  return { ...target.fields, ...said, params: { ...target.fields.params, ...reference.data.params } }
+}
+
+function readFields(raw: unknown, path: string): PluginFields | DocumentError {
+  const fields = pluginSchema.safeParse(raw)
+  return fields.success ? fields.data : mismatch(fields.error, raw, path)
+}
+
+function mismatch(error: z.ZodError, raw: unknown, path: string): DocumentError {
+  const { path: inner, message } = describeMismatch(error, raw)
+  return new DocumentError(inner === '' ? path : `${path}.${inner}`, message)
+}
+
+/** What is left of a plugin that cannot be used: enough to keep its last good version, or to guard its domain. */
+function refuse(raw: unknown, domain: string, path: string, error: DocumentError, shared?: unknown): RefusedPlugin {
+  const id = isId(raw) ? raw : field(raw, 'id')
+  const name = nameOf(raw) ?? nameOf(shared)
+  if (name === undefined && !isId(id)) throw unnamed(path, raw)
+  const phase = field(raw, 'phase') ?? field(shared, 'phase')
+  const policy = field(raw, 'on_failure') ?? field(shared, 'on_failure') ?? 'open'
+  return {
+    domain,
+    name,
+    id: isId(id) ? id : undefined,
+    phase: PHASES.includes(phase as Phase) ? (phase as Phase) : undefined,
+    // Whoever writes anything but `open` wants the plugin for its protection, misspelt or not.
+    on_failure: policy === 'open' ? 'open' : ('closed' satisfies FailurePolicy),
+    error,
+  }
+}
+
+function unnamed(path: string, raw: unknown): DocumentError {
+  return new DocumentError(path, `expected a plugin with a name, or the id of one, got ${describeValue(raw)}`)
+}
+
+function field(raw: unknown, key: string): unknown {
+  return typeof raw === 'object' && raw !== null && Object.hasOwn(raw, key)
+    ? (raw as Record<string, unknown>)[key]
+    : undefined
+}
+
+function nameOf(raw: unknown): string | undefined {
+  const name = field(raw, 'name')
+  return typeof name === 'string' && name !== '' && name.length <= MAX_NAME_LENGTH ? name : undefined
+}
+
+function isId(value: unknown): value is Id {
+  return typeof value === 'number' || (typeof value === 'string' && value !== '' && value.length <= MAX_NAME_LENGTH)
+}

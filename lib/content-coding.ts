@@ -1,0 +1,40 @@
+import * as zlib from 'node:zlib'
+
+type Decoder = () => NodeJS.ReadWriteStream
+
+const DECODERS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
+  ['gzip', () => zlib.createGunzip()],
+  ['x-gzip', () => zlib.createGunzip()],
+  ['deflate', () => zlib.createInflate()],
+  ['br', () => zlib.createBrotliDecompress()],
+  // Node has zstd since 22.15 and 23.8.
+  ...('createZstdDecompress' in zlib ? [['zstd', zlib.createZstdDecompress as Decoder] as const] : []),
+])
+
+/** Codings stacked deeper than this are an attack, not a body. */
+const MAX_CODINGS = 2
+
+/** The content codings that can be decoded, as the value of Accept-Encoding. */
+export const ACCEPT_ENCODING = [...DECODERS.keys()].filter((coding) => coding !== 'x-gzip').join(', ')
+
+/**
+ * Makes the streams that decode a body, in the order in which it passes them.
+ *
+ * @param header the Content-Encoding header; '' when there is none
+ * @returns undefined when the header names a coding that is not known, or more than two
+ */
+export function createDecoders(header: string): NodeJS.ReadWriteStream[] | undefined {
+  const codings = header
+    .split(',')
+    .map((coding) => coding.trim().toLowerCase())
+    .filter((coding) => coding !== '' && coding !== 'identity')
+  const decoders = codings.map((coding) => DECODERS.get(coding))
+  if (codings.length > MAX_CODINGS || decoders.includes(undefined)) return undefined
+  return decoders.toReversed().map((create) => (create as Decoder)())
+}
+
+/** Whether an error comes from decoding bytes that are not what their header says. */
+export function isDecodingError(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  return typeof code === 'string' && /^(Z_|ERR_BROTLI|ERR_ZSTD|ERR__ERROR_FORMAT|ZSTD_)/.test(code)
+}

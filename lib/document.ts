@@ -1,0 +1,100 @@
+import { z } from 'zod'
+import type { DocumentError } from './errors.ts'
+import type { HostPattern } from './host-pattern.ts'
+
+/** The phases of a request, in the order in which they run. */
+export const PHASES = Object.freeze([
+  'rewrite',
+  'access',
+  'content',
+  'balancer',
+  'header_filter',
+  'body_filter',
+  'log',
+] as const)
+/** A phase of the request. */
+export type Phase = (typeof PHASES)[number]
+
+/** What becomes of a request when a plugin fails: it goes on (`open`), or ends with 503 (`closed`). */
+export type FailurePolicy = 'open' | 'closed'
+
+/** Longest name of a plugin or domain, in characters. */
+export const MAX_NAME_LENGTH = 1024
+
+const name = z.string().min(1).max(MAX_NAME_LENGTH)
+const id = z.union([z.string().min(1).max(MAX_NAME_LENGTH), z.number()])
+const failurePolicy = z.enum(['open', 'closed'])
+const params = z.record(z.string(), z.unknown())
+
+/** The fields of a plugin, wherever it stands. Unknown fields are dropped. */
+export const pluginSchema = z.object({
+  id: id.nullish(),
+  name,
+  phase: z.enum(PHASES),
+  code: z.string(),
+  params: params.nullish(),
+  priority: z.number().nullish(),
+  on_failure: failurePolicy.nullish(),
+})
+/** What a reference may say beside the id; it overrides the plugin's own. */
+export const referenceSchema = pluginSchema.omit({ code: true }).partial().extend({ id })
+
+/** The part of the document that concerns all of it. */
+const generalSchema = z.object({
+  status: z.string().nullish(),
+  skip_domains: z.array(z.unknown()).nullish(),
+  version: z.union([z.number(), z.string()]).nullish().catch(undefined),
+})
+/** What must hold for any of the document to be used. */
+export const frameSchema = z.object({
+  general: generalSchema.nullish(),
+  domains: z.array(z.object({ name: z.string().min(1), plugins: z.unknown() })),
+  plugins: z.array(z.unknown()).nullish(),
+})
+
+/** A plugin as it applies to one domain: references are resolved, defaults filled in. Frozen. */
+export interface PluginSpec {
+  readonly domain: string
+  readonly name: string
+  readonly id: string | number | undefined
+  readonly phase: Phase
+  readonly code: string
+  readonly params: Readonly<Record<string, unknown>>
+  readonly priority: number
+  readonly on_failure: FailurePolicy
+  /** Where it stands in the document. */
+  readonly path: string
+}
+
+/** A plugin that can be told but not used: what is known of it, and what is wrong. */
+export interface RefusedPlugin {
+  readonly domain: string
+  readonly name: string | undefined
+  readonly id: string | number | undefined
+  readonly phase: Phase | undefined
+  readonly on_failure: FailurePolicy
+  readonly error: DocumentError
+}
+
+/** One domain of the document. */
+export interface Domain {
+  readonly name: string
+  readonly pattern: HostPattern
+  readonly plugins: readonly (PluginSpec | RefusedPlugin)[]
+}
+
+/** A domain that is refused as a whole; its plugins stay as they were. */
+export interface RefusedDomain {
+  readonly name: string
+  readonly error: DocumentError
+}
+
+/** A document that was read. Frozen. */
+export interface Document {
+  readonly enabled: boolean
+  readonly version: number | string | undefined
+  readonly skip: readonly HostPattern[]
+  readonly domains: readonly (Domain | RefusedDomain)[]
+  /** Faults that belong to no domain's plugin: entries of `skip_domains`, shared plugins. */
+  readonly faults: readonly DocumentError[]
+}

@@ -1,0 +1,120 @@
+import createDebug from 'debug'
+import type { Middleware } from 'koa'
+import { createBuilder } from './background/builder.ts'
+import { chunkName, createCompiler } from './background/compiler.ts'
+import { createHttpSource, type HttpSourceOptions } from './background/http-source.ts'
+import { startPoller } from './background/poller.ts'
+import { createRefresher, type Refresh } from './background/refresher.ts'
+import { DynacodeError } from './errors.ts'
+import { createEvents, type DynacodeEmitter } from './events.ts'
+import { type DynacodeOptions, parseOptions } from './options.ts'
+import type { Program } from './program.ts'
+import { createReadiness, type Readiness } from './readiness.ts'
+import { createBodyFilter } from './request/body-filter.ts'
+import { createMiddleware } from './request/middleware.ts'
+import { createRunner } from './request/runner.ts'
+import { createStore } from './request/store.ts'
+import { describeStatus, type Status } from './status.ts'
+
+/** Koa middleware that carries its instance. */
+export interface Dynacode extends Middleware {
+  /** Emits what docs/events.md lists. */
+  readonly events: DynacodeEmitter
+  /**
+   * Waits for a document to be live.
+   *
+   * @param timeout_ms how long; 10 000 ms unless given
+   * @returns where the document came from
+   * @throws DynacodeError ERR_DYNACODE_NOT_READY when the time is over, ERR_DYNACODE_CLOSED after `close()`
+   */
+  ready(timeout_ms?: number): Promise<Readiness>
+  /** Polls now, or joins a poll that is under way. Never rejects: what went wrong is in what it returns. */
+  refresh(): Promise<Refresh>
+  /** The state of this instance: frozen, cheap, without secrets; it can be sent as JSON. */
+  status(): Status
+  /**
+   * Ends this instance for good: nothing runs, writes or fires any more. Requests pass to the app without plugins, and
+   * get 503 where a plugin that fails closed would have run. Resolves when its connections are closed.
+   */
+  close(): Promise<void>
+}
+
+/**
+ * Makes an instance of dynacode and starts to poll.
+ *
+ * @returns Koa middleware: mount it before everything that plugins shall see
+ * @throws OptionError when an option is wrong, missing or unknown
+ * @example
+ * const dyna = dynacode({ plugin_api_uri: 'http://api:9090/plugins.json' })
+ * app.use(dyna)
+ */
+export function dynacode(given: DynacodeOptions): Dynacode {
+  const options = parseOptions(given)
+  let program: Program | null = null
+  let closed = false
+
+  const events = createEvents(options.callbacks)
+  const readiness = createReadiness()
+  const store = createStore()
+  const source = options.source ?? createHttpSource(options as HttpSourceOptions)
+  const build = createBuilder(createCompiler(options), (compiled, info) =>
+    compiled.bind({ store, log: createDebug(chunkName(info.name)) }),
+  )
+  const refresher = createRefresher({
+    source,
+    timeout_ms: options.plugin_api_timeout * 1000,
+    build,
+    events,
+    swap(next) {
+      program = next
+      readiness.settle('network')
+    },
+  })
+  const isClosed = () => closed
+  const runner = createRunner({ events, isClosed })
+  const middleware = createMiddleware({
+    program: () => program,
+    isClosed,
+    notLoaded: {
+      policy: options.when_not_loaded,
+      wait: () =>
+        readiness.wait(options.plugin_api_timeout * 1000).then(
+          () => true,
+          () => false,
+        ),
+    },
+    events,
+    runner,
+    bodyFilter: createBodyFilter({ runner, events }),
+  })
+  const poller = startPoller(refresher.refresh, {
+    interval_ms: options.plugin_api_polling_interval * 1000,
+    jitter_ms: options.workers_max_jitter * 1000,
+    at_init: options.plugin_api_poll_at_init,
+  })
+
+  async function close(): Promise<void> {
+    if (closed) return
+    closed = true
+    events.close()
+    poller.stop()
+    refresher.close()
+    readiness.close(new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed'))
+    await source.close?.()
+  }
+
+  const methods = {
+    events: events.emitter,
+    ready: (timeout_ms = 10_000) => readiness.wait(timeout_ms, refresher.last_error),
+    refresh: refresher.refresh,
+    status: () =>
+      describeStatus({
+        closed,
+        activated: refresher.activated(),
+        last_error: refresher.last_error(),
+        next_poll_at: poller.next_at(),
+      }),
+    close,
+  }
+  return Object.assign(middleware, methods)
+}

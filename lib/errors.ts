@@ -1,0 +1,87 @@
+/** Options shared by every error of dynacode. */
+interface Details {
+  /** What led to this error. */
+  cause?: unknown
+}
+
+/**
+ * The base of every error that dynacode makes itself. Tell errors apart by `code`, which stays the same over versions;
+ * messages are for people and may change.
+ */
+export class DynacodeError extends Error {
+  /** Stable name of the fault; docs/errors.md lists them all. */
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, details: Details = {}) {
+    super(message, 'cause' in details ? { cause: details.cause } : {})
+    this.name = new.target.name
+    this.code = code
+  }
+}
+
+/** An option is missing, wrong or unknown; thrown by `dynacode(options)` itself. */
+export class OptionError extends DynacodeError {
+  /** The option's name, with the path below it where there is one (`plugin_api_headers.accept`). */
+  readonly option: string
+
+  constructor(option: string, message: string, details?: Details) {
+    super('ERR_DYNACODE_OPTION', message, details)
+    this.option = option
+  }
+}
+
+/** Something in the API document is not as docs/document.md has it. */
+export class DocumentError extends DynacodeError {
+  /** Where: a JSON path from the document's root, such as `domains[0].plugins[2].phase`. */
+  readonly path: string
+
+  constructor(path: string, message: string, details?: Details) {
+    super('ERR_DYNACODE_DOCUMENT', path === '' ? message : `${path}: ${message}`, details)
+    this.path = path
+  }
+}
+
+/** A plugin's code is not JavaScript that can run as the body of a function. */
+export class CompileError extends DynacodeError {
+  /** The plugin's name. */
+  readonly plugin: string
+  /** Line in the plugin's own code, from 1; undefined where the fault has no place. */
+  readonly line: number | undefined
+  /** Column in that line, from 1. */
+  readonly column: number | undefined
+
+  constructor(
+    plugin: string,
+    message: string,
+    place: { line?: number | undefined; column?: number | undefined },
+    details?: Details,
+  ) {
+    const where =
+      place.line === undefined ? '' : `:${place.line}${place.column === undefined ? '' : `:${place.column}`}`
+    super('ERR_DYNACODE_COMPILE', `plugin ${JSON.stringify(plugin)}${where}: ${message}`, details)
+    this.plugin = plugin
+    this.line = place.line
+    this.column = place.column
+  }
+}
+
+/** Every stable error code. */
+export const ERROR_CODES = Object.freeze([
+  'ERR_DYNACODE_OPTION',
+  'ERR_DYNACODE_DOCUMENT',
+  'ERR_DYNACODE_COMPILE',
+  'ERR_DYNACODE_FETCH',
+  'ERR_DYNACODE_FETCH_STATUS',
+  'ERR_DYNACODE_FETCH_TIMEOUT',
+  'ERR_DYNACODE_FETCH_TOO_LARGE',
+  'ERR_DYNACODE_FETCH_CONTENT',
+  'ERR_DYNACODE_EXIT',
+  'ERR_DYNACODE_BODY',
+  'ERR_DYNACODE_ABORTED',
+  'ERR_DYNACODE_TIMEOUT',
+  'ERR_DYNACODE_NOT_READY',
+  'ERR_DYNACODE_CLOSED',
+] as const)
+
+/** One of the stable error codes. */
+export type ErrorCode = (typeof ERROR_CODES)[number]

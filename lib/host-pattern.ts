@@ -1,0 +1,35 @@
+import { isIPv6 } from 'node:net'
+
+/** What a domain's name (or an entry of `skip_domains`) means, once read. */
+export type HostPattern =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'literal'; readonly host: string }
+  | { readonly kind: 'suffix'; readonly suffix: string }
+  | { readonly kind: 'expression'; readonly expression: RegExp }
+
+const LITERAL = /^[\w.-]+$/
+const WILDCARD = /^\*\.[\w.-]+$/
+
+/**
+ * Reads a host pattern: `*` is every host; a name of letters, digits, `-`, `_` and `.` is that host; `*.a.com` is every
+ * subdomain of a.com; `[::1]` is that address; anything else is a regular expression, searched in the host.
+ *
+ * @throws SyntaxError when it is a broken regular expression
+ */
+export function readHostPattern(name: string): HostPattern {
+  if (name === '*') return { kind: 'any' }
+  if (LITERAL.test(name)) return { kind: 'literal', host: normalizeHost(name) }
+  if (WILDCARD.test(name)) return { kind: 'suffix', suffix: normalizeHost(name.slice(1)) }
+  // As an expression `[::1]` would be a class of three characters and match every host with a 1 in it.
+  const bracketed = /^\[(.*)\]$/.exec(name)?.[1]
+  if (bracketed !== undefined && isIPv6(bracketed)) {
+    return { kind: 'literal', host: new URL(`http://${name}`).hostname }
+  }
+  return { kind: 'expression', expression: new RegExp(name) }
+}
+
+/** Lower case, and without the dot that ends a fully qualified name: `A.com.` and `a.com` are one host to DNS. */
+export function normalizeHost(hostname: string): string {
+  const lower = hostname.toLowerCase()
+  return lower.endsWith('.') ? lower.slice(0, -1) : lower
+}

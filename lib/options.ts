@@ -1,0 +1,234 @@
+import type { Dispatcher } from 'undici'
+import { z } from 'zod'
+import { OptionError } from './errors.ts'
+import { CALLBACKS, type Callbacks } from './events.ts'
+import { ENVIRONMENT_NAMES } from './program.ts'
+import { describeMismatch, describeValue } from './schema-error.ts'
+import type { Source } from './source.ts'
+
+/** Request headers for the plugin API: names and values. */
+export type ApiHeaders = Record<string, string>
+
+/** The options of `dynacode(options)`. Durations are in seconds, as in lua-resty-dynacode. */
+export interface DynacodeOptions extends Callbacks {
+  /**
+   * Address of the API that answers with the document of plugins. `http:` or `https:`.
+   * Required, unless `source` is given.
+   *
+   * @example 'http://api:9090/plugins.json'
+   */
+  plugin_api_uri?: string
+  /** Where documents come from, in place of `plugin_api_uri`. */
+  source?: Source
+  /**
+   * Time between polls, in seconds. Above 0, and at most 2 147 483 (the longest timer that Node can set).
+   *
+   * @default 30
+   */
+  plugin_api_polling_interval?: number
+  /**
+   * Whether to poll at once, rather than after the first interval. The second wait is then spread over the whole
+   * interval, so that processes started together do not poll together.
+   *
+   * @default true
+   */
+  plugin_api_poll_at_init?: boolean
+  /**
+   * Random time added to every wait, in seconds. 0: none.
+   *
+   * @default 10 % of `plugin_api_polling_interval`
+   */
+  workers_max_jitter?: number
+  /**
+   * Deadline of one whole fetch, in seconds, from the look-up of the address to the last byte of the body.
+   *
+   * @default 5
+   */
+  plugin_api_timeout?: number
+  /**
+   * Headers of each request to the API: an object, or a function (async, too) that is asked each time.
+   *
+   * @default {}
+   * @example { authorization: 'Bearer …' }
+   */
+  plugin_api_headers?: ApiHeaders | (() => ApiHeaders | Promise<ApiHeaders>)
+  /**
+   * undici dispatcher that carries the requests to the API: for client certificates, a proxy, an agent of your own.
+   * It stays yours to close, and its sockets may keep the process alive.
+   *
+   * @default an agent of dynacode's own
+   */
+  plugin_api_dispatcher?: Dispatcher
+  /**
+   * Limit on the document's size, in bytes after decompression.
+   *
+   * @default 16 777 216
+   */
+  plugin_api_max_bytes?: number
+  /**
+   * How many compiled plugins are remembered, beside those that are live.
+   *
+   * @default 10000
+   */
+  compile_cache_max?: number
+  /**
+   * What a request gets before the first document is live: `open`: the app, without plugins; `closed`: 503; `wait`: it
+   * waits for the document, at most `plugin_api_timeout` seconds, and gets 503 after that.
+   *
+   * @default 'open'
+   */
+  when_not_loaded?: 'open' | 'closed' | 'wait'
+  /**
+   * Names of the app's own that plugin code may use: configuration, flags, clients. Taken over when the instance is made;
+   * the values stay the app's, and plugins can change what is inside them.
+   *
+   * @default {}
+   * @example { flags, redis }
+   */
+  globals?: Record<string, unknown>
+}
+
+/** The options as every part of dynacode uses them: complete and frozen. */
+export type Options = Readonly<
+  Required<Omit<DynacodeOptions, keyof Callbacks | 'plugin_api_uri' | 'source' | 'plugin_api_dispatcher'>>
+> &
+  Readonly<Pick<DynacodeOptions, 'plugin_api_uri' | 'source' | 'plugin_api_dispatcher'>> & {
+    readonly callbacks: Readonly<Callbacks>
+  }
+
+const LONGEST_TIMER_SECONDS = (2 ** 31 - 1) / 1000
+const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u
+
+const seconds = z.number().positive().max(LONGEST_TIMER_SECONDS)
+const count = z.int().positive()
+const callback = z.custom<() => unknown>((value) => typeof value === 'function', 'a function')
+const withMethod = <T>(method: string, message: string) =>
+  z.custom<T>((value) => typeof (value as Record<string, unknown> | null)?.[method] === 'function', message)
+
+const callbacks = Object.fromEntries(Object.values(CALLBACKS).map((name) => [name, callback.optional()]))
+
+const schema = z.strictObject({
+  plugin_api_uri: z.url({ protocol: /^https?$/, error: 'an http: or https: URL' }).optional(),
+  source: withMethod<Source>('fetch', 'an object with a fetch method').optional(),
+  plugin_api_polling_interval: seconds.default(30),
+  plugin_api_poll_at_init: z.boolean().default(true),
+  workers_max_jitter: z.number().nonnegative().max(LONGEST_TIMER_SECONDS).optional(),
+  plugin_api_timeout: seconds.default(5),
+  plugin_api_headers: z
+    .union([z.record(z.string(), z.string()), callback as z.ZodType<() => ApiHeaders | Promise<ApiHeaders>>])
+    .default({}),
+  plugin_api_dispatcher: withMethod<Dispatcher>('dispatch', 'an undici Dispatcher').optional(),
+  plugin_api_max_bytes: count.default(16 * 1024 * 1024),
+  compile_cache_max: count.default(10_000),
+  when_not_loaded: z.enum(['open', 'closed', 'wait']).default('open'),
+  globals: z
+    .custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null, 'an object')
+    .default({}),
+  ...callbacks,
+})
+
+/** The name of every option, callbacks included. */
+export const OPTION_NAMES: readonly string[] = Object.freeze(Object.keys(schema.shape))
+
+/**
+ * Checks the options and fills in the defaults. The caller's object is left as it is.
+ *
+ * @throws OptionError that names the option, what was expected and what came
+ */
+export function parseOptions(given: DynacodeOptions): Options {
+  const result = schema.safeParse(given)
+  if (!result.success) {
+    const { path, message } = describeMismatch(result.error, given)
+    if (path === '') throw new OptionError('', `dynacode(options): ${message}`)
+    throw new OptionError(path, `option ${path}: ${message}${path in schema.shape ? '' : suggest(path)}`)
+  }
+  const { on: given_callbacks, rest } = splitCallbacks(result.data)
+  const options = rest as unknown as Omit<Options, 'callbacks'>
+  if ((options.plugin_api_uri === undefined) === (options.source === undefined)) {
+    throw new OptionError(
+      'plugin_api_uri',
+      `option plugin_api_uri: expected it or source, got ${options.source ? 'both' : 'neither'}`,
+    )
+  }
+  refuseCredentials(options.plugin_api_uri)
+  const jitter = options.workers_max_jitter ?? options.plugin_api_polling_interval / 10
+  if (options.plugin_api_polling_interval + jitter > LONGEST_TIMER_SECONDS) {
+    const message = `expected at most ${LONGEST_TIMER_SECONDS} together with workers_max_jitter`
+    throw new OptionError(
+      'plugin_api_polling_interval',
+      `option plugin_api_polling_interval: ${message}, got ${options.plugin_api_polling_interval + jitter}`,
+    )
+  }
+  return Object.freeze({
+    ...options,
+    workers_max_jitter: jitter,
+    globals: checkGlobals(options.globals),
+    callbacks: Object.freeze(given_callbacks),
+  })
+}
+
+function splitCallbacks(data: Record<string, unknown>): { on: Callbacks; rest: Record<string, unknown> } {
+  const entries = Object.entries(data)
+  return {
+    on: Object.fromEntries(entries.filter(([name]) => name in callbacks)) as Callbacks,
+    rest: Object.fromEntries(entries.filter(([name]) => !(name in callbacks))),
+  }
+}
+
+/** Credentials in an address end up in logs; there is a header for them. */
+function refuseCredentials(uri: string | undefined): void {
+  if (uri === undefined) return
+  const { username, password } = new URL(uri)
+  if (username === '' && password === '') return
+  throw new OptionError(
+    'plugin_api_uri',
+    'option plugin_api_uri: expected a URL without user and password (put them into plugin_api_headers), got one with them',
+  )
+}
+
+function checkGlobals(globals: Record<string, unknown>): Readonly<Record<string, unknown>> {
+  for (const name of Object.keys(globals)) {
+    const path = `globals.${name}`
+    if (ENVIRONMENT_NAMES.has(name)) {
+      throw new OptionError(
+        path,
+        `option ${path}: expected a name that plugins do not have already, got ${describeValue(name)}`,
+      )
+    }
+    if (!IDENTIFIER.test(name) || !isBindable(name)) {
+      throw new OptionError(
+        path,
+        `option ${path}: expected a name that a variable can have, got ${describeValue(name)}`,
+      )
+    }
+  }
+  return Object.freeze({ ...globals })
+}
+
+/** Whether strict code may have a parameter of this name: reserved words may not. */
+function isBindable(name: string): boolean {
+  try {
+    new Function(name, '"use strict"')
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The option that somebody may have meant: one that differs in its writing, or in a letter or two. */
+function suggest(unknown: string): string {
+  const plain = (name: string) => name.toLowerCase().replace(/[^a-z]/g, '')
+  const known =
+    OPTION_NAMES.find((name) => plain(name) === plain(unknown)) ??
+    OPTION_NAMES.find((name) => isNear(plain(name), plain(unknown)))
+  return known === undefined ? '' : `; did you mean ${known}?`
+}
+
+/** Whether one word becomes the other by changing, adding or leaving out at most two letters in one place. */
+function isNear(a: string, b: string): boolean {
+  let start = 0
+  while (start < a.length && a[start] === b[start]) start += 1
+  let end = 0
+  while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end += 1
+  return Math.max(a.length, b.length) - start - end <= 2
+}

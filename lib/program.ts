@@ -1,0 +1,136 @@
+import type { Context } from 'koa'
+import { LRUCache } from 'lru-cache'
+import { PHASES, type Phase, type PluginSpec } from './document.ts'
+import type { PluginInfo } from './events.ts'
+import { type HostPattern, normalizeHost } from './host-pattern.ts'
+
+/** Ends the request with a response; throws, so that the plugin's code stops there. */
+export type Exit = (status: number, body?: unknown, headers?: Record<string, string | string[]>) => never
+/** Appends a line to the response's text body. */
+export type Say = (...text: unknown[]) => void
+
+/** The names that a plugin's function is called with, in the order of `PluginFunction`. */
+export const PARAMETERS = Object.freeze(['ctx', 'params', 'exit', 'say', 'fetch', 'signal', 'chunk', 'last'] as const)
+
+/** Every name that plugin code finds in scope by dynacode's doing. */
+export const ENVIRONMENT_NAMES: ReadonlySet<string> = new Set([...PARAMETERS, 'store', 'log'])
+
+/** A plugin's code, compiled and bound to its own environment. */
+export type PluginFunction = (
+  ctx: Context,
+  params: Readonly<Record<string, unknown>>,
+  exit: Exit | undefined,
+  say: Say | undefined,
+  fetch: typeof globalThis.fetch | undefined,
+  signal: AbortSignal | undefined,
+  chunk: unknown,
+  last: boolean | undefined,
+) => unknown
+
+/** Which of the per-run names the code uses; what it does not use is not made for it. */
+export interface Uses {
+  readonly exit: boolean
+  readonly say: boolean
+  readonly fetch: boolean
+  readonly signal: boolean
+}
+
+/** A plugin as it runs. Frozen; taken over into the next program as it is when nothing about it changed. */
+export interface LivePlugin {
+  readonly info: PluginInfo
+  readonly spec: PluginSpec
+  readonly phase: Phase
+  readonly run: PluginFunction
+  readonly uses: Uses
+  /** SHA-1 of the name and code, in hex. */
+  readonly sha1: string
+  /** Whether this stands in for a plugin that never compiled and fails closed: it only refuses. */
+  readonly guard: boolean
+}
+
+/** The plugins of one host, by phase, in the order in which they run. Frozen. */
+export type Chain = { readonly [P in Phase]: readonly LivePlugin[] } & {
+  /** Whether any of them fails closed. */
+  readonly closed: boolean
+}
+
+/** A domain and its live plugins, ready to be matched. */
+export interface ProgramDomain {
+  readonly name: string
+  readonly pattern: HostPattern
+  readonly plugins: readonly LivePlugin[]
+}
+
+/** What is live: immutable, and replaced as a whole. */
+export interface Program {
+  readonly version: number | string
+  readonly enabled: boolean
+  readonly skip: readonly HostPattern[]
+  readonly domains: readonly ProgramDomain[]
+  readonly plugins: readonly LivePlugin[]
+  /** The plugins for a request's host; null when there are none. */
+  match(ctx: Context): Chain | null
+}
+
+/** Hosts whose plugins are remembered, so that a known host costs one look-up. */
+const REMEMBERED_HOSTS = 1000
+/** A longer Host header is matched each time rather than remembered. */
+const LONGEST_REMEMBERED_HOST = 256
+
+/** Builds what a document's plugins, once compiled, mean for each host. */
+export function createProgram(parts: Omit<Program, 'plugins' | 'match'>): Program {
+  const { domains, skip } = parts
+  const skipped = createMatcher(skip.map((pattern, order) => ({ pattern, order })))
+  const matching = createMatcher(domains.map(({ pattern }, order) => ({ pattern, order })))
+  const remembered = new LRUCache<string, { chain: Chain | null }>({ max: REMEMBERED_HOSTS })
+
+  function find(host: string): Chain | null {
+    if (skipped(host).length > 0) return null
+    const plugins = matching(host).flatMap((order) => domains[order]?.plugins ?? [])
+    return plugins.length === 0 ? null : createChain(plugins)
+  }
+
+  return Object.freeze({
+    ...parts,
+    plugins: Object.freeze(domains.flatMap((domain) => domain.plugins)),
+    match(ctx) {
+      const { req } = ctx
+      // Koa's own reading of the host costs several times the whole look-up; without a proxy it comes from this header.
+      const raw = (ctx.app.proxy || req.httpVersionMajor >= 2 ? ctx.host : req.headers.host) ?? ''
+      const known = remembered.get(raw)
+      if (known !== undefined) return known.chain
+      const chain = find(normalizeHost(ctx.hostname))
+      if (raw.length <= LONGEST_REMEMBERED_HOST) remembered.set(raw, { chain })
+      return chain
+    },
+  } satisfies Program)
+}
+
+/** Tells which patterns a host matches, as their orders in the document, ascending. */
+function createMatcher(patterns: readonly { pattern: HostPattern; order: number }[]): (host: string) => number[] {
+  const exact = new Map<string, number[]>()
+  const rest: { matches: (host: string) => boolean; order: number }[] = []
+  for (const { pattern, order } of patterns) {
+    if (pattern.kind === 'literal') exact.set(pattern.host, [...(exact.get(pattern.host) ?? []), order])
+    else rest.push({ matches: createTest(pattern), order })
+  }
+  return (host) => {
+    const orders = [...(exact.get(host) ?? [])]
+    for (const { matches, order } of rest) if (matches(host)) orders.push(order)
+    return orders.sort((a, b) => a - b)
+  }
+}
+
+function createTest(pattern: Exclude<HostPattern, { kind: 'literal' }>): (host: string) => boolean {
+  if (pattern.kind === 'any') return () => true
+  if (pattern.kind === 'expression') return (host) => pattern.expression.test(host)
+  return (host) => host.length > pattern.suffix.length && host.endsWith(pattern.suffix)
+}
+
+function createChain(plugins: readonly LivePlugin[]): Chain {
+  // Sorting is stable: plugins of one priority stay in document order.
+  const ordered = plugins.toSorted((a, b) => b.spec.priority - a.spec.priority)
+  const byPhase = PHASES.map((phase) => [phase, Object.freeze(ordered.filter((plugin) => plugin.phase === phase))])
+  const closed = plugins.some((plugin) => plugin.spec.on_failure === 'closed')
+  return Object.freeze({ ...Object.fromEntries(byPhase), closed }) as Chain
+}

@@ -1,0 +1,61 @@
+import { pipeline, Readable, Transform } from 'node:stream'
+import { ReadableStream } from 'node:stream/web'
+
+/** A body or a part of it, as plugins get it. */
+export type Chunk = string | Uint8Array
+
+const NOTHING = Buffer.alloc(0)
+
+/** The stream that Koa would send for this body; undefined when Koa would not send it as a stream. */
+export function toReadable(body: unknown): Readable | undefined {
+  if (body instanceof Readable) return body
+  if (body instanceof ReadableStream) return Readable.fromWeb(body)
+  if (body instanceof Blob) return Readable.fromWeb(body.stream() as ReadableStream)
+  if (body instanceof Response)
+    return body.body === null ? Readable.from([]) : Readable.fromWeb(body.body as ReadableStream)
+  if (isOldStream(body)) return new Readable().wrap(body)
+  return undefined
+}
+
+/** Streams from before Node had a common class for them, or of another copy of it. */
+function isOldStream(body: unknown): body is NodeJS.ReadableStream {
+  const stream = body as { pipe?: unknown; on?: unknown } | null
+  return typeof stream === 'object' && typeof stream?.pipe === 'function' && typeof stream.on === 'function'
+}
+
+/**
+ * Hangs a filter behind a stream. One chunk is under way at a time; what ends or breaks one end ends the other.
+ *
+ * @param filter called with each chunk, and with an empty one and `last` at the end; what it rejects with breaks the stream
+ */
+export function createFilterStream(
+  source: Readable | undefined,
+  decoders: readonly NodeJS.ReadWriteStream[],
+  filter: (chunk: Chunk, last: boolean) => Promise<Chunk>,
+): Readable {
+  const output = new Transform({
+    writableObjectMode: true,
+    writableHighWaterMark: 1,
+    transform(chunk: unknown, _encoding, done) {
+      if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
+        return done(new TypeError(`expected a stream of strings or bytes, got a chunk of type ${typeof chunk}`))
+      }
+      filter(typeof chunk === 'string' ? Buffer.from(chunk) : chunk, false).then(
+        (result) => done(null, sendable(result)),
+        done,
+      )
+    },
+    flush(done) {
+      filter(NOTHING, true).then((result) => done(null, sendable(result)), done)
+    },
+  })
+  const streams = [source ?? Readable.from([]), ...decoders, output] as unknown as [Readable, Transform]
+  // The error, if there is one, has reached `output` by then, and is reported by who reads it.
+  pipeline(streams, () => undefined)
+  return output
+}
+
+/** An empty chunk would end nothing and send nothing: leave it out. */
+function sendable(chunk: Chunk): Chunk | undefined {
+  return chunk.length === 0 ? undefined : chunk
+}

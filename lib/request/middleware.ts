@@ -1,0 +1,117 @@
+import type { Context, Middleware, Next } from 'koa'
+import onFinished from 'on-finished'
+import type { Events } from '../events.ts'
+import type { Chain, Program } from '../program.ts'
+import type { BodyFilter } from './body-filter.ts'
+import { applyEnding } from './ending.ts'
+import { prepareErrorResponse } from './error-response.ts'
+import type { Runner } from './runner.ts'
+import { hostOf, type RequestState } from './state.ts'
+
+/** What a request without a program gets. */
+export interface NotLoaded {
+  readonly policy: 'open' | 'closed' | 'wait'
+  /** Resolves when a program is live, with false when that takes longer than a request may wait. */
+  readonly wait: () => Promise<boolean>
+}
+
+/** Makes the request line: matches, then runs the phases around the app. */
+export function createMiddleware({
+  program,
+  isClosed,
+  notLoaded,
+  events,
+  runner,
+  bodyFilter,
+}: {
+  program: () => Program | null
+  isClosed: () => boolean
+  notLoaded: NotLoaded
+  events: Events
+  runner: Runner
+  bodyFilter: BodyFilter
+}): Middleware {
+  // Not async: without plugins for the host, the app's own promise is handed through as it is.
+  function dynacode(ctx: Context, next: Next): Promise<unknown> {
+    const current = program()
+    if (current === null) return passNotLoaded(ctx, next)
+    if (!current.enabled) {
+      if (events.has('rt_plugins_disabled')) events.emit('rt_plugins_disabled', { host: hostOf(ctx) })
+      return next()
+    }
+    const chain = current.match(ctx)
+    if (chain === null) return next()
+    if (isClosed()) return chain.closed ? refuse(ctx) : next()
+    return serve({ ctx, chain, ending: null }, next)
+  }
+
+  async function passNotLoaded(ctx: Context, next: Next): Promise<unknown> {
+    if (events.has('rt_plugins_not_loaded')) events.emit('rt_plugins_not_loaded', { host: hostOf(ctx) })
+    if (notLoaded.policy === 'open') return next()
+    if (notLoaded.policy === 'wait' && (await notLoaded.wait())) return dynacode(ctx, next)
+    return refuse(ctx)
+  }
+
+  async function serve(state: RequestState, next: Next): Promise<void> {
+    const { ctx, chain } = state
+    if (chain.log.length > 0) onFinished(ctx.res, () => runLog(state))
+    if (chain.body_filter.length > 0) bodyFilter.prepare(ctx)
+    let filtering = false
+    const filterHeaders = () => {
+      filtering = true
+      return runner.runPhase(state, chain.header_filter)
+    }
+    try {
+      const answered = await runDownstream(state, next)
+      if (state.ending !== null) applyEnding(state, events, answered)
+      if (chain.header_filter.length > 0) {
+        await filterHeaders()
+        if (state.ending !== null) applyEnding(state, events, true)
+      }
+      if (chain.body_filter.length > 0) await bodyFilter.filterBody(state)
+    } catch (error) {
+      await prepareErrorResponse(state, error, filtering ? () => undefined : filterHeaders, bodyFilter)
+      if (state.ending === null) throw error
+      ctx.app.emit('error', error, ctx)
+      applyEnding(state, events, true)
+    }
+  }
+
+  /** @returns whether the app was reached, and has made its response */
+  async function runDownstream(state: RequestState, next: Next): Promise<boolean> {
+    const { ctx, chain } = state
+    await runner.runPhase(state, chain.rewrite)
+    if (state.ending === null) await runner.runPhase(state, chain.access)
+    if (state.ending === null && chain.content.length > 0 && (await runContent(state, chain))) return false
+    if (state.ending === null) await runner.runPhase(state, chain.balancer)
+    if (state.ending !== null || ctx.headerSent) return false
+    await next()
+    return true
+  }
+
+  /** @returns whether a plugin made a response, so that the app is not asked */
+  async function runContent(state: RequestState, chain: Chain): Promise<boolean> {
+    const { ctx } = state
+    const before = snapshot(ctx)
+    await runner.runPhase(state, chain.content)
+    return snapshot(ctx).some((value, index) => value !== before[index])
+  }
+
+  function runLog(state: RequestState): void {
+    Promise.resolve(runner.runPhase(state, state.chain.log)).catch((error) => {
+      events.emit('on_error', { section: 'request', error })
+    })
+  }
+
+  return dynacode as Middleware
+}
+
+/** Everything by which a response can have been made. */
+function snapshot(ctx: Context): readonly unknown[] {
+  const { _explicitStatus: chosen } = ctx.response as { _explicitStatus?: boolean }
+  return [ctx.body, ctx.status, chosen, ctx.headerSent, ctx.respond]
+}
+
+async function refuse(ctx: Context): Promise<void> {
+  ctx.status = 503
+}

@@ -1,0 +1,24 @@
+import type { Context } from 'koa'
+import { normalizeHost } from '../host-pattern.ts'
+import type { Chain } from '../program.ts'
+
+/** A response that a plugin ended the request with. */
+export interface Ending {
+  readonly status: number
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string | string[]>> | undefined
+}
+
+/** What dynacode knows of one request while it is under way. */
+export interface RequestState {
+  readonly ctx: Context
+  /** The plugins of the program that was live when the request came; the same through all its phases. */
+  readonly chain: Chain
+  /** How a plugin ended the request, until that is put into the response. */
+  ending: Ending | null
+}
+
+/** The request's host as plugins are matched and events told: lower case, no port. */
+export function hostOf(ctx: Context): string {
+  return normalizeHost(ctx.hostname)
+}

@@ -1,0 +1,26 @@
+/** What a source returns: nothing new since `last`, or the document's bytes. */
+export type Fetched =
+  | { readonly unchanged: true; readonly status?: number }
+  | {
+      readonly unchanged?: false
+      /** The document as the source has it, undecoded. */
+      readonly bytes: Uint8Array
+      /** Names this state of the document (an ETag); handed back as `last` once the document is live. */
+      readonly tag?: string | undefined
+      /** The HTTP status, where the source speaks HTTP. */
+      readonly status?: number
+    }
+
+/** Where documents come from. */
+export interface Source {
+  /**
+   * Fetches the document. Rejects when it cannot be had; no rejection is ever final.
+   *
+   * @param signal aborts the fetch, at its deadline and at `close()`
+   * @param last tag of the document that is live, if it has one: a source that still has that very document may say
+   *   `unchanged`
+   */
+  fetch(signal: AbortSignal, last: string | undefined): Promise<Fetched>
+  /** Frees what the source holds; called once, by `close()`. */
+  close?(): void | Promise<void>
+}

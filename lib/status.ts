@@ -1,0 +1,84 @@
+import type { Activated } from './background/refresher.ts'
+import type { Phase } from './document.ts'
+import { DynacodeError } from './errors.ts'
+
+/** How one plugin of the live document fares. */
+export interface PluginStatus {
+  readonly domain: string
+  readonly name: string
+  readonly phase: Phase | null
+  /**
+   * `live`: as the document has it; `last_good`: the document's version was refused, an earlier one runs; `refused`: it
+   * was refused and there is no earlier one; `guarded`: so, and the requests of its domain get 503.
+   */
+  readonly state: 'live' | 'last_good' | 'refused' | 'guarded'
+  /** SHA-1 of the name and code that run; null when none do. */
+  readonly sha1: string | null
+  /** Why the document's version was refused; null when it was not. */
+  readonly error: string | null
+}
+
+/** The state of an instance, as plain data. Times are in milliseconds since 1970. */
+export interface Status {
+  readonly closed: boolean
+  /** Whether a document is live. */
+  readonly loaded: boolean
+  /** Whether the live document switches the plugins on; null before there is one. */
+  readonly enabled: boolean | null
+  readonly version: number | string | null
+  /** Since when this version is live. */
+  readonly since: number | null
+  /** What went wrong in the last refresh; null when it went well. */
+  readonly last_error: { readonly code: string; readonly message: string } | null
+  readonly next_poll_at: number | null
+  readonly plugins: readonly PluginStatus[]
+}
+
+/** Puts the state of an instance into data that can be sent as JSON. */
+export function describeStatus({
+  closed,
+  activated,
+  last_error,
+  next_poll_at,
+}: {
+  closed: boolean
+  activated: Activated | null
+  last_error: Error | null
+  next_poll_at: number | null
+}): Status {
+  const code = last_error instanceof DynacodeError ? last_error.code : 'ERR_DYNACODE_FETCH'
+  return Object.freeze({
+    closed,
+    loaded: activated !== null,
+    enabled: activated?.build.program.enabled ?? null,
+    version: activated?.version ?? null,
+    since: activated?.at ?? null,
+    last_error: last_error === null ? null : Object.freeze({ code, message: last_error.message }),
+    next_poll_at,
+    plugins: activated === null ? Object.freeze([]) : describePlugins(activated),
+  })
+}
+
+function describePlugins({ build }: Activated): readonly PluginStatus[] {
+  const failures = new Map(build.failures.map((failure) => [failure.info, failure]))
+  const running = build.program.plugins.map(({ info, sha1, guard }) => {
+    const failure = failures.get(info)
+    const state = guard ? 'guarded' : failure === undefined ? 'live' : 'last_good'
+    const { name, domain, phase } = info
+    return Object.freeze({
+      domain,
+      name,
+      phase,
+      state,
+      sha1: guard ? null : sha1,
+      error: failure?.error.message ?? null,
+    } as const)
+  })
+  const alive = new Set(build.program.plugins.map(({ info }) => info))
+  const refused = build.failures
+    .filter(({ info }) => !alive.has(info))
+    .map(({ info: { domain, name, phase }, error }) =>
+      Object.freeze({ domain, name, phase, state: 'refused', sha1: null, error: error.message } as const),
+    )
+  return Object.freeze([...running, ...refused])
+}
