@@ -1,6 +1,9 @@
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
+  // Examples import the package by its name; tests of them run the sources.
+  resolve: { alias: { dynacode: join(import.meta.dirname, 'lib', 'index.ts') } },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/bench/**'],

@@ -1,0 +1,5 @@
+const { dynacode } = require('dynacode')
+const Koa = require('koa')
+const scenario = require('./scenario.cjs')
+
+scenario({ Koa, dynacode, closes: false })

@@ -1,0 +1,54 @@
+// Checks the packed tarball as somebody would get it: its files, its manifest, its types.
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pack, ROOT } from './pack.ts'
+
+// Inside the checkout, so that the consumer finds the package's dependencies in node_modules above it.
+mkdirSync(join(ROOT, '.reports'), { recursive: true })
+const folder = mkdtempSync(join(ROOT, '.reports', 'package-'))
+
+try {
+  const tarball = pack(folder)
+  checkFiles(unpack(tarball))
+  run('publint', ['run', tarball, '--strict'])
+  run('attw', [tarball, '--profile', 'esm-only', '--format', 'ascii'])
+  checkTypes()
+  console.log('package: files, publint, attw and types are fine')
+} catch (error) {
+  // A tool that ran has said what is wrong; anything else speaks for itself.
+  if (!(error instanceof Error && 'status' in error)) console.error(error)
+  process.exitCode = 1
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+
+function run(tool: string, args: string[]): void {
+  execFileSync('npx', ['--no-install', tool, ...args], { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
+}
+
+function unpack(tarball: string): string {
+  const target = join(folder, 'node_modules', 'dynacode')
+  mkdirSync(target, { recursive: true })
+  execFileSync('tar', ['-xzf', tarball, '-C', target, '--strip-components=1'])
+  return target
+}
+
+function checkFiles(target: string): void {
+  const expected = ['LICENSE', 'README.md', 'dist', 'package.json']
+  const found = readdirSync(target).sort()
+  if (found.join() !== expected.join()) throw new Error(`the tarball should hold ${expected}; it holds ${found}`)
+
+  const strays = readdirSync(join(target, 'dist'), { recursive: true, encoding: 'utf8', withFileTypes: true })
+    .filter((entry) => entry.isFile() && !/\.(js|d\.ts)$/.test(entry.name))
+    .map((entry) => entry.name)
+  if (strays.length > 0) throw new Error(`dist should hold .js and .d.ts files only; it also holds ${strays}`)
+}
+
+/** Compiles a program of a user's against the unpacked declarations, which are themselves checked too. */
+function checkTypes(): void {
+  cpSync(join(import.meta.dirname, 'consumer.ts'), join(folder, 'consumer.ts'))
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
+  const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--types', 'node']
+  run('tsc', [...options, join(folder, 'consumer.ts')])
+}
