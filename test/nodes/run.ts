@@ -55,6 +55,7 @@ function nameOf(node: string): string {
 function tryOut(node: string, cwd: string, smoke: string, koa: string): string[] {
   const { status, signal, stderr, error } = spawnSync(node, [smoke], { cwd, encoding: 'utf8', timeout: TIMEOUT_MS })
   if (status === 0) return []
-  const end = error ? error.message : `ended with ${signal ?? `code ${status}`}`
+  const timedOut = error !== undefined && 'code' in error && error.code === 'ETIMEDOUT'
+  const end = timedOut ? `did not end within ${TIMEOUT_MS} ms` : (error?.message ?? `ended with ${signal ?? status}`)
   return [`  ${smoke} with koa ${koa}: ${end}\n${stderr}`]
 }
