@@ -18,12 +18,23 @@ export type Phase = (typeof PHASES)[number]
 /** What becomes of a request when a plugin fails: it goes on (`open`), or ends with 503 (`closed`). */
 export type FailurePolicy = 'open' | 'closed'
 
+/**
+ * How a plugin is kept from doing harm: `on`: checks inside its code; `strict`: these, and V8 itself ends what has no
+ * place for a check; `off`: not at all.
+ */
+export type GuardMode = 'on' | 'strict' | 'off'
+
 /** Longest name of a plugin or domain, in characters. */
 export const MAX_NAME_LENGTH = 1024
 
 const name = z.string().min(1).max(MAX_NAME_LENGTH)
 const id = z.union([z.string().min(1).max(MAX_NAME_LENGTH), z.number()])
 const failurePolicy = z.enum(['open', 'closed'])
+/** A time that Node's timers can wait for. */
+const milliseconds = z
+  .number()
+  .positive()
+  .max(2 ** 31 - 1)
 const params = z.record(z.string(), z.unknown())
 
 /** The fields of a plugin, wherever it stands. Unknown fields are dropped. */
@@ -35,6 +46,9 @@ export const pluginSchema = z.object({
   params: params.nullish(),
   priority: z.number().nullish(),
   on_failure: failurePolicy.nullish(),
+  guard: z.enum(['on', 'strict', 'off']).nullish(),
+  budget_ms: milliseconds.nullish(),
+  timeout_ms: milliseconds.nullish(),
 })
 /** What a reference may say beside the id; it overrides the plugin's own. */
 export const referenceSchema = pluginSchema.omit({ code: true }).partial().extend({ id })
@@ -62,6 +76,11 @@ export interface PluginSpec {
   readonly params: Readonly<Record<string, unknown>>
   readonly priority: number
   readonly on_failure: FailurePolicy
+  readonly guard: GuardMode
+  /** How long it may keep the event loop at a stretch, in milliseconds. */
+  readonly budget_ms: number
+  /** How long it may take in all, in milliseconds. */
+  readonly timeout_ms: number
   /** Where it stands in the document. */
   readonly path: string
 }

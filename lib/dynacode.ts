@@ -2,17 +2,20 @@ import createDebug from 'debug'
 import type { Middleware } from 'koa'
 import { createBuilder } from './background/builder.ts'
 import { chunkName, createCompiler } from './background/compiler.ts'
+import { createFunctionConstructor } from './background/guarded-code.ts'
 import { createHttpSource, type HttpSourceOptions } from './background/http-source.ts'
 import { startPoller } from './background/poller.ts'
 import { createRefresher, type Refresh } from './background/refresher.ts'
+import { rewriteStack } from './background/stack.ts'
+import { createBreaker } from './breaker.ts'
 import { DynacodeError } from './errors.ts'
-import { createEvents, type DynacodeEmitter } from './events.ts'
+import { createEvents, type DynacodeEmitter, type Events, type PluginInfo } from './events.ts'
 import { type DynacodeOptions, parseOptions } from './options.ts'
-import type { Program } from './program.ts'
+import type { PluginLife, Program } from './program.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
 import { createBodyFilter } from './request/body-filter.ts'
 import { createMiddleware } from './request/middleware.ts'
-import { createRunner } from './request/runner.ts'
+import { createRunner, type Marker, type Runner } from './request/runner.ts'
 import { createStore } from './request/store.ts'
 import { describeStatus, type Status } from './status.ts'
 
@@ -57,21 +60,32 @@ export function dynacode(given: DynacodeOptions): Dynacode {
   const readiness = createReadiness()
   const store = createStore()
   const source = options.source ?? createHttpSource(options as HttpSourceOptions)
-  const build = createBuilder(createCompiler(options), (compiled, info) =>
-    compiled.bind({ store, log: createDebug(chunkName(info.name)) }),
-  )
+  const isClosed = () => closed
+  const runner = createRunner({
+    events,
+    isClosed,
+    marker: NO_MARKER,
+    createFunction: createFunctionConstructor,
+    rewriteStack,
+  })
+  const build = createBuilder(createCompiler(options), {
+    bind: (compiled, info) => compiled.bind({ store, log: createDebug(chunkName(info.name)), guard: runner.guard }),
+    begin: (info) => beginLife(info, options.breaker_failures, events),
+    quarantined: () => undefined,
+  })
   const refresher = createRefresher({
     source,
     timeout_ms: options.plugin_api_timeout * 1000,
+    defaults: options,
     build,
     events,
     swap(next) {
+      const previous = program
       program = next
+      endReplaced(previous, next, runner)
       readiness.settle('network')
     },
   })
-  const isClosed = () => closed
-  const runner = createRunner({ events, isClosed })
   const middleware = createMiddleware({
     program: () => program,
     isClosed,
@@ -99,6 +113,8 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     events.close()
     poller.stop()
     refresher.close()
+    endReplaced(program, null, runner)
+    runner.close()
     readiness.close(new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed'))
     await source.close?.()
   }
@@ -117,4 +133,20 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     close,
   }
   return Object.assign(middleware, methods)
+}
+
+const NO_MARKER: Marker = Object.freeze({ enter() {}, leave() {} })
+
+function beginLife(plugin: PluginInfo, failures: number, events: Events): PluginLife {
+  const breaker = createBreaker(failures, {
+    opened: (details) => events.emit('rt_breaker_opened', { plugin, ...details }),
+    closed: () => events.emit('rt_breaker_closed', { plugin }),
+  })
+  return { breaker, runs: new Set(), ended: false, quarantined: false }
+}
+
+/** Ends what the versions of plugins left behind that are no longer live. */
+function endReplaced(previous: Program | null, next: Program | null, runner: Runner): void {
+  const alive = new Set(next?.plugins)
+  for (const plugin of previous?.plugins ?? []) if (!alive.has(plugin)) runner.endPlugin(plugin)
 }

@@ -83,6 +83,14 @@ export interface EventTable {
     /** `open`: the request went on without the plugin; `closed`: it was ended with 503. */
     readonly outcome: 'open' | 'closed'
   }
+  rt_breaker_opened: {
+    readonly plugin: PluginInfo
+    /** Failures in a row, or overruns within a minute. */
+    readonly failures: number
+    /** When one request will try the plugin again, in milliseconds since 1970. */
+    readonly retry_at: number
+  }
+  rt_breaker_closed: { readonly plugin: PluginInfo }
   on_error: {
     /** The part of dynacode that met the error: `document`, `listener`, `poller`, `request`. */
     readonly section: string
@@ -112,6 +120,8 @@ export const CALLBACKS = Object.freeze({
   rt_plugins_starting: 'on_start',
   rt_plugins_done: 'on_success',
   rt_plugins_error: 'on_fail',
+  rt_breaker_opened: 'on_breaker_open',
+  rt_breaker_closed: 'on_breaker_close',
   on_error: 'on_error',
 } as const satisfies Record<EventName, string>)
 

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import { z } from 'zod'
+import type { GuardMode } from './document.ts'
 import { OptionError } from './errors.ts'
 import { CALLBACKS, type Callbacks } from './events.ts'
 import { ENVIRONMENT_NAMES } from './program.ts'
@@ -79,6 +80,39 @@ export interface DynacodeOptions extends Callbacks {
    */
   when_not_loaded?: 'open' | 'closed' | 'wait'
   /**
+   * How plugins are kept from harming the app, unless the document says otherwise for one: `on`: checks inside their code
+   * stop whatever takes too long; `strict`: besides, V8 ends what has no place for a check (some 10 µs a run); `off`:
+   * nothing does.
+   *
+   * @default 'on'
+   */
+  guard?: GuardMode
+  /**
+   * How long a plugin may keep the event loop in one of its turns, in milliseconds.
+   *
+   * @default 50
+   */
+  budget_ms?: number
+  /**
+   * How long an asynchronous run of a plugin may take in all, in milliseconds.
+   *
+   * @default 5000
+   */
+  timeout_ms?: number
+  /**
+   * After how many failures in a row, or overruns within a minute, a plugin is not run for a while. 0: never.
+   *
+   * @default 5
+   */
+  breaker_failures?: number
+  /**
+   * Whether V8 may give up on regular expressions that backtrack too much, and run them in linear time. A setting of the
+   * whole process, the app's own expressions included, and never taken back.
+   *
+   * @default false
+   */
+  linear_regexp?: boolean
+  /**
    * Names of the app's own that plugin code may use: configuration, flags, clients. Taken over when the instance is made;
    * the values stay the app's, and plugins can change what is inside them.
    *
@@ -100,6 +134,10 @@ const LONGEST_TIMER_SECONDS = (2 ** 31 - 1) / 1000
 const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u
 
 const seconds = z.number().positive().max(LONGEST_TIMER_SECONDS)
+const milliseconds = z
+  .number()
+  .positive()
+  .max(2 ** 31 - 1)
 const count = z.int().positive()
 const callback = z.custom<() => unknown>((value) => typeof value === 'function', 'a function')
 const withMethod = <T>(method: string, message: string) =>
@@ -121,6 +159,11 @@ const schema = z.strictObject({
   plugin_api_max_bytes: count.default(16 * 1024 * 1024),
   compile_cache_max: count.default(10_000),
   when_not_loaded: z.enum(['open', 'closed', 'wait']).default('open'),
+  guard: z.enum(['on', 'strict', 'off']).default('on'),
+  budget_ms: milliseconds.default(50),
+  timeout_ms: milliseconds.default(5000),
+  breaker_failures: z.int().nonnegative().default(5),
+  linear_regexp: z.boolean().default(false),
   globals: z
     .custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null, 'an object')
     .default({}),

@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import { LRUCache } from 'lru-cache'
+import type { Breaker } from './breaker.ts'
 import { PHASES, type Phase, type PluginSpec } from './document.ts'
 import type { PluginInfo } from './events.ts'
 import { type HostPattern, normalizeHost } from './host-pattern.ts'
@@ -9,14 +10,32 @@ export type Exit = (status: number, body?: unknown, headers?: Record<string, str
 /** Appends a line to the response's text body. */
 export type Say = (...text: unknown[]) => void
 
-/** The names that a plugin's function is called with, in the order of `PluginFunction`. */
+/** The names that plugin code is called with, in the order of `PluginFunction`, after the record of the run. */
 export const PARAMETERS = Object.freeze(['ctx', 'params', 'exit', 'say', 'fetch', 'signal', 'chunk', 'last'] as const)
+
+/** Names of the process's own that plugin code finds under the guard. */
+export const KIT_NAMES = Object.freeze([
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'clearTimeout',
+  'clearInterval',
+  'clearImmediate',
+  'queueMicrotask',
+  'process',
+  'Function',
+] as const)
 
 /** Every name that plugin code finds in scope by dynacode's doing. */
 export const ENVIRONMENT_NAMES: ReadonlySet<string> = new Set([...PARAMETERS, 'store', 'log'])
 
-/** A plugin's code, compiled and bound to its own environment. */
+/**
+ * A plugin's code, compiled and bound to its own environment.
+ *
+ * @param run the guard's record of this run
+ */
 export type PluginFunction = (
+  run: object,
   ctx: Context,
   params: Readonly<Record<string, unknown>>,
   exit: Exit | undefined,
@@ -33,6 +52,19 @@ export interface Uses {
   readonly say: boolean
   readonly fetch: boolean
   readonly signal: boolean
+  /** Names of the process's own that the guard puts something else in place of (`KIT_NAMES`). */
+  readonly kit: boolean
+}
+
+/** What a version of a plugin gathers while it runs; it ends with the version. */
+export interface PluginLife {
+  readonly breaker: Breaker
+  /** Runs that left timers behind. */
+  readonly runs: Set<{ end(): void }>
+  /** Whether this version was replaced, removed or closed. */
+  ended: boolean
+  /** Whether a run of this version stopped the whole process, so that it may not run again. */
+  quarantined: boolean
 }
 
 /** A plugin as it runs. Frozen; taken over into the next program as it is when nothing about it changed. */
@@ -46,6 +78,7 @@ export interface LivePlugin {
   readonly sha1: string
   /** Whether this stands in for a plugin that never compiled and fails closed: it only refuses. */
   readonly guard: boolean
+  readonly life: PluginLife
 }
 
 /** The plugins of one host, by phase, in the order in which they run. Frozen. */

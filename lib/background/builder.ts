@@ -1,8 +1,15 @@
 import { performance } from 'node:perf_hooks'
 import type { Document, Domain, PluginSpec, RefusedPlugin } from '../document.ts'
-import { CompileError, DocumentError, type DynacodeError } from '../errors.ts'
+import { DocumentError, DynacodeError } from '../errors.ts'
 import type { PluginInfo } from '../events.ts'
-import { createProgram, type LivePlugin, type Program, type ProgramDomain } from '../program.ts'
+import {
+  createProgram,
+  type LivePlugin,
+  type PluginFunction,
+  type PluginLife,
+  type Program,
+  type ProgramDomain,
+} from '../program.ts'
 import type { CompiledCode, Compiler } from './compiler.ts'
 
 /** A plugin that was compiled for this program. */
@@ -29,6 +36,14 @@ export interface Build {
   readonly removed: number
 }
 
+/** The request line's part in a new plugin: an environment for its code, and what it gathers while it lives. */
+export interface Mount {
+  bind(compiled: CompiledCode, info: PluginInfo): PluginFunction
+  begin(info: PluginInfo): PluginLife
+  /** Why this code may not run, as far as earlier runs tell. */
+  quarantined(sha1: string): DynacodeError | undefined
+}
+
 /** Turns documents into programs. */
 export type Builder = (document: Document, version: number | string, previous: Program | null) => Build
 
@@ -36,12 +51,8 @@ export type Builder = (document: Document, version: number | string, previous: P
  * Makes the builder of one instance: it compiles what changed, takes over what did not, and keeps the last good version
  * of what fails.
  *
- * @param bind gives compiled code the environment of one plugin
  */
-export function createBuilder(
-  compiler: Compiler,
-  bind: (compiled: CompiledCode, info: PluginInfo) => LivePlugin['run'],
-): Builder {
+export function createBuilder(compiler: Compiler, mount: Mount): Builder {
   return function build(document, version, previous) {
     const compiled: Compilation[] = []
     const failures: Failure[] = []
@@ -57,11 +68,14 @@ export function createBuilder(
       }
       const started = performance.now()
       const { compiled: code, fresh } = compiler.compile(spec)
+      const forbidden = mount.quarantined(code.sha1)
+      if (forbidden !== undefined) throw forbidden
       const info = createInfo(spec)
-      const run = bind(code, info)
+      const run = mount.bind(code, info)
       if (fresh) compiled.push({ info, duration_ms: performance.now() - started })
       else reused += 1
-      return Object.freeze({ info, spec, phase: spec.phase, run, uses: code.uses, sha1: code.sha1, guard: false })
+      const { uses, sha1 } = code
+      return Object.freeze({ info, spec, phase: spec.phase, run, uses, sha1, guard: false, life: mount.begin(info) })
     }
 
     function fail(plugin: PluginSpec | RefusedPlugin, error: DynacodeError, last: readonly LivePlugin[]): LivePlugin[] {
@@ -69,7 +83,7 @@ export function createBuilder(
       const kept = last.filter((live) => !live.guard)
       failures.push({ info, error, kept_last_good: kept.length > 0 })
       if (kept.length > 0) return kept
-      return plugin.on_failure === 'closed' ? [createGuard(plugin, info)] : []
+      return plugin.on_failure === 'closed' ? [createGuard(plugin, info, mount.begin(info))] : []
     }
 
     function buildDomain({ name, pattern, plugins }: Domain): ProgramDomain {
@@ -152,6 +166,9 @@ function sameSpec(a: PluginSpec, b: PluginSpec): boolean {
     a.id === b.id &&
     a.priority === b.priority &&
     a.on_failure === b.on_failure &&
+    a.guard === b.guard &&
+    a.budget_ms === b.budget_ms &&
+    a.timeout_ms === b.timeout_ms &&
     JSON.stringify(a.params) === JSON.stringify(b.params)
   )
 }
@@ -161,24 +178,26 @@ function createInfo({ name, id, domain, phase }: PluginSpec | RefusedPlugin): Pl
 }
 
 function locate(error: unknown, plugin: PluginSpec): DynacodeError {
-  if (error instanceof CompileError) return error
+  if (error instanceof DynacodeError) return error
   return new DocumentError(plugin.path, (error as Error).message, { cause: error })
 }
 
 /** Stands in for a plugin that never worked and fails closed: it lets nobody through. */
-function createGuard(plugin: PluginSpec | RefusedPlugin, info: PluginInfo): LivePlugin {
+function createGuard(plugin: PluginSpec | RefusedPlugin, info: PluginInfo, life: PluginLife): LivePlugin {
   const name = info.name
   const { domain, id } = plugin
   const spec = { domain, name, id, phase: 'access', code: '', params: {}, priority: Number.POSITIVE_INFINITY } as const
+  const limits = { guard: 'off', budget_ms: 50, timeout_ms: 5000 } as const
   return Object.freeze({
     info,
-    spec: Object.freeze({ ...spec, on_failure: 'closed', path: '' }),
+    spec: Object.freeze({ ...spec, ...limits, on_failure: 'closed', path: '' }),
     phase: 'access',
     run: refuseAll,
-    uses: { exit: true, say: false, fetch: false, signal: false },
+    uses: { exit: true, say: false, fetch: false, signal: false, kit: false },
     sha1: '',
     guard: true,
+    life,
   } satisfies LivePlugin)
 }
 
-const refuseAll: LivePlugin['run'] = (_ctx, _params, exit) => exit?.(503)
+const refuseAll: PluginFunction = (_run, _ctx, _params, exit) => exit?.(503)

@@ -1,8 +1,17 @@
 import { createHash } from 'node:crypto'
 import { compileFunction } from 'node:vm'
 import { LRUCache } from 'lru-cache'
+import type { GuardMode } from '../document.ts'
 import { CompileError } from '../errors.ts'
-import { PARAMETERS, type PluginFunction, type Uses } from '../program.ts'
+import { KIT_NAMES, PARAMETERS, type PluginFunction, type Uses } from '../program.ts'
+import {
+  createEvaluator,
+  GUARD_PARAMETERS,
+  type GuardFunctions,
+  guardArguments,
+  guardNames,
+  instrument,
+} from './guarded-code.ts'
 import { describeLua } from './lua.ts'
 import { type ParsedCode, ParseFault, parseCode } from './parser.ts'
 
@@ -10,6 +19,7 @@ import { type ParsedCode, ParseFault, parseCode } from './parser.ts'
 export interface Environment {
   readonly store: object
   readonly log: (...message: unknown[]) => void
+  readonly guard: GuardFunctions
 }
 
 /** Compiled code; any number of plugins can be made of it. */
@@ -27,7 +37,7 @@ export interface Compiler {
    * @returns the compiled code, and whether it had to be compiled for this call
    * @throws CompileError
    */
-  compile(plugin: { name: string; code: string }): { compiled: CompiledCode; fresh: boolean }
+  compile(plugin: { name: string; code: string; guard: GuardMode }): { compiled: CompiledCode; fresh: boolean }
 }
 
 /**
@@ -46,26 +56,34 @@ export function createCompiler({
   const globalNames = Object.keys(globals)
   const globalValues = Object.values(globals)
 
-  function compileFresh(name: string, code: string, sha1: string): CompiledCode {
-    const { awaits, names } = parse(name, code, globals)
-    const uses = (name: string) => names.has(name) || names.has('eval')
+  function compileFresh(name: string, code: string, guarded: boolean, sha1: string): CompiledCode {
+    const parsed = parse(name, code, globals)
+    const uses = (used: string) => parsed.names.has(used) || parsed.names.has('eval')
+    const names = guardNames(code)
+    const kit = guarded ? KIT_NAMES.filter((used) => uses(used) && !globalNames.includes(used)) : []
+    const prologue = kit.length === 0 ? '' : `const {${kit.join(',')}}=${names.run}.kit;`
+    const text = guarded ? instrument(code, parsed, names) : code
     // One line, and the code begins on it: so every line of the code keeps its number.
-    const before = `return ${awaits ? 'async ' : ''}function (${PARAMETERS.join(', ')}) { "use strict"; {`
-    const make = compileWith(name, `${before}${code}\n}}`, ['store', 'log', ...globalNames], before.length)
+    const before = `return ${parsed.awaits ? 'async ' : ''}function(${names.run},${PARAMETERS.join(',')}){"use strict";${prologue}{`
+    const scope = ['store', 'log', ...GUARD_PARAMETERS.map((part) => names[part]), ...globalNames]
+    const make = compileWith(name, `${before}${text}\n}}`, scope, before.length)
+    const evaluate = createEvaluator(names)
     return Object.freeze({
       sha1,
-      uses: { exit: uses('exit'), say: uses('say'), fetch: uses('fetch'), signal: uses('signal') },
-      bind: ({ store, log }: Environment) => make(store, log, ...globalValues) as PluginFunction,
+      uses: { exit: uses('exit'), say: uses('say'), fetch: uses('fetch'), signal: uses('signal'), kit: kit.length > 0 },
+      bind: ({ store, log, guard }: Environment) =>
+        make(store, log, ...guardArguments(guard, evaluate), ...globalValues) as PluginFunction,
     })
   }
 
   return Object.freeze({
-    compile({ name, code }) {
+    compile({ name, code, guard }) {
       const sha1 = createHash('sha1').update(JSON.stringify(name)).update(code).digest('hex')
-      const known = cache.get(sha1)
+      const key = guard === 'off' ? `${sha1} off` : sha1
+      const known = cache.get(key)
       if (known !== undefined) return { compiled: known, fresh: false }
-      const compiled = compileFresh(name, code, sha1)
-      cache.set(sha1, compiled)
+      const compiled = compileFresh(name, code, guard !== 'off', sha1)
+      cache.set(key, compiled)
       return { compiled, fresh: true }
     },
   } satisfies Compiler)
@@ -105,8 +123,8 @@ function compileWith(
   }
 }
 
-/** V8 puts the line into the first line of the stack (`name:line`) and the column under a caret; there is no other way. */
-function placeOf(error: Error): { line?: number; column?: number } {
+/** V8 puts the line into the first line of the stack (`name:line`); the column is nowhere but under a caret. */
+function placeOf(error: Error): { line?: number } {
   const line = /^dynacode:plugin:.*:(\d+)\n/.exec(error.stack ?? '')?.[1]
   return line === undefined ? {} : { line: Number(line) }
 }

@@ -1,4 +1,5 @@
 import { type ESTree, parse } from 'meriyah'
+import type { Node } from './instrumenter.ts'
 
 /** What the parser learns about a plugin's code. */
 export interface ParsedCode {
@@ -6,6 +7,9 @@ export interface ParsedCode {
   readonly awaits: boolean
   /** Every name that the code uses or declares as a variable. */
   readonly names: ReadonlySet<string>
+  /** The block that the code makes up; positions in it count from `offset`. */
+  readonly block: Node
+  readonly offset: number
 }
 
 /** Where in the plugin's code the parser stumbled, and over what. Lines and columns count from 1. */
@@ -19,8 +23,6 @@ export class ParseFault extends Error {
     this.column = column
   }
 }
-
-type Node = ESTree.Node & { start: number; end: number }
 
 // The code goes into a block of its own, so that it may declare names that are parameters of the function around it.
 const BEFORE = '(async function () { "use strict"; {'
@@ -40,7 +42,7 @@ export function parseCode(code: string): ParsedCode {
   }
   const names = new Set<string>()
   const awaits = visit(block, names, true)
-  return { awaits, names }
+  return { awaits, names, block, offset: BEFORE.length }
 }
 
 function parseWrapped(code: string): ESTree.Program {

@@ -8,7 +8,7 @@ import type { Program } from '../program.ts'
 import type { Fetched, Source } from '../source.ts'
 import type { Build, Builder } from './builder.ts'
 import { StatusError } from './http-source.ts'
-import { readDocument } from './validator.ts'
+import { type PluginDefaults, readDocument } from './validator.ts'
 
 const debug = createDebug('dynacode:refresher')
 
@@ -44,12 +44,14 @@ export interface Refresher {
 export function createRefresher({
   source,
   timeout_ms,
+  defaults,
   build,
   events,
   swap,
 }: {
   source: Source
   timeout_ms: number
+  defaults: PluginDefaults
   build: Builder
   events: Events
   swap: (program: Program) => void
@@ -107,7 +109,7 @@ export function createRefresher({
   }
 
   function activate(bytes: Uint8Array, tag: string | undefined, sha1: string, started: number): Refresh {
-    const document = readDocument(decodeText(bytes))
+    const document = readDocument(decodeText(bytes), defaults)
     const version = document.version ?? sha1.slice(0, 12)
     const built = build(document, version, activated?.build.program ?? null)
     activated = Object.freeze({ version, sha1, tag, at: Date.now(), build: built })

@@ -5,6 +5,7 @@ import {
   type Domain,
   type FailurePolicy,
   frameSchema,
+  type GuardMode,
   MAX_NAME_LENGTH,
   PHASES,
   type Phase,
@@ -24,12 +25,21 @@ type Id = string | number
 /** The document's shared plugins by id; one at fault stands in for itself, so that its references can say why. */
 type Shared = Map<Id, { fields: PluginFields | DocumentError; path: string; raw: unknown; referenced: boolean }>
 
+/** What holds for a plugin where the document says nothing else. */
+export interface PluginDefaults {
+  readonly guard: GuardMode
+  readonly budget_ms: number
+  readonly timeout_ms: number
+}
+const DEFAULTS: PluginDefaults = Object.freeze({ guard: 'on', budget_ms: 50, timeout_ms: 5000 })
+
 /**
  * Reads the text of an API document. Faults in a plugin or domain that can be told are part of what it returns.
  *
+ * @param defaults the options that plugins can override
  * @throws DocumentError when the frame is at fault, so that nothing of the document can be used
  */
-export function readDocument(text: string): Document {
+export function readDocument(text: string, defaults: PluginDefaults = DEFAULTS): Document {
   const value = parseJson(text)
   const frame = frameSchema.safeParse(value)
   if (!frame.success) {
@@ -41,7 +51,7 @@ export function readDocument(text: string): Document {
   const skip = readSkipped(general?.skip_domains ?? [], faults)
   const shared = readShared(plugins ?? [], faults)
   const taken = new Map<string, string>()
-  const read = domains.map((domain, index) => readDomain(domain, `domains[${index}]`, shared, taken))
+  const read = domains.map((domain, index) => readDomain(domain, `domains[${index}]`, shared, taken, defaults))
   for (const { fields, referenced } of shared.values()) {
     if (fields instanceof DocumentError && !referenced) faults.push(fields)
   }
@@ -112,6 +122,7 @@ function readDomain(
   path: string,
   shared: Shared,
   taken: Map<string, string>,
+  defaults: PluginDefaults,
 ): Domain | RefusedDomain {
   const pattern = readPattern(name, `${path}.name`)
   if (pattern instanceof DocumentError) return { name, error: pattern }
@@ -119,7 +130,7 @@ function readDomain(
     return { name, error: new DocumentError(`${path}.plugins`, `expected an array, got ${describeValue(plugins)}`) }
   }
   const read = plugins.map((raw, index) => {
-    const plugin = readPlugin(raw, name, `${path}.plugins[${index}]`, shared)
+    const plugin = readPlugin(raw, name, `${path}.plugins[${index}]`, shared, defaults)
     return 'error' in plugin ? plugin : refuseDuplicate(plugin, taken)
   })
   return Object.freeze({ name, pattern, plugins: read })
@@ -137,7 +148,13 @@ function refuseDuplicate(plugin: PluginSpec, taken: Map<string, string>): Plugin
   return { ...plugin, error: new DocumentError(`${plugin.path}.name`, message) }
 }
 
-function readPlugin(raw: unknown, domain: string, path: string, shared: Shared): PluginSpec | RefusedPlugin {
+function readPlugin(
+  raw: unknown,
+  domain: string,
+  path: string,
+  shared: Shared,
+  defaults: PluginDefaults,
+): PluginSpec | RefusedPlugin {
   const reference = isId(raw)
     ? { id: raw }
     : field(raw, 'code') === undefined && isId(field(raw, 'id'))
@@ -160,6 +177,9 @@ function readPlugin(raw: unknown, domain: string, path: string, shared: Shared):
     params,
     priority: fields.priority ?? 0,
     on_failure: fields.on_failure ?? 'open',
+    guard: fields.guard ?? defaults.guard,
+    budget_ms: fields.budget_ms ?? defaults.budget_ms,
+    timeout_ms: fields.timeout_ms ?? defaults.timeout_ms,
     path,
   })
 }

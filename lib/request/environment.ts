@@ -1,10 +1,8 @@
 import { DynacodeError } from '../errors.ts'
-import type { Exit, LivePlugin, Say } from '../program.ts'
+import type { Exit, Say } from '../program.ts'
 import { describeValue } from '../schema-error.ts'
-import type { RequestState } from './state.ts'
-
-/** Thrown by exit() to stop the plugin's code; by itself no error. */
-export const EXIT = Object.freeze(new DynacodeError('ERR_DYNACODE_EXIT', 'exit() was called: let this pass'))
+import { EXIT } from './exit.ts'
+import type { Run } from './run.ts'
 
 /** The names that are made anew for a run of a plugin, as far as its code uses them. */
 export interface RunEnvironment {
@@ -12,87 +10,75 @@ export interface RunEnvironment {
   readonly say: Say | undefined
   readonly fetch: typeof globalThis.fetch | undefined
   readonly signal: AbortSignal | undefined
-  /** Ends the run: from now on exit() and say() change nothing, and the signal will not abort any more. */
-  finish(): void
 }
 
-const EMPTY: RunEnvironment = Object.freeze({
-  exit: undefined,
-  say: undefined,
-  fetch: undefined,
-  signal: undefined,
-  finish() {},
-})
+const EMPTY: RunEnvironment = Object.freeze({ exit: undefined, say: undefined, fetch: undefined, signal: undefined })
 
-/** Makes what one run of a plugin has in scope. */
-export function createRunEnvironment(state: RequestState, plugin: LivePlugin, timeout_ms: number): RunEnvironment {
-  const { uses } = plugin
+/**
+ * Makes what one run of a plugin has in scope.
+ *
+ * @param track sees to promises that nobody waits for
+ */
+export function createRunEnvironment(run: Run, track: (run: Run, value: unknown) => unknown): RunEnvironment {
+  const { uses } = run.plugin
   if (!uses.exit && !uses.say && !uses.fetch && !uses.signal) return EMPTY
-  let running = true
-  const abortion = uses.fetch || uses.signal ? createAbortion(state, timeout_ms) : undefined
+  const signal = uses.fetch || uses.signal ? createSignal(run) : undefined
   return {
-    exit: uses.exit ? createExit(state, () => running) : undefined,
-    say: uses.say ? createSay(state, () => running) : undefined,
-    fetch: uses.fetch && abortion !== undefined ? createFetch(abortion.signal) : undefined,
-    signal: abortion?.signal,
-    finish() {
-      running = false
-      abortion?.clear()
-    },
+    exit: uses.exit ? createExit(run) : undefined,
+    say: uses.say ? createSay(run) : undefined,
+    fetch: uses.fetch && signal !== undefined ? createFetch(run, signal, track) : undefined,
+    signal,
   }
 }
 
-function createExit(state: RequestState, isRunning: () => boolean): Exit {
+function createExit(run: Run): Exit {
   return (status, body, headers) => {
-    if (!isRunning())
+    if (run.finished || run.dead !== null) {
       throw new DynacodeError('ERR_DYNACODE_EXIT', 'exit() came after the plugin had ended: it has no effect')
+    }
     const code = Number(status)
     // The request ends even if the plugin's own code swallows what is thrown here.
     if (Number.isInteger(code) && code >= 200 && code <= 599) {
-      state.ending = { status: code, body, headers }
+      run.state.ending = { status: code, body, headers }
       throw EXIT
     }
-    state.ending = { status: 500 }
-    throw new DynacodeError(
-      'ERR_DYNACODE_EXIT',
-      `exit(status): expected an integer from 200 to 599, got ${describeValue(status)}`,
-    )
+    run.state.ending = { status: 500 }
+    const message = `exit(status): expected an integer from 200 to 599, got ${describeValue(status)}`
+    throw new DynacodeError('ERR_DYNACODE_EXIT', message)
   }
 }
 
-function createSay(state: RequestState, isRunning: () => boolean): Say {
+function createSay(run: Run): Say {
   return (...text) => {
-    const { ctx } = state
-    if (!isRunning() || ctx.headerSent) return
+    const { ctx } = run.state
+    if (run.finished || run.dead !== null || ctx.headerSent) return
     const said = typeof ctx.body === 'string' ? ctx.body : ''
     if (!ctx.res.hasHeader('Content-Type')) ctx.type = 'text'
     ctx.body = `${said}${text.join('')}\n`
   }
 }
 
-function createFetch(signal: AbortSignal): typeof globalThis.fetch {
-  return (input, init) =>
-    globalThis.fetch(input, { ...init, signal: init?.signal ? AbortSignal.any([init.signal, signal]) : signal })
+function createFetch(
+  run: Run,
+  signal: AbortSignal,
+  track: (run: Run, value: unknown) => unknown,
+): typeof globalThis.fetch {
+  return (input, init) => {
+    const signals = init?.signal ? AbortSignal.any([init.signal, signal]) : signal
+    return track(run, globalThis.fetch(input, { ...init, signal: signals })) as Promise<Response>
+  }
 }
 
-/** A signal that aborts when the client goes away or the time is over. */
-function createAbortion({ ctx }: RequestState, timeout_ms: number): { signal: AbortSignal; clear(): void } {
+/** A signal that aborts when the client goes away, and when the run is ended before its time. */
+function createSignal(run: Run): AbortSignal {
   const controller = new AbortController()
-  const { res } = ctx
+  const { res } = run.state.ctx
   const gone = () => {
-    if (!res.writableFinished) controller.abort(new DynacodeError('ERR_DYNACODE_ABORTED', 'the client is gone'))
+    if (res.writableFinished || run.finished) return
+    controller.abort(new DynacodeError('ERR_DYNACODE_ABORTED', 'the client is gone'))
   }
-  const late = () =>
-    controller.abort(new DynacodeError('ERR_DYNACODE_TIMEOUT', `the plugin ran for more than ${timeout_ms} ms`))
-  const timer = setTimeout(late, timeout_ms)
-  timer.unref()
+  run.abort = (reason) => controller.abort(reason)
   if (res.destroyed) gone()
   else res.once('close', gone)
-  return {
-    signal: controller.signal,
-    clear() {
-      clearTimeout(timer)
-      res.off('close', gone)
-    },
-  }
+  return controller.signal
 }

@@ -1,15 +1,21 @@
 import { performance } from 'node:perf_hooks'
 import { isHttpError } from 'http-errors'
+import type { Strike } from '../breaker.ts'
+import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import type { LivePlugin } from '../program.ts'
-import { createRunEnvironment, EXIT, type RunEnvironment } from './environment.ts'
+import { createRunEnvironment } from './environment.ts'
+import { EXIT } from './exit.ts'
+import { createGuard, type Guard } from './guard.ts'
+import { createKit } from './kit.ts'
+import { createRun, killRun, type Run, type RunKit } from './run.ts'
 import { hostOf, type RequestState } from './state.ts'
-
-/** How long `signal` stays quiet, in milliseconds. */
-const TIMEOUT_MS = 5000
+import { createTrampoline } from './strict.ts'
 
 /** Runs plugins, one or a phase of them. A plugin that fails never harms the caller. */
 export interface Runner {
+  /** What instrumented code calls. */
+  readonly guard: Guard
   /**
    * Runs the plugins in order until one ends the request (`state.ending`).
    *
@@ -25,16 +31,42 @@ export interface Runner {
   runPlugin(state: RequestState, plugin: LivePlugin, chunk?: unknown, last?: boolean): unknown
   /** Treats a plugin as failed that could not be run at all. */
   failPlugin(state: RequestState, plugin: LivePlugin, error: unknown): void
+  /** Ends a version of a plugin: its timers are cleared, those of a run under way when that is over. */
+  endPlugin(plugin: LivePlugin): void
+  close(): void
+}
+
+/** The slot in which the plugin that is running is marked, for whoever watches from outside. */
+export interface Marker {
+  enter(plugin: LivePlugin): void
+  leave(): void
 }
 
 /**
  * Makes the runner of one instance.
  *
  * @param isClosed whether `close()` was called: nothing runs after it, and what fails closed refuses
+ * @param createFunction makes the `Function` that a run finds
+ * @param rewriteStack puts the places in an error's stack where the plugin's author knows them
  */
-export function createRunner({ events, isClosed }: { events: Events; isClosed: () => boolean }): Runner {
+export function createRunner({
+  events,
+  isClosed,
+  marker,
+  createFunction,
+  rewriteStack,
+}: {
+  events: Events
+  isClosed: () => boolean
+  marker: Marker
+  createFunction: (guard: Guard, run: Run) => FunctionConstructor
+  rewriteStack: (plugin: LivePlugin, error: unknown) => void
+}): Runner {
+  const guard = createGuard(failDetached)
+  const trampoline = createTrampoline()
+
   function runPlugin(state: RequestState, plugin: LivePlugin, chunk?: unknown, last?: boolean): unknown {
-    if (isClosed()) {
+    if (isClosed() || !mayRun(plugin)) {
       refuseIfClosed(state, plugin)
       return undefined
     }
@@ -42,41 +74,78 @@ export function createRunner({ events, isClosed }: { events: Events; isClosed: (
       events.emit('rt_plugins_starting', { plugin: plugin.info, phase: plugin.phase, host: hostOf(state.ctx) })
     }
     const started = events.has('rt_plugins_done') || events.has('rt_plugins_error') ? performance.now() : 0
-    const scope = createRunEnvironment(state, plugin, TIMEOUT_MS)
+    const run = createRun(state, plugin)
+    if (plugin.uses.kit) equip(run)
     try {
-      const { exit, say, fetch, signal } = scope
-      const result = plugin.run(state.ctx, plugin.spec.params, exit, say, fetch, signal, chunk, last)
-      if (isThenable(result)) return settle(state, plugin, scope, result, started)
-      return succeed(state, plugin, scope, result, started)
+      const result = start(run, chunk, last)
+      if (isThenable(result)) return settle(run, result, started)
+      return succeed(run, result, started)
     } catch (error) {
-      return thrown(state, plugin, scope, error, started)
+      return thrown(run, error, started)
     }
   }
 
-  async function settle(
-    state: RequestState,
-    plugin: LivePlugin,
-    scope: RunEnvironment,
-    result: PromiseLike<unknown>,
-    started: number,
-  ): Promise<unknown> {
-    let value: unknown
-    try {
-      value = await result
-    } catch (error) {
-      return thrown(state, plugin, scope, error, started)
-    }
-    return succeed(state, plugin, scope, value, started)
+  function mayRun({ life }: LivePlugin): boolean {
+    return !life.quarantined && (life.breaker.quiet || life.breaker.allows())
   }
 
-  function succeed(
-    state: RequestState,
-    plugin: LivePlugin,
-    scope: RunEnvironment,
-    result: unknown,
-    started: number,
-  ): unknown {
-    scope.finish()
+  function equip(run: Run): void {
+    const kit: RunKit = createKit(run, guard.contain, createFunction(guard, run))
+    run.kit = kit
+    run.plugin.life.runs.add(kit)
+  }
+
+  /** Enters the plugin's code, until that returns or awaits. */
+  function start(run: Run, chunk: unknown, last: boolean | undefined): unknown {
+    const { plugin, state } = run
+    const { exit, say, fetch, signal } = createRunEnvironment(run, guard.track)
+    const { run: enter } = plugin
+    const call = () => enter(run, state.ctx, plugin.spec.params, exit, say, fetch, signal, chunk, last)
+    marker.enter(plugin)
+    try {
+      if (plugin.spec.guard !== 'strict') return call()
+      const { ended, value } = trampoline.call(call, run.budget_ms)
+      if (!ended) return value
+      killRun(run, guard.overrun(run))
+      throw run.dead
+    } finally {
+      marker.leave()
+    }
+  }
+
+  /** Waits for an asynchronous run, until its deadline. */
+  function settle(run: Run, result: PromiseLike<unknown>, started: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const { timeout_ms } = run.plugin.spec
+      const finish = (outcome: () => unknown) => {
+        clearTimeout(timer)
+        // What comes after the deadline comes too late.
+        if (run.finished) return
+        try {
+          resolve(outcome())
+        } catch (error) {
+          reject(error)
+        }
+      }
+      const late = () => {
+        killRun(run, timeoutError(run))
+        finish(() => thrown(run, run.dead, started))
+      }
+      const timer = setTimeout(late, timeout_ms)
+      timer.unref()
+      result.then(
+        (value) => finish(() => succeed(run, value, started)),
+        (error) => finish(() => thrown(run, error, started)),
+      )
+    })
+  }
+
+  function succeed(run: Run, result: unknown, started: number): unknown {
+    const { plugin, state, dead } = run
+    // Code that caught what stopped it has overrun all the same.
+    if (dead !== null) return thrown(run, dead, started)
+    finish(run)
+    if (!plugin.life.breaker.quiet) plugin.life.breaker.succeeded()
     if (events.has('rt_plugins_done')) {
       const duration_ms = performance.now() - started
       events.emit('rt_plugins_done', { plugin: plugin.info, phase: plugin.phase, host: hostOf(state.ctx), duration_ms })
@@ -84,34 +153,65 @@ export function createRunner({ events, isClosed }: { events: Events; isClosed: (
     return result
   }
 
-  function thrown(
-    state: RequestState,
-    plugin: LivePlugin,
-    scope: RunEnvironment,
-    error: unknown,
-    started: number,
-  ): undefined {
-    if (error === EXIT) {
-      succeed(state, plugin, scope, undefined, started)
+  function thrown(run: Run, error: unknown, started: number): undefined {
+    const { plugin, state, dead } = run
+    const deliberate = error === EXIT || (isHttpError(error) && plugin.phase !== 'log')
+    if (dead === null && deliberate) {
+      succeed(run, undefined, started)
+      if (error !== EXIT && state.ending === null) throw error
       return undefined
     }
-    if (isHttpError(error) && plugin.phase !== 'log') {
-      succeed(state, plugin, scope, undefined, started)
-      if (state.ending === null) throw error
-      return undefined
-    }
-    scope.finish()
-    failPlugin(state, plugin, error, started === 0 ? 0 : performance.now() - started)
+    finish(run)
+    fail(run, dead ?? error, started === 0 ? 0 : performance.now() - started)
     return undefined
+  }
+
+  function finish(run: Run): void {
+    guard.finish(run)
+    const { kit, plugin } = run
+    if (kit === undefined) return
+    if (plugin.life.ended || run.dead !== null) kit.clear()
+    if (!kit.pending() || plugin.life.ended) plugin.life.runs.delete(kit)
+  }
+
+  function fail(run: Run, error: unknown, duration_ms: number): void {
+    const { plugin, state } = run
+    refuseIfClosed(state, plugin)
+    if (strike(run, error)) tell(state, plugin, error, duration_ms, state.ending === null ? 'open' : 'closed')
+  }
+
+  /** Something that a run left behind went wrong: the request does not depend on it. */
+  function failDetached(run: Run, error: unknown): void {
+    if (strike(run, error)) tell(run.state, run.plugin, error, 0, 'open')
+  }
+
+  /** Counts an error against the plugin; false when it was counted already. */
+  function strike(run: Run, error: unknown): boolean {
+    if (run.dead !== null) run.kit?.clear()
+    if (error === run.dead) {
+      if (run.told) return false
+      run.told = true
+    }
+    run.plugin.life.breaker.failed(strikeOf(error))
+    rewriteStack(run.plugin, error)
+    return true
   }
 
   function failPlugin(state: RequestState, plugin: LivePlugin, error: unknown, duration_ms = 0): void {
     refuseIfClosed(state, plugin)
-    if (events.has('rt_plugins_error')) {
-      const outcome = state.ending === null ? 'open' : 'closed'
-      const { info, phase } = plugin
-      events.emit('rt_plugins_error', { plugin: info, phase, host: hostOf(state.ctx), error, duration_ms, outcome })
-    }
+    tell(state, plugin, error, duration_ms, state.ending === null ? 'open' : 'closed')
+  }
+
+  function tell(
+    state: RequestState,
+    plugin: LivePlugin,
+    error: unknown,
+    duration_ms: number,
+    outcome: 'open' | 'closed',
+  ): void {
+    if (!events.has('rt_plugins_error')) return
+    const { info, phase } = plugin
+    events.emit('rt_plugins_error', { plugin: info, phase, host: hostOf(state.ctx), error, duration_ms, outcome })
   }
 
   function runPhase(state: RequestState, plugins: readonly LivePlugin[], from = 0): void | Promise<void> {
@@ -125,7 +225,17 @@ export function createRunner({ events, isClosed }: { events: Events; isClosed: (
     return undefined
   }
 
-  return Object.freeze({ runPhase, runPlugin, failPlugin })
+  return Object.freeze({
+    guard,
+    runPhase,
+    runPlugin,
+    failPlugin,
+    endPlugin({ life }) {
+      life.ended = true
+      for (const kit of life.runs) kit.end()
+    },
+    close: () => trampoline.close(),
+  } satisfies Runner)
 }
 
 function refuseIfClosed(state: RequestState, plugin: LivePlugin): void {
@@ -134,4 +244,14 @@ function refuseIfClosed(state: RequestState, plugin: LivePlugin): void {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+function strikeOf(error: unknown): Strike {
+  const code = error instanceof DynacodeError ? error.code : undefined
+  return code === 'ERR_DYNACODE_BUDGET' || code === 'ERR_DYNACODE_TIMEOUT' ? 'overrun' : 'failure'
+}
+
+function timeoutError({ plugin }: Run): DynacodeError {
+  const message = `plugin ${JSON.stringify(plugin.info.name)} ran for more than ${plugin.spec.timeout_ms} ms (timeout_ms)`
+  return new DynacodeError('ERR_DYNACODE_TIMEOUT', message)
 }

@@ -1,0 +1,79 @@
+import { compileFunction } from 'node:vm'
+import { parse } from 'meriyah'
+import { applyEdits, findEdits, type GuardNames, type Node, originalColumn } from './instrumenter.ts'
+import { type ParsedCode, parseCode } from './parser.ts'
+
+/** The functions that instrumented code calls, by the name of their place in `GuardNames`. */
+// biome-ignore lint/suspicious/noExplicitAny: the runs they are called with are known to the request line alone
+export type GuardFunctions = Readonly<Record<'over' | 'track' | 'hold' | 'resume' | 'listen', (...given: any[]) => any>>
+
+/** The guard's places among the parameters that code is compiled with. */
+export const GUARD_PARAMETERS = Object.freeze(['over', 'track', 'hold', 'resume', 'listen', 'evaluate'] as const)
+
+/** The arguments for `GUARD_PARAMETERS`. */
+export function guardArguments(guard: GuardFunctions, evaluate: (source: unknown) => unknown): unknown[] {
+  return GUARD_PARAMETERS.map((part) => (part === 'evaluate' ? evaluate : guard[part]))
+}
+
+/** Chooses names for the guard that the code cannot mean by chance, because they are nowhere in it. */
+export function guardNames(code: string): GuardNames {
+  let prefix = '$dyna'
+  while (code.includes(prefix)) prefix += '$'
+  return {
+    prefix,
+    run: `${prefix}s`,
+    over: `${prefix}o`,
+    track: `${prefix}t`,
+    hold: `${prefix}h`,
+    resume: `${prefix}a`,
+    listen: `${prefix}l`,
+    evaluate: `${prefix}e`,
+  }
+}
+
+/** Puts the guard's checks into a plugin's code. */
+export function instrument(code: string, { block, offset }: ParsedCode, names: GuardNames): string {
+  return applyEdits(code, findEdits(code, block, offset, names))
+}
+
+/** Tells where a place in a plugin's running, instrumented code is in the code that its author wrote. */
+export function createLocator(code: string): (line: number, column: number) => number {
+  const { block, offset } = parseCode(code)
+  const edits = findEdits(code, block, offset, guardNames(code))
+  return (line, column) => originalColumn(code, edits, line, column)
+}
+
+/** Makes what instrumented code puts around the source that it hands to `eval`. */
+export function createEvaluator(names: GuardNames): (source: unknown) => unknown {
+  return (source) => {
+    if (typeof source !== 'string') return source
+    try {
+      const program = parse(source, { ranges: true, webcompat: true, impliedStrict: true })
+      return applyEdits(source, findEdits(source, program as Node, 0, names))
+    } catch {
+      // What cannot be parsed is V8's to complain about.
+      return source
+    }
+  }
+}
+
+/** Makes the `Function` that a plugin's run finds: what it compiles is under the guard of that run. */
+export function createFunctionConstructor(guard: GuardFunctions, run: object): FunctionConstructor {
+  const build = (given: unknown[]) => {
+    const body = given.length === 0 ? '' : String(given.at(-1))
+    const code = `return function anonymous(${given.slice(0, -1).join(',')}\n) {\n${body}\n}`
+    try {
+      const names = guardNames(code)
+      const text = instrument(code, parseCode(code), names)
+      const scope = [names.run, ...GUARD_PARAMETERS.map((part) => names[part])]
+      return compileFunction(text, scope)(run, ...guardArguments(guard, createEvaluator(names)))
+    } catch {
+      // Code for sloppy mode alone, or no code at all.
+      return Reflect.construct(Function, given)
+    }
+  }
+  return new Proxy(Function, {
+    construct: (_target, given) => build(given),
+    apply: (_target, _self, given) => build(given),
+  })
+}

@@ -1,0 +1,330 @@
+import type { ESTree } from 'meriyah'
+
+type Function = ESTree.FunctionExpression | ESTree.FunctionDeclaration | ESTree.ArrowFunctionExpression
+
+/** Names of the guard's functions inside instrumented code. None of them occurs in the code itself. */
+export interface GuardNames {
+  /** What all of them begin with. */
+  readonly prefix: string
+  /** The record of the run. */
+  readonly run: string
+  /** Called when the run's quota is used up. */
+  readonly over: string
+  /** Called with the result of calls that may be promises nobody waits for. */
+  readonly track: string
+  /** Called with what the code is about to await. */
+  readonly hold: string
+  /** Called with what was awaited. */
+  readonly resume: string
+  /** Called with functions that are handed over as event listeners, and with those that are taken back. */
+  readonly listen: string
+  /** Called with the source that the code hands to `eval`. */
+  readonly evaluate: string
+}
+
+/** A text to be put into the source; `skip` characters of the source give way to it. */
+interface Edit {
+  readonly at: number
+  readonly text: string
+  readonly skip: number
+}
+
+export type Node = ESTree.Node & { start: number; end: number }
+
+const FUNCTIONS = new Set(['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression'])
+const LOOPS = new Set(['ForStatement', 'ForInStatement', 'ForOfStatement', 'WhileStatement', 'DoWhileStatement'])
+const LISTENING = new Set(['on', 'once', 'addListener', 'prependListener', 'prependOnceListener', 'addEventListener'])
+const UNLISTENING = new Set(['off', 'removeListener', 'removeEventListener'])
+/** A promise that is the object of these has a handler by then. */
+const HANDLING = new Set(['then', 'catch', 'finally'])
+/** Namespaces and constructors of the language that never make promises; calls of them cost nothing extra. */
+const PLAIN = new Set(
+  'Math JSON Object Number String Boolean Date RegExp Map Set WeakMap WeakSet URL URLSearchParams Error TypeError RangeError Buffer Symbol BigInt parseInt parseFloat isNaN encodeURIComponent decodeURIComponent exit say log'.split(
+    ' ',
+  ),
+)
+
+/**
+ * Inserts the guard's checks into a plugin's code: at every loop's turn and every function's entry, around what may be
+ * a promise nobody waits for, around what is awaited. No line is added, so every line keeps its number.
+ *
+ * @param offset position of the code's first character in the tree's numbers
+ */
+export function findEdits(code: string, root: Node, offset: number, names: GuardNames): readonly Edit[] {
+  const edits: Edit[] = []
+  const check = `if(--${names.run}.n<0)${names.over}(${names.run});`
+  const checked = `(--${names.run}.n<0&&${names.over}(${names.run}),`
+
+  const insert = (at: number, text: string, skip = 0) => {
+    edits.push({ at: at - offset, text, skip })
+  }
+
+  function wrap(node: Node, before: string, inside: () => void, after = ')'): void {
+    // The space keeps a keyword that stands right before a parenthesis from growing into the name.
+    insert(node.start, ` ${before}`)
+    inside()
+    insert(node.end, after)
+  }
+
+  /** What is handed to another function is that function's to wait for. */
+  function wrapTracked(node: Node, parent: Node | undefined, inside: () => void): void {
+    const given =
+      (parent?.type === 'CallExpression' || parent?.type === 'NewExpression') && (parent.callee as Node) !== node
+    wrap(node, `${names.track}(${names.run},`, inside, given ? ',1)' : ')')
+  }
+
+  /** Visits a node; `parent` tells what its value is used for, `async` whether the innermost function is. */
+  function visit(node: Node, parent: Node | undefined, async: boolean, chained: boolean): void {
+    const descend = () => visitChildren(node, async, chained)
+    if (FUNCTIONS.has(node.type)) return visitFunction(node as Node & Function, parent)
+    if (LOOPS.has(node.type)) return visitLoop(node as Node & { body: Node }, async)
+    switch (node.type) {
+      case 'CatchClause':
+        insert((node.body as Node).start + 1, check)
+        return descend()
+      case 'PropertyDefinition':
+        return visitField(node as Node & ESTree.PropertyDefinition, async)
+      case 'AwaitExpression':
+        return wrap(node, `${names.resume}(${names.run},`, () => {
+          const argument = node.argument as Node
+          wrap(argument, `${names.hold}(`, () => visit(argument, node, async, false))
+        })
+      case 'ChainExpression':
+        if (node.expression.type !== 'CallExpression' || isHandled(node, parent, async)) {
+          return visitChildren(node, async, true)
+        }
+        return wrapTracked(node, parent, () => visitChildren(node, async, true))
+      case 'CallExpression':
+      case 'NewExpression':
+      case 'TaggedTemplateExpression':
+      case 'ImportExpression':
+        if (chained || isPlain(node) || isHandled(node, parent, async)) return visitCall(node, async, chained)
+        return wrapTracked(node, parent, () => visitCall(node, async, false))
+      default:
+        return descend()
+    }
+  }
+
+  function visitChildren(node: Node, async: boolean, chained: boolean): void {
+    for (const child of childrenOf(node)) {
+      // Only the objects and callees along an optional chain belong to it; what stands in its arguments does not.
+      const spine = chained && isSpine(node, child)
+      visit(child, node, async, spine)
+    }
+  }
+
+  function visitFunction(node: Node & Function, parent: Node | undefined): void {
+    const async = node.async === true
+    const body = node.body as Node & (ESTree.BlockStatement | ESTree.Expression)
+    const close = async && !node.generator ? startAsync(node, parent) : ''
+    for (const parameter of node.params ?? []) visit(parameter as Node, node, async, false)
+    if (close !== '' && node.type !== 'ArrowFunctionExpression') insert(body.start, '=>')
+    if (body.type === 'BlockStatement') {
+      insert(afterDirectives(body), check)
+      visitChildren(body, async, false)
+    } else {
+      insert(body.start, checked)
+      visit(body, node, async, false)
+      insert(body.end, ')')
+    }
+    if (close !== '') insert(node.end, close)
+  }
+
+  /**
+   * Makes an async function a plain one that runs an async arrow function and keeps an eye on its promise: wherever the
+   * function is called from, by whatever code, its rejection is then known. `this` and `arguments` stay what they were.
+   */
+  function startAsync(node: Node & Function, parent: Node | undefined): string {
+    const parameters = parametersOf(node, names.prefix)
+    const tracked = `${names.track}(${names.run},(async`
+    if (node.type === 'ArrowFunctionExpression') {
+      insert(node.start, `(${parameters})=>${names.track}(${names.run},(`)
+      return `)(${parameters}))`
+    }
+    // A method's `async` stands before its key, which belongs to the parent.
+    const isMethod = parent?.type === 'MethodDefinition' || (parent?.type === 'Property' && parent.method)
+    const keyword = findAsync(code, (isMethod ? (parent as Node).start : node.start) - offset)
+    edits.push({ at: keyword, text: '     ', skip: 5 })
+    const open = isMethod ? node.start - offset : findParameters(code, node, offset)
+    edits.push({ at: open, text: `(${parameters}){return ${tracked}`, skip: 0 })
+    return `)(${parameters}))}`
+  }
+
+  function visitLoop(node: Node & { body: Node }, async: boolean): void {
+    for (const child of childrenOf(node)) {
+      if (child !== node.body) {
+        visit(child, node, async, false)
+      } else if (child.type === 'BlockStatement') {
+        insert(child.start + 1, check)
+        visitChildren(child, async, false)
+      } else {
+        insert(child.start, `{${check}`)
+        visit(child, node, async, false)
+        insert(child.end, '}')
+      }
+    }
+  }
+
+  /** A field's value is computed at each construction, and no function is entered for it. */
+  function visitField(node: Node & ESTree.PropertyDefinition, async: boolean): void {
+    const key = node.key as Node
+    if (node.computed) visit(key, node, async, false)
+    const value = node.value as Node | null
+    if (value === null) return
+    // A function or class without a name of its own takes the field's, but only where it stands alone.
+    if (FUNCTIONS.has(value.type) || value.type === 'ClassExpression') return visit(value, node, false, false)
+    insert(value.start, checked)
+    visit(value, node, false, false)
+    insert(value.end, ')')
+  }
+
+  function visitCall(node: Node, async: boolean, chained: boolean): void {
+    const hook = node.type === 'CallExpression' ? hookOf(node as Node & ESTree.CallExpression) : undefined
+    if (hook === undefined) return visitChildren(node, async, chained)
+    for (const child of childrenOf(node)) {
+      const inside = () => visit(child, node, async, chained && isSpine(node, child))
+      if (child === hook.argument) wrap(child, hook.text, inside)
+      else inside()
+    }
+  }
+
+  /** What is done to one argument of a call: listeners are guarded, sources are instrumented. */
+  function hookOf({ callee, arguments: given }: ESTree.CallExpression): { argument: Node; text: string } | undefined {
+    if (callee.type === 'Identifier' && callee.name === 'eval' && isValue(given[0])) {
+      return { argument: given[0] as Node, text: `${names.evaluate}(` }
+    }
+    const method = callee.type === 'MemberExpression' && !callee.computed && callee.property.type === 'Identifier'
+    const name = method ? (callee.property as ESTree.Identifier).name : ''
+    if (!isValue(given[1]) || given[0]?.type === 'SpreadElement') return undefined
+    if (LISTENING.has(name)) return { argument: given[1] as Node, text: `${names.listen}(${names.run},` }
+    if (UNLISTENING.has(name)) return { argument: given[1] as Node, text: `${names.listen}(null,` }
+    return undefined
+  }
+
+  visitChildren(root, true, false)
+  return edits
+}
+
+/** Puts the edits into the code. */
+export function applyEdits(code: string, edits: readonly Edit[]): string {
+  const parts: string[] = []
+  let from = 0
+  for (const { at, text, skip } of inOrder(edits)) {
+    parts.push(code.slice(from, at), text)
+    from = at + skip
+  }
+  return parts.join('') + code.slice(from)
+}
+
+/**
+ * Finds where something in the instrumented code stands in the code as it was written. Lines are the same in both.
+ *
+ * @param line from 1
+ * @param column from 1, in the instrumented code
+ * @returns the column in the original, from 1
+ */
+export function originalColumn(code: string, edits: readonly Edit[], line: number, column: number): number {
+  const start = lineStart(code, line)
+  let shift = 0
+  for (const { at, text, skip } of inOrder(edits)) {
+    if (at < start) continue
+    const shown = at - start + 1 + shift
+    if (shown >= column) break
+    // Inside an inserted text: where it was inserted is the nearest place that its author knows.
+    if (column < shown + text.length) return at - start + 1
+    shift += text.length - skip
+  }
+  return column - shift
+}
+
+function lineStart(code: string, line: number): number {
+  const breaks = code.matchAll(/\r\n|[\n\r\u2028\u2029]/g)
+  let start = 0
+  for (let at = 1; at < line; at += 1) {
+    const next = breaks.next().value
+    if (next === undefined) break
+    start = next.index + next[0].length
+  }
+  return start
+}
+
+function inOrder(edits: readonly Edit[]): readonly Edit[] {
+  return edits.toSorted((a, b) => a.at - b.at)
+}
+
+function childrenOf(node: Node): Node[] {
+  const children: Node[] = []
+  for (const [key, value] of Object.entries(node)) {
+    if (typeof value !== 'object' || value === null || key === 'parent') continue
+    for (const child of Array.isArray(value) ? value : [value]) {
+      if (typeof child === 'object' && child !== null && 'type' in child) children.push(child as Node)
+    }
+  }
+  // In `{ a }` key and value are one text.
+  if (node.type === 'Property' && node.shorthand) return children.filter((child) => child !== (node.key as unknown))
+  return children.sort((a, b) => a.start - b.start)
+}
+
+/** Whether a promise that this node makes has somebody to handle it, by where it stands. */
+function isHandled(node: Node, parent: Node | undefined, async: boolean): boolean {
+  if (parent === undefined) return false
+  if (parent.type === 'AwaitExpression' || parent.type === 'ThrowStatement') return true
+  if (async && (parent.type === 'ReturnStatement' || parent.type === 'ArrowFunctionExpression')) return true
+  if (parent.type !== 'MemberExpression' || (parent.object as Node) !== node || parent.computed) return false
+  return parent.property.type === 'Identifier' && HANDLING.has(parent.property.name)
+}
+
+function isPlain(node: Node): boolean {
+  if (node.type !== 'CallExpression' && node.type !== 'NewExpression') return false
+  const callee = node.callee as Node
+  if (callee.type === 'Super') return true
+  const base = callee.type === 'MemberExpression' ? (callee.object as Node) : callee
+  return base.type === 'Identifier' && PLAIN.has(base.name)
+}
+
+/** Whether `child` is the part of `node` through which an optional chain goes on. */
+function isSpine(node: Node, child: Node): boolean {
+  if (node.type === 'ChainExpression') return true
+  if (node.type === 'CallExpression') return (node.callee as Node) === child
+  if (node.type === 'MemberExpression') return (node.object as Node) === child
+  return false
+}
+
+function isValue(argument: unknown): argument is Node {
+  return argument !== undefined && (argument as Node).type !== 'SpreadElement'
+}
+
+function afterDirectives({ body, start }: ESTree.BlockStatement & { start: number }): number {
+  const directives = body.filter((statement) => 'directive' in statement && statement.directive !== undefined)
+  const last = directives.at(-1) as Node | undefined
+  return last?.end ?? start + 1
+}
+
+/** Parameters for the function around an async arrow function: as many as `length` counts, then the rest. */
+function parametersOf({ params }: Function, prefix: string): string {
+  const simple = params.findIndex(({ type }) => type === 'AssignmentPattern' || type === 'RestElement')
+  const counted = Array.from({ length: simple === -1 ? params.length : simple }, (_, index) => `${prefix}${index}`)
+  return [...counted, `...${prefix}r`].join(',')
+}
+
+const TRIVIA = /(?:\s|\/\*[\s\S]*?\*\/|\/\/[^\n\r\u2028\u2029]*)*/y
+
+function skipTrivia(code: string, from: number): number {
+  TRIVIA.lastIndex = from
+  TRIVIA.test(code)
+  return TRIVIA.lastIndex
+}
+
+/** Where the keyword `async` stands, at or after `from`; only `static` can come before it. */
+function findAsync(code: string, from: number): number {
+  const at = skipTrivia(code, from)
+  return code.startsWith('static', at) && !code.startsWith('async', at) ? skipTrivia(code, at + 'static'.length) : at
+}
+
+/** Where the parameters of a function that is no method begin. */
+function findParameters(code: string, node: Node & { id?: unknown }, offset: number): number {
+  const id = node.id as Node | null | undefined
+  if (id) return skipTrivia(code, id.end - offset)
+  const keyword = skipTrivia(code, node.start - offset + 'async'.length)
+  return skipTrivia(code, keyword + 'function'.length)
+}

@@ -1,0 +1,25 @@
+import { chunkName } from './compiler.ts'
+import { createLocator } from './guarded-code.ts'
+
+/**
+ * Puts the columns in an error's stack where the plugin's author knows them: the guard's checks have moved them. Costs a
+ * parse of the code, so it is for errors that somebody will read.
+ */
+export function rewriteStack({ spec }: { spec: { name: string; code: string; guard: string } }, error: unknown): void {
+  if (spec.guard === 'off' || !(error instanceof Error) || typeof error.stack !== 'string') return
+  const chunk = chunkName(spec.name)
+  if (!error.stack.includes(`${chunk}:`)) return
+  try {
+    const locate = createLocator(spec.code)
+    const places = new RegExp(`(${escapeExpression(chunk)}):(\\d+):(\\d+)`, 'g')
+    error.stack = error.stack.replace(places, (_, name, line, column) => {
+      return `${name}:${line}:${locate(Number(line), Number(column))}`
+    })
+  } catch {
+    // A frozen error, or one whose stack is not its own: its columns stay.
+  }
+}
+
+function escapeExpression(text: string): string {
+  return text.replace(/[$()*+.?[\\\]^{|}]/g, '\\$&')
+}

@@ -1,0 +1,84 @@
+/** What a breaker lets through: everything, nothing, or one try. */
+export type BreakerState = 'closed' | 'open' | 'half_open'
+
+/** Why a run counts against a plugin: it threw, or it took more time than it may. */
+export type Strike = 'failure' | 'overrun'
+
+/** Keeps a plugin that fails again and again from being run, for a while. */
+export interface Breaker {
+  /** Whether nothing speaks against running the plugin: all that is asked where every plugin of every request passes. */
+  readonly quiet: boolean
+  state(): BreakerState
+  /** When an open breaker lets a try through, in milliseconds since 1970; null unless it is open. */
+  retry_at(): number | null
+  /** Whether the plugin may run now; when the pause is over, this grants the one try. */
+  allows(): boolean
+  succeeded(): void
+  failed(strike: Strike): void
+}
+
+/** Where a breaker's life is told. */
+export interface BreakerEvents {
+  opened(details: { readonly failures: number; readonly retry_at: number }): void
+  closed(): void
+}
+
+const FIRST_PAUSE_MS = 1000
+const LONGEST_PAUSE_MS = 60_000
+/** Overruns this far apart are not again and again, in milliseconds. */
+const OVERRUN_WINDOW_MS = 60_000
+
+/**
+ * Makes the breaker of one version of a plugin. It opens after `limit` failures in a row, or after `limit` overruns
+ * within a minute, whatever happened in between: each of those has held up every other request.
+ *
+ * @param limit 0: the breaker never opens
+ */
+export function createBreaker(limit: number, events: BreakerEvents): Breaker {
+  let state: BreakerState = 'closed'
+  let failures = 0
+  let overruns: number[] = []
+  let pauses = 0
+  let retry_at = 0
+
+  function open(count: number): void {
+    // Half of the pause is chance, so that the processes of a site do not all try again at once.
+    const pause_ms = Math.min(FIRST_PAUSE_MS * 2 ** pauses, LONGEST_PAUSE_MS) * (0.75 + Math.random() / 2)
+    state = 'open'
+    pauses += 1
+    retry_at = Date.now() + pause_ms
+    events.opened({ failures: count, retry_at })
+  }
+
+  return {
+    get quiet() {
+      return state === 'closed' && failures === 0
+    },
+    state: () => state,
+    retry_at: () => (state === 'open' ? retry_at : null),
+    allows() {
+      if (state === 'closed') return true
+      // The one try is under way; its outcome decides.
+      if (state === 'half_open' || Date.now() < retry_at) return false
+      state = 'half_open'
+      return true
+    },
+    succeeded() {
+      failures = 0
+      if (state !== 'half_open') return
+      state = 'closed'
+      pauses = 0
+      overruns = []
+      events.closed()
+    },
+    failed(strike) {
+      failures += 1
+      if (strike === 'overrun') {
+        const now = Date.now()
+        overruns = [...overruns.filter((at) => now - at < OVERRUN_WINDOW_MS), now]
+      }
+      const count = Math.max(failures, overruns.length)
+      if (limit > 0 && (state === 'half_open' || (state === 'closed' && count >= limit))) open(count)
+    },
+  }
+}
