@@ -10,13 +10,15 @@ import { rewriteStack } from './background/stack.ts'
 import { createBreaker } from './breaker.ts'
 import { DynacodeError } from './errors.ts'
 import { createEvents, type DynacodeEmitter, type Events, type PluginInfo } from './events.ts'
-import { type DynacodeOptions, parseOptions } from './options.ts'
+import { type DynacodeOptions, type Options, parseOptions } from './options.ts'
 import type { PluginLife, Program } from './program.ts'
+import { openQuarantine, type Quarantine } from './quarantine.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
 import { createBodyFilter } from './request/body-filter.ts'
 import { createMiddleware } from './request/middleware.ts'
-import { createRunner, type Marker, type Runner } from './request/runner.ts'
+import { createRunner, type Runner } from './request/runner.ts'
 import { createStore } from './request/store.ts'
+import { NO_WATCHDOG, startWatchdog, type Watchdog } from './request/watchdog.ts'
 import { describeStatus, type Status } from './status.ts'
 
 /** Koa middleware that carries its instance. */
@@ -61,17 +63,19 @@ export function dynacode(given: DynacodeOptions): Dynacode {
   const store = createStore()
   const source = options.source ?? createHttpSource(options as HttpSourceOptions)
   const isClosed = () => closed
+  const quarantine = openQuarantineOf(options, events)
+  const watchdog = startWatchdogOf(options, events, quarantine, () => program)
   const runner = createRunner({
     events,
     isClosed,
-    marker: NO_MARKER,
+    marker: watchdog,
     createFunction: createFunctionConstructor,
     rewriteStack,
   })
   const build = createBuilder(createCompiler(options), {
     bind: (compiled, info) => compiled.bind({ store, log: createDebug(chunkName(info.name)), guard: runner.guard }),
-    begin: (info) => beginLife(info, options.breaker_failures, events),
-    quarantined: () => undefined,
+    begin: (info, sha1) => beginLife(info, watchdog.know(info.name, sha1), options.breaker_failures, events),
+    quarantined: (sha1) => quarantine?.check(sha1),
   })
   const refresher = createRefresher({
     source,
@@ -115,6 +119,7 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     refresher.close()
     endReplaced(program, null, runner)
     runner.close()
+    watchdog.close()
     readiness.close(new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed'))
     await source.close?.()
   }
@@ -135,18 +140,35 @@ export function dynacode(given: DynacodeOptions): Dynacode {
   return Object.assign(middleware, methods)
 }
 
-const NO_MARKER: Marker = Object.freeze({ enter() {}, leave() {} })
-
-function beginLife(plugin: PluginInfo, failures: number, events: Events): PluginLife {
+function beginLife(plugin: PluginInfo, id: number, failures: number, events: Events): PluginLife {
   const breaker = createBreaker(failures, {
     opened: (details) => events.emit('rt_breaker_opened', { plugin, ...details }),
     closed: () => events.emit('rt_breaker_closed', { plugin }),
   })
-  return { breaker, runs: new Set(), ended: false, quarantined: false }
+  return { id, breaker, runs: new Set(), ended: false, quarantined: false }
 }
 
 /** Ends what the versions of plugins left behind that are no longer live. */
 function endReplaced(previous: Program | null, next: Program | null, runner: Runner): void {
   const alive = new Set(next?.plugins)
   for (const plugin of previous?.plugins ?? []) if (!alive.has(plugin)) runner.endPlugin(plugin)
+}
+
+function openQuarantineOf({ watchdog }: Options, events: Events): Quarantine | undefined {
+  const failed = (error: unknown) => events.emit('on_error', { section: 'watchdog', error })
+  return watchdog === undefined ? undefined : openQuarantine(watchdog.quarantine_path, failed)
+}
+
+function startWatchdogOf(
+  { watchdog }: Options,
+  events: Events,
+  quarantine: Quarantine | undefined,
+  program: () => Program | null,
+): Watchdog {
+  if (watchdog === undefined) return NO_WATCHDOG
+  return startWatchdog(watchdog, (entry) => {
+    quarantine?.add(entry)
+    for (const { sha1, life } of program()?.plugins ?? []) if (sha1 === entry.sha1) life.quarantined = true
+    events.emit('on_error', { section: 'watchdog', error: quarantine?.check(entry.sha1) })
+  })
 }

@@ -113,6 +113,17 @@ export interface DynacodeOptions extends Callbacks {
    */
   linear_regexp?: boolean
   /**
+   * A thread that watches the main one, for what no check inside the code can stop. A plugin that keeps the event loop
+   * for more than `limit_ms` (1000) is named on stderr and put into quarantine: a file in the folder `quarantine_path`,
+   * which keeps its code from running, after a restart too, until the code changes or somebody deletes the file. So is a
+   * plugin in whose midst the process died. With `exit`, the process is killed on the spot (SIGKILL: a thread that hangs
+   * hears nothing else), for its supervisor to start it anew.
+   *
+   * @default none
+   * @example { quarantine_path: '/var/lib/app/quarantine', exit: true }
+   */
+  watchdog?: { quarantine_path: string; limit_ms?: number; exit?: boolean }
+  /**
    * Names of the app's own that plugin code may use: configuration, flags, clients. Taken over when the instance is made;
    * the values stay the app's, and plugins can change what is inside them.
    *
@@ -122,11 +133,12 @@ export interface DynacodeOptions extends Callbacks {
   globals?: Record<string, unknown>
 }
 
+type Optional = 'plugin_api_uri' | 'source' | 'plugin_api_dispatcher'
+
 /** The options as every part of dynacode uses them: complete and frozen. */
-export type Options = Readonly<
-  Required<Omit<DynacodeOptions, keyof Callbacks | 'plugin_api_uri' | 'source' | 'plugin_api_dispatcher'>>
-> &
-  Readonly<Pick<DynacodeOptions, 'plugin_api_uri' | 'source' | 'plugin_api_dispatcher'>> & {
+export type Options = Readonly<Required<Omit<DynacodeOptions, keyof Callbacks | Optional | 'watchdog'>>> &
+  Readonly<Pick<DynacodeOptions, Optional>> & {
+    readonly watchdog: Readonly<Required<NonNullable<DynacodeOptions['watchdog']>>> | undefined
     readonly callbacks: Readonly<Callbacks>
   }
 
@@ -164,6 +176,13 @@ const schema = z.strictObject({
   timeout_ms: milliseconds.default(5000),
   breaker_failures: z.int().nonnegative().default(5),
   linear_regexp: z.boolean().default(false),
+  watchdog: z
+    .strictObject({
+      quarantine_path: z.string().min(1),
+      limit_ms: milliseconds.default(1000),
+      exit: z.boolean().default(false),
+    })
+    .optional(),
   globals: z
     .custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null, 'an object')
     .default({}),

@@ -58,6 +58,8 @@ export interface Uses {
 
 /** What a version of a plugin gathers while it runs; it ends with the version. */
 export interface PluginLife {
+  /** The number that the watchdog knows it by; 0 without one. */
+  readonly id: number
   readonly breaker: Breaker
   /** Runs that left timers behind. */
   readonly runs: Set<{ end(): void }>

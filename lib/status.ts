@@ -1,6 +1,8 @@
 import type { Activated } from './background/refresher.ts'
+import type { BreakerState } from './breaker.ts'
 import type { Phase } from './document.ts'
 import { DynacodeError } from './errors.ts'
+import type { LivePlugin } from './program.ts'
 
 /** How one plugin of the live document fares. */
 export interface PluginStatus {
@@ -9,9 +11,14 @@ export interface PluginStatus {
   readonly phase: Phase | null
   /**
    * `live`: as the document has it; `last_good`: the document's version was refused, an earlier one runs; `refused`: it
-   * was refused and there is no earlier one; `guarded`: so, and the requests of its domain get 503.
+   * was refused and there is no earlier one; `guarded`: so, and the requests of its domain get 503; `quarantined`: it
+   * stopped the whole process, and does not run.
    */
-  readonly state: 'live' | 'last_good' | 'refused' | 'guarded'
+  readonly state: 'live' | 'last_good' | 'refused' | 'guarded' | 'quarantined'
+  /** `closed`: it runs; `open`: it failed again and again, and is not run for now; `half_open`: one request tries it. */
+  readonly breaker: BreakerState
+  /** When an open breaker lets a try through; null unless it is open. */
+  readonly retry_at: number | null
   /** SHA-1 of the name and code that run; null when none do. */
   readonly sha1: string | null
   /** Why the document's version was refused; null when it was not. */
@@ -60,25 +67,43 @@ export function describeStatus({
 }
 
 function describePlugins({ build }: Activated): readonly PluginStatus[] {
-  const failures = new Map(build.failures.map((failure) => [failure.info, failure]))
-  const running = build.program.plugins.map(({ info, sha1, guard }) => {
-    const failure = failures.get(info)
-    const state = guard ? 'guarded' : failure === undefined ? 'live' : 'last_good'
-    const { name, domain, phase } = info
+  const failures = new Map(build.failures.map((failure) => [failure.info, failure.error]))
+  const running = build.program.plugins.map((plugin) => {
+    const { info, sha1, guard, life } = plugin
+    const error = failures.get(info)
     return Object.freeze({
-      domain,
-      name,
-      phase,
-      state,
+      ...info,
+      state: stateOf(plugin, error),
+      breaker: life.breaker.state(),
+      retry_at: life.breaker.retry_at(),
       sha1: guard ? null : sha1,
-      error: failure?.error.message ?? null,
-    } as const)
+      error: error?.message ?? null,
+    })
   })
   const alive = new Set(build.program.plugins.map(({ info }) => info))
-  const refused = build.failures
-    .filter(({ info }) => !alive.has(info))
-    .map(({ info: { domain, name, phase }, error }) =>
-      Object.freeze({ domain, name, phase, state: 'refused', sha1: null, error: error.message } as const),
-    )
-  return Object.freeze([...running, ...refused])
+  const refused = build.failures.filter(({ info }) => !alive.has(info))
+  return Object.freeze([
+    ...running,
+    ...refused.map(({ info, error }) => {
+      const state = isQuarantine(error) ? 'quarantined' : 'refused'
+      return Object.freeze({
+        ...info,
+        state,
+        breaker: 'closed',
+        retry_at: null,
+        sha1: null,
+        error: error.message,
+      } as const)
+    }),
+  ])
+}
+
+function stateOf({ guard, life }: LivePlugin, error: DynacodeError | undefined): PluginStatus['state'] {
+  if (guard) return 'guarded'
+  if (life.quarantined) return 'quarantined'
+  return error === undefined ? 'live' : 'last_good'
+}
+
+function isQuarantine(error: DynacodeError): boolean {
+  return error.code === 'ERR_DYNACODE_QUARANTINED'
 }

@@ -39,7 +39,7 @@ export interface Build {
 /** The request line's part in a new plugin: an environment for its code, and what it gathers while it lives. */
 export interface Mount {
   bind(compiled: CompiledCode, info: PluginInfo): PluginFunction
-  begin(info: PluginInfo): PluginLife
+  begin(info: PluginInfo, sha1: string): PluginLife
   /** Why this code may not run, as far as earlier runs tell. */
   quarantined(sha1: string): DynacodeError | undefined
 }
@@ -75,7 +75,16 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
       if (fresh) compiled.push({ info, duration_ms: performance.now() - started })
       else reused += 1
       const { uses, sha1 } = code
-      return Object.freeze({ info, spec, phase: spec.phase, run, uses, sha1, guard: false, life: mount.begin(info) })
+      return Object.freeze({
+        info,
+        spec,
+        phase: spec.phase,
+        run,
+        uses,
+        sha1,
+        guard: false,
+        life: mount.begin(info, sha1),
+      })
     }
 
     function fail(plugin: PluginSpec | RefusedPlugin, error: DynacodeError, last: readonly LivePlugin[]): LivePlugin[] {
@@ -83,7 +92,7 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
       const kept = last.filter((live) => !live.guard)
       failures.push({ info, error, kept_last_good: kept.length > 0 })
       if (kept.length > 0) return kept
-      return plugin.on_failure === 'closed' ? [createGuard(plugin, info, mount.begin(info))] : []
+      return plugin.on_failure === 'closed' ? [createGuard(plugin, info, mount.begin(info, ''))] : []
     }
 
     function buildDomain({ name, pattern, plugins }: Domain): ProgramDomain {

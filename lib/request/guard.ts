@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import { DynacodeError } from '../errors.ts'
 import { EXIT } from './exit.ts'
 import { FIRST_BATCH, killRun, type Rejection, type Run } from './run.ts'
+import type { Marker } from './watchdog.ts'
 
 /** What instrumented code calls. */
 export interface Guard {
@@ -33,8 +34,9 @@ const MOST_CHARGED_MS = 10
  * Makes the guard of one instance.
  *
  * @param report told of errors that came when nobody was waiting for the plugin any more
+ * @param marker told when a plugin's code goes on
  */
-export function createGuard(report: (run: Run, error: unknown) => void): Guard {
+export function createGuard(report: (run: Run, error: unknown) => void, marker: Marker): Guard {
   const tracked = new WeakMap<Promise<unknown>, Rejection>()
   const replaced = new WeakMap<object, unknown>()
   const { then } = Promise.prototype
@@ -124,6 +126,7 @@ export function createGuard(report: (run: Run, error: unknown) => void): Guard {
 
   function resume<T>(run: Run, value: T): T {
     if (run.dead !== null) throw run.dead
+    marker.resume(run.plugin.life)
     return value
   }
 
@@ -141,11 +144,14 @@ export function createGuard(report: (run: Run, error: unknown) => void): Guard {
   }
 
   function contain(run: Run, callback: () => unknown): unknown {
+    marker.enter(run.plugin.life)
     try {
       return track(run, callback())
     } catch (error) {
       if (error !== EXIT) report(run, error)
       return undefined
+    } finally {
+      marker.leave()
     }
   }
 

@@ -11,6 +11,7 @@ import { createKit } from './kit.ts'
 import { createRun, killRun, type Run, type RunKit } from './run.ts'
 import { hostOf, type RequestState } from './state.ts'
 import { createTrampoline } from './strict.ts'
+import type { Marker } from './watchdog.ts'
 
 /** Runs plugins, one or a phase of them. A plugin that fails never harms the caller. */
 export interface Runner {
@@ -36,12 +37,6 @@ export interface Runner {
   close(): void
 }
 
-/** The slot in which the plugin that is running is marked, for whoever watches from outside. */
-export interface Marker {
-  enter(plugin: LivePlugin): void
-  leave(): void
-}
-
 /**
  * Makes the runner of one instance.
  *
@@ -62,7 +57,7 @@ export function createRunner({
   createFunction: (guard: Guard, run: Run) => FunctionConstructor
   rewriteStack: (plugin: LivePlugin, error: unknown) => void
 }): Runner {
-  const guard = createGuard(failDetached)
+  const guard = createGuard(failDetached, marker)
   const trampoline = createTrampoline()
 
   function runPlugin(state: RequestState, plugin: LivePlugin, chunk?: unknown, last?: boolean): unknown {
@@ -101,7 +96,7 @@ export function createRunner({
     const { exit, say, fetch, signal } = createRunEnvironment(run, guard.track)
     const { run: enter } = plugin
     const call = () => enter(run, state.ctx, plugin.spec.params, exit, say, fetch, signal, chunk, last)
-    marker.enter(plugin)
+    marker.enter(plugin.life)
     try {
       if (plugin.spec.guard !== 'strict') return call()
       const { ended, value } = trampoline.call(call, run.budget_ms)
