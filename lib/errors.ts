@@ -19,7 +19,7 @@ export class DynacodeError extends Error {
   }
 }
 
-/** An option is missing, wrong or unknown; thrown by `dynacode(options)` itself. */
+/** An option is missing, wrong or unknown (thrown by `dynacode(options)` itself), or an argument is (`ready`). */
 export class OptionError extends DynacodeError {
   /** The option's name, with the path below it where there is one (`plugin_api_headers.accept`). */
   readonly option: string

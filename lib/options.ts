@@ -4,7 +4,7 @@ import type { GuardMode } from './document.ts'
 import { OptionError } from './errors.ts'
 import { CALLBACKS, type Callbacks } from './events.ts'
 import { ENVIRONMENT_NAMES } from './program.ts'
-import { describeMismatch, describeValue } from './schema-error.ts'
+import { describeKind, describeMismatch, describeValue } from './schema-error.ts'
 import type { Source } from './source.ts'
 
 /** Request headers for the plugin API: names and values. */
@@ -22,7 +22,8 @@ export interface DynacodeOptions extends Callbacks {
   /** Where documents come from, in place of `plugin_api_uri`. */
   source?: Source
   /**
-   * Time between polls, in seconds. Above 0, and at most 2 147 483 (the longest timer that Node can set).
+   * Time between polls, in seconds. At least 0.001 and, with the jitter, at most 2 147 483.647: the range of Node's
+   * timers.
    *
    * @default 30
    */
@@ -41,7 +42,8 @@ export interface DynacodeOptions extends Callbacks {
    */
   workers_max_jitter?: number
   /**
-   * Deadline of one whole fetch, in seconds, from the look-up of the address to the last byte of the body.
+   * Deadline of one whole fetch, in seconds, from the look-up of the address to the last byte of the body. The same
+   * range as the interval's.
    *
    * @default 5
    */
@@ -61,13 +63,15 @@ export interface DynacodeOptions extends Callbacks {
    */
   plugin_api_dispatcher?: Dispatcher
   /**
-   * Limit on the document's size, in bytes after decompression.
+   * Limit on the document's size, in bytes after decompression. At most 536 870 888, the longest text that Node can
+   * hold.
    *
    * @default 16 777 216
    */
   plugin_api_max_bytes?: number
   /**
-   * How many compiled plugins are remembered, beside those that are live.
+   * How many compiled plugins are remembered, beside those that are live. At most 1 000 000: room for that many is made
+   * at once.
    *
    * @default 10000
    */
@@ -142,10 +146,18 @@ export type Options = Readonly<Required<Omit<DynacodeOptions, keyof Callbacks | 
     readonly callbacks: Readonly<Callbacks>
   }
 
+// The range of setTimeout, outside of which it fires at once.
+const SHORTEST_TIMER_SECONDS = 0.001
 const LONGEST_TIMER_SECONDS = (2 ** 31 - 1) / 1000
+const LONGEST_TEXT = 536_870_888
+const AsyncFunction = (async () => undefined).constructor as FunctionConstructor
 const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u
 
-const seconds = z.number().positive().max(LONGEST_TIMER_SECONDS)
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that a header may not have
+const HEADER_VALUE = /^[^\0-\x08\x0a-\x1f\x7f\u0100-\uffff]*$/
+
+const seconds = z.number().min(SHORTEST_TIMER_SECONDS).max(LONGEST_TIMER_SECONDS)
 const milliseconds = z
   .number()
   .positive()
@@ -154,6 +166,20 @@ const count = z.int().positive()
 const callback = z.custom<() => unknown>((value) => typeof value === 'function', 'a function')
 const withMethod = <T>(method: string, message: string) =>
   z.custom<T>((value) => typeof (value as Record<string, unknown> | null)?.[method] === 'function', message)
+
+/** Headers that can be sent. */
+export const apiHeadersSchema = z.record(z.string(), z.string()).superRefine((headers, context) => {
+  for (const [name, value] of Object.entries(headers)) {
+    if (!HEADER_NAME.test(name)) context.addIssue({ code: 'custom', path: [name], message: 'the name of a header' })
+    else if (!HEADER_VALUE.test(value)) {
+      context.addIssue({
+        code: 'custom',
+        path: [name],
+        message: 'a header without line breaks and characters above U+00FF',
+      })
+    }
+  }
+})
 
 const callbacks = Object.fromEntries(Object.values(CALLBACKS).map((name) => [name, callback.optional()]))
 
@@ -165,11 +191,11 @@ const schema = z.strictObject({
   workers_max_jitter: z.number().nonnegative().max(LONGEST_TIMER_SECONDS).optional(),
   plugin_api_timeout: seconds.default(5),
   plugin_api_headers: z
-    .union([z.record(z.string(), z.string()), callback as z.ZodType<() => ApiHeaders | Promise<ApiHeaders>>])
+    .union([apiHeadersSchema, callback as z.ZodType<() => ApiHeaders | Promise<ApiHeaders>>])
     .default({}),
   plugin_api_dispatcher: withMethod<Dispatcher>('dispatch', 'an undici Dispatcher').optional(),
-  plugin_api_max_bytes: count.default(16 * 1024 * 1024),
-  compile_cache_max: count.default(10_000),
+  plugin_api_max_bytes: count.max(LONGEST_TEXT).default(16 * 1024 * 1024),
+  compile_cache_max: count.max(1_000_000).default(10_000),
   when_not_loaded: z.enum(['open', 'closed', 'wait']).default('open'),
   guard: z.enum(['on', 'strict', 'off']).default('on'),
   budget_ms: milliseconds.default(50),
@@ -184,7 +210,10 @@ const schema = z.strictObject({
     })
     .optional(),
   globals: z
-    .custom<Record<string, unknown>>((value) => typeof value === 'object' && value !== null, 'an object')
+    .custom<Record<string, unknown>>(
+      (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+      'an object',
+    )
     .default({}),
   ...callbacks,
 })
@@ -200,9 +229,10 @@ export const OPTION_NAMES: readonly string[] = Object.freeze(Object.keys(schema.
 export function parseOptions(given: DynacodeOptions): Options {
   const result = schema.safeParse(given)
   if (!result.success) {
-    const { path, message } = describeMismatch(result.error, given)
+    const { path, message } = describeMismatch(result.error, given, describeGiven)
     if (path === '') throw new OptionError('', `dynacode(options): ${message}`)
-    throw new OptionError(path, `option ${path}: ${message}${path in schema.shape ? '' : suggest(path)}`)
+    const unknown = result.error.issues[0]?.code === 'unrecognized_keys'
+    throw new OptionError(path, `option ${path}: ${message}${unknown ? suggest(path) : ''}`)
   }
   const { on: given_callbacks, rest } = splitCallbacks(result.data)
   const options = rest as unknown as Omit<Options, 'callbacks'>
@@ -213,20 +243,33 @@ export function parseOptions(given: DynacodeOptions): Options {
     )
   }
   refuseCredentials(options.plugin_api_uri)
-  const jitter = options.workers_max_jitter ?? options.plugin_api_polling_interval / 10
-  if (options.plugin_api_polling_interval + jitter > LONGEST_TIMER_SECONDS) {
-    const message = `expected at most ${LONGEST_TIMER_SECONDS} together with workers_max_jitter`
-    throw new OptionError(
-      'plugin_api_polling_interval',
-      `option plugin_api_polling_interval: ${message}, got ${options.plugin_api_polling_interval + jitter}`,
-    )
-  }
   return Object.freeze({
     ...options,
-    workers_max_jitter: jitter,
+    workers_max_jitter: readJitter(options),
     globals: checkGlobals(options.globals),
     callbacks: Object.freeze(given_callbacks),
   })
+}
+
+/** The longest wait, interval and jitter together, must be one that a timer can wait. */
+function readJitter({
+  plugin_api_polling_interval: interval,
+  workers_max_jitter: jitter,
+}: Pick<DynacodeOptions, 'workers_max_jitter'> & Pick<Options, 'plugin_api_polling_interval'>): number {
+  const longest = LONGEST_TIMER_SECONDS - interval
+  if (jitter === undefined) return Math.min(interval / 10, longest)
+  if (jitter <= longest) return jitter
+  throw new OptionError(
+    'workers_max_jitter',
+    `option workers_max_jitter: expected at most ${LONGEST_TIMER_SECONDS} together with plugin_api_polling_interval, got ${jitter} and ${interval}`,
+  )
+}
+
+/** What came, without what may be secret in it: messages end up in logs. */
+function describeGiven(value: unknown, path: string): string {
+  if (path.startsWith('plugin_api_headers')) return describeKind(value)
+  if (path !== 'plugin_api_uri' || typeof value !== 'string') return describeValue(value)
+  return describeValue(value.replace(/\/\/.*@/, '//…@').replace(/\?.*$/s, '?…'))
 }
 
 function splitCallbacks(data: Record<string, unknown>): { on: Callbacks; rest: Record<string, unknown> } {
@@ -267,10 +310,10 @@ function checkGlobals(globals: Record<string, unknown>): Readonly<Record<string,
   return Object.freeze({ ...globals })
 }
 
-/** Whether strict code may have a parameter of this name: reserved words may not. */
+/** Whether strict, asynchronous code may have a parameter of this name: reserved words may not. */
 function isBindable(name: string): boolean {
   try {
-    new Function(name, '"use strict"')
+    AsyncFunction(name, '"use strict"')
     return true
   } catch {
     return false

@@ -8,32 +8,46 @@ export interface Mismatch {
   readonly message: string
 }
 
-/** Puts the first fault that zod found into words: what was expected there, and what came. */
-export function describeMismatch(error: z.ZodError, value: unknown): Mismatch {
-  const issue = error.issues[0] as z.core.$ZodIssue
-  const path = issue.path.filter((key) => typeof key !== 'symbol')
+/**
+ * Puts the first fault that zod found into words: what was expected there, and what came.
+ *
+ * @param describe puts what came into words
+ */
+export function describeMismatch(
+  error: z.ZodError,
+  value: unknown,
+  describe: (came: unknown, path: string) => string = describeValue,
+): Mismatch {
+  const issue = innermost(error.issues[0] as z.core.$ZodIssue)
+  const keys = issue.path.filter((key) => typeof key !== 'symbol')
   if (issue.code === 'unrecognized_keys') {
-    return { path: formatPath([...path, issue.keys[0] as string]), message: 'is not known' }
+    return { path: formatPath([...keys, issue.keys[0] as string]), message: 'is not known' }
   }
-  const came = describeValue(path.reduce<unknown>((at, key) => (at as Record<string, unknown>)?.[key], value))
-  return { path: formatPath(path), message: `expected ${expectation(issue)}, got ${came}` }
+  const came = keys.reduce<unknown>((at, key) => (at as Record<string, unknown> | null | undefined)?.[key], value)
+  const path = formatPath(keys)
+  return { path, message: `expected ${expectation(issue)}, got ${describe(came, path)}` }
+}
+
+/** Of a union, the fault inside the one kind that the value is of, where that can be told. */
+function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue
+  const inner = issue.errors.map((issues) => issues[0]).find((first) => first !== undefined && first.path.length > 0)
+  return inner === undefined ? issue : innermost({ ...inner, path: [...issue.path, ...inner.path] })
 }
 
 function expectation(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
-      return issue.expected === 'record' || issue.expected === 'object'
-        ? 'an object'
-        : `a value of type ${issue.expected}`
+      // zod's numbers are finite.
+      return issue.expected === 'number' ? 'a finite number' : withArticle(issue.expected)
     case 'invalid_value':
       return `one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`
     case 'too_small':
       if (issue.origin === 'string') return 'a string that is not empty'
-      return `a ${issue.origin} ${issue.inclusive ? 'of at least' : 'above'} ${issue.minimum}`
+      return `${withArticle(issue.origin)} ${issue.inclusive ? 'of at least' : 'above'} ${issue.minimum}`
     case 'too_big':
-      return issue.origin === 'string'
-        ? `at most ${issue.maximum} characters`
-        : `a ${issue.origin} ${issue.inclusive ? 'of at most' : 'below'} ${issue.maximum}`
+      if (issue.origin === 'string') return `a string of at most ${issue.maximum} characters`
+      return `${withArticle(issue.origin)} ${issue.inclusive ? 'of at most' : 'below'} ${issue.maximum}`
     case 'invalid_union': {
       const kinds = issue.errors.map((issues) => issues[0]).filter((inner) => inner !== undefined)
       return [...new Set(kinds.map((inner) => expectation(inner)))].join(' or ')
@@ -43,6 +57,13 @@ function expectation(issue: z.core.$ZodIssue): string {
   }
 }
 
+/** A type as zod calls it, in words. */
+function withArticle(type: string): string {
+  if (type === 'int') return 'an integer'
+  if (type === 'record') return 'an object'
+  return `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`
+}
+
 /** A JSON path in the way JavaScript would write it. */
 export function formatPath(keys: readonly (string | number)[]): string {
   return keys.reduce<string>((path, key) => {
@@ -50,6 +71,11 @@ export function formatPath(keys: readonly (string | number)[]): string {
     if (!/^[\w$-]+$/.test(key)) return `${path}[${JSON.stringify(key.slice(0, 100))}]`
     return path === '' ? key : `${path}.${key}`
   }, '')
+}
+
+/** A value's kind, for a message that must not show what may be secret. */
+export function describeKind(value: unknown): string {
+  return typeof value === 'string' ? 'a string' : describeValue(value)
 }
 
 /** A value, short enough for a message. */
