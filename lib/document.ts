@@ -55,14 +55,14 @@ export const referenceSchema = pluginSchema.omit({ code: true }).partial().exten
 
 /** The part of the document that concerns all of it. */
 const generalSchema = z.object({
-  status: z.string().nullish(),
+  status: z.unknown().optional(),
   skip_domains: z.array(z.unknown()).nullish(),
   version: z.union([z.number(), z.string()]).nullish().catch(undefined),
 })
 /** What must hold for any of the document to be used. */
 export const frameSchema = z.object({
   general: generalSchema.nullish(),
-  domains: z.array(z.object({ name: z.string().min(1), plugins: z.unknown() })),
+  domains: z.array(z.object({ name: z.string().min(1), plugins: z.unknown().optional() })),
   plugins: z.array(z.unknown()).nullish(),
 })
 

@@ -1,5 +1,5 @@
 /** Deepest nesting of `params`. */
-const MAX_DEPTH = 100
+export const MAX_DEPTH = 100
 
 /**
  * Freezes JSON data through and through, without recursion: its depth is the API's choice.

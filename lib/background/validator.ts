@@ -18,7 +18,7 @@ import {
 import { DocumentError } from '../errors.ts'
 import { type HostPattern, readHostPattern } from '../host-pattern.ts'
 import { describeMismatch, describeValue } from '../schema-error.ts'
-import { freezeDeep } from './freeze.ts'
+import { freezeDeep, MAX_DEPTH } from './freeze.ts'
 
 type PluginFields = z.infer<typeof pluginSchema>
 type Id = string | number
@@ -44,7 +44,7 @@ export function readDocument(text: string, defaults: PluginDefaults = DEFAULTS):
   const frame = frameSchema.safeParse(value)
   if (!frame.success) {
     const { path, message } = describeMismatch(frame.error, value)
-    throw new DocumentError(path, message)
+    throw new DocumentError(path, path === '' ? `the document: ${message}` : message)
   }
   const { general, domains, plugins } = frame.data
   const faults: DocumentError[] = []
@@ -58,9 +58,9 @@ export function readDocument(text: string, defaults: PluginDefaults = DEFAULTS):
   return Object.freeze({
     enabled: (general?.status ?? 'enabled') === 'enabled',
     version: general?.version ?? undefined,
-    skip,
-    domains: read,
-    faults,
+    skip: Object.freeze(skip),
+    domains: Object.freeze(read),
+    faults: Object.freeze(faults),
   })
 }
 
@@ -125,15 +125,16 @@ function readDomain(
   defaults: PluginDefaults,
 ): Domain | RefusedDomain {
   const pattern = readPattern(name, `${path}.name`)
-  if (pattern instanceof DocumentError) return { name, error: pattern }
+  if (pattern instanceof DocumentError) return Object.freeze({ name, error: pattern })
   if (!Array.isArray(plugins)) {
-    return { name, error: new DocumentError(`${path}.plugins`, `expected an array, got ${describeValue(plugins)}`) }
+    const error = new DocumentError(`${path}.plugins`, `expected an array, got ${describeValue(plugins)}`)
+    return Object.freeze({ name, error })
   }
   const read = plugins.map((raw, index) => {
     const plugin = readPlugin(raw, name, `${path}.plugins[${index}]`, shared, defaults)
     return 'error' in plugin ? plugin : refuseDuplicate(plugin, taken)
   })
-  return Object.freeze({ name, pattern, plugins: read })
+  return Object.freeze({ name, pattern, plugins: Object.freeze(read) })
 }
 
 /** A plugin is known by its domain, name and phase; a second one of the same could not be told from the first. */
@@ -145,7 +146,7 @@ function refuseDuplicate(plugin: PluginSpec, taken: Map<string, string>): Plugin
     return plugin
   }
   const message = `the domain has a plugin ${describeValue(plugin.name)} in the phase ${plugin.phase} already (${first})`
-  return { ...plugin, error: new DocumentError(`${plugin.path}.name`, message) }
+  return Object.freeze({ ...plugin, error: new DocumentError(`${plugin.path}.name`, message) })
 }
 
 function readPlugin(
@@ -155,18 +156,20 @@ function readPlugin(
   shared: Shared,
   defaults: PluginDefaults,
 ): PluginSpec | RefusedPlugin {
-  const reference = isId(raw)
-    ? { id: raw }
-    : field(raw, 'code') === undefined && isId(field(raw, 'id'))
-      ? raw
-      : undefined
+  const reference = isId(raw) ? { id: raw } : field(raw, 'code') == null && isId(field(raw, 'id')) ? raw : undefined
   const target = shared.get(field(reference, 'id') as Id)
   if (target !== undefined) target.referenced = true
   const fields = reference === undefined ? readFields(raw, path) : resolve(reference, path, target)
   if (fields instanceof DocumentError) return refuse(raw, domain, path, fields, target?.raw)
   const params = freezeDeep(fields.params ?? {})
   if (params === undefined) {
-    return refuse(raw, domain, path, new DocumentError(`${path}.params`, 'is nested too deeply'), target?.raw)
+    return refuse(
+      raw,
+      domain,
+      path,
+      new DocumentError(`${path}.params`, `expected at most ${MAX_DEPTH} levels, got more`),
+      target?.raw,
+    )
   }
   return Object.freeze({
     domain,
@@ -191,7 +194,7 @@ function resolve(raw: unknown, path: string, target: { fields: PluginFields | Do
   if (target === undefined) {
     return new DocumentError(
       path,
-      `there is no plugin with the id ${describeValue(reference.data.id)} in the document's plugins`,
+      `expected code, or the id of one of the document's plugins, got the id ${describeValue(reference.data.id)}`,
     )
   }
   if (target.fields instanceof DocumentError) return target.fields
@@ -216,7 +219,7 @@ function refuse(raw: unknown, domain: string, path: string, error: DocumentError
   if (name === undefined && !isId(id)) throw unnamed(path, raw)
   const phase = field(raw, 'phase') ?? field(shared, 'phase')
   const policy = field(raw, 'on_failure') ?? field(shared, 'on_failure') ?? 'open'
-  return {
+  return Object.freeze({
     domain,
     name,
     id: isId(id) ? id : undefined,
@@ -224,11 +227,16 @@ function refuse(raw: unknown, domain: string, path: string, error: DocumentError
     // Whoever writes anything but `open` wants the plugin for its protection, misspelt or not.
     on_failure: policy === 'open' ? 'open' : ('closed' satisfies FailurePolicy),
     error,
-  }
+  })
 }
 
+/** Nobody could tell which plugin this is: a fault of the whole document. */
 function unnamed(path: string, raw: unknown): DocumentError {
-  return new DocumentError(path, `expected a plugin with a name, or the id of one, got ${describeValue(raw)}`)
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
+    return new DocumentError(path, `expected a plugin, or the id of one, got ${describeValue(raw)}`)
+  }
+  const came = describeValue(field(raw, 'name'))
+  return new DocumentError(`${path}.name`, `expected a string of 1 to ${MAX_NAME_LENGTH} characters, got ${came}`)
 }
 
 function field(raw: unknown, key: string): unknown {
