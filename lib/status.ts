@@ -67,21 +67,22 @@ export function describeStatus({
 }
 
 function describePlugins({ build }: Activated): readonly PluginStatus[] {
-  const failures = new Map(build.failures.map((failure) => [failure.info, failure.error]))
-  const running = build.program.plugins.map((plugin) => {
+  const { program, failures, kept } = build
+  const errors = new Map(failures.map(({ info, error }) => [info, error]))
+  const running = program.plugins.map((plugin) => {
     const { info, sha1, guard, life } = plugin
-    const error = failures.get(info)
+    const error = kept.get(plugin) ?? errors.get(info)
     return Object.freeze({
       ...info,
-      state: stateOf(plugin, error),
+      state: stateOf(plugin, kept.has(plugin)),
       breaker: life.breaker.state(),
       retry_at: life.breaker.retry_at(),
       sha1: guard ? null : sha1,
       error: error?.message ?? null,
     })
   })
-  const alive = new Set(build.program.plugins.map(({ info }) => info))
-  const refused = build.failures.filter(({ info }) => !alive.has(info))
+  const alive = new Set(program.plugins.map(({ info }) => info))
+  const refused = failures.filter(({ info, kept_last_good }) => !kept_last_good && !alive.has(info))
   return Object.freeze([
     ...running,
     ...refused.map(({ info, error }) => {
@@ -98,10 +99,10 @@ function describePlugins({ build }: Activated): readonly PluginStatus[] {
   ])
 }
 
-function stateOf({ guard, life }: LivePlugin, error: DynacodeError | undefined): PluginStatus['state'] {
+function stateOf({ guard, life }: LivePlugin, kept: boolean): PluginStatus['state'] {
   if (guard) return 'guarded'
   if (life.quarantined) return 'quarantined'
-  return error === undefined ? 'live' : 'last_good'
+  return kept ? 'last_good' : 'live'
 }
 
 function isQuarantine(error: DynacodeError): boolean {

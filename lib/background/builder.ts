@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import type { Document, Domain, PluginSpec, RefusedPlugin } from '../document.ts'
+import type { Document, Domain, PluginSpec, RefusedDomain, RefusedPlugin } from '../document.ts'
 import { DocumentError, DynacodeError } from '../errors.ts'
 import type { PluginInfo } from '../events.ts'
 import {
@@ -32,6 +32,8 @@ export interface Build {
   readonly failures: readonly Failure[]
   /** Faults of whole domains and of parts that belong to no domain. */
   readonly faults: readonly DocumentError[]
+  /** The plugins that are live in an earlier version, each with the fault in the document's. */
+  readonly kept: ReadonlyMap<LivePlugin, DynacodeError>
   readonly reused: number
   readonly removed: number
 }
@@ -59,7 +61,15 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
     const faults = [...document.faults]
     const before = indexPlugins(previous)
     const claimed = claimedKeys(document)
+    const kept = new Map<LivePlugin, DynacodeError>()
     let reused = 0
+
+    /** Takes over earlier versions: each once, however many entries of the document they could stand in for. */
+    function keep(last: readonly LivePlugin[], error: DynacodeError): LivePlugin[] {
+      const fresh = last.filter((live) => !kept.has(live))
+      for (const live of fresh) kept.set(live, error)
+      return fresh
+    }
 
     function take(spec: PluginSpec, last: LivePlugin | undefined): LivePlugin {
       if (last !== undefined && !last.guard && sameSpec(last.spec, spec)) {
@@ -89,9 +99,9 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
 
     function fail(plugin: PluginSpec | RefusedPlugin, error: DynacodeError, last: readonly LivePlugin[]): LivePlugin[] {
       const info = last[0]?.info ?? createInfo(plugin)
-      const kept = last.filter((live) => !live.guard)
-      failures.push({ info, error, kept_last_good: kept.length > 0 })
-      if (kept.length > 0) return kept
+      const good = last.filter((live) => !live.guard)
+      failures.push({ info, error, kept_last_good: good.length > 0 })
+      if (good.length > 0) return keep(good, error)
       return plugin.on_failure === 'closed' ? [createGuard(plugin, info, mount.begin(info, ''))] : []
     }
 
@@ -113,15 +123,23 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
       return Object.freeze({ name, pattern, plugins: Object.freeze(live) })
     }
 
-    const domains = document.domains.flatMap((domain) => {
-      if (!('error' in domain)) return [buildDomain(domain)]
-      faults.push(domain.error)
-      return previous?.domains.filter((kept) => kept.name === domain.name) ?? []
-    })
+    /** What was live under a refused domain's name, but for what other entries of that name carry on. */
+    function keepDomain({ name, error }: RefusedDomain): ProgramDomain[] {
+      faults.push(error)
+      const earlier = previous?.domains.filter((domain) => domain.name === name) ?? []
+      return earlier.map(({ pattern, plugins }) => {
+        const last = plugins.filter(({ spec }) => !claimed.has(keyOf(spec)))
+        return Object.freeze({ name, pattern, plugins: Object.freeze(keep(last, error)) })
+      })
+    }
+
+    const domains = document.domains.flatMap((domain) =>
+      'error' in domain ? keepDomain(domain) : [buildDomain(domain)],
+    )
     const program = createProgram({ version, enabled: document.enabled, skip: document.skip, domains })
     const alive = new Set(program.plugins.map(({ spec }) => keyOf(spec)))
     const removed = previous?.plugins.filter(({ spec, guard }) => !guard && !alive.has(keyOf(spec))).length ?? 0
-    return { program, compiled, failures, faults, reused, removed }
+    return { program, compiled, failures, faults, kept, reused, removed }
   }
 }
 
