@@ -1,6 +1,8 @@
 import { Agent, buildConnector, type Dispatcher, request } from 'undici'
 import { ACCEPT_ENCODING } from '../content-coding.ts'
 import { DynacodeError } from '../errors.ts'
+import { type ApiHeaders, apiHeadersSchema } from '../options.ts'
+import { describeKind, describeMismatch } from '../schema-error.ts'
 import type { Source } from '../source.ts'
 import { readBody } from './body-reader.ts'
 
@@ -10,7 +12,8 @@ export class StatusError extends DynacodeError {
   readonly status: number
 
   constructor(status: number, uri: string) {
-    super('ERR_DYNACODE_FETCH_STATUS', `${uri} answered ${status}, expected 200 or 304`)
+    // 304 only comes here when nothing was asked that it could answer.
+    super('ERR_DYNACODE_FETCH_STATUS', `${uri} answered ${status}, expected 200${status === 304 ? '' : ' or 304'}`)
     this.status = status
   }
 }
@@ -18,7 +21,7 @@ export class StatusError extends DynacodeError {
 /** What the HTTP source needs of the options. */
 export interface HttpSourceOptions {
   readonly plugin_api_uri: string
-  readonly plugin_api_headers: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>)
+  readonly plugin_api_headers: ApiHeaders | (() => ApiHeaders | Promise<ApiHeaders>)
   readonly plugin_api_dispatcher: Dispatcher | undefined
   readonly plugin_api_max_bytes: number
 }
@@ -35,23 +38,26 @@ export function createHttpSource(options: HttpSourceOptions): Source {
 
   return Object.freeze({
     async fetch(signal, last) {
-      const given = typeof plugin_api_headers === 'function' ? await plugin_api_headers() : plugin_api_headers
       const headers: Record<string, string> = {
         accept: 'application/json',
         'accept-encoding': ACCEPT_ENCODING,
-        ...lowerCaseKeys(given),
+        ...lowerCaseKeys(await askHeaders(plugin_api_headers)),
       }
       if (last !== undefined) headers['if-none-match'] = last
       const response = await request(plugin_api_uri, { method: 'GET', headers, dispatcher, signal })
       const { statusCode: status, body } = response
+      if (status === 304 && last !== undefined) {
+        await body.dump({ limit: 0, signal })
+        return { unchanged: true, status }
+      }
       if (status !== 200) {
-        await body.dump({ limit: 64 * 1024, signal }).catch(() => undefined)
-        if (status === 304 && last !== undefined) return { unchanged: true, status }
+        // Whatever else it says is not waited for: it may come slowly, or never end.
+        body.on('error', () => undefined).destroy()
         throw new StatusError(status, shown)
       }
       const encoding = one(response.headers['content-encoding'])
       const bytes = await readBody(body, encoding, plugin_api_max_bytes, signal)
-      return { bytes, tag: one(response.headers.etag), status }
+      return { bytes, tag: readTag(one(response.headers.etag)), status }
     },
     close: () => own?.destroy(),
   } satisfies Source)
@@ -72,7 +78,27 @@ function createAgent(): Agent {
   })
 }
 
-function lowerCaseKeys(headers: Record<string, string>): Record<string, string> {
+async function askHeaders(given: HttpSourceOptions['plugin_api_headers']): Promise<ApiHeaders> {
+  if (typeof given !== 'function') return given
+  let came: unknown
+  try {
+    came = await given()
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    throw new DynacodeError('ERR_DYNACODE_FETCH', `plugin_api_headers() failed: ${message}`, { cause })
+  }
+  const headers = apiHeadersSchema.safeParse(came)
+  if (headers.success) return headers.data
+  const { path, message } = describeMismatch(headers.error, came, describeKind)
+  throw new DynacodeError('ERR_DYNACODE_FETCH', `plugin_api_headers(): ${path === '' ? '' : `${path}: `}${message}`)
+}
+
+/** An ETag, if it can be sent back: one that cannot would make every later request fail. */
+function readTag(etag: string | undefined): string | undefined {
+  return etag !== undefined && /^[\x20-\x7e]+$/.test(etag) ? etag : undefined
+}
+
+function lowerCaseKeys(headers: ApiHeaders): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }
 
