@@ -28,9 +28,9 @@ export interface Dynacode extends Middleware {
   /**
    * Waits for a document to be live.
    *
-   * @param timeout_ms how long; 10 000 ms unless given
-   * @returns where the document came from
-   * @throws DynacodeError ERR_DYNACODE_NOT_READY when the time is over, ERR_DYNACODE_CLOSED after `close()`
+   * @param timeout_ms how long; 10 000 ms unless given; Infinity: for as long as it takes
+   * @returns where the first document came from; once there was one, always at once
+   * @throws DynacodeError ERR_DYNACODE_NOT_READY when the time is over, ERR_DYNACODE_CLOSED when `close()` comes first
    */
   ready(timeout_ms?: number): Promise<Readiness>
   /** Polls now, or joins a poll that is under way. Never rejects: what went wrong is in what it returns. */
@@ -111,8 +111,13 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     at_init: options.plugin_api_poll_at_init,
   })
 
-  async function close(): Promise<void> {
-    if (closed) return
+  let closing: Promise<void> | null = null
+  const close = () => {
+    closing ??= closeAll()
+    return closing
+  }
+
+  async function closeAll(): Promise<void> {
     closed = true
     events.close()
     poller.stop()

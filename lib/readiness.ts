@@ -1,4 +1,8 @@
-import { DynacodeError } from './errors.ts'
+import { DynacodeError, OptionError } from './errors.ts'
+import { describeValue } from './schema-error.ts'
+
+/** Beyond this setTimeout fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** That a document is live, and where the first one came from. */
 export interface Readiness {
@@ -8,8 +12,9 @@ export interface Readiness {
 /** Tells when the first document is live. Once it is, that is never taken back. */
 export interface ReadinessGate {
   /**
+   * @param timeout_ms 0: not at all; Infinity, or more than a timer can wait: for as long as it takes
    * @param last_error what went wrong so far, for the message
-   * @throws DynacodeError ERR_DYNACODE_NOT_READY, ERR_DYNACODE_CLOSED
+   * @throws DynacodeError ERR_DYNACODE_OPTION, ERR_DYNACODE_NOT_READY, ERR_DYNACODE_CLOSED
    */
   wait(timeout_ms: number, last_error?: () => Error | null): Promise<Readiness>
   settle(from: Readiness['from']): void
@@ -29,6 +34,10 @@ export function createReadiness(): ReadinessGate {
   return Object.freeze({
     wait: (timeout_ms, last_error) =>
       new Promise<Readiness>((resolve, reject) => {
+        if (typeof timeout_ms !== 'number' || !(timeout_ms >= 0)) {
+          const message = `ready(timeout_ms): expected a number of at least 0, got ${describeValue(timeout_ms)}`
+          return reject(new OptionError('timeout_ms', message))
+        }
         const check = () => {
           clearTimeout(timer)
           if (ready !== null) resolve(ready)
@@ -42,8 +51,7 @@ export function createReadiness(): ReadinessGate {
             new DynacodeError('ERR_DYNACODE_NOT_READY', `no document is live after ${timeout_ms} ms${why}`, { cause }),
           )
         }
-        const timer = setTimeout(late, timeout_ms)
-        timer.unref()
+        const timer = timeout_ms > LONGEST_TIMER_MS ? undefined : setTimeout(late, timeout_ms).unref()
         if (ready !== null || closed !== null) check()
         else waiting.add(check)
       }),

@@ -32,26 +32,23 @@ export function startPoller(poll: () => Promise<unknown>, { interval_ms, jitter_
     if (stopped) return
     next = Date.now() + wait_ms
     debug('next poll in %d ms', Math.round(wait_ms))
-    timer = setTimeout(cycle, wait_ms)
+    timer = setTimeout(cycle, wait_ms, usual)
     timer.unref()
   }
   const usual = () => interval_ms + Math.random() * jitter_ms
-  const cycle = () => {
+  const spread = () => Math.random() * interval_ms
+  const cycle = (pause: () => number) => {
+    if (stopped) return
     next = null
     poll().then(
-      () => wait(usual()),
-      () => wait(usual()),
+      () => wait(pause()),
+      () => wait(pause()),
     )
   }
 
-  if (at_init) {
-    poll().then(
-      () => wait(Math.random() * interval_ms),
-      () => wait(Math.random() * interval_ms),
-    )
-  } else {
-    wait(usual())
-  }
+  // Not before the caller has what this belongs to: a poll calls listeners.
+  if (at_init) queueMicrotask(() => cycle(spread))
+  else wait(usual())
 
   return Object.freeze({
     next_at: () => next,

@@ -5,6 +5,7 @@ import createDebug from 'debug'
 import { DocumentError, DynacodeError } from '../errors.ts'
 import type { Events, NoUpdate, Update } from '../events.ts'
 import type { Program } from '../program.ts'
+import { describeValue } from '../schema-error.ts'
 import type { Fetched, Source } from '../source.ts'
 import type { Build, Builder } from './builder.ts'
 import { StatusError } from './http-source.ts'
@@ -88,7 +89,7 @@ export function createRefresher({
     const deadline = createDeadline(timeout_ms)
     const signal = AbortSignal.any([deadline.signal, closing.signal])
     try {
-      const fetched = await abortable(source.fetch(signal, activated?.tag), signal)
+      const fetched = checkFetched(await abortable(source.fetch(signal, activated?.tag), signal), activated)
       const bytes = fetched.unchanged === true ? 0 : fetched.bytes.length
       const status = fetched.status ?? (fetched.unchanged === true ? 304 : 200)
       events.emit('bg_fetch_api_success', { status, bytes, duration_ms: performance.now() - started })
@@ -177,6 +178,17 @@ function createDeadline(timeout_ms: number): { signal: AbortSignal; clear(): voi
   const timer = setTimeout(() => controller.abort(), timeout_ms)
   timer.unref()
   return { signal: controller.signal, clear: () => clearTimeout(timer) }
+}
+
+/** Sources are the app's own, too: what they return is looked at before it is used. */
+function checkFetched(fetched: Fetched, activated: Activated | null): Fetched {
+  const { unchanged, bytes } = (fetched ?? {}) as { unchanged?: unknown; bytes?: unknown }
+  if (unchanged === true && activated === null) {
+    throw new DynacodeError('ERR_DYNACODE_FETCH', 'the source said `unchanged`, but no document is live yet')
+  }
+  if (unchanged === true || bytes instanceof Uint8Array) return fetched
+  const came = describeValue(fetched === undefined || fetched === null ? fetched : bytes)
+  throw new DynacodeError('ERR_DYNACODE_FETCH', `the source returned no bytes: expected a Uint8Array, got ${came}`)
 }
 
 /** Settles with the promise or when the signal aborts: a source that ignores its signal must not hold up the poller. */
