@@ -1,8 +1,10 @@
+import type { Readable } from 'node:stream'
 import type { Context } from 'koa'
 import { createDecoders } from '../content-coding.ts'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
-import { type Chunk, createFilterStream, toReadable } from './body-stream.ts'
+import type { LivePlugin } from '../program.ts'
+import { type Chunk, createFilterStream, decodeWhole, isStreamed, toReadable } from './body-stream.ts'
 import { applyEnding } from './ending.ts'
 import type { Runner } from './runner.ts'
 import type { RequestState } from './state.ts'
@@ -21,6 +23,9 @@ export interface BodyFilter {
 const EMPTY_STATUS: ReadonlySet<number> = new Set([204, 205, 304])
 /** Headers that speak of the exact bytes of the body before it was filtered. */
 const ABOUT_THE_BYTES = ['ETag', 'Accept-Ranges', 'Content-MD5', 'Digest', 'Content-Digest', 'Repr-Digest']
+
+/** Types of returned values that are sent as their text. */
+const TEXT: ReadonlySet<string> = new Set(['number', 'boolean', 'bigint'])
 
 /** Makes the body filter of one instance. */
 export function createBodyFilter({ runner, events }: { runner: Runner; events: Events }): BodyFilter {
@@ -42,35 +47,69 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
       if (result instanceof Promise) {
         const before = current
         return result.then((value) => {
-          const after = replace(before, value)
+          const after = replace(state, plugin, before, value)
           return state.ending === null ? filterChunk(state, after, last, index + 1) : after
         })
       }
-      current = replace(current, result)
+      current = replace(state, plugin, current, result)
       if (state.ending !== null) return current
     }
     return current
   }
 
-  function refuse(state: RequestState, message: string): void {
-    const error = new DynacodeError('ERR_DYNACODE_BODY', message)
+  /** What a plugin returned, in place of the chunk it was given. */
+  function replace(state: RequestState, plugin: LivePlugin, chunk: Chunk, returned: unknown): Chunk {
+    try {
+      return toChunk(returned, chunk)
+    } catch (error) {
+      runner.failPlugin(state, plugin, error)
+      return chunk
+    }
+  }
+
+  /** Treats every plugin of the phase as failed: the body is none that they can be given. */
+  function refuse(state: RequestState, message: string, cause?: unknown): void {
+    const error = new DynacodeError('ERR_DYNACODE_BODY', message, cause === undefined ? {} : { cause })
     for (const plugin of state.chain.body_filter) runner.failPlugin(state, plugin, error)
+    // Where the head is out already, no other response can be sent; but this one must not go through.
+    if (state.ending !== null && state.ctx.headerSent) state.ctx.res.destroy()
     applyEnding(state, events, true)
   }
 
   function filterStream(state: RequestState, decoders: NodeJS.ReadWriteStream[]): void {
     const { ctx } = state
+    const typed = ctx.res.hasHeader('Content-Type')
+    const source = toReadable(ctx.body)
     forgetBytes(ctx)
     ctx.remove('Content-Length')
     ctx.remove('Content-Encoding')
-    if (ctx.method === 'HEAD') return
-    const typed = ctx.res.hasHeader('Content-Type')
-    ctx.body = createFilterStream(toReadable(ctx.body), decoders, async (chunk, last) => {
+    // Without a body to send, the source is only there to be freed by Koa.
+    ctx.body = ctx.method === 'HEAD' ? source : filtered(state, source, decoders)
+    if (!typed) ctx.remove('Content-Type')
+  }
+
+  function filtered(state: RequestState, source: Readable, decoders: NodeJS.ReadWriteStream[]): Readable {
+    return createFilterStream(source, decoders, async (chunk, last) => {
       const result = await filterChunk(state, chunk, last)
       if (state.ending === null) return result
       throw new DynacodeError('ERR_DYNACODE_BODY', 'a plugin ended the response while its body was being sent')
     })
-    if (!typed) ctx.remove('Content-Type')
+  }
+
+  /** Filters a body that is encoded, and there as a whole. It stays encoded when the plugins leave it unchanged. */
+  async function filterEncoded(state: RequestState, body: Chunk, decoders: NodeJS.ReadWriteStream[]): Promise<void> {
+    const { ctx } = state
+    let decoded: Buffer
+    try {
+      decoded = await decodeWhole(Buffer.from(body as string), decoders)
+    } catch (cause) {
+      return refuse(state, `a body encoded as ${ctx.response.get('Content-Encoding')} could not be decoded`, cause)
+    }
+    const changed = await filterWhole(state, decoded)
+    if (state.ending !== null) return applyEnding(state, events, true)
+    if (changed === undefined) return
+    ctx.remove('Content-Encoding')
+    replaceBody(ctx, changed)
   }
 
   return Object.freeze({
@@ -81,29 +120,35 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
 
     async filterBody(state) {
       const { ctx } = state
-      if (ctx.respond === false || !ctx.writable || ctx.headerSent || EMPTY_STATUS.has(ctx.status)) return
+      if (ctx.respond === false || !ctx.writable || EMPTY_STATUS.has(ctx.status)) return
       if (ctx.body == null && (ctx.method === 'HEAD' || isExplicitlyEmpty(ctx))) return
       if (ctx.status === 206) return refuse(state, 'a part of a body (206) cannot be filtered')
       const encoding = String(ctx.res.getHeader('Content-Encoding') ?? '')
       const decoders = createDecoders(encoding)
-      if (decoders === undefined)
+      if (decoders === undefined) {
         return refuse(state, `a body encoded as ${JSON.stringify(encoding)} cannot be filtered`)
-      const whole = decoders.length === 0 ? wholeBody(ctx) : undefined
-      if (whole === undefined) return filterStream(state, decoders)
-      const filtered = await filterWhole(state, whole)
+      }
+      const streamed = isStreamed(ctx.body)
+      if (ctx.headerSent && (!streamed || decoders.length > 0 || ctx.res.hasHeader('Content-Length'))) {
+        return refuse(state, 'a body cannot be filtered whose length or encoding was sent already')
+      }
+      if (streamed) return filterStream(state, decoders)
+      const whole = wholeBody(ctx)
+      if (decoders.length > 0) return filterEncoded(state, whole, decoders)
+      const changed = await filterWhole(state, whole)
       if (state.ending !== null) return applyEnding(state, events, true)
-      if (filtered !== undefined) replaceBody(ctx, filtered)
+      if (changed !== undefined) replaceBody(ctx, changed)
     },
 
     filterWhole,
   } satisfies BodyFilter)
 }
 
-/** The body as it would be sent, when that is known already; undefined for streams. */
-function wholeBody({ body, message, status }: Context): Chunk | undefined {
-  if (body == null) return message || String(status)
-  if (typeof body === 'string' || body instanceof Uint8Array) return body
-  return toReadable(body) === undefined ? JSON.stringify(body) : undefined
+/** The body as Koa would send it, where that is no stream. */
+function wholeBody({ body, message, status, req }: Context): Chunk {
+  // HTTP/2 has no words for a status.
+  if (body == null) return (req.httpVersionMajor < 2 && message) || String(status)
+  return typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body)
 }
 
 /** Koa sends its own text for a response without a body, unless the app set the body to null itself. */
@@ -129,11 +174,15 @@ function forgetBytes(ctx: Context): void {
   for (const name of ABOUT_THE_BYTES) ctx.remove(name)
 }
 
-/** What a plugin returned, in place of the chunk it was given. */
-function replace(chunk: Chunk, returned: unknown): Chunk {
-  if (returned === undefined) return chunk
+/** @throws TypeError when a plugin returned what cannot be sent */
+function toChunk(returned: unknown, unchanged: Chunk): Chunk {
+  if (returned === undefined || returned === unchanged) return unchanged
   if (returned === null) return ''
-  if (typeof returned === 'string' || returned instanceof Uint8Array) return returned
-  if (typeof returned === 'object') return JSON.stringify(returned) ?? ''
-  return String(returned)
+  if (typeof returned === 'string' || Buffer.isBuffer(returned)) return returned
+  // Koa knows bytes as Buffers only.
+  if (ArrayBuffer.isView(returned)) return Buffer.from(returned.buffer, returned.byteOffset, returned.byteLength)
+  if (returned instanceof ArrayBuffer) return Buffer.from(returned)
+  const text = typeof returned === 'object' ? JSON.stringify(returned) : TEXT.has(typeof returned) && String(returned)
+  if (typeof text === 'string') return text
+  throw new TypeError(`body_filter: a ${typeof returned} cannot be sent`)
 }

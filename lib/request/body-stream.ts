@@ -1,4 +1,4 @@
-import { pipeline, Readable, Transform } from 'node:stream'
+import { PassThrough, pipeline, Readable, Transform } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 
 /** A body or a part of it, as plugins get it. */
@@ -6,19 +6,29 @@ export type Chunk = string | Uint8Array
 
 const NOTHING = Buffer.alloc(0)
 
-/** The stream that Koa would send for this body; undefined when Koa would not send it as a stream. */
-export function toReadable(body: unknown): Readable | undefined {
+/** Whether Koa would send this body as a stream. */
+export function isStreamed(body: unknown): boolean {
+  return (
+    body instanceof Readable ||
+    body instanceof ReadableStream ||
+    body instanceof Blob ||
+    body instanceof Response ||
+    isOldStream(body)
+  )
+}
+
+/** The stream that Koa would send for this body. Takes it over: the body itself cannot be read any more. */
+export function toReadable(body: unknown): Readable {
   if (body instanceof Readable) return body
   if (body instanceof ReadableStream) return Readable.fromWeb(body)
   if (body instanceof Blob) return Readable.fromWeb(body.stream() as ReadableStream)
   if (body instanceof Response)
     return body.body === null ? Readable.from([]) : Readable.fromWeb(body.body as ReadableStream)
-  if (isOldStream(body)) return new Readable().wrap(body)
-  return undefined
+  return new Readable().wrap(body as NodeJS.ReadableStream)
 }
 
 /** Streams from before Node had a common class for them, or of another copy of it. */
-function isOldStream(body: unknown): body is NodeJS.ReadableStream {
+function isOldStream(body: unknown): boolean {
   const stream = body as { pipe?: unknown; on?: unknown } | null
   return typeof stream === 'object' && typeof stream?.pipe === 'function' && typeof stream.on === 'function'
 }
@@ -29,7 +39,7 @@ function isOldStream(body: unknown): body is NodeJS.ReadableStream {
  * @param filter called with each chunk, and with an empty one and `last` at the end; what it rejects with breaks the stream
  */
 export function createFilterStream(
-  source: Readable | undefined,
+  source: Readable,
   decoders: readonly NodeJS.ReadWriteStream[],
   filter: (chunk: Chunk, last: boolean) => Promise<Chunk>,
 ): Readable {
@@ -49,10 +59,23 @@ export function createFilterStream(
       filter(NOTHING, true).then((result) => done(null, sendable(result)), done)
     },
   })
-  const streams = [source ?? Readable.from([]), ...decoders, output] as unknown as [Readable, Transform]
+  const streams = [source, ...decoders, output] as unknown as [Readable, Transform]
   // The error, if there is one, has reached `output` by then, and is reported by who reads it.
   pipeline(streams, () => undefined)
   return output
+}
+
+/**
+ * Decodes a body that is there as a whole.
+ *
+ * @throws what the decoders throw
+ */
+export async function decodeWhole(bytes: Uint8Array, decoders: readonly NodeJS.ReadWriteStream[]): Promise<Buffer> {
+  const decoded = new PassThrough()
+  pipeline([Readable.from([bytes]), ...decoders, decoded] as unknown as [Readable, Transform], () => undefined)
+  const chunks: Buffer[] = []
+  for await (const chunk of decoded) chunks.push(chunk)
+  return Buffer.concat(chunks)
 }
 
 /** An empty chunk would end nothing and send nothing: leave it out. */

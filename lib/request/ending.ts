@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import type { Events } from '../events.ts'
+import { isStreamed, toReadable } from './body-stream.ts'
 import type { RequestState } from './state.ts'
 
 /** Headers that describe the body that is replaced, or how long it may be kept. */
@@ -37,17 +38,29 @@ export function applyEnding(state: RequestState, events: Events, answered: boole
     // Half an answer may be worse than none: whoever ends a request wants nobody to get through.
     events.emit('on_error', { section: 'request', error })
     clearBody(ctx, true)
-    ctx.status = ending.status >= 400 ? ending.status : 500
+    ctx.status = ending.status >= 400 && ending.status <= 599 ? ending.status : 500
   }
 }
 
 function clearBody(ctx: Context, answered: boolean): void {
-  const { body } = ctx
-  if (isDestroyable(body)) body.on('error', () => undefined).destroy()
-  // Koa would make `null` of a missing JSON body.
+  freeBody(ctx.body)
+  // Koa would make `null` of a missing JSON body, and nothing at all of one that was null before.
   ctx.remove('Content-Type')
-  if (body != null) ctx.body = undefined
+  if (ctx.body != null) ctx.body = undefined
+  ;(ctx.response as { _explicitNullBody?: boolean })._explicitNullBody = false
   if (answered) for (const name of ABOUT_THE_BODY) ctx.remove(name)
+}
+
+/** Frees the source of a body that will not be read. */
+function freeBody(body: unknown): void {
+  if (!isStreamed(body) || body instanceof Blob) return
+  try {
+    const source = toReadable(body)
+    source.on('error', () => undefined)
+    source.destroy()
+  } catch {
+    // Somebody reads it already.
+  }
 }
 
 function toBody(body: unknown): unknown {
@@ -55,8 +68,4 @@ function toBody(body: unknown): unknown {
   if (typeof body === 'function' || typeof body === 'symbol')
     throw new TypeError(`exit(): a ${typeof body} cannot be a body`)
   return body
-}
-
-function isDestroyable(body: unknown): body is { on(event: 'error', listener: () => void): { destroy(): void } } {
-  return typeof body === 'object' && body !== null && 'destroy' in body && 'on' in body
 }

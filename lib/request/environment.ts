@@ -36,13 +36,13 @@ function createExit(run: Run): Exit {
     if (run.finished || run.dead !== null) {
       throw new DynacodeError('ERR_DYNACODE_EXIT', 'exit() came after the plugin had ended: it has no effect')
     }
+    // The request ends even if the plugin's own code swallows what is thrown here, whatever that is.
+    run.state.ending = { status: 500 }
     const code = Number(status)
-    // The request ends even if the plugin's own code swallows what is thrown here.
     if (Number.isInteger(code) && code >= 200 && code <= 599) {
       run.state.ending = { status: code, body, headers }
       throw EXIT
     }
-    run.state.ending = { status: 500 }
     const message = `exit(status): expected an integer from 200 to 599, got ${describeValue(status)}`
     throw new DynacodeError('ERR_DYNACODE_EXIT', message)
   }
@@ -64,7 +64,8 @@ function createFetch(
   track: (run: Run, value: unknown) => unknown,
 ): typeof globalThis.fetch {
   return (input, init) => {
-    const signals = init?.signal ? AbortSignal.any([init.signal, signal]) : signal
+    const own = init?.signal ?? (input instanceof Request ? input.signal : undefined)
+    const signals = own ? AbortSignal.any([own, signal]) : signal
     return track(run, globalThis.fetch(input, { ...init, signal: signals })) as Promise<Response>
   }
 }
@@ -72,13 +73,19 @@ function createFetch(
 /** A signal that aborts when the client goes away, and when the run is ended before its time. */
 function createSignal(run: Run): AbortSignal {
   const controller = new AbortController()
+  run.abort = (reason) => controller.abort(reason)
+  // The log phase comes when the client is done or gone, and has its work to do all the same.
+  if (run.plugin.phase !== 'log') abortWithClient(run, controller)
+  return controller.signal
+}
+
+function abortWithClient(run: Run, controller: AbortController): void {
   const { res } = run.state.ctx
   const gone = () => {
-    if (res.writableFinished || run.finished) return
-    controller.abort(new DynacodeError('ERR_DYNACODE_ABORTED', 'the client is gone'))
+    if (!res.writableFinished) controller.abort(new DynacodeError('ERR_DYNACODE_ABORTED', 'the client is gone'))
   }
-  run.abort = (reason) => controller.abort(reason)
-  if (res.destroyed) gone()
-  else res.once('close', gone)
-  return controller.signal
+  if (res.destroyed) return gone()
+  res.once('close', gone)
+  // One request may have any number of runs: one for each chunk of its body.
+  run.release = () => res.off('close', gone)
 }

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Context } from 'koa'
 import type { BodyFilter } from './body-filter.ts'
 import type { RequestState } from './state.ts'
@@ -6,7 +6,7 @@ import type { RequestState } from './state.ts'
 /** What the header filters changed of an error's response; undefined as a value: removed. */
 interface Changes {
   readonly status: number | undefined
-  readonly headers: ReadonlyMap<string, number | string | string[] | undefined>
+  readonly headers: OutgoingHttpHeaders
 }
 
 /**
@@ -23,41 +23,89 @@ export async function prepareErrorResponse(
   bodyFilter: BodyFilter,
 ): Promise<void> {
   const { ctx } = state
-  if (ctx.headerSent || !ctx.writable || ctx.respond === false) return
-  const changes = await recordChanges(ctx, statusOf(error), filterHeaders)
+  if (ctx.headerSent || !ctx.writable) return
+  const changes = await recordChanges(ctx, error, filterHeaders)
   if (state.ending !== null) return
   const original = ctx.onerror
   ctx.onerror = function onerror(this: Context, err) {
-    if (err === error && !ctx.headerSent && ctx.writable) interceptEnd(state, changes, bodyFilter)
+    if (Object.is(err, error) && !ctx.headerSent && ctx.writable) interceptEnd(state, changes, bodyFilter)
     original.call(this, err)
+  }
+}
+
+/** Runs the filters on the response as Koa will make it. */
+async function recordChanges(
+  ctx: Context,
+  error: unknown,
+  filterHeaders: () => void | Promise<void>,
+): Promise<Changes> {
+  const { res } = ctx
+  const response = ctx.response as { _explicitStatus?: boolean | undefined }
+  const { statusCode } = res
+  const { _explicitStatus } = response
+  // HTTP/2 knows no such message, and Node warns whoever asks.
+  const hasMessage = ctx.req.httpVersionMajor < 2
+  const statusMessage = hasMessage ? res.statusMessage : ''
+  const left = { ...res.getHeaders() }
+  const status = statusOf(error)
+  try {
+    res.statusCode = status
+    // A body that a filter sets must not turn the error into a success.
+    response._explicitStatus = true
+    present(ctx, error)
+    const before = { ...res.getHeaders() }
+    await filterHeaders()
+    const headers = difference(before, res.getHeaders())
+    Object.assign(left, headers)
+    return { status: res.statusCode === status ? undefined : res.statusCode, headers }
+  } finally {
+    // Error handlers that stand in front of dynacode find the response as the app left it, but for the filters' headers.
+    for (const name of res.getHeaderNames()) res.removeHeader(name)
+    setHeaders(res, left)
+    res.statusCode = statusCode
+    response._explicitStatus = _explicitStatus
+    if (hasMessage) res.statusMessage = statusMessage
   }
 }
 
 /** The status that Koa's error handler will answer with. */
 function statusOf(error: unknown): number {
-  const { status, statusCode } = (error ?? {}) as { status?: unknown; statusCode?: unknown }
-  const code = status || statusCode
-  return typeof code === 'number' && STATUS_CODES[code] !== undefined ? code : 500
+  try {
+    const { status, statusCode } = error as { status?: unknown; statusCode?: unknown }
+    const code = status || statusCode
+    return typeof code === 'number' && STATUS_CODES[code] !== undefined ? code : 500
+  } catch {
+    return 500
+  }
 }
 
-async function recordChanges(
-  ctx: Context,
-  status: number,
-  filterHeaders: () => void | Promise<void>,
-): Promise<Changes> {
+/** Makes the headers what Koa's error handler will make them: the error's own, and plain text. */
+function present(ctx: Context, error: unknown): void {
   const { res } = ctx
-  const before = { ...res.getHeaders() }
-  const { statusCode, statusMessage } = res
-  res.statusCode = status
-  await filterHeaders()
-  const after = res.getHeaders()
+  for (const name of res.getHeaderNames()) res.removeHeader(name)
+  try {
+    const { headers } = error as { headers?: Record<string, string> }
+    for (const [name, value] of Object.entries(headers ?? {})) ctx.set(name, value)
+  } catch {
+    // What is wrong with the error's headers is between it and Koa.
+  }
+  ctx.remove('Content-Length')
+  ctx.type = 'text'
+}
+
+function difference(before: OutgoingHttpHeaders, after: OutgoingHttpHeaders): OutgoingHttpHeaders {
   const names = new Set([...Object.keys(before), ...Object.keys(after)])
-  const headers = new Map([...names].filter((name) => before[name] !== after[name]).map((name) => [name, after[name]]))
-  const changed = res.statusCode === status ? undefined : res.statusCode
-  // Error handlers that stand in front of dynacode find the response as the app left it, but for the filters' headers.
-  res.statusCode = statusCode
-  res.statusMessage = statusMessage
-  return { status: changed, headers }
+  // The text's length is not the filters' to say.
+  names.delete('content-length')
+  const changed = [...names].filter((name) => before[name] !== after[name])
+  return Object.fromEntries(changed.map((name) => [name, after[name]]))
+}
+
+function setHeaders(res: ServerResponse, headers: OutgoingHttpHeaders): void {
+  for (const [name, value] of Object.entries(headers)) {
+    if (value === undefined) res.removeHeader(name)
+    else res.setHeader(name, value)
+  }
 }
 
 /** Koa's error handler ends the response at once; this steps in at its `end` to change what it made. */
@@ -69,19 +117,15 @@ function interceptEnd(state: RequestState, changes: Changes, bodyFilter: BodyFil
     if (res.headersSent) return
     if (changes.status !== undefined) ctx.status = changes.status
     res.setHeader('Content-Length', Buffer.byteLength(text))
-    for (const [name, value] of changes.headers) {
-      if (name === 'content-length') continue
-      if (value === undefined) res.removeHeader(name)
-      else res.setHeader(name, value)
-    }
+    setHeaders(res, changes.headers)
     res.end(text)
   }
   res.end = ((text: string) => {
     res.end = end
     bodyFilter.filterWhole(state, text).then(
-      // A plugin that failed closed must not let through what it was to filter; the status says enough.
+      // What a plugin refuses, or fails closed on, must not get through unfiltered; the status says enough.
       (filtered) => finish(state.ending === null ? (filtered ?? text) : ''),
-      () => finish(text),
+      () => finish(''),
     )
     return res
   }) as typeof res.end

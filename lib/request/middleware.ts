@@ -54,7 +54,7 @@ export function createMiddleware({
 
   async function serve(state: RequestState, next: Next): Promise<void> {
     const { ctx, chain } = state
-    if (chain.log.length > 0) onFinished(ctx.res, () => runLog(state))
+    if (chain.log.length > 0) onFinished(ctx.res, () => void runLog(state))
     if (chain.body_filter.length > 0) bodyFilter.prepare(ctx)
     let filtering = false
     const filterHeaders = () => {
@@ -70,9 +70,14 @@ export function createMiddleware({
       }
       if (chain.body_filter.length > 0) await bodyFilter.filterBody(state)
     } catch (error) {
-      await prepareErrorResponse(state, error, filtering ? () => undefined : filterHeaders, bodyFilter)
+      try {
+        await prepareErrorResponse(state, error, filtering ? () => undefined : filterHeaders, bodyFilter)
+      } catch (deliberate) {
+        reportError(ctx, error)
+        throw deliberate
+      }
       if (state.ending === null) throw error
-      ctx.app.emit('error', error, ctx)
+      reportError(ctx, error)
       applyEnding(state, events, true)
     }
   }
@@ -97,10 +102,19 @@ export function createMiddleware({
     return snapshot(ctx).some((value, index) => value !== before[index])
   }
 
-  function runLog(state: RequestState): void {
-    Promise.resolve(runner.runPhase(state, state.chain.log)).catch((error) => {
-      events.emit('on_error', { section: 'request', error })
-    })
+  /** Every plugin runs, however the request or the plugins before it ended. */
+  async function runLog({ ctx, chain }: RequestState): Promise<void> {
+    for (const plugin of chain.log) await runner.runPhase({ ctx, chain, ending: null }, [plugin])
+  }
+
+  /** Reports an error of the app that Koa will not see, because a plugin answers in its place. */
+  function reportError(ctx: Context, error: unknown): void {
+    try {
+      ctx.app.emit('error', error, ctx)
+    } catch (failure) {
+      // Koa's own listener throws on what is no Error.
+      events.emit('on_error', { section: 'request', error: failure })
+    }
   }
 
   return dynacode as Middleware

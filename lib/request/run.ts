@@ -42,6 +42,8 @@ export interface Run {
   kit: RunKit | undefined
   /** Aborts the run's signal; made when the code uses it. */
   abort: ((reason: Error) => void) | undefined
+  /** Takes off what the signal listens with; called when the run is over. */
+  release: (() => void) | undefined
 }
 
 /** A promise of a plugin's that instrumented code keeps an eye on. */
@@ -72,6 +74,7 @@ export function createRun(state: RequestState, plugin: LivePlugin): Run {
     rejections: null,
     kit: undefined,
     abort: undefined,
+    release: undefined,
   }
 }
 

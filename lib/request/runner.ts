@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks'
-import { isHttpError } from 'http-errors'
 import type { Strike } from '../breaker.ts'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import type { LivePlugin } from '../program.ts'
+import { isAnswerable, isDeliberate } from './deliberate.ts'
 import { createRunEnvironment } from './environment.ts'
 import { EXIT } from './exit.ts'
 import { createGuard, type Guard } from './guard.ts'
@@ -128,10 +128,13 @@ export function createRunner({
       }
       const timer = setTimeout(late, timeout_ms)
       timer.unref()
-      result.then(
-        (value) => finish(() => succeed(run, value, started)),
-        (error) => finish(() => thrown(run, error, started)),
-      )
+      const failed = (error: unknown) => finish(() => thrown(run, error, started))
+      try {
+        // A thenable of another making may call back with anything, or throw; a promise is taken as it is.
+        Promise.resolve(result).then((value) => finish(() => succeed(run, value, started)), failed)
+      } catch (error) {
+        failed(error)
+      }
     })
   }
 
@@ -150,10 +153,17 @@ export function createRunner({
 
   function thrown(run: Run, error: unknown, started: number): undefined {
     const { plugin, state, dead } = run
-    const deliberate = error === EXIT || (isHttpError(error) && plugin.phase !== 'log')
-    if (dead === null && deliberate) {
+    if (dead === null && error === EXIT) {
       succeed(run, undefined, started)
-      if (error !== EXIT && state.ending === null) throw error
+      return undefined
+    }
+    if (dead === null && plugin.phase !== 'log' && isDeliberate(error)) {
+      succeed(run, undefined, started)
+      if (state.ending !== null) return undefined
+      if (isAnswerable(error)) throw error
+      // Whoever throws it wants nobody to get through, whatever is wrong with it.
+      state.ending = { status: error.status, body: error.expose ? String(error.message) : undefined }
+      events.emit('on_error', { section: 'request', error })
       return undefined
     }
     finish(run)
@@ -163,6 +173,7 @@ export function createRunner({
 
   function finish(run: Run): void {
     guard.finish(run)
+    run.release?.()
     const { kit, plugin } = run
     if (kit === undefined) return
     if (plugin.life.ended || run.dead !== null) kit.clear()
@@ -187,8 +198,12 @@ export function createRunner({
       if (run.told) return false
       run.told = true
     }
-    run.plugin.life.breaker.failed(strikeOf(error))
-    rewriteStack(run.plugin, error)
+    run.plugin.life.breaker.failed(strikeOf(run, error))
+    try {
+      rewriteStack(run.plugin, error)
+    } catch {
+      // What a plugin throws may be a proxy that throws on being looked at.
+    }
     return true
   }
 
@@ -241,9 +256,8 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 
-function strikeOf(error: unknown): Strike {
-  const code = error instanceof DynacodeError ? error.code : undefined
-  return code === 'ERR_DYNACODE_BUDGET' || code === 'ERR_DYNACODE_TIMEOUT' ? 'overrun' : 'failure'
+function strikeOf({ dead }: Run, error: unknown): Strike {
+  return dead !== null && error === dead ? 'overrun' : 'failure'
 }
 
 function timeoutError({ plugin }: Run): DynacodeError {
