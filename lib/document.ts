@@ -58,6 +58,8 @@ const generalSchema = z.object({
   status: z.unknown().optional(),
   skip_domains: z.array(z.unknown()).nullish(),
   version: z.union([z.number(), z.string()]).nullish().catch(undefined),
+  expires: z.iso.datetime({ offset: true }).nullish(),
+  allow_removal: z.boolean().nullish(),
 })
 /** What must hold for any of the document to be used. */
 export const frameSchema = z.object({
@@ -112,6 +114,10 @@ export interface RefusedDomain {
 export interface Document {
   readonly enabled: boolean
   readonly version: number | string | undefined
+  /** When it says that it ends, in milliseconds since 1970. */
+  readonly expires: number | undefined
+  /** Whether it means to drop as many plugins as it does. */
+  readonly allow_removal: boolean
   readonly skip: readonly HostPattern[]
   readonly domains: readonly (Domain | RefusedDomain)[]
   /** Faults that belong to no domain's plugin: entries of `skip_domains`, shared plugins. */

@@ -1,12 +1,19 @@
 import createDebug from 'debug'
 import type { Middleware } from 'koa'
+import { createActivator, type HighestVersion } from './background/activator.ts'
+import { createBackoff } from './background/backoff.ts'
 import { createBuilder } from './background/builder.ts'
+import { type Cache, createCache } from './background/cache.ts'
 import { chunkName, createCompiler } from './background/compiler.ts'
+import { createFetcher } from './background/fetcher.ts'
 import { createFunctionConstructor } from './background/guarded-code.ts'
 import { createHttpSource, type HttpSourceOptions } from './background/http-source.ts'
 import { startPoller } from './background/poller.ts'
 import { createRefresher, type Refresh } from './background/refresher.ts'
 import { rewriteStack } from './background/stack.ts'
+import { createStaleness } from './background/staleness.ts'
+import { startFromDisk } from './background/start.ts'
+import { createVerifier } from './background/verifier.ts'
 import { createBreaker } from './breaker.ts'
 import { DynacodeError } from './errors.ts'
 import { createEvents, type DynacodeEmitter, type Events, type PluginInfo } from './events.ts'
@@ -77,22 +84,41 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     begin: (info, sha1) => beginLife(info, watchdog.know(info.name, sha1), options.breaker_failures, events),
     quarantined: (sha1) => quarantine?.check(sha1),
   })
-  const refresher = createRefresher({
-    source,
-    timeout_ms: options.plugin_api_timeout * 1000,
-    defaults: options,
+  const closing = new AbortController()
+  const cache = openCache(options, events)
+  const staleness = createStaleness(options.max_stale_seconds * 1000, (stale) => events.emit('bg_stale', stale))
+  const activator = createActivator({
+    rules: options,
+    max_removed_ratio: options.max_removed_ratio,
+    verifier: options.trusted_keys === undefined ? undefined : createVerifier(options.trusted_keys),
+    highest: rememberHighest(cache),
     build,
     events,
-    swap(next) {
+    isClosed,
+    swap(next, from) {
       const previous = program
       program = next
       endReplaced(previous, next, runner)
-      readiness.settle('network')
+      staleness.activated(activator.activated()?.expires)
+      readiness.settle(from)
     },
+  })
+  const refresher = createRefresher({
+    fetch: createFetcher({ source, timeout_ms: options.plugin_api_timeout * 1000, events, closing: closing.signal }),
+    activator,
+    sharing: cache && {
+      cache,
+      max_age_ms: options.plugin_api_polling_interval * 1000 * SHARE_OF_INTERVAL,
+      stale_ms: options.plugin_api_timeout * 2000,
+    },
+    events,
+    closing: closing.signal,
+    validated: staleness.validated,
   })
   const middleware = createMiddleware({
     program: () => program,
     isClosed,
+    isStale: options.when_stale === 'closed' ? staleness.isStale : () => false,
     notLoaded: {
       policy: options.when_not_loaded,
       wait: () =>
@@ -105,23 +131,38 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     runner,
     bodyFilter: createBodyFilter({ runner, events }),
   })
-  const poller = startPoller(refresher.refresh, {
+  const started = startFromDisk({
+    cache,
+    bootstrap: options.bootstrap,
+    signed: options.trusted_keys !== undefined,
+    activator,
+    validated: staleness.validated,
+    failed: (section, error) => events.emit('on_error', { section, error }),
+  })
+  const backoff = createBackoff(options.plugin_api_polling_interval * 1000, options.plugin_api_backoff_max * 1000)
+  const poll = async () => {
+    await started
+    return backoff(await refresher.refresh(true))
+  }
+  const poller = startPoller(poll, {
     interval_ms: options.plugin_api_polling_interval * 1000,
     jitter_ms: options.workers_max_jitter * 1000,
     at_init: options.plugin_api_poll_at_init,
   })
 
-  let closing: Promise<void> | null = null
+  let ending: Promise<void> | null = null
   const close = () => {
-    closing ??= closeAll()
-    return closing
+    ending ??= closeAll()
+    return ending
   }
 
   async function closeAll(): Promise<void> {
     closed = true
     events.close()
     poller.stop()
-    refresher.close()
+    closing.abort()
+    staleness.close()
+    cache?.close()
     endReplaced(program, null, runner)
     runner.close()
     watchdog.close()
@@ -132,17 +173,43 @@ export function dynacode(given: DynacodeOptions): Dynacode {
   const methods = {
     events: events.emitter,
     ready: (timeout_ms = 10_000) => readiness.wait(timeout_ms, refresher.last_error),
-    refresh: refresher.refresh,
+    refresh: () => refresher.refresh(),
     status: () =>
       describeStatus({
         closed,
-        activated: refresher.activated(),
+        activated: activator.activated(),
+        attempted: activator.attempted(),
+        stale: staleness.isStale(),
         last_error: refresher.last_error(),
         next_poll_at: poller.next_at(),
       }),
     close,
   }
   return Object.assign(middleware, methods)
+}
+
+/** Share of the interval for which what one process fetched serves the others of its machine. */
+const SHARE_OF_INTERVAL = 0.9
+
+function openCache({ cache_path, plugin_api_max_bytes }: Options, events: Events): Cache | undefined {
+  if (cache_path === undefined) return undefined
+  const report = (error: DynacodeError) => events.emit('on_error', { section: 'cache', error })
+  return createCache({ path: cache_path, max_bytes: plugin_api_max_bytes, report })
+}
+
+/** The highest version of this process and, where there is a cache, of every process before it. */
+function rememberHighest(cache: Cache | undefined): HighestVersion {
+  let highest: number | undefined
+  return {
+    get() {
+      const kept = cache?.highest_version()
+      return kept === undefined || (highest !== undefined && highest > kept) ? highest : kept
+    },
+    note(version) {
+      highest = Math.max(version, highest ?? version)
+      cache?.note_version(version)
+    },
+  }
 }
 
 function beginLife(plugin: PluginInfo, id: number, failures: number, events: Events): PluginLife {

@@ -21,10 +21,14 @@ interface Stamped {
   readonly at: number
 }
 
+/** Where a live document came from. */
+export type Origin = 'network' | 'cache' | 'bootstrap'
+
 /** What became of a refresh that went live. */
 export interface Update {
   /** `general.version` of the document where it has one, else the first 12 hex digits of its bytes' SHA-1. */
   readonly version: number | string
+  readonly from: Origin
   /** Plugins live now. */
   readonly plugins: number
   /** Plugins compiled in this refresh. */
@@ -43,9 +47,10 @@ export interface Update {
 export interface NoUpdate {
   /**
    * `unchanged`: the API has what is live already; `fetch`: no document could be had; `invalid`: there was one, and it
-   * was refused whole; `closed`: `close()` came first.
+   * was refused whole; `held`: it would drop more plugins at once than `max_removed_ratio` allows; `untrusted`: its
+   * signature, version or expiry is not as `trusted_keys` demands; `closed`: `close()` came first.
    */
-  readonly reason: 'unchanged' | 'fetch' | 'invalid' | 'closed'
+  readonly reason: 'unchanged' | 'fetch' | 'invalid' | 'held' | 'untrusted' | 'closed'
   /** The fault; undefined for `unchanged`. */
   readonly error: Error | undefined
 }
@@ -65,6 +70,10 @@ export interface EventTable {
   bg_compile_error: { readonly plugin: PluginInfo; readonly error: DynacodeError; readonly kept_last_good: boolean }
   bg_updated_plugins: Update
   bg_didnt_update_plugins: NoUpdate
+  bg_stale: {
+    /** `age`: it was not found current for `max_stale_seconds`; `expired`: it is past its own `general.expires`. */
+    readonly reason: 'age' | 'expired'
+  }
   rt_plugins_not_loaded: { readonly host: string }
   rt_plugins_disabled: { readonly host: string }
   rt_plugins_starting: { readonly plugin: PluginInfo; readonly phase: Phase; readonly host: string }
@@ -115,6 +124,7 @@ export const CALLBACKS = Object.freeze({
   bg_compile_error: 'on_compile_fail',
   bg_updated_plugins: 'on_update',
   bg_didnt_update_plugins: 'on_no_update',
+  bg_stale: 'on_stale',
   rt_plugins_not_loaded: 'on_not_loaded',
   rt_plugins_disabled: 'on_disabled',
   rt_plugins_starting: 'on_start',

@@ -6,9 +6,16 @@ import { CALLBACKS, type Callbacks } from './events.ts'
 import { ENVIRONMENT_NAMES } from './program.ts'
 import { describeKind, describeMismatch, describeValue } from './schema-error.ts'
 import type { Source } from './source.ts'
+import { type TrustedKeys, trustedKeysSchema } from './trusted-keys.ts'
 
 /** Request headers for the plugin API: names and values. */
 export type ApiHeaders = Record<string, string>
+/**
+ * Makes the request headers for the plugin API.
+ *
+ * @param renew whether the API has just answered 401, so that what was given last will not do
+ */
+export type HeadersFunction = (request: { readonly renew: boolean }) => ApiHeaders | Promise<ApiHeaders>
 
 /** The options of `dynacode(options)`. Durations are in seconds, as in lua-resty-dynacode. */
 export interface DynacodeOptions extends Callbacks {
@@ -49,12 +56,13 @@ export interface DynacodeOptions extends Callbacks {
    */
   plugin_api_timeout?: number
   /**
-   * Headers of each request to the API: an object, or a function (async, too) that is asked each time.
+   * Headers of each request to the API: an object, or a function (async, too) that is asked each time, and once more
+   * when the API answers 401. They never go to another origin.
    *
    * @default {}
    * @example { authorization: 'Bearer …' }
    */
-  plugin_api_headers?: ApiHeaders | (() => ApiHeaders | Promise<ApiHeaders>)
+  plugin_api_headers?: ApiHeaders | HeadersFunction
   /**
    * undici dispatcher that carries the requests to the API: for client certificates, a proxy, an agent of your own.
    * It stays yours to close, and its sockets may keep the process alive.
@@ -69,6 +77,80 @@ export interface DynacodeOptions extends Callbacks {
    * @default 16 777 216
    */
   plugin_api_max_bytes?: number
+  /**
+   * How many redirects of the API are followed. 0: none, they are errors.
+   *
+   * @default 0
+   */
+  plugin_api_redirects?: number
+  /**
+   * Longest wait after failed fetches, in seconds. The first one is random up to the interval, each later one up to twice
+   * the one before. A Retry-After of the API is honoured beyond it, up to an hour.
+   *
+   * @default twice `plugin_api_polling_interval`
+   */
+  plugin_api_backoff_max?: number
+  /**
+   * File in which the live document is kept, so that a restart without the API finds it, and through which the processes
+   * of a machine share what one of them has fetched. Give it a folder that only the app's user can write to. The one
+   * before is kept beside it.
+   *
+   * @default none: nothing is written
+   * @example '/var/lib/app/dynacode.cache'
+   */
+  cache_path?: string
+  /**
+   * The document to begin with where there is no cache: itself, or the path of a file. The first one from the API or the
+   * cache takes its place.
+   *
+   * @default none
+   */
+  bootstrap?: object | string
+  /**
+   * How long the live document may go without being found current, in seconds, until it counts as stale.
+   *
+   * @default Infinity
+   */
+  max_stale_seconds?: number
+  /**
+   * What requests get when the live document is stale, or past its own `general.expires`: `serve`: as before; `closed`:
+   * 503.
+   *
+   * @default 'serve'
+   */
+  when_stale?: 'serve' | 'closed'
+  /**
+   * How many domains a document may have; one with more is refused.
+   *
+   * @default 100000
+   */
+  max_domains?: number
+  /**
+   * How many plugins a document may have, all domains together; one with more is refused.
+   *
+   * @default 100000
+   */
+  max_plugins?: number
+  /**
+   * How long the code of a plugin may be, in bytes of UTF-8; a document with a longer one is refused.
+   *
+   * @default 1 048 576
+   */
+  max_code_bytes?: number
+  /**
+   * Share of the live plugins that a document may drop at once, from 0 to 1. One that drops more is held, unless it says
+   * `"allow_removal": true` in `general`. 1: any.
+   *
+   * @default 1
+   */
+  max_removed_ratio?: number
+  /**
+   * Public keys, as a JWK Set. Given some, only documents signed by one of them are accepted, and only ones that are newer
+   * than any before; docs/trust.md has the whole of it.
+   *
+   * @default none: documents are not signed
+   */
+  trusted_keys?: TrustedKeys
   /**
    * How many compiled plugins are remembered, beside those that are live. At most 1 000 000: room for that many is made
    * at once.
@@ -137,7 +219,7 @@ export interface DynacodeOptions extends Callbacks {
   globals?: Record<string, unknown>
 }
 
-type Optional = 'plugin_api_uri' | 'source' | 'plugin_api_dispatcher'
+type Optional = 'plugin_api_uri' | 'source' | 'plugin_api_dispatcher' | 'cache_path' | 'bootstrap' | 'trusted_keys'
 
 /** The options as every part of dynacode uses them: complete and frozen. */
 export type Options = Readonly<Required<Omit<DynacodeOptions, keyof Callbacks | Optional | 'watchdog'>>> &
@@ -190,11 +272,24 @@ const schema = z.strictObject({
   plugin_api_poll_at_init: z.boolean().default(true),
   workers_max_jitter: z.number().nonnegative().max(LONGEST_TIMER_SECONDS).optional(),
   plugin_api_timeout: seconds.default(5),
-  plugin_api_headers: z
-    .union([apiHeadersSchema, callback as z.ZodType<() => ApiHeaders | Promise<ApiHeaders>>])
-    .default({}),
+  plugin_api_headers: z.union([apiHeadersSchema, callback as z.ZodType<HeadersFunction>]).default({}),
   plugin_api_dispatcher: withMethod<Dispatcher>('dispatch', 'an undici Dispatcher').optional(),
   plugin_api_max_bytes: count.max(LONGEST_TEXT).default(16 * 1024 * 1024),
+  plugin_api_redirects: z.int().nonnegative().max(20).default(0),
+  plugin_api_backoff_max: seconds.optional(),
+  cache_path: z.string().min(1).optional(),
+  bootstrap: z
+    .union([z.string().min(1), z.custom<object>((value) => typeof value === 'object' && value !== null, 'an object')])
+    .optional(),
+  max_stale_seconds: z
+    .union([z.literal(Number.POSITIVE_INFINITY), z.number().positive()])
+    .default(Number.POSITIVE_INFINITY),
+  when_stale: z.enum(['serve', 'closed']).default('serve'),
+  max_domains: count.default(100_000),
+  max_plugins: count.default(100_000),
+  max_code_bytes: count.default(1024 * 1024),
+  max_removed_ratio: z.number().min(0).max(1).default(1),
+  trusted_keys: trustedKeysSchema.optional(),
   compile_cache_max: count.max(1_000_000).default(10_000),
   when_not_loaded: z.enum(['open', 'closed', 'wait']).default('open'),
   guard: z.enum(['on', 'strict', 'off']).default('on'),
@@ -246,6 +341,8 @@ export function parseOptions(given: DynacodeOptions): Options {
   return Object.freeze({
     ...options,
     workers_max_jitter: readJitter(options),
+    plugin_api_backoff_max:
+      options.plugin_api_backoff_max ?? Math.min(options.plugin_api_polling_interval * 2, LONGEST_TIMER_SECONDS),
     globals: checkGlobals(options.globals),
     callbacks: Object.freeze(given_callbacks),
   })
@@ -320,20 +417,20 @@ function isBindable(name: string): boolean {
   }
 }
 
-/** The option that somebody may have meant: one that differs in its writing, or in a letter or two. */
+/** The option that somebody may have meant: the one nearest in its letters, if it is near at all. */
 function suggest(unknown: string): string {
   const plain = (name: string) => name.toLowerCase().replace(/[^a-z]/g, '')
-  const known =
-    OPTION_NAMES.find((name) => plain(name) === plain(unknown)) ??
-    OPTION_NAMES.find((name) => isNear(plain(name), plain(unknown)))
-  return known === undefined ? '' : `; did you mean ${known}?`
+  const near = OPTION_NAMES.map((name) => ({ name, ...compare(plain(name), plain(unknown)) }))
+    .filter(({ changed }) => changed <= 2)
+    .sort((a, b) => a.changed - b.changed || b.common - a.common)[0]
+  return near === undefined ? '' : `; did you mean ${near.name}?`
 }
 
-/** Whether one word becomes the other by changing, adding or leaving out at most two letters in one place. */
-function isNear(a: string, b: string): boolean {
+/** How many letters two words share at their start, and how many differ between that and what they share at their end. */
+function compare(a: string, b: string): { common: number; changed: number } {
   let start = 0
   while (start < a.length && a[start] === b[start]) start += 1
   let end = 0
   while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end += 1
-  return Math.max(a.length, b.length) - start - end <= 2
+  return { common: start, changed: Math.max(a.length, b.length) - start - end }
 }

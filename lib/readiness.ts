@@ -1,4 +1,5 @@
 import { DynacodeError, OptionError } from './errors.ts'
+import type { Origin } from './events.ts'
 import { describeValue } from './schema-error.ts'
 
 /** Beyond this setTimeout fires at once. */
@@ -6,7 +7,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** That a document is live, and where the first one came from. */
 export interface Readiness {
-  readonly from: 'network'
+  readonly from: Origin
 }
 
 /** Tells when the first document is live. Once it is, that is never taken back. */

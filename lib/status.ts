@@ -1,7 +1,8 @@
-import type { Activated } from './background/refresher.ts'
+import type { Activated } from './background/activator.ts'
 import type { BreakerState } from './breaker.ts'
 import type { Phase } from './document.ts'
 import { DynacodeError } from './errors.ts'
+import type { Origin } from './events.ts'
 import type { LivePlugin } from './program.ts'
 
 /** How one plugin of the live document fares. */
@@ -33,6 +34,12 @@ export interface Status {
   /** Whether the live document switches the plugins on; null before there is one. */
   readonly enabled: boolean | null
   readonly version: number | string | null
+  /** The version that was looked at last: another than `version` when it was refused, and `last_error` says why. */
+  readonly attempted_version: number | string | null
+  /** Where the live document came from. */
+  readonly from: Origin | null
+  /** Whether the live document is stale, or past its end. */
+  readonly stale: boolean
   /** Since when this version is live. */
   readonly since: number | null
   /** What went wrong in the last refresh; null when it went well. */
@@ -45,11 +52,15 @@ export interface Status {
 export function describeStatus({
   closed,
   activated,
+  attempted,
+  stale,
   last_error,
   next_poll_at,
 }: {
   closed: boolean
   activated: Activated | null
+  attempted: number | string | null
+  stale: boolean
   last_error: Error | null
   next_poll_at: number | null
 }): Status {
@@ -59,6 +70,9 @@ export function describeStatus({
     loaded: activated !== null,
     enabled: activated?.build.program.enabled ?? null,
     version: activated?.version ?? null,
+    attempted_version: attempted,
+    from: activated?.from ?? null,
+    stale,
     since: activated?.at ?? null,
     last_error: last_error === null ? null : Object.freeze({ code, message: last_error.message }),
     next_poll_at,

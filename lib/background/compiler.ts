@@ -61,7 +61,7 @@ export function createCompiler({
     const uses = (used: string) => parsed.names.has(used) || parsed.names.has('eval')
     const names = guardNames(code)
     const kit = guarded ? KIT_NAMES.filter((used) => uses(used) && !globalNames.includes(used)) : []
-    const prologue = kit.length === 0 ? '' : `const {${kit.join(',')}}=${names.run}.kit;`
+    const prologue = kit.length === 0 ? '' : `var {${kit.join(',')}}=${names.run}.kit;`
     const text = guarded ? instrument(code, parsed, names) : code
     // One line, and the code begins on it: so every line of the code keeps its number.
     const before = `return ${parsed.awaits ? 'async ' : ''}function(${names.run},${PARAMETERS.join(',')}){"use strict";${prologue}{`

@@ -1,8 +1,8 @@
 import { Agent, buildConnector, type Dispatcher, request } from 'undici'
 import { ACCEPT_ENCODING } from '../content-coding.ts'
 import { DynacodeError } from '../errors.ts'
-import { type ApiHeaders, apiHeadersSchema } from '../options.ts'
-import { describeKind, describeMismatch } from '../schema-error.ts'
+import { type ApiHeaders, apiHeadersSchema, type HeadersFunction } from '../options.ts'
+import { describeKind, describeMismatch, describeValue } from '../schema-error.ts'
 import type { Source } from '../source.ts'
 import { readBody } from './body-reader.ts'
 
@@ -11,56 +11,109 @@ export class StatusError extends DynacodeError {
   /** The HTTP status that came. */
   readonly status: number
 
-  constructor(status: number, uri: string) {
+  /** How long the API asks to be left alone, in milliseconds; undefined when it does not. */
+  readonly retry_after_ms: number | undefined
+
+  constructor(status: number, uri: string, retry_after_ms?: number) {
     // 304 only comes here when nothing was asked that it could answer.
     super('ERR_DYNACODE_FETCH_STATUS', `${uri} answered ${status}, expected 200${status === 304 ? '' : ' or 304'}`)
     this.status = status
+    this.retry_after_ms = retry_after_ms
   }
 }
 
 /** What the HTTP source needs of the options. */
 export interface HttpSourceOptions {
   readonly plugin_api_uri: string
-  readonly plugin_api_headers: ApiHeaders | (() => ApiHeaders | Promise<ApiHeaders>)
+  readonly plugin_api_headers: ApiHeaders | HeadersFunction
   readonly plugin_api_dispatcher: Dispatcher | undefined
   readonly plugin_api_max_bytes: number
+  readonly plugin_api_redirects: number
 }
 
+/** Statuses that send the client elsewhere. */
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+
 /**
- * Fetches documents by conditional GET. Redirects are not followed: the document decides what code runs, and comes from
- * where it was configured to come from.
+ * Fetches documents by conditional GET. Redirects are errors unless `plugin_api_redirects` allows some: the document
+ * decides what code runs, and comes from where it was configured to come from. Headers of `plugin_api_headers` never go
+ * to another origin.
  */
 export function createHttpSource(options: HttpSourceOptions): Source {
-  const { plugin_api_uri, plugin_api_headers, plugin_api_dispatcher, plugin_api_max_bytes } = options
+  const { plugin_api_uri, plugin_api_headers, plugin_api_dispatcher, plugin_api_max_bytes, plugin_api_redirects } =
+    options
   const own = plugin_api_dispatcher === undefined ? createAgent() : undefined
   const dispatcher = plugin_api_dispatcher ?? (own as Dispatcher)
   const shown = withoutSecrets(plugin_api_uri)
 
-  return Object.freeze({
-    async fetch(signal, last) {
+  async function ask(signal: AbortSignal, last: string | undefined, renew: boolean): Promise<Dispatcher.ResponseData> {
+    const own_headers = lowerCaseKeys(await askHeaders(plugin_api_headers, renew))
+    let uri = plugin_api_uri
+    for (let left = plugin_api_redirects; ; left -= 1) {
       const headers: Record<string, string> = {
         accept: 'application/json',
         'accept-encoding': ACCEPT_ENCODING,
-        ...lowerCaseKeys(await askHeaders(plugin_api_headers)),
+        ...(new URL(uri).origin === new URL(plugin_api_uri).origin ? own_headers : {}),
       }
       if (last !== undefined) headers['if-none-match'] = last
-      const response = await request(plugin_api_uri, { method: 'GET', headers, dispatcher, signal })
-      const { statusCode: status, body } = response
+      const response = await request(uri, { method: 'GET', headers, dispatcher, signal })
+      const location = one(response.headers.location)
+      if (!REDIRECTS.has(response.statusCode) || left === 0 || location === undefined) return response
+      leave(response)
+      uri = redirected(location, uri)
+    }
+  }
+
+  return Object.freeze({
+    async fetch(signal, last) {
+      let response = await ask(signal, last, false)
+      if (response.statusCode === 401 && typeof plugin_api_headers === 'function') {
+        leave(response)
+        response = await ask(signal, last, true)
+      }
+      const { statusCode: status, body, headers } = response
       if (status === 304 && last !== undefined) {
         await body.dump({ limit: 0, signal })
         return { unchanged: true, status }
       }
       if (status !== 200) {
-        // Whatever else it says is not waited for: it may come slowly, or never end.
-        body.on('error', () => undefined).destroy()
-        throw new StatusError(status, shown)
+        leave(response)
+        throw new StatusError(status, shown, readRetryAfter(one(headers['retry-after'])))
       }
-      const encoding = one(response.headers['content-encoding'])
+      if (/^\s*text\/html\b/i.test(one(headers['content-type']) ?? '')) {
+        leave(response)
+        const message = `${shown} answered with a page of HTML, expected JSON: is there a portal or proxy in between?`
+        throw new DynacodeError('ERR_DYNACODE_FETCH_CONTENT', message)
+      }
+      const encoding = one(headers['content-encoding'])
       const bytes = await readBody(body, encoding, plugin_api_max_bytes, signal)
-      return { bytes, tag: readTag(one(response.headers.etag)), status }
+      return { bytes, tag: readTag(one(headers.etag)), status }
     },
     close: () => own?.destroy(),
   } satisfies Source)
+}
+
+/** Lets go of a response; whatever else it says is not waited for: it may come slowly, or never end. */
+function leave({ body }: Dispatcher.ResponseData): void {
+  body.on('error', () => undefined).destroy()
+}
+
+function redirected(location: string, from: string): string {
+  const target = URL.canParse(location, from) ? new URL(location, from) : undefined
+  const downgraded = target?.protocol === 'http:' && from.startsWith('https:')
+  if (target !== undefined && /^https?:$/.test(target.protocol) && !downgraded) return target.href
+  throw new DynacodeError(
+    'ERR_DYNACODE_FETCH',
+    `the plugin API redirects to ${describeValue(location)}, expected an address as safe as its own`,
+  )
+}
+
+/** Retry-After, in seconds or as a date (RFC 9110, 10.2.3), as milliseconds from now. */
+function readRetryAfter(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined
+  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000
+  const at = Date.parse(header)
+  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now())
 }
 
 /** An agent whose sockets never keep the process alive, whatever they are doing. */
@@ -78,11 +131,11 @@ function createAgent(): Agent {
   })
 }
 
-async function askHeaders(given: HttpSourceOptions['plugin_api_headers']): Promise<ApiHeaders> {
+async function askHeaders(given: HttpSourceOptions['plugin_api_headers'], renew: boolean): Promise<ApiHeaders> {
   if (typeof given !== 'function') return given
   let came: unknown
   try {
-    came = await given()
+    came = await given({ renew })
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause)
     throw new DynacodeError('ERR_DYNACODE_FETCH', `plugin_api_headers() failed: ${message}`, { cause })

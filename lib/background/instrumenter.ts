@@ -22,6 +22,8 @@ export interface GuardNames {
   readonly evaluate: string
 }
 
+type Loop = { readonly type: string; readonly body: Node; readonly right?: Node }
+
 /** A text to be put into the source; `skip` characters of the source give way to it. */
 interface Edit {
   readonly at: number
@@ -33,6 +35,8 @@ export type Node = ESTree.Node & { start: number; end: number }
 
 const FUNCTIONS = new Set(['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression'])
 const LOOPS = new Set(['ForStatement', 'ForInStatement', 'ForOfStatement', 'WhileStatement', 'DoWhileStatement'])
+/** Where statements stand in a row, so that one more can stand behind any of them. */
+const LISTS = new Set(['BlockStatement', 'StaticBlock', 'SwitchCase', 'Program'])
 const LISTENING = new Set(['on', 'once', 'addListener', 'prependListener', 'prependOnceListener', 'addEventListener'])
 const UNLISTENING = new Set(['off', 'removeListener', 'removeEventListener'])
 /** A promise that is the object of these has a handler by then. */
@@ -52,6 +56,7 @@ const PLAIN = new Set(
  */
 export function findEdits(code: string, root: Node, offset: number, names: GuardNames): readonly Edit[] {
   const edits: Edit[] = []
+  const left = new Set<Node>()
   const check = `if(--${names.run}.n<0)${names.over}(${names.run});`
   const checked = `(--${names.run}.n<0&&${names.over}(${names.run}),`
 
@@ -60,10 +65,12 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
   }
 
   function wrap(node: Node, before: string, inside: () => void, after = ')'): void {
+    // What stands in parentheses of its own begins inside of these: its commas would become the call's.
+    const isSequence = node.type === 'SequenceExpression'
     // The space keeps a keyword that stands right before a parenthesis from growing into the name.
-    insert(node.start, ` ${before}`)
+    insert(node.start, isSequence ? ` ${before}(` : ` ${before}`)
     inside()
-    insert(node.end, after)
+    insert(node.end, isSequence ? `)${after}` : after)
   }
 
   /** What is handed to another function is that function's to wait for. */
@@ -77,18 +84,27 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
   function visit(node: Node, parent: Node | undefined, async: boolean, chained: boolean): void {
     const descend = () => visitChildren(node, async, chained)
     if (FUNCTIONS.has(node.type)) return visitFunction(node as Node & Function, parent)
-    if (LOOPS.has(node.type)) return visitLoop(node as Node & { body: Node }, async)
+    if (LOOPS.has(node.type)) return visitLoop(node as Node & Loop, parent, async)
     switch (node.type) {
+      case 'LabeledStatement':
+        return awaitsInHead(node) ? checkAfter(node, parent, descend) : descend()
       case 'CatchClause':
         insert((node.body as Node).start + 1, check)
+        return descend()
+      case 'TryStatement':
+        if (node.finalizer) checkBeforeAnswering(node.finalizer as Node & ESTree.BlockStatement)
         return descend()
       case 'PropertyDefinition':
         return visitField(node as Node & ESTree.PropertyDefinition, async)
       case 'AwaitExpression':
         return wrap(node, `${names.resume}(${names.run},`, () => {
           const argument = node.argument as Node
-          wrap(argument, `${names.hold}(`, () => visit(argument, node, async, false))
+          wrap(argument, `${names.hold}(${names.run},`, () => visit(argument, node, async, false))
         })
+      case 'YieldExpression':
+        // Whoever asked for the value waits for it, too.
+        if (!node.argument || node.delegate) return descend()
+        return wrap(node.argument as Node, `${names.hold}(${names.run},`, () => descend())
       case 'ChainExpression':
         if (node.expression.type !== 'CallExpression' || isHandled(node, parent, async)) {
           return visitChildren(node, async, true)
@@ -98,7 +114,8 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
       case 'NewExpression':
       case 'TaggedTemplateExpression':
       case 'ImportExpression':
-        if (chained || isPlain(node) || isHandled(node, parent, async)) return visitCall(node, async, chained)
+        if (node.type === 'NewExpression') leaveConstructor(node.callee as Node)
+        if (chained || left.has(node) || isPlain(node) || isHandled(node, parent, async)) return visitCall(node, async, chained)
         return wrapTracked(node, parent, () => visitCall(node, async, false))
       default:
         return descend()
@@ -116,16 +133,20 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
   function visitFunction(node: Node & Function, parent: Node | undefined): void {
     const async = node.async === true
     const body = node.body as Node & (ESTree.BlockStatement | ESTree.Expression)
+    const isArrow = node.type === 'ArrowFunctionExpression'
     const close = async && !node.generator ? startAsync(node, parent) : ''
     for (const parameter of node.params ?? []) visit(parameter as Node, node, async, false)
-    if (close !== '' && node.type !== 'ArrowFunctionExpression') insert(body.start, '=>')
     if (body.type === 'BlockStatement') {
-      insert(afterDirectives(body), check)
+      if (close !== '' && !isArrow) edits.push({ at: afterParameters(code, node, openOf(node, parent), offset), text: '=>', skip: 0 })
+      const last = lastDirective(body)
+      const isOpen = last !== undefined && code[last.end - offset - 1] !== ';'
+      insert(last?.end ?? body.start + 1, isOpen ? `;${check}` : check)
       visitChildren(body, async, false)
     } else {
-      insert(body.start, checked)
+      // A body in parentheses would end otherwise than one in braces where semicolons are left out.
+      edits.push({ at: afterArrow(code, node, offset), text: `{${check}return `, skip: 0 })
       visit(body, node, async, false)
-      insert(body.end, ')')
+      insert(node.end, '}')
     }
     if (close !== '') insert(node.end, close)
   }
@@ -138,30 +159,64 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
     const parameters = parametersOf(node, names.prefix)
     const tracked = `${names.track}(${names.run},(async`
     if (node.type === 'ArrowFunctionExpression') {
-      insert(node.start, `(${parameters})=>${names.track}(${names.run},(`)
-      return `)(${parameters}))`
+      insert(node.start, `(${parameters})=>{return ${names.track}(${names.run},(`)
+      return `)(${parameters}))}`
     }
     // A method's `async` stands before its key, which belongs to the parent.
-    const isMethod = parent?.type === 'MethodDefinition' || (parent?.type === 'Property' && parent.method)
-    const keyword = findAsync(code, (isMethod ? (parent as Node).start : node.start) - offset)
+    const keyword = findAsync(code, (isMethod(node, parent) ? parent.start : node.start) - offset)
     edits.push({ at: keyword, text: '     ', skip: 5 })
-    const open = isMethod ? node.start - offset : findParameters(code, node, offset)
-    edits.push({ at: open, text: `(${parameters}){return ${tracked}`, skip: 0 })
+    edits.push({ at: openOf(node, parent), text: `(${parameters}){return ${tracked}`, skip: 0 })
     return `)(${parameters}))}`
   }
 
-  function visitLoop(node: Node & { body: Node }, async: boolean): void {
+  /** Where the parameters of an async function that is no arrow function begin. */
+  function openOf(node: Node & Function, parent: Node | undefined): number {
+    return isMethod(node, parent) ? node.start - offset : findParameters(code, node, offset)
+  }
+
+  function visitLoop(node: Node & Loop, parent: Node | undefined, async: boolean): void {
+    if (!awaitsInHead(node) || parent?.type === 'LabeledStatement') return visitLoopParts(node, async)
+    checkAfter(node, parent, () => visitLoopParts(node, async))
+  }
+
+  function visitLoopParts(node: Node & Loop, async: boolean): void {
     for (const child of childrenOf(node)) {
+      const inside = () => visit(child, node, async, false)
       if (child !== node.body) {
-        visit(child, node, async, false)
+        // Each of what a plain iterable holds is awaited as it comes.
+        if (awaitsInHead(node) && child === node.right) wrap(child, `${names.hold}(${names.run},`, inside, ',1)')
+        else inside()
       } else if (child.type === 'BlockStatement') {
         insert(child.start + 1, check)
         visitChildren(child, async, false)
       } else {
         insert(child.start, `{${check}`)
-        visit(child, node, async, false)
+        inside()
         insert(child.end, '}')
       }
+    }
+  }
+
+  /** The end of a loop that awaits is awaited, too; nothing in the loop sees that. */
+  function checkAfter(node: Node, parent: Node | undefined, inside: () => void): void {
+    const isListed = parent !== undefined && LISTS.has(parent.type)
+    if (!isListed) insert(node.start, '{')
+    inside()
+    insert(node.end, isListed ? check : `${check}}`)
+  }
+
+  /** A run whose time is over may clean up after itself, but has no say in the response any more. */
+  function checkBeforeAnswering({ body }: ESTree.BlockStatement): void {
+    const answering = (body as Node[]).find((statement) => mentions(statement, 'ctx'))
+    if (answering !== undefined) insert(answering.start, check)
+  }
+
+  /** A call in place of what `new` is applied to would be the constructor itself. */
+  function leaveConstructor(callee: Node): void {
+    for (let node: Node | undefined = callee; node !== undefined; ) {
+      left.add(node)
+      if (node.type === 'MemberExpression') node = node.object as Node
+      else node = node.type === 'TaggedTemplateExpression' ? (node.tag as Node) : undefined
     }
   }
 
@@ -176,6 +231,8 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
     insert(value.start, checked)
     visit(value, node, false, false)
     insert(value.end, ')')
+    // An arrow function at the value's end would have ended the field, wherever the next one begins with.
+    insert(node.end, ';')
   }
 
   function visitCall(node: Node, async: boolean, chained: boolean): void {
@@ -294,10 +351,24 @@ function isValue(argument: unknown): argument is Node {
   return argument !== undefined && (argument as Node).type !== 'SpreadElement'
 }
 
-function afterDirectives({ body, start }: ESTree.BlockStatement & { start: number }): number {
-  const directives = body.filter((statement) => 'directive' in statement && statement.directive !== undefined)
-  const last = directives.at(-1) as Node | undefined
-  return last?.end ?? start + 1
+function isMethod(node: Node, parent: Node | undefined): parent is Node {
+  const isOwner = parent?.type === 'MethodDefinition' || (parent?.type === 'Property' && parent.method)
+  return isOwner && (parent.value as Node) === node
+}
+
+function lastDirective({ body }: ESTree.BlockStatement): Node | undefined {
+  return (body as Node[]).findLast((statement) => 'directive' in statement && statement.directive !== undefined)
+}
+
+/** Whether a loop awaits what it goes through, at each turn and at its end. */
+function awaitsInHead(node: Node): boolean {
+  if (node.type === 'LabeledStatement') return awaitsInHead(node.body as Node)
+  return node.type === 'ForOfStatement' && node.await
+}
+
+function mentions(root: Node, name: string): boolean {
+  if (root.type === 'Identifier') return root.name === name
+  return childrenOf(root).some((child) => mentions(child, name))
 }
 
 /** Parameters for the function around an async arrow function: as many as `length` counts, then the rest. */
@@ -307,7 +378,8 @@ function parametersOf({ params }: Function, prefix: string): string {
   return [...counted, `...${prefix}r`].join(',')
 }
 
-const TRIVIA = /(?:\s|\/\*[\s\S]*?\*\/|\/\/[^\n\r\u2028\u2029]*)*/y
+/** White space and comments, those of HTML among them: V8 takes these as well. */
+const TRIVIA = /(?:\s|\/\*[\s\S]*?\*\/|(?:\/\/|<!--|(?<=[\n\r\u2028\u2029]\s*)-->)[^\n\r\u2028\u2029]*)*/y
 
 function skipTrivia(code: string, from: number): number {
   TRIVIA.lastIndex = from
@@ -327,4 +399,27 @@ function findParameters(code: string, node: Node & { id?: unknown }, offset: num
   if (id) return skipTrivia(code, id.end - offset)
   const keyword = skipTrivia(code, node.start - offset + 'async'.length)
   return skipTrivia(code, keyword + 'function'.length)
+}
+
+/** Where the parameters end, with their parenthesis if they have one; `from` is where they begin at the earliest. */
+function afterParameters(code: string, { params }: Function, from: number, offset: number): number {
+  const last = params.at(-1) as Node | undefined
+  let at = last === undefined ? from : last.end - offset
+  let end = at
+  // Between the last parameter and the body there is nothing but commas and what closes; `async` before an empty list.
+  for (let next = skipTrivia(code, at); isClosing(code, next); next = skipTrivia(code, at)) {
+    at = next + (code.startsWith('async', next) ? 'async'.length : 1)
+    if (code[next] === ')') end = at
+  }
+  return end
+}
+
+function isClosing(code: string, at: number): boolean {
+  return code.startsWith('async', at) || '(),'.includes(code[at] ?? ' ')
+}
+
+/** Where the body of an arrow function begins that is an expression, with its parentheses. */
+function afterArrow(code: string, node: Node & Function, offset: number): number {
+  const arrow = skipTrivia(code, afterParameters(code, node, node.start - offset, offset))
+  return skipTrivia(code, arrow + '=>'.length)
 }

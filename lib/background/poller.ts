@@ -21,9 +21,13 @@ export interface Poller {
  * Starts to poll: at once, if so asked, then after every wait. The second wait is spread over the whole interval, so
  * that processes started together do not stay together.
  *
- * @param poll one cycle; the next wait begins when it has settled
+ * @param poll one cycle; the next wait begins when it has settled. It resolves to how long that is, in milliseconds, or
+ *   with undefined where it is as usual
  */
-export function startPoller(poll: () => Promise<unknown>, { interval_ms, jitter_ms, at_init }: Schedule): Poller {
+export function startPoller(
+  poll: () => Promise<number | undefined>,
+  { interval_ms, jitter_ms, at_init }: Schedule,
+): Poller {
   let timer: NodeJS.Timeout | undefined
   let next: number | null = null
   let stopped = false
@@ -41,7 +45,7 @@ export function startPoller(poll: () => Promise<unknown>, { interval_ms, jitter_
     if (stopped) return
     next = null
     poll().then(
-      () => wait(pause()),
+      (wait_ms) => wait(wait_ms ?? pause()),
       () => wait(pause()),
     )
   }

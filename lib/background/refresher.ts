@@ -1,145 +1,121 @@
 import { createHash } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
-import { TextDecoder } from 'node:util'
 import createDebug from 'debug'
-import { DocumentError, DynacodeError } from '../errors.ts'
+import { DynacodeError } from '../errors.ts'
 import type { Events, NoUpdate, Update } from '../events.ts'
-import type { Program } from '../program.ts'
-import { describeValue } from '../schema-error.ts'
-import type { Fetched, Source } from '../source.ts'
-import type { Build, Builder } from './builder.ts'
-import { StatusError } from './http-source.ts'
-import { type PluginDefaults, readDocument } from './validator.ts'
+import type { Activator } from './activator.ts'
+import type { Cache, CacheEntry } from './cache.ts'
+import { type Fetcher, isFetchError } from './fetcher.ts'
 
 const debug = createDebug('dynacode:refresher')
 
 /** What came of a refresh. */
 export type Refresh = ({ readonly updated: true } & Update) | ({ readonly updated: false } & NoUpdate)
 
-/** The document that is live, as far as the next fetch and the status need to know. */
-export interface Activated {
-  readonly version: number | string
-  /** SHA-1 of the bytes, in hex. */
-  readonly sha1: string
-  readonly tag: string | undefined
-  /** When it went live, in milliseconds since 1970. */
-  readonly at: number
-  readonly build: Build
-}
-
-/** Fetches, checks, compiles and swaps, one at a time. */
+/** Finds out what should be live, and makes it so: one cycle at a time. */
 export interface Refresher {
-  /** Runs one cycle, or joins the one under way. Never rejects. */
-  refresh(): Promise<Refresh>
-  activated(): Activated | null
+  /**
+   * Runs one cycle, or joins the one under way. Never rejects.
+   *
+   * @param shared whether what another process of this machine has just fetched will do
+   */
+  refresh(shared?: boolean): Promise<Refresh>
   /** The last failed attempt's error; null after one that went well, `unchanged` included. */
   last_error(): Error | null
-  close(): void
+}
+
+/** What the refresher needs of the disk cache, where there is one. */
+export interface Sharing {
+  readonly cache: Cache
+  /** How old a cache entry may be to stand for a fetch, in milliseconds. */
+  readonly max_age_ms: number
+  /** How long another process may hold the right to fetch, in milliseconds. */
+  readonly stale_ms: number
 }
 
 /**
  * Makes the refresher of one instance.
  *
- * @param swap makes a program the live one; the only way in which anything changes
+ * @param validated told when the live document was found to be what the source has, with when that was so
  */
 export function createRefresher({
-  source,
-  timeout_ms,
-  defaults,
-  build,
+  fetch,
+  activator,
+  sharing,
   events,
-  swap,
+  closing,
+  validated,
 }: {
-  source: Source
-  timeout_ms: number
-  defaults: PluginDefaults
-  build: Builder
+  fetch: Fetcher
+  activator: Activator
+  sharing: Sharing | undefined
   events: Events
-  swap: (program: Program) => void
+  closing: AbortSignal
+  validated: (at: number) => void
 }): Refresher {
-  let activated: Activated | null = null
   let last_error: Error | null = null
   let running: Promise<Refresh> | null = null
-  const closing = new AbortController()
 
-  async function cycle(): Promise<Refresh> {
+  async function cycle(shared: boolean): Promise<Refresh> {
     const started = performance.now()
+    const duration = () => performance.now() - started
+    let release: (() => void) | undefined
     try {
-      const fetched = await fetchOnce()
-      if (closing.signal.aborted) return closedRefresh()
-      last_error = null
-      if (fetched.unchanged === true) return unchanged()
-      const sha1 = createHash('sha1').update(fetched.bytes).digest('hex')
-      if (sha1 === activated?.sha1) {
-        // The bytes are live already; from now on they go by the tag that the API gives them today.
-        activated = Object.freeze({ ...activated, tag: fetched.tag })
-        return unchanged()
+      if (sharing !== undefined) {
+        const { cache, max_age_ms, stale_ms } = sharing
+        const age_ms = shared ? max_age_ms : 0
+        release = await cache.lock({ max_age_ms: age_ms, stale_ms, signal: closing })
+        const entry = release === undefined ? cache.fresh(age_ms) : undefined
+        if (entry !== undefined) return await takeEntry(entry, duration)
       }
-      return activate(fetched.bytes, fetched.tag, sha1, started)
+      if (closing.aborted) return closedRefresh()
+      return await fetchOnce(duration)
     } catch (error) {
-      if (closing.signal.aborted) return closedRefresh()
+      if (closing.aborted) return closedRefresh()
       last_error = error as Error
-      return noUpdate(isFetchError(error) ? 'fetch' : 'invalid', last_error)
-    }
-  }
-
-  async function fetchOnce(): Promise<Fetched> {
-    events.emit('bg_cache_miss', {})
-    const started = performance.now()
-    const deadline = createDeadline(timeout_ms)
-    const signal = AbortSignal.any([deadline.signal, closing.signal])
-    try {
-      const fetched = checkFetched(await abortable(source.fetch(signal, activated?.tag), signal), activated)
-      const bytes = fetched.unchanged === true ? 0 : fetched.bytes.length
-      const status = fetched.status ?? (fetched.unchanged === true ? 304 : 200)
-      events.emit('bg_fetch_api_success', { status, bytes, duration_ms: performance.now() - started })
-      return fetched
-    } catch (cause) {
-      const error = deadline.signal.aborted ? timeoutError(timeout_ms, cause) : fetchError(cause)
-      const duration_ms = performance.now() - started
-      if (closing.signal.aborted) throw error
-      if (error instanceof StatusError) {
-        events.emit('bg_fetch_api_status_code_error', { status: error.status, error, duration_ms })
-      } else {
-        events.emit('bg_fetch_api_generic_error', { error, duration_ms })
-      }
-      throw error
+      return noUpdate(reasonOf(error), last_error)
     } finally {
-      deadline.clear()
+      release?.()
     }
   }
 
-  function activate(bytes: Uint8Array, tag: string | undefined, sha1: string, started: number): Refresh {
-    const document = readDocument(decodeText(bytes), defaults)
-    const version = document.version ?? sha1.slice(0, 12)
-    const built = build(document, version, activated?.build.program ?? null)
-    activated = Object.freeze({ version, sha1, tag, at: Date.now(), build: built })
-    swap(built.program)
-    debug('version %s is live: %d plugins, %d compiled', version, built.program.plugins.length, built.compiled.length)
-    return report(built, version, performance.now() - started)
+  /** Another process of this machine has asked the source for us. */
+  async function takeEntry(entry: CacheEntry, duration: () => number): Promise<Refresh> {
+    events.emit('bg_cache_hit', {})
+    const { bytes, sha1, tag, validated_at } = entry
+    const update =
+      sha1 === activator.activated()?.sha1
+        ? undefined
+        : await activator.activate({ bytes, sha1, tag, from: 'cache' }, duration)
+    return healthy(update, validated_at)
   }
 
-  function report(
-    { program, compiled, failures, faults, reused, removed }: Build,
-    version: number | string,
-    ms: number,
-  ): Refresh {
-    for (const error of faults) events.emit('on_error', { section: 'document', error })
-    for (const { info, duration_ms } of compiled) events.emit('bg_compile_success', { plugin: info, duration_ms })
-    for (const { info, error, kept_last_good } of failures) {
-      events.emit('bg_compile_error', { plugin: info, error, kept_last_good })
+  async function fetchOnce(duration: () => number): Promise<Refresh> {
+    events.emit('bg_cache_miss', {})
+    const active = activator.activated()
+    const fetched = await fetch(active?.tag, active !== null)
+    if (closing.aborted) return closedRefresh()
+    if (fetched.unchanged === true) {
+      if (active !== null) sharing?.cache.touch(active.sha1, active.tag)
+      return healthy(undefined, Date.now())
     }
-    const update: Update = {
-      version,
-      plugins: program.plugins.length,
-      compiled: compiled.length,
-      reused,
-      removed,
-      failed: failures.length + faults.length,
-      duration_ms: ms,
+    const { bytes, tag } = fetched
+    const sha1 = createHash('sha1').update(bytes).digest('hex')
+    if (sha1 === active?.sha1) {
+      // The bytes are live already; from now on they go by the tag that the source gives them today.
+      activator.retag(tag)
+      sharing?.cache.touch(sha1, tag)
+      return healthy(undefined, Date.now())
     }
-    events.emit('bg_updated_plugins', update)
-    return Object.freeze({ updated: true, ...update })
+    const update = await activator.activate({ bytes, sha1, tag, from: 'network' }, duration)
+    sharing?.cache.write({ bytes, tag, version: update.version, sha1 })
+    return healthy(update, Date.now())
+  }
+
+  function healthy(update: Update | undefined, at: number): Refresh {
+    last_error = null
+    validated(at)
+    return update === undefined ? noUpdate('unchanged', undefined) : Object.freeze({ updated: true, ...update })
   }
 
   function noUpdate(reason: NoUpdate['reason'], error: Error | undefined): Refresh {
@@ -148,82 +124,31 @@ export function createRefresher({
     return Object.freeze({ updated: false, reason, error })
   }
 
-  const unchanged = () => noUpdate('unchanged', undefined)
-
   return Object.freeze({
-    refresh() {
-      if (closing.signal.aborted) return Promise.resolve(closedRefresh())
-      running ??= cycle().finally(() => {
+    refresh(shared = false) {
+      if (closing.aborted) return Promise.resolve(closedRefresh())
+      running ??= cycle(shared).finally(() => {
         running = null
       })
       return running
     },
-    activated: () => activated,
     last_error: () => last_error,
-    close: () => closing.abort(),
   } satisfies Refresher)
 }
 
 function closedRefresh(): Refresh {
-  return Object.freeze({
-    updated: false,
-    reason: 'closed',
-    error: new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode is closed'),
-  })
+  const error = new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode is closed')
+  return Object.freeze({ updated: false, reason: 'closed', error })
 }
 
-/** A deadline that does not keep the process alive, and can be called off. */
-function createDeadline(timeout_ms: number): { signal: AbortSignal; clear(): void } {
-  const controller = new AbortController()
-  const timer = setTimeout(() => controller.abort(), timeout_ms)
-  timer.unref()
-  return { signal: controller.signal, clear: () => clearTimeout(timer) }
+const REASONS: Partial<Record<DynacodeError['code'], NoUpdate['reason']>> = {
+  ERR_DYNACODE_HELD: 'held',
+  ERR_DYNACODE_SIGNATURE: 'untrusted',
+  ERR_DYNACODE_VERSION: 'untrusted',
+  ERR_DYNACODE_EXPIRED: 'untrusted',
 }
 
-/** Sources are the app's own, too: what they return is looked at before it is used. */
-function checkFetched(fetched: Fetched, activated: Activated | null): Fetched {
-  const { unchanged, bytes } = (fetched ?? {}) as { unchanged?: unknown; bytes?: unknown }
-  if (unchanged === true && activated === null) {
-    throw new DynacodeError('ERR_DYNACODE_FETCH', 'the source said `unchanged`, but no document is live yet')
-  }
-  if (unchanged === true || bytes instanceof Uint8Array) return fetched
-  const came = describeValue(fetched === undefined || fetched === null ? fetched : bytes)
-  throw new DynacodeError('ERR_DYNACODE_FETCH', `the source returned no bytes: expected a Uint8Array, got ${came}`)
-}
-
-/** Settles with the promise or when the signal aborts: a source that ignores its signal must not hold up the poller. */
-function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason)
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
-}
-
-function timeoutError(timeout_ms: number, cause: unknown): DynacodeError {
-  return new DynacodeError(
-    'ERR_DYNACODE_FETCH_TIMEOUT',
-    `no whole answer within ${timeout_ms / 1000} s (plugin_api_timeout)`,
-    { cause },
-  )
-}
-
-function isFetchError(error: unknown): boolean {
-  return error instanceof DynacodeError && error.code.startsWith('ERR_DYNACODE_FETCH')
-}
-
-function fetchError(cause: unknown): DynacodeError {
-  if (cause instanceof DynacodeError) return cause
-  const error = cause as NodeJS.ErrnoException
-  const what = error?.message || error?.code || String(cause)
-  return new DynacodeError('ERR_DYNACODE_FETCH', `the plugin API cannot be reached: ${what}`, { cause })
-}
-
-function decodeText(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch (cause) {
-    throw new DocumentError('', 'the document is not UTF-8', { cause })
-  }
+function reasonOf(error: unknown): NoUpdate['reason'] {
+  if (isFetchError(error)) return 'fetch'
+  return (error instanceof DynacodeError ? REASONS[error.code] : undefined) ?? 'invalid'
 }

@@ -31,15 +31,30 @@ export interface PluginDefaults {
   readonly budget_ms: number
   readonly timeout_ms: number
 }
-const DEFAULTS: PluginDefaults = Object.freeze({ guard: 'on', budget_ms: 50, timeout_ms: 5000 })
+
+/** How large a document may be, and what holds where it says nothing. */
+export interface DocumentRules extends PluginDefaults {
+  readonly max_domains: number
+  readonly max_plugins: number
+  /** Of one plugin, in bytes of UTF-8. */
+  readonly max_code_bytes: number
+}
+const DEFAULTS: DocumentRules = Object.freeze({
+  guard: 'on',
+  budget_ms: 50,
+  timeout_ms: 5000,
+  max_domains: 100_000,
+  max_plugins: 100_000,
+  max_code_bytes: 1024 * 1024,
+})
 
 /**
  * Reads the text of an API document. Faults in a plugin or domain that can be told are part of what it returns.
  *
- * @param defaults the options that plugins can override
+ * @param rules the caps, and the options that plugins can override
  * @throws DocumentError when the frame is at fault, so that nothing of the document can be used
  */
-export function readDocument(text: string, defaults: PluginDefaults = DEFAULTS): Document {
+export function readDocument(text: string, rules: DocumentRules = DEFAULTS): Document {
   const value = parseJson(text)
   const frame = frameSchema.safeParse(value)
   if (!frame.success) {
@@ -47,21 +62,45 @@ export function readDocument(text: string, defaults: PluginDefaults = DEFAULTS):
     throw new DocumentError(path, path === '' ? `the document: ${message}` : message)
   }
   const { general, domains, plugins } = frame.data
+  checkCaps(domains, plugins ?? [], rules)
   const faults: DocumentError[] = []
   const skip = readSkipped(general?.skip_domains ?? [], faults)
   const shared = readShared(plugins ?? [], faults)
   const taken = new Map<string, string>()
-  const read = domains.map((domain, index) => readDomain(domain, `domains[${index}]`, shared, taken, defaults))
+  const read = domains.map((domain, index) => readDomain(domain, `domains[${index}]`, shared, taken, rules))
   for (const { fields, referenced } of shared.values()) {
     if (fields instanceof DocumentError && !referenced) faults.push(fields)
   }
   return Object.freeze({
     enabled: (general?.status ?? 'enabled') === 'enabled',
     version: general?.version ?? undefined,
+    expires: general?.expires == null ? undefined : Date.parse(general.expires),
+    allow_removal: general?.allow_removal ?? false,
     skip: Object.freeze(skip),
     domains: Object.freeze(read),
     faults: Object.freeze(faults),
   })
+}
+
+function checkCaps(domains: readonly { plugins?: unknown }[], shared: readonly unknown[], rules: DocumentRules): void {
+  checkCap('domains', domains.length, 'max_domains', rules.max_domains)
+  let plugins = shared.length
+  const all = [shared, ...domains.map((domain) => domain.plugins)]
+  for (const [index, list] of all.entries()) {
+    if (!Array.isArray(list)) continue
+    if (index > 0) plugins += list.length
+    checkCap(index === 0 ? 'plugins' : `domains[${index - 1}].plugins`, plugins, 'max_plugins', rules.max_plugins)
+    for (const [at, plugin] of list.entries()) {
+      const code = field(plugin, 'code')
+      if (typeof code !== 'string' || code.length * 3 <= rules.max_code_bytes) continue
+      const path = `${index === 0 ? 'plugins' : `domains[${index - 1}].plugins`}[${at}].code`
+      checkCap(path, Buffer.byteLength(code), 'max_code_bytes', rules.max_code_bytes)
+    }
+  }
+}
+
+function checkCap(path: string, count: number, name: string, cap: number): void {
+  if (count > cap) throw new DocumentError(path, `expected at most ${cap} (${name}), got ${count}`)
 }
 
 function parseJson(text: string): unknown {

@@ -10,8 +10,8 @@ export interface Guard {
   over(run: Run): void
   /** Sees to it that a promise nobody waits for cannot end the process. */
   track<T>(run: Run, value: T, quiet?: unknown): T
-  /** Told what will be awaited: its rejection has somebody to handle it. */
-  hold<T>(value: T): T
+  /** Told what will be awaited: its rejection has somebody to handle it. With `each`, so have those of what it holds. */
+  hold<T>(run: Run, value: T, each?: unknown): T
   /** Called after each await: a run whose time is over goes no further. */
   resume<T>(run: Run, value: T): T
   /** Contains the errors of an event listener; with null for the run, finds what a listener was replaced by. */
@@ -116,10 +116,11 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
     }).unref()
   }
 
-  function hold<T>(value: T): T {
+  function hold<T>(_run: Run, value: T, each?: unknown): T {
     if (typeof value === 'object' && value !== null) {
       const rejection = tracked.get(value as unknown as Promise<unknown>)
       if (rejection !== undefined) rejection.handled = true
+      else if (each !== undefined && Array.isArray(value)) for (const item of value) hold(_run, item)
     }
     return value
   }

@@ -19,6 +19,7 @@ export interface NotLoaded {
 export function createMiddleware({
   program,
   isClosed,
+  isStale,
   notLoaded,
   events,
   runner,
@@ -26,6 +27,8 @@ export function createMiddleware({
 }: {
   program: () => Program | null
   isClosed: () => boolean
+  /** Whether requests are refused because the document may be too old. */
+  isStale: () => boolean
   notLoaded: NotLoaded
   events: Events
   runner: Runner
@@ -39,6 +42,7 @@ export function createMiddleware({
       if (events.has('rt_plugins_disabled')) events.emit('rt_plugins_disabled', { host: hostOf(ctx) })
       return next()
     }
+    if (isStale()) return refuse(ctx)
     const chain = current.match(ctx)
     if (chain === null) return next()
     if (isClosed()) return chain.closed ? refuse(ctx) : next()

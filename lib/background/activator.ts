@@ -1,0 +1,166 @@
+import { TextDecoder } from 'node:util'
+import createDebug from 'debug'
+import type { Document } from '../document.ts'
+import { DocumentError, DynacodeError } from '../errors.ts'
+import type { Events, Origin, Update } from '../events.ts'
+import type { Program } from '../program.ts'
+import type { Build, Builder } from './builder.ts'
+import { type DocumentRules, readDocument } from './validator.ts'
+import { checkFreshness, type Verifier } from './verifier.ts'
+
+const debug = createDebug('dynacode:activator')
+
+/** A document as it was received: from the source, the disk, or the app itself. */
+export interface Received {
+  readonly bytes: Uint8Array
+  /** SHA-1 of the bytes, in hex. */
+  readonly sha1: string
+  readonly tag: string | undefined
+  readonly from: Origin
+}
+
+/** The document that is live. Bytes, tag and version belong together: none of them outlives the others. */
+export interface Activated extends Omit<Received, 'bytes'> {
+  readonly version: number | string
+  /** When it went live, in milliseconds since 1970. */
+  readonly at: number
+  /** When it says that it ends, in milliseconds since 1970. */
+  readonly expires: number | undefined
+  readonly build: Build
+}
+
+/** The highest version that was ever accepted; durable where there is a cache. */
+export interface HighestVersion {
+  get(): number | undefined
+  note(version: number): void
+}
+
+/** Makes documents live. */
+export interface Activator {
+  activated(): Activated | null
+  /** The version of the last document that was looked at, whatever came of it. */
+  attempted(): number | string | null
+  /** Gives the live document the tag by which the source knows it today. */
+  retag(tag: string | undefined): void
+  /** As `activateTrusted`, after its signature was verified, where keys are configured. */
+  activate(received: Received, duration: () => number): Promise<Update>
+  /**
+   * Checks, compiles and swaps.
+   *
+   * @throws DynacodeError when the document is refused whole; nothing has changed then
+   */
+  activateTrusted(received: Received, duration: () => number): Update
+}
+
+/**
+ * Makes the activator of one instance.
+ *
+ * @param max_removed_ratio share of the live plugins that a document may drop at once
+ * @param swap makes a program the live one; the only way in which anything changes
+ */
+export function createActivator({
+  rules,
+  max_removed_ratio,
+  verifier,
+  highest,
+  build,
+  events,
+  isClosed,
+  swap,
+}: {
+  rules: DocumentRules
+  max_removed_ratio: number
+  verifier: Verifier | undefined
+  highest: HighestVersion
+  build: Builder
+  events: Events
+  isClosed: () => boolean
+  swap: (program: Program, from: Origin) => void
+}): Activator {
+  let activated: Activated | null = null
+  let attempted: number | string | null = null
+
+  function activateText(received: Received, text: Uint8Array, duration: () => number): Update {
+    const { sha1, tag, from } = received
+    attempted = sha1.slice(0, 12)
+    const document = readDocument(decodeText(text), rules)
+    const version = document.version ?? attempted
+    attempted = version
+    if (verifier !== undefined && from !== 'bootstrap') checkVersion(document, received)
+    const built = build(document, version, activated?.build.program ?? null)
+    checkRemoved(document, built)
+    if (verifier !== undefined && typeof version === 'number') highest.note(version)
+    activated = Object.freeze({ version, sha1, tag, from, at: Date.now(), expires: document.expires, build: built })
+    swap(built.program, from)
+    debug(
+      'version %s is live (%s): %d plugins, %d compiled',
+      version,
+      from,
+      built.program.plugins.length,
+      built.compiled.length,
+    )
+    return report(built, version, from, duration())
+  }
+
+  /** A document from the disk may be past its end, where it is the best there is; a new one may not. */
+  function checkVersion(document: Document, { sha1, from }: Received): void {
+    const atStart = from === 'cache' && activated === null
+    const known = highest.get()
+    checkFreshness(
+      document,
+      { highest: known, active_sha1_of_highest: activated?.version === known ? activated?.sha1 : undefined, sha1 },
+      atStart ? 0 : Date.now(),
+    )
+  }
+
+  function checkRemoved(document: Document, { removed }: Build): void {
+    const before = activated?.build.program.plugins.length ?? 0
+    if (document.allow_removal || before === 0 || removed / before <= max_removed_ratio) return
+    const message = `the document drops ${removed} of ${before} plugins at once, expected at most ${max_removed_ratio} of them (max_removed_ratio); if it means to, it says general.allow_removal`
+    throw new DynacodeError('ERR_DYNACODE_HELD', message)
+  }
+
+  function report(built: Build, version: number | string, from: Origin, duration_ms: number): Update {
+    const { program, compiled, failures, faults, reused, removed } = built
+    for (const error of faults) events.emit('on_error', { section: 'document', error })
+    for (const { info, duration_ms: took } of compiled)
+      events.emit('bg_compile_success', { plugin: info, duration_ms: took })
+    for (const { info, error, kept_last_good } of failures) {
+      events.emit('bg_compile_error', { plugin: info, error, kept_last_good })
+    }
+    const update: Update = Object.freeze({
+      version,
+      from,
+      plugins: program.plugins.length,
+      compiled: compiled.length,
+      reused,
+      removed,
+      failed: failures.length + faults.length,
+      duration_ms,
+    })
+    events.emit('bg_updated_plugins', update)
+    return update
+  }
+
+  return Object.freeze({
+    activated: () => activated,
+    attempted: () => attempted,
+    retag(tag) {
+      if (activated !== null) activated = Object.freeze({ ...activated, tag })
+    },
+    async activate(received, duration) {
+      const text = verifier === undefined ? received.bytes : (await verifier.verify(received.bytes)).text_bytes
+      if (isClosed()) throw new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed')
+      return activateText(received, text, duration)
+    },
+    activateTrusted: (received, duration) => activateText(received, received.bytes, duration),
+  } satisfies Activator)
+}
+
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new DocumentError('', 'the document is not UTF-8', { cause })
+  }
+}

@@ -1,0 +1,37 @@
+import { StatusError } from './http-source.ts'
+import type { Refresh } from './refresher.ts'
+
+/** Never sooner than this after a failure, in milliseconds. */
+const SHORTEST_MS = 100
+/** Longest time that a Retry-After header is taken at its word, in milliseconds: an hour. */
+const LONGEST_RETRY_AFTER_MS = 3_600_000
+
+/** Tells how long to wait after a cycle; undefined: as usual. */
+export type Backoff = (refresh: Refresh) => number | undefined
+
+/**
+ * Makes the backoff of one instance: exponential, with full jitter, so that many processes neither press a failing API
+ * nor come back to it together.
+ *
+ * @param interval_ms the usual time between polls; the first wait is at most this, and each later one at most twice the
+ *   one before
+ * @param max_ms the longest wait
+ */
+export function createBackoff(interval_ms: number, max_ms: number): Backoff {
+  let failures = 0
+
+  return (refresh) => {
+    if (refresh.updated || refresh.reason !== 'fetch') {
+      failures = 0
+      return undefined
+    }
+    const ceiling_ms = Math.min(max_ms, interval_ms * 2 ** Math.min(failures, 30))
+    failures += 1
+    const wait_ms = Math.max(Math.random() * ceiling_ms, Math.min(SHORTEST_MS, ceiling_ms))
+    const { error } = refresh
+    const asked_ms = error instanceof StatusError ? error.retry_after_ms : undefined
+    if (asked_ms === undefined) return wait_ms
+    // Everybody was told the same moment.
+    return Math.min(asked_ms, LONGEST_RETRY_AFTER_MS) + Math.random() * interval_ms
+  }
+}

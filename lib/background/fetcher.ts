@@ -1,0 +1,98 @@
+import { performance } from 'node:perf_hooks'
+import { DynacodeError } from '../errors.ts'
+import type { Events } from '../events.ts'
+import { describeValue } from '../schema-error.ts'
+import type { Fetched, Source } from '../source.ts'
+import { StatusError } from './http-source.ts'
+
+/**
+ * Fetches from the source, within the deadline, and tells of it.
+ *
+ * @param last tag of the document that is live; undefined when it has none
+ * @throws DynacodeError with a code that begins with ERR_DYNACODE_FETCH
+ */
+export type Fetcher = (last: string | undefined, live: boolean) => Promise<Fetched>
+
+/** Makes the fetcher of one instance. */
+export function createFetcher({
+  source,
+  timeout_ms,
+  events,
+  closing,
+}: {
+  source: Source
+  timeout_ms: number
+  events: Events
+  closing: AbortSignal
+}): Fetcher {
+  return async function fetch(last, live) {
+    const started = performance.now()
+    const deadline = createDeadline(timeout_ms)
+    const signal = AbortSignal.any([deadline.signal, closing])
+    try {
+      const fetched = checkFetched(await abortable(source.fetch(signal, last), signal), live)
+      const bytes = fetched.unchanged === true ? 0 : fetched.bytes.length
+      const status = fetched.status ?? (fetched.unchanged === true ? 304 : 200)
+      events.emit('bg_fetch_api_success', { status, bytes, duration_ms: performance.now() - started })
+      return fetched
+    } catch (cause) {
+      const error = deadline.signal.aborted ? timeoutError(timeout_ms, cause) : fetchError(cause)
+      const duration_ms = performance.now() - started
+      if (closing.aborted) throw error
+      if (error instanceof StatusError) {
+        events.emit('bg_fetch_api_status_code_error', { status: error.status, error, duration_ms })
+      } else {
+        events.emit('bg_fetch_api_generic_error', { error, duration_ms })
+      }
+      throw error
+    } finally {
+      deadline.clear()
+    }
+  }
+}
+
+/** Whether there was no document to be had, as opposed to one that was refused. */
+export function isFetchError(error: unknown): boolean {
+  return error instanceof DynacodeError && error.code.startsWith('ERR_DYNACODE_FETCH')
+}
+
+/** A deadline that does not keep the process alive, and can be called off. */
+function createDeadline(timeout_ms: number): { signal: AbortSignal; clear(): void } {
+  const controller = new AbortController()
+  const timer = setTimeout(() => controller.abort(), timeout_ms)
+  timer.unref()
+  return { signal: controller.signal, clear: () => clearTimeout(timer) }
+}
+
+/** Sources are the app's own, too: what they return is looked at before it is used. */
+function checkFetched(fetched: Fetched, live: boolean): Fetched {
+  const { unchanged, bytes } = (fetched ?? {}) as { unchanged?: unknown; bytes?: unknown }
+  if (unchanged === true && !live) {
+    throw new DynacodeError('ERR_DYNACODE_FETCH', 'the source said `unchanged`, but no document is live yet')
+  }
+  if (unchanged === true || bytes instanceof Uint8Array) return fetched
+  const came = describeValue(fetched === undefined || fetched === null ? fetched : bytes)
+  throw new DynacodeError('ERR_DYNACODE_FETCH', `the source returned no bytes: expected a Uint8Array, got ${came}`)
+}
+
+/** Settles with the promise or when the signal aborts: a source that ignores its signal must not hold up the poller. */
+function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason)
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+function timeoutError(timeout_ms: number, cause: unknown): DynacodeError {
+  const message = `no whole answer within ${timeout_ms / 1000} s (plugin_api_timeout)`
+  return new DynacodeError('ERR_DYNACODE_FETCH_TIMEOUT', message, { cause })
+}
+
+function fetchError(cause: unknown): DynacodeError {
+  if (cause instanceof DynacodeError) return cause
+  const error = cause as NodeJS.ErrnoException
+  const what = error?.message || error?.code || String(cause)
+  return new DynacodeError('ERR_DYNACODE_FETCH', `the plugin API cannot be reached: ${what}`, { cause })
+}

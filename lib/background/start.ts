@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { DocumentError } from '../errors.ts'
+import type { Origin } from '../events.ts'
+import type { Activator, Received } from './activator.ts'
+import type { Cache } from './cache.ts'
+
+/**
+ * Makes live what is there without the network: the newest generation of the cache that can be used, else the bootstrap
+ * document. Without signatures that is done when this returns, so that the first request finds it.
+ *
+ * @param signed whether documents are signed: they are verified first, which takes a moment
+ * @param validated told when the document from the cache was last found to be what the source has
+ * @param failed told of what could not be used
+ */
+export function startFromDisk({
+  cache,
+  bootstrap,
+  signed,
+  activator,
+  validated,
+  failed,
+}: {
+  cache: Cache | undefined
+  bootstrap: object | string | undefined
+  signed: boolean
+  activator: Activator
+  validated: (at: number) => void
+  failed: (section: 'cache' | 'bootstrap', error: unknown) => void
+}): Promise<void> | undefined {
+  const started = performance.now()
+  const duration = () => performance.now() - started
+  const generations = cache?.read() ?? []
+
+  function fromCache(): void {
+    for (const { bytes, sha1, tag, validated_at } of generations) {
+      try {
+        activator.activateTrusted({ bytes, sha1, tag, from: 'cache' }, duration)
+        return validated(validated_at)
+      } catch (error) {
+        failed('cache', error)
+      }
+    }
+  }
+
+  async function fromSignedCache(): Promise<void> {
+    for (const { bytes, sha1, tag, validated_at } of generations) {
+      try {
+        await activator.activate({ bytes, sha1, tag, from: 'cache' }, duration)
+        return validated(validated_at)
+      } catch (error) {
+        failed('cache', error)
+      }
+    }
+  }
+
+  function readBootstrap(): Received | undefined {
+    if (bootstrap === undefined || activator.activated() !== null) return undefined
+    const bytes = typeof bootstrap === 'string' ? readFile(bootstrap) : Buffer.from(JSON.stringify(bootstrap))
+    const sha1 = createHash('sha1').update(bytes).digest('hex')
+    return { bytes, sha1, tag: undefined, from: 'bootstrap' satisfies Origin }
+  }
+
+  function fromBootstrap(): void {
+    try {
+      const received = readBootstrap()
+      if (received !== undefined) activator.activateTrusted(received, duration)
+    } catch (error) {
+      failed('bootstrap', error)
+    }
+  }
+
+  async function fromSigned(): Promise<void> {
+    await fromSignedCache()
+    // A document inside the app's own code is as trusted as that is; a file is not.
+    if (typeof bootstrap !== 'string') return fromBootstrap()
+    try {
+      const received = readBootstrap()
+      if (received !== undefined) await activator.activate(received, duration)
+    } catch (error) {
+      failed('bootstrap', error)
+    }
+  }
+
+  if (signed) return fromSigned()
+  fromCache()
+  fromBootstrap()
+  return undefined
+}
+
+function readFile(path: string): Uint8Array {
+  try {
+    return readFileSync(path)
+  } catch (cause) {
+    throw new DocumentError('', `the bootstrap document cannot be read: ${(cause as Error).message}`, { cause })
+  }
+}
