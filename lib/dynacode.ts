@@ -1,12 +1,14 @@
+import { setFlagsFromString } from 'node:v8'
 import createDebug from 'debug'
 import type { Middleware } from 'koa'
-import { createActivator, type HighestVersion } from './background/activator.ts'
+import { createActivator } from './background/activator.ts'
 import { createBackoff } from './background/backoff.ts'
 import { createBuilder } from './background/builder.ts'
 import { type Cache, createCache } from './background/cache.ts'
 import { chunkName, createCompiler } from './background/compiler.ts'
 import { createFetcher } from './background/fetcher.ts'
 import { createFunctionConstructor } from './background/guarded-code.ts'
+import { rememberHighest } from './background/highest-version.ts'
 import { createHttpSource, type HttpSourceOptions } from './background/http-source.ts'
 import { startPoller } from './background/poller.ts'
 import { createRefresher, type Refresh } from './background/refresher.ts'
@@ -14,16 +16,16 @@ import { rewriteStack } from './background/stack.ts'
 import { createStaleness } from './background/staleness.ts'
 import { startFromDisk } from './background/start.ts'
 import { createVerifier } from './background/verifier.ts'
-import { createBreaker } from './breaker.ts'
 import { DynacodeError } from './errors.ts'
-import { createEvents, type DynacodeEmitter, type Events, type PluginInfo } from './events.ts'
+import { createEvents, type DynacodeEmitter, type Events } from './events.ts'
 import { type DynacodeOptions, type Options, parseOptions } from './options.ts'
-import type { PluginLife, Program } from './program.ts'
+import type { Program } from './program.ts'
 import { openQuarantine, type Quarantine } from './quarantine.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
 import { createBodyFilter } from './request/body-filter.ts'
 import { createMiddleware } from './request/middleware.ts'
-import { createRunner, type Runner } from './request/runner.ts'
+import { beginLife, endReplaced } from './request/plugin-life.ts'
+import { createRunner } from './request/runner.ts'
 import { createStore } from './request/store.ts'
 import { NO_WATCHDOG, startWatchdog, type Watchdog } from './request/watchdog.ts'
 import { describeStatus, type Status } from './status.ts'
@@ -66,6 +68,7 @@ export function dynacode(given: DynacodeOptions): Dynacode {
   let closed = false
 
   const events = createEvents(options.callbacks)
+  if (options.linear_regexp) setFlagsFromString(LINEAR_REGEXP)
   const readiness = createReadiness()
   const store = createStore()
   const source = options.source ?? createHttpSource(options as HttpSourceOptions)
@@ -188,6 +191,8 @@ export function dynacode(given: DynacodeOptions): Dynacode {
   return Object.assign(middleware, methods)
 }
 
+/** Makes V8 run an expression in linear time once it has backtracked too often, where the expression allows that. */
+const LINEAR_REGEXP = '--enable-experimental-regexp-engine-on-excessive-backtracks'
 /** Share of the interval for which what one process fetched serves the others of its machine. */
 const SHARE_OF_INTERVAL = 0.9
 
@@ -195,35 +200,6 @@ function openCache({ cache_path, plugin_api_max_bytes }: Options, events: Events
   if (cache_path === undefined) return undefined
   const report = (error: DynacodeError) => events.emit('on_error', { section: 'cache', error })
   return createCache({ path: cache_path, max_bytes: plugin_api_max_bytes, report })
-}
-
-/** The highest version of this process and, where there is a cache, of every process before it. */
-function rememberHighest(cache: Cache | undefined): HighestVersion {
-  let highest: number | undefined
-  return {
-    get() {
-      const kept = cache?.highest_version()
-      return kept === undefined || (highest !== undefined && highest > kept) ? highest : kept
-    },
-    note(version) {
-      highest = Math.max(version, highest ?? version)
-      cache?.note_version(version)
-    },
-  }
-}
-
-function beginLife(plugin: PluginInfo, id: number, failures: number, events: Events): PluginLife {
-  const breaker = createBreaker(failures, {
-    opened: (details) => events.emit('rt_breaker_opened', { plugin, ...details }),
-    closed: () => events.emit('rt_breaker_closed', { plugin }),
-  })
-  return { id, breaker, runs: new Set(), ended: false, quarantined: false }
-}
-
-/** Ends what the versions of plugins left behind that are no longer live. */
-function endReplaced(previous: Program | null, next: Program | null, runner: Runner): void {
-  const alive = new Set(next?.plugins)
-  for (const plugin of previous?.plugins ?? []) if (!alive.has(plugin)) runner.endPlugin(plugin)
 }
 
 function openQuarantineOf({ watchdog }: Options, events: Events): Quarantine | undefined {

@@ -5,6 +5,7 @@ import { DocumentError, DynacodeError } from '../errors.ts'
 import type { Events, Origin, Update } from '../events.ts'
 import type { Program } from '../program.ts'
 import type { Build, Builder } from './builder.ts'
+import type { HighestVersion } from './highest-version.ts'
 import { type DocumentRules, readDocument } from './validator.ts'
 import { checkFreshness, type Verifier } from './verifier.ts'
 
@@ -27,12 +28,6 @@ export interface Activated extends Omit<Received, 'bytes'> {
   /** When it says that it ends, in milliseconds since 1970. */
   readonly expires: number | undefined
   readonly build: Build
-}
-
-/** The highest version that was ever accepted; durable where there is a cache. */
-export interface HighestVersion {
-  get(): number | undefined
-  note(version: number): void
 }
 
 /** Makes documents live. */
