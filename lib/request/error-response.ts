@@ -1,6 +1,6 @@
 import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Context } from 'koa'
-import type { BodyFilter } from './body-filter.ts'
+import type { Chunk } from './body-stream.ts'
 import type { RequestState } from './state.ts'
 
 /** What the header filters changed of an error's response; undefined as a value: removed. */
@@ -15,20 +15,22 @@ interface Changes {
  * kept and done again at that moment; the error's text is filtered there, too.
  *
  * @param filterHeaders runs the header filters on what `ctx` says then
+ * @param filterText takes the error's text through the body filters; undefined when it stays unchanged
  */
 export async function prepareErrorResponse(
   state: RequestState,
   error: unknown,
   filterHeaders: () => void | Promise<void>,
-  bodyFilter: BodyFilter,
+  filterText: (text: string) => Promise<Chunk | undefined>,
 ): Promise<void> {
-  const { ctx } = state
+  const { ctx, chain } = state
+  if (chain.header_filter.length === 0 && chain.body_filter.length === 0) return
   if (ctx.headerSent || !ctx.writable) return
   const changes = await recordChanges(ctx, error, filterHeaders)
   if (state.ending !== null) return
   const original = ctx.onerror
   ctx.onerror = function onerror(this: Context, err) {
-    if (Object.is(err, error) && !ctx.headerSent && ctx.writable) interceptEnd(state, changes, bodyFilter)
+    if (Object.is(err, error) && !ctx.headerSent && ctx.writable) interceptEnd(state, changes, filterText)
     original.call(this, err)
   }
 }
@@ -50,6 +52,7 @@ async function recordChanges(
   const status = statusOf(error)
   try {
     res.statusCode = status
+    if (hasMessage) res.statusMessage = STATUS_CODES[status] as string
     // A body that a filter sets must not turn the error into a success.
     response._explicitStatus = true
     present(ctx, error)
@@ -109,7 +112,11 @@ function setHeaders(res: ServerResponse, headers: OutgoingHttpHeaders): void {
 }
 
 /** Koa's error handler ends the response at once; this steps in at its `end` to change what it made. */
-function interceptEnd(state: RequestState, changes: Changes, bodyFilter: BodyFilter): void {
+function interceptEnd(
+  state: RequestState,
+  changes: Changes,
+  filterText: (text: string) => Promise<Chunk | undefined>,
+): void {
   const { ctx } = state
   const { res } = ctx
   const { end } = res
@@ -122,7 +129,7 @@ function interceptEnd(state: RequestState, changes: Changes, bodyFilter: BodyFil
   }
   res.end = ((text: string) => {
     res.end = end
-    bodyFilter.filterWhole(state, text).then(
+    filterText(text).then(
       // What a plugin refuses, or fails closed on, must not get through unfiltered; the status says enough.
       (filtered) => finish(state.ending === null ? (filtered ?? text) : ''),
       () => finish(''),

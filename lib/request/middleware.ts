@@ -60,11 +60,12 @@ export function createMiddleware({
     const { ctx, chain } = state
     if (chain.log.length > 0) onFinished(ctx.res, () => void runLog(state))
     if (chain.body_filter.length > 0) bodyFilter.prepare(ctx)
-    let filtering = false
-    const filterHeaders = () => {
-      filtering = true
+    // What a filter throws on purpose does not pass that filter once more.
+    let filterHeaders: () => void | Promise<void> = () => {
+      filterHeaders = () => undefined
       return runner.runPhase(state, chain.header_filter)
     }
+    let filterText = (text: string) => bodyFilter.filterWhole(state, text)
     try {
       const answered = await runDownstream(state, next)
       if (state.ending !== null) applyEnding(state, events, answered)
@@ -72,10 +73,13 @@ export function createMiddleware({
         await filterHeaders()
         if (state.ending !== null) applyEnding(state, events, true)
       }
-      if (chain.body_filter.length > 0) await bodyFilter.filterBody(state)
+      if (chain.body_filter.length > 0) {
+        filterText = async (text) => text
+        await bodyFilter.filterBody(state)
+      }
     } catch (error) {
       try {
-        await prepareErrorResponse(state, error, filtering ? () => undefined : filterHeaders, bodyFilter)
+        await prepareErrorResponse(state, error, filterHeaders, filterText)
       } catch (deliberate) {
         reportError(ctx, error)
         throw deliberate
