@@ -1,0 +1,2 @@
+// Lets pages of other origins read the answers.
+ctx.set('Access-Control-Allow-Origin', params.origin)

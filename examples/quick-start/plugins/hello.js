@@ -1,0 +1,2 @@
+// Answers in place of the app.
+say('hello world!')
