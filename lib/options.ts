@@ -84,8 +84,8 @@ export interface DynacodeOptions extends Callbacks {
    */
   plugin_api_redirects?: number
   /**
-   * Longest wait after failed fetches, in seconds. The first one is random up to the interval, each later one up to twice
-   * the one before. A Retry-After of the API is honoured beyond it, up to an hour.
+   * Longest wait after failed fetches, in seconds. The first one is random up to twice the interval, each later one up to
+   * twice the one before. A Retry-After of the API is honoured beyond it, up to an hour.
    *
    * @default twice `plugin_api_polling_interval`
    */
@@ -364,7 +364,7 @@ function readJitter({
 
 /** What came, without what may be secret in it: messages end up in logs. */
 function describeGiven(value: unknown, path: string): string {
-  if (path.startsWith('plugin_api_headers')) return describeKind(value)
+  if (/^(plugin_api_headers|trusted_keys)/.test(path)) return describeKind(value)
   if (path !== 'plugin_api_uri' || typeof value !== 'string') return describeValue(value)
   return describeValue(value.replace(/\/\/.*@/, '//…@').replace(/\?.*$/s, '?…'))
 }

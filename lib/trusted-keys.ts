@@ -47,7 +47,7 @@ const keyShape = z.object({
 
 const keySchema = z
   // First of all, and about the key as a whole: no message can then show the secret.
-  .custom<TrustedKey>((key) => !hasSecret(key), 'a public key, got a private or symmetric one:')
+  .custom<TrustedKey>((key) => !hasSecret(key), 'a public key, without private or symmetric members (d, k, …)')
   .pipe(keyShape)
   .superRefine((key, context) => {
     const profile = PROFILES[key.alg]
