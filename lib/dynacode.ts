@@ -175,8 +175,8 @@ export function dynacode(given: DynacodeOptions): Dynacode {
 
   const methods = {
     events: events.emitter,
-    ready: (timeout_ms = 10_000) => readiness.wait(timeout_ms, refresher.last_error),
-    refresh: () => refresher.refresh(),
+    ready: (timeout_ms = 10_000) => readiness.wait(timeout_ms, refresher.last_error, true),
+    refresh: () => holdProcess(refresher.refresh(), options.plugin_api_timeout * 1000),
     status: () =>
       describeStatus({
         closed,
@@ -219,4 +219,10 @@ function startWatchdogOf(
     for (const { sha1, life } of program()?.plugins ?? []) if (sha1 === entry.sha1) life.quarantined = true
     events.emit('on_error', { section: 'watchdog', error: quarantine?.check(entry.sha1) })
   })
+}
+
+/** Who waits for a refresh before anything else is going on would find the process gone, were nothing to hold it. */
+function holdProcess<T>(promise: Promise<T>, longest_ms: number): Promise<T> {
+  const timer = setTimeout(() => undefined, longest_ms)
+  return promise.finally(() => clearTimeout(timer))
 }

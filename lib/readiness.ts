@@ -15,9 +15,10 @@ export interface ReadinessGate {
   /**
    * @param timeout_ms 0: not at all; Infinity, or more than a timer can wait: for as long as it takes
    * @param last_error what went wrong so far, for the message
+   * @param hold whether the wait keeps the process alive: who waits before anything else is going on needs that
    * @throws DynacodeError ERR_DYNACODE_OPTION, ERR_DYNACODE_NOT_READY, ERR_DYNACODE_CLOSED
    */
-  wait(timeout_ms: number, last_error?: () => Error | null): Promise<Readiness>
+  wait(timeout_ms: number, last_error?: () => Error | null, hold?: boolean): Promise<Readiness>
   settle(from: Readiness['from']): void
   close(error: DynacodeError): void
 }
@@ -33,7 +34,7 @@ export function createReadiness(): ReadinessGate {
   }
 
   return Object.freeze({
-    wait: (timeout_ms, last_error) =>
+    wait: (timeout_ms, last_error, hold = false) =>
       new Promise<Readiness>((resolve, reject) => {
         if (typeof timeout_ms !== 'number' || !(timeout_ms >= 0)) {
           const message = `ready(timeout_ms): expected a number of at least 0, got ${describeValue(timeout_ms)}`
@@ -52,7 +53,8 @@ export function createReadiness(): ReadinessGate {
             new DynacodeError('ERR_DYNACODE_NOT_READY', `no document is live after ${timeout_ms} ms${why}`, { cause }),
           )
         }
-        const timer = timeout_ms > LONGEST_TIMER_MS ? undefined : setTimeout(late, timeout_ms).unref()
+        const timer = timeout_ms > LONGEST_TIMER_MS ? undefined : setTimeout(late, timeout_ms)
+        if (!hold) timer?.unref()
         if (ready !== null || closed !== null) check()
         else waiting.add(check)
       }),

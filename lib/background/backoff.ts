@@ -13,8 +13,8 @@ export type Backoff = (refresh: Refresh) => number | undefined
  * Makes the backoff of one instance: exponential, with full jitter, so that many processes neither press a failing API
  * nor come back to it together.
  *
- * @param interval_ms the usual time between polls; the first wait is at most this, and each later one at most twice the
- *   one before
+ * @param interval_ms the usual time between polls; the first wait is random up to twice that, which keeps the load what
+ *   it was, and each later one up to twice the one before
  * @param max_ms the longest wait
  */
 export function createBackoff(interval_ms: number, max_ms: number): Backoff {
@@ -22,11 +22,13 @@ export function createBackoff(interval_ms: number, max_ms: number): Backoff {
 
   return (refresh) => {
     if (refresh.updated || refresh.reason !== 'fetch') {
+      const recovered = failures > 0
       failures = 0
-      return undefined
+      // An outage leaves its mark on who polls when; without this, every later interval would show it.
+      return recovered ? Math.random() * 1.5 * interval_ms : undefined
     }
-    const ceiling_ms = Math.min(max_ms, interval_ms * 2 ** Math.min(failures, 30))
     failures += 1
+    const ceiling_ms = Math.min(max_ms, interval_ms * 2 ** Math.min(failures, 30))
     const wait_ms = Math.max(Math.random() * ceiling_ms, Math.min(SHORTEST_MS, ceiling_ms))
     const { error } = refresh
     const asked_ms = error instanceof StatusError ? error.retry_after_ms : undefined

@@ -53,7 +53,7 @@ function parseWrapped(code: string): ESTree.Program {
     const { loc, description } = cause as { loc?: ESTree.SourceLocation; description?: string }
     const line = loc?.start.line
     const column = loc && loc.start.column + 1 - (line === 1 ? BEFORE.length : 0)
-    const lines = code.split('\n').length
+    const lines = code.trimEnd().split('\n').length
     const message = description ?? (cause as Error).message
     if (line !== undefined && line > lines)
       throw new ParseFault('the code ends too early: something is still open', lines)
