@@ -176,6 +176,8 @@ export function createEvents(callbacks: Callbacks): Events {
     if (closed || !has(name)) return
     const stamped = Object.freeze({ ...payload, at: Date.now() }) as Payload<N>
     for (const listener of emitter.rawListeners(name) as Listener<N>[]) {
+      // A listener before this one may have called close().
+      if (closed) return
       try {
         const result = listener.call(emitter, stamped)
         if (result instanceof Promise) result.catch((error) => failed(name, error))
