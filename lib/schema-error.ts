@@ -41,7 +41,7 @@ function expectation(issue: z.core.$ZodIssue): string {
       // zod's numbers are finite.
       return issue.expected === 'number' ? 'a finite number' : withArticle(issue.expected)
     case 'invalid_value':
-      return `one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`
+      return `${issue.values.length === 1 ? '' : 'one of '}${issue.values.map(describeValue).join(', ')}`
     case 'too_small':
       if (issue.origin === 'string') return 'a string that is not empty'
       return `${withArticle(issue.origin)} ${issue.inclusive ? 'of at least' : 'above'} ${issue.minimum}`

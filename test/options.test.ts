@@ -20,7 +20,7 @@ const refusalWithUri = (options: object) => refusal({ plugin_api_uri: URI, ...op
 
 describe('the defaults', () => {
   test('are those of the documentation', () => {
-    expect(parseOptions({ plugin_api_uri: URI })).toEqual({
+    expect(parseOptions({ plugin_api_uri: URI })).toMatchObject({
       plugin_api_uri: URI,
       plugin_api_polling_interval: 30,
       plugin_api_poll_at_init: true,
@@ -28,6 +28,14 @@ describe('the defaults', () => {
       plugin_api_timeout: 5,
       plugin_api_headers: {},
       plugin_api_max_bytes: 16 * 1024 * 1024,
+      plugin_api_redirects: 0,
+      plugin_api_backoff_max: 60,
+      max_stale_seconds: Number.POSITIVE_INFINITY,
+      when_stale: 'serve',
+      max_domains: 100_000,
+      max_plugins: 100_000,
+      max_code_bytes: 1024 * 1024,
+      max_removed_ratio: 1,
       compile_cache_max: 10_000,
       when_not_loaded: 'open',
       guard: 'on',
@@ -104,6 +112,18 @@ describe('wrong options', () => {
     ['breaker_failures', -1, 'expected a number of at least 0, got -1'],
     ['breaker_failures', 0.5, 'expected an integer, got 0.5'],
     ['linear_regexp', 'yes', 'expected a boolean, got "yes"'],
+    ['plugin_api_redirects', -1, 'expected a number of at least 0, got -1'],
+    ['plugin_api_redirects', 21, 'expected a number of at most 20, got 21'],
+    ['plugin_api_backoff_max', 0, 'expected a number of at least 0.001, got 0'],
+    ['cache_path', '', 'expected a string that is not empty, got ""'],
+    ['max_stale_seconds', 0, 'expected a number above 0, got 0'],
+    ['max_stale_seconds', '60', 'expected Infinity or a finite number, got "60"'],
+    ['when_stale', 'open', 'expected one of "serve", "closed", got "open"'],
+    ['max_domains', 0, 'expected a number above 0, got 0'],
+    ['max_plugins', 1.5, 'expected an integer, got 1.5'],
+    ['max_code_bytes', Number.POSITIVE_INFINITY, 'expected a finite number, got Infinity'],
+    ['max_removed_ratio', 2, 'expected a number of at most 1, got 2'],
+    ['max_removed_ratio', Number.NaN, 'expected a finite number, got NaN'],
     ['when_not_loaded', 'shut', 'expected one of "open", "closed", "wait", got "shut"'],
     ['globals', [], 'expected an object, got an array of 0'],
     ['globals', 'config', 'expected an object, got "config"'],

@@ -18,6 +18,7 @@ describe('a mismatch', () => {
     ['an integer', z.int(), 1.5, '', 'expected an integer, got 1.5'],
     ['a finite number', z.number(), Number.NaN, '', 'expected a finite number, got NaN'],
     ['one of a few', z.enum(['a', 'b']), 'c', '', 'expected one of "a", "b", got "c"'],
+    ['one alone', z.literal(Number.POSITIVE_INFINITY), 1, '', 'expected Infinity, got 1'],
     ['a lower limit', z.number().min(2), 1, '', 'expected a number of at least 2, got 1'],
     ['a lower limit that is out', z.number().gt(2), 2, '', 'expected a number above 2, got 2'],
     ['an upper limit', z.number().max(2), 3, '', 'expected a number of at most 2, got 3'],

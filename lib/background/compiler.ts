@@ -78,7 +78,10 @@ export function createCompiler({
 
   return Object.freeze({
     compile({ name, code, guard }) {
-      const sha1 = createHash('sha1').update(JSON.stringify(name)).update(code).digest('hex')
+      // As JSON, since half a surrogate pair is lost in UTF-8, and two codes would be taken for one.
+      const sha1 = createHash('sha1')
+        .update(JSON.stringify([name, code]))
+        .digest('hex')
       const key = guard === 'off' ? `${sha1} off` : sha1
       const known = cache.get(key)
       if (known !== undefined) return { compiled: known, fresh: false }
@@ -91,7 +94,7 @@ export function createCompiler({
 
 /** The name under which a plugin's code stands in stack traces and in `debug`. */
 export function chunkName(plugin: string): string {
-  return `dynacode:plugin:${plugin.replace(/[\p{Cc}()]+/gu, ' ')}`
+  return `dynacode:plugin:${plugin.replace(/[\p{Cc}\p{Zl}\p{Zp}()]+/gu, ' ')}`
 }
 
 function parse(name: string, code: string, globals: object): ParsedCode {

@@ -53,11 +53,12 @@ function parseWrapped(code: string): ESTree.Program {
     const { loc, description } = cause as { loc?: ESTree.SourceLocation; description?: string }
     const line = loc?.start.line
     const column = loc && loc.start.column + 1 - (line === 1 ? BEFORE.length : 0)
-    const lines = code.trimEnd().split('\n').length
+    const lines = code.trimEnd().split(/\r\n|[\n\r\u2028\u2029]/).length
     const message = description ?? (cause as Error).message
-    if (line !== undefined && line > lines)
-      throw new ParseFault('the code ends too early: something is still open', lines)
-    throw new ParseFault(message, line, column)
+    if (line === undefined || line <= lines) throw new ParseFault(message, line, column)
+    // Beyond the last line stands nothing but the braces that the code was put between.
+    const unbalanced = /^(Unexpected token|Expected '\)')/.test(message)
+    throw new ParseFault(unbalanced ? 'the code ends with a bracket or brace too many or too few' : message, lines)
   }
 }
 
@@ -82,7 +83,7 @@ function visit(root: Node, names: Set<string>, own: boolean): boolean {
     const { node } = item
     if (node.type === 'Identifier') names.add(node.name)
     const label = propertyName(node)
-    if (item.own && (node.type === 'AwaitExpression' || (node.type === 'ForOfStatement' && node.await))) awaits = true
+    if (item.own && isWaiting(node)) awaits = true
     const inner = item.own && !FUNCTIONS.has(node.type)
     for (const child of Object.values(node).flat()) {
       if (typeof child !== 'object' || child === null || !('type' in child) || child === label) continue
@@ -90,6 +91,12 @@ function visit(root: Node, names: Set<string>, own: boolean): boolean {
     }
   }
   return awaits
+}
+
+/** Whether only an async function may have this node. */
+function isWaiting(node: Node): boolean {
+  if (node.type === 'ForOfStatement') return node.await === true
+  return node.type === 'AwaitExpression' || (node.type === 'VariableDeclaration' && node.kind === 'await using')
 }
 
 /** The identifier below this node that names a property rather than a variable. */

@@ -2,6 +2,9 @@ import createDebug from 'debug'
 
 const debug = createDebug('dynacode:poller')
 
+/** A longer wait would be none: setTimeout then fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 /** When polls happen. Times in milliseconds. */
 export interface Schedule {
   readonly interval_ms: number
@@ -32,8 +35,9 @@ export function startPoller(
   let next: number | null = null
   let stopped = false
 
-  const wait = (wait_ms: number) => {
+  const wait = (asked_ms: number) => {
     if (stopped) return
+    const wait_ms = Math.min(asked_ms, LONGEST_TIMER_MS)
     next = Date.now() + wait_ms
     debug('next poll in %d ms', Math.round(wait_ms))
     timer = setTimeout(cycle, wait_ms, usual)

@@ -25,6 +25,7 @@ export function createStaleness(max_stale_ms: number, tell: (stale: EventTable['
   let expires: number | undefined
   let told: 'age' | 'expired' | null = null
   let timer: NodeJS.Timeout | undefined
+  let closed = false
   const now = () => performance.now()
 
   const reason = (): 'age' | 'expired' | null => {
@@ -34,6 +35,7 @@ export function createStaleness(max_stale_ms: number, tell: (stale: EventTable['
 
   function check(): void {
     clearTimeout(timer)
+    if (closed) return
     const found = reason()
     if (found !== null && found !== told) tell({ reason: found })
     told = found
@@ -54,6 +56,9 @@ export function createStaleness(max_stale_ms: number, tell: (stale: EventTable['
       expires = until
       check()
     },
-    close: () => clearTimeout(timer),
+    close() {
+      closed = true
+      clearTimeout(timer)
+    },
   } satisfies Staleness)
 }

@@ -10,6 +10,9 @@ const withPlugins = (...plugins: unknown[]) => ({ domains: [{ name: 'a.com', plu
 const brackets = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
 const braces = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
 
+const ROOM = { max_domains: 10, max_plugins: 10, max_code_bytes: 1000 }
+const RULES = { ...ROOM, guard: 'on', budget_ms: 50, timeout_ms: 5000 } as const
+
 /** The plugins of the first domain. */
 function pluginsOf(document: Document): readonly (PluginSpec | RefusedPlugin)[] {
   const [domain] = document.domains
@@ -54,7 +57,7 @@ describe('a plugin', () => {
     { id: null, priority: null, on_failure: null, params: null, guard: null, budget_ms: null, timeout_ms: null },
   ])('gets the defaults for what it leaves out or says null for: %j', (fields) => {
     const defaults = { guard: 'strict', budget_ms: 7, timeout_ms: 70 } as const
-    const document = readDocument(JSON.stringify(withPlugins(plugin(fields))), defaults)
+    const document = readDocument(JSON.stringify(withPlugins(plugin(fields))), { ...ROOM, ...defaults })
     expect(pluginsOf(document)[0]).toMatchObject({
       id: undefined,
       priority: 0,
@@ -328,6 +331,42 @@ describe('a faulty frame refuses the document whole', () => {
     expect(error).toMatchObject({ code: 'ERR_DYNACODE_DOCUMENT', path })
     expect(error.message).toMatch(message)
     expect(error.message.length).toBeLessThan(200)
+  })
+})
+
+describe('a document over a cap is refused whole, with the cap’s name', () => {
+  test.each([
+    [
+      { max_domains: 1 },
+      { domains: [{ name: 'a', plugins: [] }, { name: 'b' }] },
+      'domains',
+      'expected at most 1 (max_domains), got 2',
+    ],
+    [
+      { max_plugins: 2 },
+      { ...withPlugins(1, 1), plugins: [plugin({ id: 1 })] },
+      'domains[0].plugins',
+      'expected at most 2 (max_plugins), got 3',
+    ],
+    [{ max_plugins: 1 }, { domains: [], plugins: [1, 2] }, 'plugins', 'expected at most 1 (max_plugins), got 2'],
+    [
+      { max_code_bytes: 5 },
+      withPlugins(plugin({ code: '"ééé"' })),
+      'domains[0].plugins[0].code',
+      'expected at most 5 (max_code_bytes), got 8',
+    ],
+    [
+      { max_code_bytes: 5 },
+      { domains: [], plugins: [plugin({ id: 1, code: '123456' })] },
+      'plugins[0].code',
+      'expected at most 5 (max_code_bytes), got 6',
+    ],
+  ])('%j', (caps, document, path, message) => {
+    const readIt = (rules: object) => readDocument(JSON.stringify(document), { ...RULES, ...rules })
+    expect(() => readIt(caps)).toThrow(new DocumentError(path, message))
+    const [cap = '', limit = 0] = Object.entries(caps)[0] ?? []
+    const enough = { max_domains: 1, max_plugins: 1, max_code_bytes: 3 }[cap] ?? 0
+    expect(() => readIt({ [cap]: limit + enough })).not.toThrow(/max_/)
   })
 })
 
