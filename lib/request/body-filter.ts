@@ -145,10 +145,15 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
 }
 
 /** The body as Koa would send it, where that is no stream. */
-function wholeBody({ body, message, status, req }: Context): Chunk {
-  // HTTP/2 has no words for a status.
-  if (body == null) return (req.httpVersionMajor < 2 && message) || String(status)
+function wholeBody(ctx: Context): Chunk {
+  const { body } = ctx
+  if (body == null) return messageOf(ctx) || String(ctx.status)
   return typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body)
+}
+
+/** The words of the status; HTTP/2 has none, and Node warns whoever asks there. */
+function messageOf(ctx: Context): string | undefined {
+  return ctx.req.httpVersionMajor < 2 ? ctx.message : undefined
 }
 
 /** Koa sends its own text for a response without a body, unless the app set the body to null itself. */
@@ -157,14 +162,15 @@ function isExplicitlyEmpty(ctx: Context): boolean {
 }
 
 function replaceBody(ctx: Context, body: Chunk): void {
-  const { status, message } = ctx
+  const { status } = ctx
+  const message = messageOf(ctx)
   const hadBody = ctx.body != null
   const typed = ctx.res.hasHeader('Content-Type')
   ctx.body = body
   if (hadBody && !typed) ctx.remove('Content-Type')
   if (ctx.status !== status) {
     ctx.status = status
-    ctx.message = message
+    if (message !== undefined) ctx.message = message
   }
   if (!hadBody) ctx.type = 'text'
   forgetBytes(ctx)
