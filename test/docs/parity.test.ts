@@ -1,0 +1,242 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import ts from 'typescript'
+import { describe, expect, test } from 'vitest'
+import type { z } from 'zod'
+import { frameSchema, PHASES, pluginSchema } from '../../lib/document.ts'
+import { ERROR_CODES } from '../../lib/errors.ts'
+import { CALLBACKS } from '../../lib/events.ts'
+import { type DynacodeOptions, OPTION_NAMES, parseOptions } from '../../lib/options.ts'
+import { ENVIRONMENT_NAMES } from '../../lib/program.ts'
+import { createInstance } from '../fixtures/instance.ts'
+import { cellOf, codeIn, namesIn, ROOT, readDocsPage, tablesOf } from './pages.ts'
+
+const LIB = join(ROOT, 'lib')
+const BARE: DynacodeOptions = { plugin_api_uri: 'http://127.0.0.1:9090/plugins.json' }
+const CALLBACK_NAMES: readonly string[] = [...new Set(Object.values(CALLBACKS))]
+
+const sorted = (names: Iterable<string>) => [...names].sort()
+
+describe('docs/options.md', () => {
+  const tables = tablesOf(readDocsPage('options'), 'option')
+
+  test('lists every option but the callbacks, and no other', () => {
+    const options = OPTION_NAMES.filter((name) => !CALLBACK_NAMES.includes(name))
+    expect(sorted(namesIn(tables))).toEqual(sorted(options))
+  })
+
+  const defaults = tables.flatMap((table) =>
+    table.rows.map((row) => ({ name: codeIn(row[0] ?? '')[0] ?? '', says: codeIn(cellOf(table, row, 'default'))[0] })),
+  )
+
+  test.each(defaults)('gives the default of $name', ({ name, says }) => {
+    // Some defaults depend on another option: the docs have to say how.
+    for (const given of name === 'plugin_api_polling_interval' ? [{}] : [{}, { plugin_api_polling_interval: 7 }]) {
+      const options: Record<string, unknown> = { ...parseOptions({ ...BARE, ...given }) }
+      const real = name in BARE ? undefined : options[name]
+      expect(evaluate(says ?? 'undefined', options)).toEqual(real)
+    }
+  })
+
+  test('lists every field of the options that are objects, with its default', () => {
+    const nested = tablesOf(readDocsPage('options'), 'field of `watchdog`')
+    const { watchdog } = parseOptions({ ...BARE, watchdog: { quarantine_path: '/quarantine' } })
+    const said = nested.flatMap((table) =>
+      table.rows.map((row) => [codeIn(row[0] ?? '')[0], codeIn(cellOf(table, row, 'default'))[0]] as const),
+    )
+    expect(Object.fromEntries(said.map(([name, text]) => [name, text && evaluate(text, {})]))).toEqual({
+      ...watchdog,
+      quarantine_path: undefined,
+    })
+  })
+})
+
+/** Defaults stand in the docs as JavaScript, in which other options may occur. */
+function evaluate(expression: string, options: Record<string, unknown>): unknown {
+  return new Function(...Object.keys(options), `return (${expression})`)(...Object.values(options))
+}
+
+describe('the published types of the options', () => {
+  const members = membersOf('options.ts', 'DynacodeOptions')
+
+  test('have a docblock for every option', () => {
+    const undocumented = members.filter((member) => ts.getJSDocCommentsAndTags(member.declaration).length === 0)
+    expect(undocumented.map(({ name }) => name)).toEqual([])
+  })
+
+  test('have every option that is accepted, and no other', () => {
+    expect(sorted([...members.map(({ name }) => name), ...CALLBACK_NAMES])).toEqual(sorted(OPTION_NAMES))
+  })
+})
+
+describe('docs/events.md', () => {
+  const tables = tablesOf(readDocsPage('events'), 'event')
+  const rows = tables.flatMap((table) =>
+    table.rows.map((row) => ({
+      event: codeIn(row[0] ?? '')[0] ?? '',
+      callback: codeIn(cellOf(table, row, 'callback'))[0],
+      payload: codeIn(cellOf(table, row, 'payload')),
+    })),
+  )
+
+  test('lists every event with its callback, and no other', () => {
+    expect(Object.fromEntries(rows.map(({ event, callback }) => [event, callback]))).toEqual(CALLBACKS)
+  })
+
+  test('lists every field of every payload, and no other', () => {
+    const fields = fieldsOfEvents()
+    expect(Object.keys(fields)).toHaveLength(Object.keys(CALLBACKS).length)
+    expect(Object.fromEntries(rows.map(({ event, payload }) => [event, sorted(payload)]))).toEqual(fields)
+  })
+
+  test('lists the fields of a plugin', () => {
+    expect(sorted(namesIn(tablesOf(readDocsPage('events'), 'field of `plugin`')))).toEqual(
+      sorted(membersOf('events.ts', 'PluginInfo').map(({ name }) => name)),
+    )
+  })
+
+  test('lists every section of on_error, and no other', () => {
+    const said = findInLib(/\bsection: ('\w+'(?: \| '\w+')*)/g).flatMap((union) => union.split(' | '))
+    const sections = new Set(said.map((literal) => literal.slice(1, -1)))
+    expect(sorted(namesIn(tablesOf(readDocsPage('events'), 'section')))).toEqual(sorted(sections))
+  })
+
+  test('lists every reason of bg_didnt_update_plugins, and no other', () => {
+    const reasons = literalsOf('events.ts', 'NoUpdate', 'reason')
+    expect(sorted(namesIn(tablesOf(readDocsPage('events'), 'reason')))).toEqual(sorted(reasons))
+  })
+
+  test('lists every debug namespace, and no other', () => {
+    const named = namesIn(tablesOf(readDocsPage('events'), 'namespace'))
+    expect(sorted(named.filter((name) => !name.includes('<')))).toEqual(findInLib(/createDebug\('([^']+)'\)/g))
+    expect(named).toContain('dynacode:plugin:<name>')
+  })
+})
+
+describe('docs/errors.md', () => {
+  test('has a heading for every code, and for no other', () => {
+    const codes = readDocsPage('errors').headings.filter((heading) => heading.startsWith('ERR_'))
+    expect(sorted(codes)).toEqual(sorted(ERROR_CODES))
+  })
+
+  test('names every class of errors that the package exports', () => {
+    const exported = findIn('index.ts', /\b(\w+Error)\b/g)
+    expect(sorted(namesIn(tablesOf(readDocsPage('errors'), 'class')))).toEqual(exported)
+  })
+})
+
+describe('docs/phases.md', () => {
+  test('lists the phases in the order in which they run', () => {
+    expect(namesIn(tablesOf(readDocsPage('phases'), 'phase'))).toEqual(PHASES)
+  })
+})
+
+describe('docs/plugins.md', () => {
+  test('lists every name that plugin code finds, and no other', () => {
+    expect(sorted(namesIn(tablesOf(readDocsPage('plugins'), 'name')))).toEqual(sorted(ENVIRONMENT_NAMES))
+  })
+
+  test('lists every method of the store, and no other', () => {
+    const methods = namesIn(tablesOf(readDocsPage('plugins'), 'method')).map((call) => /store\.(\w+)/.exec(call)?.[1])
+    expect(sorted(methods as string[])).toEqual(sorted(membersOf('request/store.ts', 'Store').map(({ name }) => name)))
+  })
+})
+
+describe('docs/document.md', () => {
+  const page = readDocsPage('document')
+  const shape = frameSchema.shape
+  const general = (shape.general as unknown as { unwrap(): { unwrap(): z.ZodObject } }).unwrap().unwrap()
+
+  test.each([
+    ['field', Object.keys(shape)],
+    ['field of `general`', Object.keys(general.shape)],
+    ['field of a domain', Object.keys(shape.domains.element.shape)],
+    ['field of a plugin', Object.keys(pluginSchema.shape)],
+  ])('lists every %s, and no other', (column, fields) => {
+    expect(sorted(namesIn(tablesOf(page, column)))).toEqual(sorted(fields))
+  })
+})
+
+describe('docs/lifecycle.md', () => {
+  const page = readDocsPage('lifecycle')
+  const of = (column: string) => sorted(namesIn(tablesOf(page, column)).map((name) => name.replace(/\(.*/, '')))
+
+  test('lists everything that the middleware carries, and no other', () => {
+    expect(of('member')).toEqual(sorted(membersOf('dynacode.ts', 'Dynacode').map(({ name }) => name)))
+  })
+
+  test('lists every field of the status, and no other', async () => {
+    const document = { domains: [{ name: '*', plugins: [{ name: 'p', phase: 'log', code: '' }] }] }
+    const dyna = createInstance({ source: { fetch: async () => ({ bytes: Buffer.from(JSON.stringify(document)) }) } })
+    await dyna.ready()
+    const status = dyna.status()
+    expect(of('field of the status')).toEqual(sorted(Object.keys(status)))
+    expect(of('field of its `plugins`')).toEqual(sorted(Object.keys(status.plugins[0] ?? {})))
+  })
+
+  test('lists every state of a plugin in the status, and no other', () => {
+    expect(of('state')).toEqual(sorted(literalsOf('status.ts', 'PluginStatus', 'state')))
+  })
+})
+
+interface Member {
+  readonly name: string
+  readonly declaration: ts.TypeElement
+}
+
+/** What an interface of lib declares itself, read from its source. */
+function membersOf(file: string, name: string): Member[] {
+  const source = parseFile(file)
+  const found = source.statements.find(
+    (statement): statement is ts.InterfaceDeclaration =>
+      ts.isInterfaceDeclaration(statement) && statement.name.text === name,
+  )
+  if (found === undefined) throw new Error(`lib/${file}: there is no interface ${name}`)
+  return found.members.flatMap((declaration) =>
+    declaration.name === undefined ? [] : [{ name: declaration.name.getText(source), declaration }],
+  )
+}
+
+/** The strings that a field of an interface can be. */
+function literalsOf(file: string, name: string, field: string): string[] {
+  const { declaration } = membersOf(file, name).find((member) => member.name === field) ?? {}
+  const literals = [...(declaration?.getText() ?? '').matchAll(/'(\w+)'/g)].map((match) => match[1] as string)
+  if (literals.length === 0) throw new Error(`lib/${file}: ${name}.${field} is no union of strings`)
+  return literals
+}
+
+function parseFile(file: string): ts.SourceFile {
+  const path = join(LIB, file)
+  return ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true)
+}
+
+/** The payload fields of every event, as TypeScript sees them. Nothing but the one file is loaded for it. */
+function fieldsOfEvents(): Record<string, string[]> {
+  const path = join(LIB, 'events.ts')
+  const program = ts.createProgram([path], { noLib: true, noResolve: true, types: [] })
+  const checker = program.getTypeChecker()
+  const table = program
+    .getSourceFile(path)
+    ?.statements.find(
+      (statement): statement is ts.InterfaceDeclaration =>
+        ts.isInterfaceDeclaration(statement) && statement.name.text === 'EventTable',
+    )
+  if (table === undefined) throw new Error('lib/events.ts: there is no interface EventTable')
+  return Object.fromEntries(
+    table.members.filter(ts.isPropertySignature).map((member) => {
+      const type = checker.getTypeFromTypeNode(member.type as ts.TypeNode)
+      return [member.name.getText(), sorted(checker.getPropertiesOfType(type).map((field) => field.name))]
+    }),
+  )
+}
+
+/** Every first group of the pattern in the sources of lib, each once. */
+function findInLib(pattern: RegExp): string[] {
+  const files = readdirSync(LIB, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+  return sorted(new Set(files.flatMap((file) => findIn(file, pattern))))
+}
+
+function findIn(file: string, pattern: RegExp): string[] {
+  const source = readFileSync(join(LIB, file), 'utf8')
+  return sorted(new Set([...source.matchAll(pattern)].map((match) => match[1] as string)))
+}
