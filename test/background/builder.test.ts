@@ -1,0 +1,277 @@
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { type Build, type Builder, createBuilder } from '../../lib/background/builder.ts'
+import { createCompiler } from '../../lib/background/compiler.ts'
+import { readDocument } from '../../lib/background/validator.ts'
+import { DynacodeError } from '../../lib/errors.ts'
+import type { PluginInfo } from '../../lib/events.ts'
+import type { LivePlugin, PluginFunction, PluginLife, Program } from '../../lib/program.ts'
+
+const BROKEN = '('
+const bind = vi.fn((): PluginFunction => () => undefined)
+const begin = vi.fn((_info: PluginInfo, _sha1: string) => ({}) as PluginLife)
+const quarantined = vi.fn((_sha1: string): DynacodeError | undefined => undefined)
+
+let build: (document: unknown) => Build
+let live: Program | null
+
+beforeEach(() => {
+  vi.clearAllMocks()
+  quarantined.mockReturnValue(undefined)
+  live = null
+  const builder: Builder = createBuilder(createCompiler({ compile_cache_max: 100, globals: {} }), {
+    bind,
+    begin,
+    quarantined,
+  })
+  build = (document) => {
+    const built = builder(readDocument(JSON.stringify(document)), 'v', live)
+    live = built.program
+    return built
+  }
+})
+
+const plugin = (name: string, fields: object = {}) => ({ name, phase: 'access', code: `"${name}"`, ...fields })
+const domain = (name: string, ...plugins: unknown[]) => ({ name, plugins })
+const document = (...plugins: unknown[]) => ({ domains: [domain('a.com', ...plugins)] })
+
+/** What runs, as `domain name phase code`; a guard's code is empty. */
+function running({ program }: Build): string[] {
+  return program.plugins.map(
+    ({ spec, guard }) => `${spec.domain} ${spec.name} ${spec.phase} ${guard ? 'GUARD' : spec.code}`,
+  )
+}
+const counts = ({ compiled, reused, removed, failures, faults }: Build) => ({
+  compiled: compiled.length,
+  reused,
+  removed,
+  failed: failures.length + faults.length,
+})
+const keptOf = ({ failures }: Build) => failures.map(({ info, kept_last_good }) => [info.name, kept_last_good])
+
+describe('a plugin that did not change', () => {
+  test('is taken over as it is', () => {
+    const first = build(document(plugin('p', { params: { a: [1] } }), plugin('q')))
+    const second = build(document(plugin('q'), plugin('p', { params: { a: [1] } }), plugin('r')))
+    expect(counts(first)).toEqual({ compiled: 2, reused: 0, removed: 0, failed: 0 })
+    expect(counts(second)).toEqual({ compiled: 1, reused: 2, removed: 0, failed: 0 })
+    expect(second.program.plugins.slice(0, 2)).toEqual([first.program.plugins[1], first.program.plugins[0]])
+    expect(second.program.plugins[1]).toBe(first.program.plugins[0])
+    expect(bind).toHaveBeenCalledTimes(3)
+  })
+
+  test.each([
+    [{ params: { a: 2 } }],
+    [{ priority: 1 }],
+    [{ on_failure: 'closed' }],
+    [{ id: 5 }],
+    [{ phase: 'rewrite' }],
+    [{ guard: 'strict' }],
+    [{ budget_ms: 7 }],
+    [{ timeout_ms: 70 }],
+  ])('in its code, but in %j, is a new plugin that costs no compilation', (change) => {
+    const [before] = build(document(plugin('p'))).program.plugins
+    const second = build(document(plugin('p', change)))
+    const [after] = second.program.plugins
+    expect(after).not.toBe(before)
+    expect(after?.spec).toMatchObject(change)
+    expect(counts(second)).toMatchObject({ compiled: 0, reused: 1 })
+  })
+
+  test('is not compiled again when it comes back', () => {
+    build(document(plugin('p')))
+    build(document())
+    expect(counts(build(document(plugin('p'))))).toMatchObject({ compiled: 0, reused: 1 })
+  })
+})
+
+test('a plugin that is removed goes', () => {
+  build(document(plugin('p'), plugin('q')))
+  const second = build(document(plugin('q')))
+  expect(running(second)).toEqual(['a.com q access "q"'])
+  expect(counts(second)).toMatchObject({ removed: 1, reused: 1 })
+  expect(counts(build({ domains: [] }))).toMatchObject({ removed: 1 })
+})
+
+describe('a plugin at fault keeps its last good version', () => {
+  const good = plugin('p', { id: 1 })
+
+  test.each([
+    ['its code does not compile', { ...good, code: BROKEN }],
+    ['its code is no string', { ...good, code: 5 }],
+    ['its phase is none', { ...good, phase: 'plugins' }],
+    ['its phase is missing', { ...good, phase: undefined }],
+    ['another phase comes with code that does not compile', { ...good, phase: 'log', code: BROKEN }],
+    ['its name is no string, but it has an id', { ...good, name: 5 }],
+    ['it has become a reference to an id that is not there', 1],
+    ['it is a reference with its name to an id that is not there', { id: 9, name: 'p' }],
+    ['its params are no object', { ...good, params: 'x' }],
+  ])('when %s', (_, faulty) => {
+    const [before] = build(document(good, plugin('q'))).program.plugins
+    const second = build(document(faulty, plugin('q', { code: '"new"' })))
+    expect(running(second)).toEqual(['a.com p access "p"', 'a.com q access "new"'])
+    expect(second.program.plugins[0]).toBe(before)
+    expect(keptOf(second)).toEqual([['p', true]])
+    expect(second.kept.get(before as LivePlugin)).toBe(second.failures[0]?.error)
+    expect(counts(second)).toEqual({ compiled: 1, reused: 0, removed: 0, failed: 1 })
+  })
+
+  test('through any number of refreshes, until it is repaired', () => {
+    build(document(good))
+    build(document({ ...good, code: BROKEN }))
+    expect(running(build(document({ ...good, code: `${BROKEN}(` })))).toEqual(['a.com p access "p"'])
+    expect(running(build(document({ ...good, code: '"repaired"' })))).toEqual(['a.com p access "repaired"'])
+  })
+
+  test('until it is removed', () => {
+    build(document(good))
+    build(document({ ...good, code: BROKEN }))
+    expect(running(build(document()))).toEqual([])
+  })
+
+  test('of its own domain, not of another', () => {
+    build({ domains: [domain('a.com', good)] })
+    const second = build({ domains: [domain('b.com', { ...good, code: BROKEN })] })
+    expect(running(second)).toEqual([])
+    expect(keptOf(second)).toEqual([['p', false]])
+  })
+
+  test('in each domain that refers to it', () => {
+    const shared = { ...good, id: 7 }
+    build({ domains: [domain('a.com', 7), domain('b.com', 7)], plugins: [shared] })
+    const second = build({ domains: [domain('a.com', 7), domain('b.com', 7)], plugins: [{ ...shared, code: BROKEN }] })
+    expect(running(second)).toEqual(['a.com p access "p"', 'b.com p access "p"'])
+    expect(keptOf(second)).toEqual([
+      ['p', true],
+      ['p', true],
+    ])
+  })
+
+  test('when the shared plugin is gone from the document', () => {
+    build({ domains: [domain('a.com', 7)], plugins: [{ ...good, id: 7 }] })
+    expect(running(build({ domains: [domain('a.com', 7)], plugins: [] }))).toEqual(['a.com p access "p"'])
+  })
+
+  test('of its own phase, where it has several', () => {
+    build(document(plugin('p'), plugin('p', { phase: 'log', code: '"log"' })))
+    const second = build(document(plugin('p', { code: '"new"' }), plugin('p', { phase: 'log', code: BROKEN })))
+    expect(running(second)).toEqual(['a.com p access "new"', 'a.com p log "log"'])
+  })
+
+  test('of no phase that another entry carries on', () => {
+    build(document(plugin('p'), plugin('p', { phase: 'log', code: '"log"' })))
+    const second = build(document(plugin('p', { code: '"new"' }), plugin('p', { phase: 'lag', code: '"log"' })))
+    expect(running(second)).toEqual(['a.com p access "new"', 'a.com p log "log"'])
+  })
+
+  test('when this process may not run the new one', () => {
+    build(document(good))
+    const error = new DynacodeError('ERR_DYNACODE_QUARANTINED', 'this code hung the process')
+    quarantined.mockReturnValue(error)
+    const second = build(document({ ...good, code: 'for (;;);' }))
+    expect(running(second)).toEqual(['a.com p access "p"'])
+    expect(second.failures[0]?.error).toBe(error)
+  })
+})
+
+describe('an earlier version is kept once', () => {
+  test.each([
+    ['two faulty entries of one name', [plugin('p', { code: 5 }), plugin('p', { code: 6 })]],
+    ['two entries of one name that do not compile', [plugin('p', { code: BROKEN }), plugin('p', { code: BROKEN })]],
+    ['an entry in two impossible phases', [plugin('p', { phase: 'x' }), plugin('p', { phase: 'y' })]],
+    ['an entry by name and one by id', [plugin('p', { phase: 'x' }), { id: 1 }]],
+  ])('for %s', (_, entries) => {
+    build(document(plugin('p', { id: 1 })))
+    expect(running(build(document(...entries)))).toEqual(['a.com p access "p"'])
+  })
+
+  test('for a duplicate of a good entry: not at all', () => {
+    build(document(plugin('p')))
+    const second = build(document(plugin('p', { code: '"new"' }), plugin('p', { code: '"newer"' })))
+    expect(running(second)).toEqual(['a.com p access "new"'])
+    expect(keptOf(second)).toEqual([['p', false]])
+  })
+
+  test('for a refused domain, unless another entry of its name carries a plugin on', () => {
+    build({ domains: [domain('a.com', plugin('p'), plugin('q'))] })
+    const second = build({ domains: [{ name: 'a.com' }, domain('a.com', plugin('p', { code: '"new"' }))] })
+    expect(running(second)).toEqual(['a.com q access "q"', 'a.com p access "new"'])
+  })
+
+  test('for two refused domains of one name', () => {
+    build({ domains: [domain('a.com', plugin('p')), domain('a.com', plugin('q'))] })
+    const second = build({ domains: [{ name: 'a.com' }, { name: 'a.com', plugins: null }] })
+    expect(running(second)).toEqual(['a.com p access "p"', 'a.com q access "q"'])
+  })
+})
+
+describe('a refused domain', () => {
+  test('keeps what it had, and is counted once', () => {
+    const [before] = build({ domains: [domain('a.com', plugin('p')), domain('b.com', plugin('q'))] }).program.plugins
+    const second = build({
+      domains: [{ name: 'a.com', plugins: 'none' }, domain('b.com', plugin('q', { code: '"new"' }))],
+    })
+    expect(running(second)).toEqual(['a.com p access "p"', 'b.com q access "new"'])
+    expect(second.faults.map(({ path }) => path)).toEqual(['domains[0].plugins'])
+    expect(second.kept.get(before as LivePlugin)).toBe(second.faults[0])
+    expect(counts(second)).toMatchObject({ failed: 1, removed: 0 })
+  })
+
+  test('that is new has nothing to keep', () => {
+    expect(running(build({ domains: [{ name: '(', plugins: [] }] }))).toEqual([])
+  })
+})
+
+describe('a plugin at fault that fails closed', () => {
+  const closed = plugin('p', { on_failure: 'closed', phase: 'header_filter' })
+
+  test.each([
+    ['never compiled', { ...closed, code: BROKEN }],
+    ['has no phase', { ...closed, phase: 'x' }],
+    ['misspells its policy', { ...closed, on_failure: 'close' }],
+  ])('and %s is guarded: in the first place of the access phase', (_, faulty) => {
+    const built = build(document(plugin('q', { priority: 1e9 }), faulty))
+    const [, guard] = built.program.plugins
+    expect(running(built)[1]).toBe('a.com p access GUARD')
+    expect(guard?.spec).toMatchObject({ on_failure: 'closed', priority: Number.POSITIVE_INFINITY })
+    const exit = vi.fn()
+    guard?.run({}, {} as never, {}, exit as never, undefined, undefined, undefined, undefined, undefined)
+    expect(exit).toHaveBeenCalledWith(503)
+    expect(keptOf(built)).toEqual([['p', false]])
+  })
+
+  test('keeps its last good version rather than being guarded', () => {
+    build(document(closed))
+    expect(running(build(document({ ...closed, code: BROKEN })))).toEqual(['a.com p header_filter "p"'])
+  })
+
+  test('is guarded until it is repaired', () => {
+    build(document({ ...closed, code: BROKEN }))
+    const second = build(document({ ...closed, code: `${BROKEN}(` }))
+    expect(running(second)).toEqual(['a.com p access GUARD'])
+    expect(keptOf(second)).toEqual([['p', false]])
+    const third = build(document(closed))
+    expect(running(third)).toEqual(['a.com p header_filter "p"'])
+    expect(counts(third)).toEqual({ compiled: 1, reused: 0, removed: 0, failed: 0 })
+  })
+
+  test('is guarded until it fails open, or is removed', () => {
+    build(document({ ...closed, code: BROKEN }))
+    expect(running(build(document({ ...closed, code: BROKEN, on_failure: 'open' })))).toEqual([])
+    build(document({ ...closed, code: BROKEN }))
+    expect(running(build(document()))).toEqual([])
+  })
+})
+
+describe('a plugin’s info', () => {
+  test('is the same object for the life of a version', () => {
+    const [first] = build(document(plugin('p'))).program.plugins
+    const second = build(document(plugin('p', { code: BROKEN })))
+    expect(second.failures[0]?.info).toBe(first?.info)
+    expect(first?.info).toEqual({ name: 'p', domain: 'a.com', phase: 'access' })
+    expect(Object.isFrozen(first?.info)).toBe(true)
+  })
+
+  test('names a plugin by its id where nothing else is known, without a phase', () => {
+    expect(build(document(5)).failures[0]?.info).toEqual({ name: '5', domain: 'a.com', phase: null })
+  })
+})
