@@ -111,6 +111,8 @@ export interface Program {
 const REMEMBERED_HOSTS = 1000
 /** A longer Host header is matched each time rather than remembered. */
 const LONGEST_REMEMBERED_HOST = 256
+/** Koa cuts a host with these in it, how depends on where it comes from: nothing to remember anything under. */
+const AMBIGUOUS_HOST = /[,@]/
 
 /** Builds what a document's plugins, once compiled, mean for each host. */
 export function createProgram(parts: Omit<Program, 'plugins' | 'match'>): Program {
@@ -135,7 +137,7 @@ export function createProgram(parts: Omit<Program, 'plugins' | 'match'>): Progra
       const known = remembered.get(raw)
       if (known !== undefined) return known.chain
       const chain = find(normalizeHost(ctx.hostname))
-      if (raw.length <= LONGEST_REMEMBERED_HOST) remembered.set(raw, { chain })
+      if (raw.length <= LONGEST_REMEMBERED_HOST && !AMBIGUOUS_HOST.test(raw)) remembered.set(raw, { chain })
       return chain
     },
   } satisfies Program)
