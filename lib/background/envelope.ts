@@ -17,9 +17,8 @@ export type Header = z.infer<typeof headerSchema>
 
 /** Each costs a look at the whole payload, and no rotation needs this many. */
 const MAX_SIGNATURES = 16
-/** Strings of an envelope, and characters between them: far more than any needs. */
-const MAX_STRINGS = 4096
-const MAX_BETWEEN = 65_536
+/** Characters of an envelope that are outside of its strings: far more than any needs. */
+const MAX_OUTSIDE = 65_536
 /** Characters of a string that is not the payload. */
 const MAX_TEXT = 16_384
 
@@ -88,11 +87,11 @@ function describeFault(error: z.ZodError, value: unknown): string {
  */
 function countStrings(text: string): number | undefined {
   if (text.includes('\\')) return undefined
-  let [count, between, at] = [0, 0, 0]
-  while (count <= MAX_STRINGS && between <= MAX_BETWEEN) {
+  let [count, outside, at] = [0, 0, 0]
+  while (outside <= MAX_OUTSIDE) {
     const start = text.indexOf('"', at)
-    between += (start === -1 ? text.length : start) - at
-    if (start === -1) return between <= MAX_BETWEEN ? count : undefined
+    if (start === -1) return outside + text.length - at <= MAX_OUTSIDE ? count : undefined
+    outside += start + 1 - at
     at = text.indexOf('"', start + 1) + 1
     if (at === 0) return undefined
     count += 1

@@ -113,6 +113,7 @@ describe('an envelope is refused', () => {
     ['a byte order mark', '\ufeff{"payload":"","protected":"","signature":""}'],
     ['brackets without end', `{"payload":${'['.repeat(4_000_000)}${']'.repeat(4_000_000)}}`],
     ['a member for each byte', `{"payload":"",${'"PRIVATE-PAYLOAD":1,'.repeat(200_000)}"a":1}`],
+    ['quotes without end', '"'.repeat(4_000_000)],
     ['escapes', '{"payl\\u006fad":"","protected":"","signature":""}'],
   ])('when it is %s', async (_what, text) => {
     expect(await refusal([ed25519], text)).toMatch('not signed')
