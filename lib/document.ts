@@ -1,6 +1,9 @@
 import { z } from 'zod'
+import { conditionSchema } from './condition.ts'
 import type { DocumentError } from './errors.ts'
 import type { HostPattern } from './host-pattern.ts'
+import { rolloutSchema } from './rollout.ts'
+import type { Scope } from './scope.ts'
 
 /** The phases of a request, in the order in which they run. */
 export const PHASES = Object.freeze([
@@ -36,13 +39,24 @@ const milliseconds = z
   .positive()
   .max(2 ** 31 - 1)
 const params = z.record(z.string(), z.unknown())
+const time = z.iso.datetime({ offset: true, error: 'an ISO 8601 time with its zone, such as "2030-01-31T12:00:00Z"' })
+const variant = z.strictObject({ name, code: z.string(), percent: z.number().min(0).max(100) })
 
 /** The fields of a plugin, wherever it stands. Unknown fields are dropped. */
 export const pluginSchema = z.object({
   id: id.nullish(),
   name,
   phase: z.enum(PHASES),
-  code: z.string(),
+  code: z.string().nullish(),
+  /** Several codes that share the traffic, in place of one. */
+  variants: z.array(variant).min(1).nullish(),
+  enabled: z.boolean().nullish(),
+  mode: z.enum(['live', 'shadow']).nullish(),
+  shadow_allows: z.array(z.enum(['fetch', 'store'])).nullish(),
+  when: conditionSchema.nullish(),
+  rollout: rolloutSchema.nullish(),
+  starts_at: time.nullish(),
+  expires_at: time.nullish(),
   params: params.nullish(),
   priority: z.number().nullish(),
   on_failure: failurePolicy.nullish(),
@@ -51,7 +65,7 @@ export const pluginSchema = z.object({
   timeout_ms: milliseconds.nullish(),
 })
 /** What a reference may say beside the id; it overrides the plugin's own. */
-export const referenceSchema = pluginSchema.omit({ code: true }).partial().extend({ id })
+export const referenceSchema = pluginSchema.omit({ code: true, variants: true }).partial().extend({ id })
 
 /** The part of the document that concerns all of it. */
 const generalSchema = z.object({
@@ -83,6 +97,11 @@ export interface PluginSpec {
   readonly budget_ms: number
   /** How long it may take in all, in milliseconds. */
   readonly timeout_ms: number
+  readonly scope: Scope
+  /** Whether it only shows what it would do, and does nothing. */
+  readonly shadow: boolean
+  /** What a shadow run may use all the same, though it cannot be undone. */
+  readonly shadow_allows: readonly ('fetch' | 'store')[]
   /** Where it stands in the document. */
   readonly path: string
 }

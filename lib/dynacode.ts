@@ -47,6 +47,13 @@ export interface Dynacode extends Middleware {
   /** The state of this instance: frozen, cheap, without secrets; it can be sent as JSON. */
   status(): Status
   /**
+   * Switches every plugin off in this process, until `enable()`: requests pass to the app as if dynacode were not there.
+   * Polling goes on. An instance made with DYNACODE_DISABLED=1 in the environment begins so.
+   */
+  disable(): void
+  /** Takes `disable()` back. */
+  enable(): void
+  /**
    * Ends this instance for good: nothing runs, writes or fires any more. Requests pass to the app without plugins, and
    * get 503 where a plugin that fails closed would have run. Resolves when its connections are closed.
    */
@@ -66,6 +73,8 @@ export function dynacode(given: DynacodeOptions): Dynacode {
   const options = parseOptions(given)
   let program: Program | null = null
   let closed = false
+  // biome-ignore lint/style/noProcessEnv: an operator can throw this switch where the app's code is out of reach
+  let disabled = process.env.DYNACODE_DISABLED === '1'
 
   const events = createEvents(options.callbacks)
   if (options.linear_regexp) setFlagsFromString(LINEAR_REGEXP)
@@ -84,7 +93,8 @@ export function dynacode(given: DynacodeOptions): Dynacode {
   })
   const build = createBuilder(createCompiler(options), {
     bind: (compiled, info) => compiled.bind({ store, log: createDebug(chunkName(info.name)), guard: runner.guard }),
-    begin: (info, sha1) => beginLife(info, watchdog.know(info.name, sha1), options.breaker_failures, events),
+    begin: (info, sha1, expires_at) =>
+      beginLife(info, watchdog.know(info.name, sha1), options.breaker_failures, expires_at, events),
     quarantined: (sha1) => quarantine?.check(sha1),
   })
   const closing = new AbortController()
@@ -122,6 +132,7 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     program: () => program,
     isClosed,
     isStale: options.when_stale === 'closed' ? staleness.isStale : () => false,
+    isDisabled: () => disabled,
     notLoaded: {
       policy: options.when_not_loaded,
       wait: () =>
@@ -180,12 +191,19 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     status: () =>
       describeStatus({
         closed,
+        disabled,
         activated: activator.activated(),
         attempted: activator.attempted(),
         stale: staleness.isStale(),
         last_error: refresher.last_error(),
         next_poll_at: poller.next_at(),
       }),
+    disable() {
+      disabled = true
+    },
+    enable() {
+      disabled = false
+    },
     close,
   }
   return Object.assign(middleware, methods)

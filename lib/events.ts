@@ -92,6 +92,19 @@ export interface EventTable {
     /** `open`: the request went on without the plugin; `closed`: it was ended with 503. */
     readonly outcome: 'open' | 'closed'
   }
+  bg_plugin_expired: {
+    readonly plugin: PluginInfo
+    /** Since when, in milliseconds since 1970. */
+    readonly expires_at: number
+  }
+  rt_plugins_shadow: {
+    readonly plugin: PluginInfo
+    readonly phase: Phase
+    readonly host: string
+    /** What it would have done: `exit 403`, `set x-foo: bar`, `body: 120 → 98 bytes`, `threw …`. */
+    readonly effects: readonly string[]
+    readonly duration_ms: number
+  }
   rt_breaker_opened: {
     readonly plugin: PluginInfo
     /** Failures in a row, or overruns within a minute. */
@@ -130,6 +143,8 @@ export const CALLBACKS = Object.freeze({
   rt_plugins_starting: 'on_start',
   rt_plugins_done: 'on_success',
   rt_plugins_error: 'on_fail',
+  bg_plugin_expired: 'on_expired',
+  rt_plugins_shadow: 'on_shadow',
   rt_breaker_opened: 'on_breaker_open',
   rt_breaker_closed: 'on_breaker_close',
   on_error: 'on_error',

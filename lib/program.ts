@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { LRUCache } from 'lru-cache'
 import type { Breaker } from './breaker.ts'
+import type { Predicate } from './condition.ts'
 import { PHASES, type Phase, type PluginSpec } from './document.ts'
 import type { PluginInfo } from './events.ts'
 import { type HostPattern, normalizeHost } from './host-pattern.ts'
@@ -54,6 +55,7 @@ export interface Uses {
   readonly signal: boolean
   /** Names of the process's own that the guard puts something else in place of (`KIT_NAMES`). */
   readonly kit: boolean
+  readonly store: boolean
 }
 
 /** What a version of a plugin gathers while it runs; it ends with the version. */
@@ -63,6 +65,8 @@ export interface PluginLife {
   readonly breaker: Breaker
   /** Runs that left timers behind. */
   readonly runs: Set<{ end(): void }>
+  /** Fires when the plugin expires. */
+  expiry: NodeJS.Timeout | undefined
   /** Whether this version was replaced, removed or closed. */
   ended: boolean
   /** Whether a run of this version stopped the whole process, so that it may not run again. */
@@ -76,6 +80,8 @@ export interface LivePlugin {
   readonly phase: Phase
   readonly run: PluginFunction
   readonly uses: Uses
+  /** Whether the plugin is for a request, at this moment; null when it is for every one of its domain. */
+  readonly applies: Predicate | null
   /** SHA-1 of the name and code, in hex. */
   readonly sha1: string
   /** Whether this stands in for a plugin that never compiled and fails closed: it only refuses. */
@@ -123,7 +129,8 @@ export function createProgram(parts: Omit<Program, 'plugins' | 'match'>): Progra
 
   function find(host: string): Chain | null {
     if (skipped(host).length > 0) return null
-    const plugins = matching(host).flatMap((order) => domains[order]?.plugins ?? [])
+    const all = matching(host).flatMap((order) => domains[order]?.plugins ?? [])
+    const plugins = all.filter(({ spec }) => spec.scope.enabled)
     return plugins.length === 0 ? null : createChain(plugins)
   }
 

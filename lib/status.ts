@@ -5,6 +5,18 @@ import { DynacodeError } from './errors.ts'
 import type { Origin } from './events.ts'
 import type { LivePlugin } from './program.ts'
 
+/** What a plugin is doing. */
+export type PluginState =
+  | 'live'
+  | 'last_good'
+  | 'refused'
+  | 'guarded'
+  | 'quarantined'
+  | 'disabled'
+  | 'scheduled'
+  | 'expired'
+  | 'shadow'
+
 /** How one plugin of the live document fares. */
 export interface PluginStatus {
   readonly domain: string
@@ -13,9 +25,10 @@ export interface PluginStatus {
   /**
    * `live`: as the document has it; `last_good`: the document's version was refused, an earlier one runs; `refused`: it
    * was refused and there is no earlier one; `guarded`: so, and the requests of its domain get 503; `quarantined`: it
-   * stopped the whole process, and does not run.
+   * stopped the whole process, and does not run; `disabled`: the document switches it off; `scheduled`: its `starts_at` is
+   * to come; `expired`: its `expires_at` is past; `shadow`: it shows what it would do.
    */
-  readonly state: 'live' | 'last_good' | 'refused' | 'guarded' | 'quarantined'
+  readonly state: PluginState
   /** `closed`: it runs; `open`: it failed again and again, and is not run for now; `half_open`: one request tries it. */
   readonly breaker: BreakerState
   /** When an open breaker lets a try through; null unless it is open. */
@@ -29,6 +42,8 @@ export interface PluginStatus {
 /** The state of an instance, as plain data. Times are in milliseconds since 1970. */
 export interface Status {
   readonly closed: boolean
+  /** Whether this process's own kill switch is thrown: `disable()`, or DYNACODE_DISABLED=1. */
+  readonly disabled: boolean
   /** Whether a document is live. */
   readonly loaded: boolean
   /** Whether the live document switches the plugins on; null before there is one. */
@@ -51,6 +66,7 @@ export interface Status {
 /** Puts the state of an instance into data that can be sent as JSON. */
 export function describeStatus({
   closed,
+  disabled,
   activated,
   attempted,
   stale,
@@ -58,6 +74,7 @@ export function describeStatus({
   next_poll_at,
 }: {
   closed: boolean
+  disabled: boolean
   activated: Activated | null
   attempted: number | string | null
   stale: boolean
@@ -67,6 +84,7 @@ export function describeStatus({
   const code = last_error instanceof DynacodeError ? last_error.code : 'ERR_DYNACODE_FETCH'
   return Object.freeze({
     closed,
+    disabled,
     loaded: activated !== null,
     enabled: activated?.build.program.enabled ?? null,
     version: activated?.version ?? null,
@@ -113,10 +131,15 @@ function describePlugins({ build }: Activated): readonly PluginStatus[] {
   ])
 }
 
-function stateOf({ guard, life }: LivePlugin, kept: boolean): PluginStatus['state'] {
+function stateOf({ guard, life, spec }: LivePlugin, kept: boolean): PluginState {
   if (guard) return 'guarded'
   if (life.quarantined) return 'quarantined'
-  return kept ? 'last_good' : 'live'
+  const { enabled, starts_at, expires_at } = spec.scope
+  if (!enabled) return 'disabled'
+  if (starts_at !== undefined && Date.now() < starts_at) return 'scheduled'
+  if (expires_at !== undefined && Date.now() >= expires_at) return 'expired'
+  if (kept) return 'last_good'
+  return spec.shadow ? 'shadow' : 'live'
 }
 
 function isQuarantine(error: DynacodeError): boolean {

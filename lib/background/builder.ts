@@ -9,7 +9,9 @@ import {
   type PluginLife,
   type Program,
   type ProgramDomain,
+  type Uses,
 } from '../program.ts'
+import { createScopeTest, type Scope } from '../scope.ts'
 import type { CompiledCode, Compiler } from './compiler.ts'
 
 /** A plugin that was compiled for this program. */
@@ -41,7 +43,7 @@ export interface Build {
 /** The request line's part in a new plugin: an environment for its code, and what it gathers while it lives. */
 export interface Mount {
   bind(compiled: CompiledCode, info: PluginInfo): PluginFunction
-  begin(info: PluginInfo, sha1: string): PluginLife
+  begin(info: PluginInfo, sha1: string, expires_at: number | undefined): PluginLife
   /** Why this code may not run, as far as earlier runs tell. */
   quarantined(sha1: string): DynacodeError | undefined
 }
@@ -78,6 +80,7 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
       }
       const started = performance.now()
       const { compiled: code, fresh } = compiler.compile(spec)
+      checkShadow(spec, code.uses)
       const forbidden = mount.quarantined(code.sha1)
       if (forbidden !== undefined) throw forbidden
       const info = createInfo(spec)
@@ -93,7 +96,8 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
         uses,
         sha1,
         guard: false,
-        life: mount.begin(info, sha1),
+        applies: createScopeTest(spec.scope),
+        life: mount.begin(info, sha1, spec.scope.expires_at),
       })
     }
 
@@ -102,7 +106,7 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
       const good = last.filter((live) => !live.guard)
       failures.push({ info, error, kept_last_good: good.length > 0 })
       if (good.length > 0) return keep(good, error)
-      return plugin.on_failure === 'closed' ? [createGuard(plugin, info, mount.begin(info, ''))] : []
+      return plugin.on_failure === 'closed' ? [createGuard(plugin, info, mount.begin(info, '', undefined))] : []
     }
 
     function buildDomain({ name, pattern, plugins }: Domain): ProgramDomain {
@@ -148,7 +152,9 @@ function indexPlugins(program: Program | null): ReadonlyMap<string, readonly Liv
   const index = new Map<string, LivePlugin[]>()
   for (const plugin of program?.plugins ?? []) {
     const { domain, name, id } = plugin.spec
-    for (const key of [nameKey(domain, name), idKey(domain, id)]) {
+    // A plugin with variants is also known by the name that they have in common.
+    const names = new Set([name, plugin.spec.scope.share?.salt ?? name])
+    for (const key of [...[...names].map((known) => nameKey(domain, known)), idKey(domain, id)]) {
       const known = index.get(key)
       if (known === undefined) index.set(key, [plugin])
       else known.push(plugin)
@@ -196,7 +202,8 @@ function sameSpec(a: PluginSpec, b: PluginSpec): boolean {
     a.guard === b.guard &&
     a.budget_ms === b.budget_ms &&
     a.timeout_ms === b.timeout_ms &&
-    JSON.stringify(a.params) === JSON.stringify(b.params)
+    a.shadow === b.shadow &&
+    JSON.stringify([a.params, a.scope, a.shadow_allows]) === JSON.stringify([b.params, b.scope, b.shadow_allows])
   )
 }
 
@@ -214,17 +221,36 @@ function createGuard(plugin: PluginSpec | RefusedPlugin, info: PluginInfo, life:
   const name = info.name
   const { domain, id } = plugin
   const spec = { domain, name, id, phase: 'access', code: '', params: {}, priority: Number.POSITIVE_INFINITY } as const
-  const limits = { guard: 'off', budget_ms: 50, timeout_ms: 5000 } as const
+  const limits = { guard: 'off', budget_ms: 50, timeout_ms: 5000, shadow: false, shadow_allows: [] } as const
   return Object.freeze({
     info,
-    spec: Object.freeze({ ...spec, ...limits, on_failure: 'closed', path: '' }),
+    spec: Object.freeze({ ...spec, ...limits, scope: EVERYTHING, on_failure: 'closed', path: '' }),
     phase: 'access',
     run: refuseAll,
-    uses: { exit: true, say: false, fetch: false, signal: false, kit: false },
+    uses: { exit: true, say: false, fetch: false, signal: false, kit: false, store: false },
+    applies: null,
     sha1: '',
     guard: true,
     life,
   } satisfies LivePlugin)
+}
+
+const EVERYTHING: Scope = Object.freeze({
+  enabled: true,
+  when: undefined,
+  share: undefined,
+  starts_at: undefined,
+  expires_at: undefined,
+})
+
+/** What a shadow run does outside of its own request is done for real, so that it has to be asked for. */
+function checkShadow({ shadow, shadow_allows, path }: PluginSpec, uses: Uses): void {
+  if (!shadow) return
+  for (const name of ['fetch', 'store'] as const) {
+    if (!uses[name] || shadow_allows.includes(name)) continue
+    const message = `the code uses ${name}, whose effects a shadow run cannot hold back; allow it with "shadow_allows": ["${name}"]`
+    throw new DocumentError(`${path}.mode`, message)
+  }
 }
 
 const refuseAll: PluginFunction = (_run, _ctx, _params, exit) => exit?.(503)

@@ -70,7 +70,14 @@ export function createCompiler({
     const evaluate = createEvaluator(names)
     return Object.freeze({
       sha1,
-      uses: { exit: uses('exit'), say: uses('say'), fetch: uses('fetch'), signal: uses('signal'), kit: kit.length > 0 },
+      uses: {
+        exit: uses('exit'),
+        say: uses('say'),
+        fetch: uses('fetch'),
+        signal: uses('signal'),
+        kit: kit.length > 0,
+        store: uses('store'),
+      },
       bind: ({ store, log, guard }: Environment) =>
         make(store, log, ...guardArguments(guard, evaluate), ...globalValues) as PluginFunction,
     })

@@ -11,8 +11,8 @@ import type { RequestState } from './state.ts'
 
 /** Takes bodies through the plugins of the phase `body_filter`. */
 export interface BodyFilter {
-  /** Asks the app for the whole body: a part of it could not be filtered. */
-  prepare(ctx: Context): void
+  /** Decides who will filter; then asks the app for the whole body: a part of it could not be filtered. */
+  prepare(state: RequestState): void
   /** Filters the response's body, or hangs the filter into its stream. */
   filterBody(state: RequestState): Promise<void>
   /** Takes a whole body through the plugins; undefined when it stays unchanged. */
@@ -29,6 +29,11 @@ const TEXT: ReadonlySet<string> = new Set(['number', 'boolean', 'bigint'])
 
 /** Makes the body filter of one instance. */
 export function createBodyFilter({ runner, events }: { runner: Runner; events: Events }): BodyFilter {
+  function filtersOf(state: RequestState): readonly LivePlugin[] {
+    state.filters ??= state.chain.body_filter.filter((plugin) => runner.applies(state, plugin))
+    return state.filters
+  }
+
   async function filterWhole(state: RequestState, body: Chunk): Promise<Chunk | undefined> {
     const result = await filterChunk(state, body, true)
     return result === body ? undefined : result
@@ -36,7 +41,7 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
 
   /** Takes one chunk through the plugins; a promise only when one of them is asynchronous. */
   function filterChunk(state: RequestState, chunk: Chunk, last: boolean, from = 0): Chunk | Promise<Chunk> {
-    const plugins = state.chain.body_filter
+    const plugins = filtersOf(state)
     let current = chunk
     for (let index = from; index < plugins.length; index += 1) {
       // What one plugin dropped the next ones never see, unless it is the end that they wait for.
@@ -70,7 +75,7 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
   /** Treats every plugin of the phase as failed: the body is none that they can be given. */
   function refuse(state: RequestState, message: string, cause?: unknown): void {
     const error = new DynacodeError('ERR_DYNACODE_BODY', message, cause === undefined ? {} : { cause })
-    for (const plugin of state.chain.body_filter) runner.failPlugin(state, plugin, error)
+    for (const plugin of filtersOf(state)) runner.failPlugin(state, plugin, error)
     // Where the head is out already, no other response can be sent; but this one must not go through.
     if (state.ending !== null && state.ctx.headerSent) state.ctx.res.destroy()
     applyEnding(state, events, true)
@@ -113,13 +118,16 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
   }
 
   return Object.freeze({
-    prepare(ctx) {
-      delete ctx.req.headers.range
-      delete ctx.req.headers['if-range']
+    prepare(state) {
+      const { headers } = state.ctx.req
+      if (filtersOf(state).every(({ spec }) => spec.shadow)) return
+      delete headers.range
+      delete headers['if-range']
     },
 
     async filterBody(state) {
       const { ctx } = state
+      if (filtersOf(state).length === 0) return
       if (ctx.respond === false || !ctx.writable || EMPTY_STATUS.has(ctx.status)) return
       if (ctx.body == null && (ctx.method === 'HEAD' || isExplicitlyEmpty(ctx))) return
       if (ctx.status === 206) return refuse(state, 'a part of a body (206) cannot be filtered')

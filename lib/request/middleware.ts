@@ -20,6 +20,7 @@ export function createMiddleware({
   program,
   isClosed,
   isStale,
+  isDisabled,
   notLoaded,
   events,
   runner,
@@ -29,6 +30,8 @@ export function createMiddleware({
   isClosed: () => boolean
   /** Whether requests are refused because the document may be too old. */
   isStale: () => boolean
+  /** Whether this process's own kill switch is thrown. */
+  isDisabled: () => boolean
   notLoaded: NotLoaded
   events: Events
   runner: Runner
@@ -38,7 +41,7 @@ export function createMiddleware({
   function dynacode(ctx: Context, next: Next): Promise<unknown> {
     const current = program()
     if (current === null) return passNotLoaded(ctx, next)
-    if (!current.enabled) {
+    if (!current.enabled || isDisabled()) {
       if (events.has('rt_plugins_disabled')) events.emit('rt_plugins_disabled', { host: hostOf(ctx) })
       return next()
     }
@@ -46,7 +49,7 @@ export function createMiddleware({
     const chain = current.match(ctx)
     if (chain === null) return next()
     if (isClosed()) return chain.closed ? refuse(ctx) : next()
-    return serve({ ctx, chain, ending: null }, next)
+    return serve({ ctx, chain, ending: null, filters: null }, next)
   }
 
   async function passNotLoaded(ctx: Context, next: Next): Promise<unknown> {
@@ -59,7 +62,6 @@ export function createMiddleware({
   async function serve(state: RequestState, next: Next): Promise<void> {
     const { ctx, chain } = state
     if (chain.log.length > 0) onFinished(ctx.res, () => void runLog(state))
-    if (chain.body_filter.length > 0) bodyFilter.prepare(ctx)
     // What a filter throws on purpose does not pass that filter once more.
     let filterHeaders: () => void | Promise<void> = () => {
       filterHeaders = () => undefined
@@ -98,6 +100,7 @@ export function createMiddleware({
     if (state.ending === null && chain.content.length > 0 && (await runContent(state, chain))) return false
     if (state.ending === null) await runner.runPhase(state, chain.balancer)
     if (state.ending !== null || ctx.headerSent) return false
+    if (chain.body_filter.length > 0) bodyFilter.prepare(state)
     await next()
     return true
   }
@@ -112,7 +115,7 @@ export function createMiddleware({
 
   /** Every plugin runs, however the request or the plugins before it ended. */
   async function runLog({ ctx, chain }: RequestState): Promise<void> {
-    for (const plugin of chain.log) await runner.runPhase({ ctx, chain, ending: null }, [plugin])
+    for (const plugin of chain.log) await runner.runPhase({ ctx, chain, ending: null, filters: null }, [plugin])
   }
 
   /** Reports an error of the app that Koa will not see, because a plugin answers in its place. */

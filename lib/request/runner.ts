@@ -9,6 +9,7 @@ import { EXIT } from './exit.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createKit } from './kit.ts'
 import { createRun, killRun, type Run, type RunKit } from './run.ts'
+import { createShadowView, describeBody } from './shadow.ts'
 import { hostOf, type RequestState } from './state.ts'
 import { createTrampoline } from './strict.ts'
 import type { Marker } from './watchdog.ts'
@@ -30,6 +31,8 @@ export interface Runner {
    * @throws as `runPhase`
    */
   runPlugin(state: RequestState, plugin: LivePlugin, chunk?: unknown, last?: boolean): unknown
+  /** Whether a plugin is for this request. */
+  applies(state: RequestState, plugin: LivePlugin): boolean
   /** Treats a plugin as failed that could not be run at all. */
   failPlugin(state: RequestState, plugin: LivePlugin, error: unknown): void
   /** Ends a version of a plugin: its timers are cleared, those of a run under way when that is over. */
@@ -60,12 +63,57 @@ export function createRunner({
   const guard = createGuard(failDetached, marker)
   const trampoline = createTrampoline()
 
+  /** Where it cannot be told whether a plugin is for a request, that plugin has failed. */
+  function applies(state: RequestState, plugin: LivePlugin): boolean {
+    try {
+      return plugin.applies === null || plugin.applies(state.ctx)
+    } catch (error) {
+      failPlugin(state, plugin, error)
+      return false
+    }
+  }
+
   function runPlugin(state: RequestState, plugin: LivePlugin, chunk?: unknown, last?: boolean): unknown {
+    return plugin.spec.shadow ? runShadow(state, plugin, chunk, last) : runLive(state, plugin, chunk, last)
+  }
+
+  /** Runs a plugin on a view of the request, and tells what it did to it. Nobody waits for it. */
+  function runShadow(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): undefined {
+    const view = createShadowView(state)
+    const started = performance.now()
+    const done = (result: unknown) => {
+      const effects = view.effects()
+      if (plugin.phase === 'body_filter' && result !== undefined) effects.push(describeBody(chunk, result))
+      const { info, phase } = plugin
+      const duration_ms = performance.now() - started
+      events.emit('rt_plugins_shadow', {
+        plugin: info,
+        phase,
+        host: hostOf(state.ctx),
+        effects: Object.freeze(effects),
+        duration_ms,
+      })
+    }
+    const failed = (error: unknown) => {
+      view.state.shadow?.push(error)
+      done(undefined)
+    }
+    try {
+      const result = runLive(view.state, plugin, chunk, last)
+      if (result instanceof Promise) result.then(done, failed)
+      else done(result)
+    } catch (error) {
+      failed(error)
+    }
+    return undefined
+  }
+
+  function runLive(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): unknown {
     if (isClosed() || !mayRun(plugin)) {
       refuseIfClosed(state, plugin)
       return undefined
     }
-    if (events.has('rt_plugins_starting')) {
+    if (state.shadow === undefined && events.has('rt_plugins_starting')) {
       events.emit('rt_plugins_starting', { plugin: plugin.info, phase: plugin.phase, host: hostOf(state.ctx) })
     }
     const started = events.has('rt_plugins_done') || events.has('rt_plugins_error') ? performance.now() : 0
@@ -144,7 +192,7 @@ export function createRunner({
     if (dead !== null) return thrown(run, dead, started)
     finish(run)
     if (!plugin.life.breaker.quiet) plugin.life.breaker.succeeded()
-    if (events.has('rt_plugins_done')) {
+    if (state.shadow === undefined && events.has('rt_plugins_done')) {
       const duration_ms = performance.now() - started
       events.emit('rt_plugins_done', { plugin: plugin.info, phase: plugin.phase, host: hostOf(state.ctx), duration_ms })
     }
@@ -219,6 +267,10 @@ export function createRunner({
     duration_ms: number,
     outcome: 'open' | 'closed',
   ): void {
+    if (state.shadow !== undefined) {
+      state.shadow.push(error)
+      return
+    }
     if (!events.has('rt_plugins_error')) return
     const { info, phase } = plugin
     events.emit('rt_plugins_error', { plugin: info, phase, host: hostOf(state.ctx), error, duration_ms, outcome })
@@ -226,7 +278,9 @@ export function createRunner({
 
   function runPhase(state: RequestState, plugins: readonly LivePlugin[], from = 0): void | Promise<void> {
     for (let index = from; index < plugins.length; index += 1) {
-      const result = runPlugin(state, plugins[index] as LivePlugin)
+      const plugin = plugins[index] as LivePlugin
+      if (plugin.applies !== null && !applies(state, plugin)) continue
+      const result = runPlugin(state, plugin)
       if (result instanceof Promise) {
         return result.then(() => (state.ending === null ? runPhase(state, plugins, index + 1) : undefined))
       }
@@ -239,9 +293,11 @@ export function createRunner({
     guard,
     runPhase,
     runPlugin,
+    applies,
     failPlugin,
     endPlugin({ life }) {
       life.ended = true
+      clearTimeout(life.expiry)
       for (const kit of life.runs) kit.end()
     },
     close: () => trampoline.close(),

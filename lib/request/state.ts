@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import { normalizeHost } from '../host-pattern.ts'
-import type { Chain } from '../program.ts'
+import type { Chain, LivePlugin } from '../program.ts'
 
 /** A response that a plugin ended the request with. */
 export interface Ending {
@@ -16,6 +16,10 @@ export interface RequestState {
   readonly chain: Chain
   /** How a plugin ended the request, until that is put into the response. */
   ending: Ending | null
+  /** The plugins of `body_filter` that are for this request; decided once, since they may be called many times. */
+  filters: readonly LivePlugin[] | null
+  /** Where the errors of a shadow run go; undefined where plugins run for real. */
+  readonly shadow?: unknown[]
 }
 
 /** The request's host as plugins are matched and events told: lower case, no port. */

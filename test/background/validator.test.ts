@@ -49,7 +49,9 @@ describe('a plugin', () => {
       params: { limit: 5, deep: { list: [1, { a: null }] } },
     }
     const [spec] = pluginsOf(read(withPlugins(plugin(fields))))
-    expect(spec).toEqual({ ...plugin(fields), domain: 'a.com', path: 'domains[0].plugins[0]' })
+    const scope = { enabled: true, when: undefined, share: undefined, starts_at: undefined, expires_at: undefined }
+    const rest = { domain: 'a.com', path: 'domains[0].plugins[0]', scope, shadow: false, shadow_allows: [] }
+    expect(spec).toEqual({ ...plugin(fields), ...rest })
   })
 
   test.each([

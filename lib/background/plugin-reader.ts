@@ -1,0 +1,198 @@
+import type { z } from 'zod'
+import {
+  type FailurePolicy,
+  type GuardMode,
+  MAX_NAME_LENGTH,
+  PHASES,
+  type Phase,
+  type PluginSpec,
+  pluginSchema,
+  type RefusedPlugin,
+  referenceSchema,
+} from '../document.ts'
+import { DocumentError } from '../errors.ts'
+import { describeMismatch, describeValue } from '../schema-error.ts'
+import type { Scope } from '../scope.ts'
+import { freezeDeep, MAX_DEPTH } from './freeze.ts'
+
+type PluginFields = z.infer<typeof pluginSchema>
+type Id = string | number
+/** The document's shared plugins by id; one at fault stands in for itself, so that its references can say why. */
+export type Shared = Map<Id, { fields: PluginFields | DocumentError; path: string; raw: unknown; referenced: boolean }>
+
+/** What holds for a plugin where the document says nothing else. */
+export interface PluginDefaults {
+  readonly guard: GuardMode
+  readonly budget_ms: number
+  readonly timeout_ms: number
+}
+
+/** Reads the document's shared plugins. */
+export function readShared(plugins: readonly unknown[], faults: DocumentError[]): Shared {
+  const shared: Shared = new Map()
+  for (const [index, raw] of plugins.entries()) {
+    const path = `plugins[${index}]`
+    const id = field(raw, 'id')
+    if (!isId(id)) {
+      if (nameOf(raw) === undefined) throw unnamed(path, raw)
+      faults.push(
+        new DocumentError(`${path}.id`, `expected a string or number to refer to it by, got ${describeValue(id)}`),
+      )
+    } else if (shared.has(id)) {
+      faults.push(new DocumentError(`${path}.id`, `${describeValue(id)} is the id of ${shared.get(id)?.path} already`))
+    } else {
+      shared.set(id, { fields: readFields(raw, path), path, raw, referenced: false })
+    }
+  }
+  return shared
+}
+
+/** Reads one entry of a domain's plugins: one plugin, or as many as it has variants. */
+export function readPlugins(
+  raw: unknown,
+  domain: string,
+  path: string,
+  shared: Shared,
+  defaults: PluginDefaults,
+): readonly (PluginSpec | RefusedPlugin)[] {
+  const coded = field(raw, 'code') != null || field(raw, 'variants') != null
+  const reference = isId(raw) ? { id: raw } : !coded && isId(field(raw, 'id')) ? raw : undefined
+  const target = shared.get(field(reference, 'id') as Id)
+  if (target !== undefined) target.referenced = true
+  const fields = reference === undefined ? readFields(raw, path) : resolve(reference, path, target)
+  const specs = fields instanceof DocumentError ? fields : createSpecs(fields, domain, path, defaults)
+  return specs instanceof DocumentError ? [refuse(raw, domain, path, specs, target?.raw)] : specs
+}
+
+function createSpecs(
+  fields: PluginFields,
+  domain: string,
+  path: string,
+  defaults: PluginDefaults,
+): readonly PluginSpec[] | DocumentError {
+  const params = freezeDeep(fields.params ?? {})
+  if (params === undefined) return new DocumentError(`${path}.params`, `expected at most ${MAX_DEPTH} levels, got more`)
+  const codes = readCodes(fields, path)
+  if (codes instanceof DocumentError) return codes
+  const time = (text: string | null | undefined) => (text == null ? undefined : Date.parse(text))
+  const common = {
+    domain,
+    id: fields.id ?? undefined,
+    phase: fields.phase,
+    params,
+    priority: fields.priority ?? 0,
+    on_failure: fields.on_failure ?? 'open',
+    guard: fields.guard ?? defaults.guard,
+    budget_ms: fields.budget_ms ?? defaults.budget_ms,
+    timeout_ms: fields.timeout_ms ?? defaults.timeout_ms,
+    shadow: fields.mode === 'shadow',
+    shadow_allows: Object.freeze(fields.shadow_allows ?? []),
+    path,
+  }
+  return codes.map(({ name, code, share }) => {
+    const scope: Scope = Object.freeze({
+      enabled: fields.enabled ?? true,
+      when: fields.when ?? undefined,
+      share,
+      starts_at: time(fields.starts_at),
+      expires_at: time(fields.expires_at),
+    })
+    return Object.freeze({ ...common, name, code, scope })
+  })
+}
+
+/** The code of a plugin with its share of the traffic, or those of its variants, side by side. */
+function readCodes(
+  { name, code, variants, rollout }: PluginFields,
+  path: string,
+): readonly { name: string; code: string; share: Scope['share'] }[] | DocumentError {
+  const by = rollout?.by ?? 'ip'
+  if (variants == null) {
+    if (code == null)
+      return new DocumentError(`${path}.code`, `expected a string, got ${describeValue(code)}`)
+    return [
+      { name, code, share: rollout == null ? undefined : { by, from: 0, to: rollout.percent ?? 100, salt: name } },
+    ]
+  }
+  if (code != null) return new DocumentError(`${path}.variants`, 'expected either code or variants, got both')
+  if (rollout?.percent !== undefined) {
+    return new DocumentError(`${path}.rollout.percent`, 'expected the percentages in the variants alone, got one here')
+  }
+  // In thousandths, so that three thirds add up.
+  const total = variants.reduce((sum, { percent }) => sum + Math.round(percent * 1000), 0)
+  if (total > 100_000)
+    return new DocumentError(`${path}.variants`, `expected at most 100 percent in all, got ${total / 1000}`)
+  let from = 0
+  return variants.map((variant) => {
+    const share = { by, from, to: from + variant.percent, salt: name }
+    from = share.to
+    return { name: `${name}/${variant.name}`, code: variant.code, share }
+  })
+}
+
+/** The shared plugin that a reference means, with what the reference says over it. */
+function resolve(raw: unknown, path: string, target: { fields: PluginFields | DocumentError } | undefined) {
+  const reference = referenceSchema.safeParse(raw)
+  if (!reference.success) return mismatch(reference.error, raw, path)
+  if (target === undefined) {
+    return new DocumentError(
+      path,
+      `expected code, or the id of one of the document's plugins, got the id ${describeValue(reference.data.id)}`,
+    )
+  }
+  if (target.fields instanceof DocumentError) return target.fields
+  const said = Object.fromEntries(Object.entries(reference.data).filter(([, value]) => value != null))
+  return { ...target.fields, ...said, params: { ...target.fields.params, ...reference.data.params } }
+}
+
+function readFields(raw: unknown, path: string): PluginFields | DocumentError {
+  const fields = pluginSchema.safeParse(raw)
+  return fields.success ? fields.data : mismatch(fields.error, raw, path)
+}
+
+function mismatch(error: z.ZodError, raw: unknown, path: string): DocumentError {
+  const { path: inner, message } = describeMismatch(error, raw)
+  return new DocumentError(inner === '' ? path : `${path}.${inner}`, message)
+}
+
+/** What is left of a plugin that cannot be used: enough to keep its last good version, or to guard its domain. */
+function refuse(raw: unknown, domain: string, path: string, error: DocumentError, shared?: unknown): RefusedPlugin {
+  const id = isId(raw) ? raw : field(raw, 'id')
+  const name = nameOf(raw) ?? nameOf(shared)
+  if (name === undefined && !isId(id)) throw unnamed(path, raw)
+  const phase = field(raw, 'phase') ?? field(shared, 'phase')
+  const policy = field(raw, 'on_failure') ?? field(shared, 'on_failure') ?? 'open'
+  return Object.freeze({
+    domain,
+    name,
+    id: isId(id) ? id : undefined,
+    phase: PHASES.includes(phase as Phase) ? (phase as Phase) : undefined,
+    // Whoever writes anything but `open` wants the plugin for its protection, misspelt or not.
+    on_failure: policy === 'open' ? 'open' : ('closed' satisfies FailurePolicy),
+    error,
+  })
+}
+
+/** Nobody could tell which plugin this is: a fault of the whole document. */
+function unnamed(path: string, raw: unknown): DocumentError {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
+    return new DocumentError(path, `expected a plugin, or the id of one, got ${describeValue(raw)}`)
+  }
+  const came = describeValue(field(raw, 'name'))
+  return new DocumentError(`${path}.name`, `expected a string of 1 to ${MAX_NAME_LENGTH} characters, got ${came}`)
+}
+
+function field(raw: unknown, key: string): unknown {
+  return typeof raw === 'object' && raw !== null && Object.hasOwn(raw, key)
+    ? (raw as Record<string, unknown>)[key]
+    : undefined
+}
+
+function nameOf(raw: unknown): string | undefined {
+  const name = field(raw, 'name')
+  return typeof name === 'string' && name !== '' && name.length <= MAX_NAME_LENGTH ? name : undefined
+}
+
+function isId(value: unknown): value is Id {
+  return typeof value === 'number' || (typeof value === 'string' && value !== '' && value.length <= MAX_NAME_LENGTH)
+}

@@ -1,0 +1,104 @@
+import { ServerResponse } from 'node:http'
+import type { Context } from 'koa'
+import type { RequestState } from './state.ts'
+
+/** A request as a plugin in shadow mode sees it: all of it is there, and nothing that is done to it counts. */
+export interface ShadowView {
+  readonly state: RequestState
+  /** What the plugin did to its view, in words: `exit 403`, `set x-foo: bar`, `body: 120 → 98 bytes`, `threw …`. */
+  effects(): string[]
+}
+
+/**
+ * Makes the view: a Koa context of its own over copies of the request's head, of the response's head and of `ctx.state`.
+ * Values inside of these are the same objects, so a plugin that changes something in their depth does change it.
+ */
+export function createShadowView({ ctx, chain }: RequestState): ShadowView {
+  const view = copyContext(ctx)
+  const before = describe(view)
+  const errors: unknown[] = []
+  const state: RequestState = { ctx: view, chain, ending: null, filters: null, shadow: errors }
+
+  return {
+    state,
+    effects: () => [
+      ...(state.ending === null ? [] : [`exit ${state.ending.status}`]),
+      ...compare(before, describe(view)),
+      ...errors.map((error) => `threw ${error instanceof Error ? error.message : String(error)}`),
+    ],
+  }
+}
+
+function copyContext(ctx: Context): Context {
+  const { app, req, res } = ctx
+  const request = Object.create(req, {
+    headers: { value: { ...req.headers }, writable: true, enumerable: true, configurable: true },
+  })
+  const response = new ServerResponse(req)
+  for (const [name, value] of Object.entries(res.getHeaders())) {
+    if (value !== undefined && !name.startsWith(':')) response.setHeader(name, value)
+  }
+  response.statusCode = res.statusCode
+  const view = app.createContext(request, response) as Context
+  for (const part of ['request', 'response'] as const) copyOwn(ctx[part], view[part])
+  copyOwn(ctx, view)
+  view.state = { ...ctx.state }
+  return view
+}
+
+/** Takes over what is not there yet: what the app and its middleware have hung on, and what Koa remembers. */
+function copyOwn(from: object, to: object): void {
+  for (const key of Reflect.ownKeys(from)) {
+    if (!Object.hasOwn(to, key))
+      Object.defineProperty(to, key, Object.getOwnPropertyDescriptor(from, key) as PropertyDescriptor)
+  }
+}
+
+type Description = ReadonlyMap<string, unknown>
+
+/** Everything of a context that a plugin may change, by the name under which a change is told. */
+function describe({ req, res, method, url, status, state, body }: Context): Description {
+  const parts: [string, unknown][] = [
+    ['method', method],
+    ['url', url],
+    ['status', status],
+    ['body', body],
+    ['sent', res.writableEnded],
+  ]
+  for (const [name, value] of Object.entries(req.headers)) parts.push([`request header ${name}`, String(value)])
+  for (const [name, value] of Object.entries(res.getHeaders())) parts.push([`header ${name}`, String(value)])
+  for (const [name, value] of Object.entries(state)) parts.push([`state ${name}`, value])
+  return new Map(parts)
+}
+
+function compare(before: Description, after: Description): string[] {
+  const names = new Set([...before.keys(), ...after.keys()])
+  return [...names].filter((name) => before.get(name) !== after.get(name)).map((name) => tell(name, before, after))
+}
+
+function tell(name: string, before: Description, after: Description): string {
+  const [was, is] = [before.get(name), after.get(name)]
+  if (name === 'sent') return 'sent a response of its own'
+  if (name === 'body') return describeBody(was, is)
+  if (name.startsWith('header '))
+    return `${is === undefined ? 'remove' : 'set'} ${name.slice(7)}${is === undefined ? '' : `: ${is}`}`
+  if (is === undefined) return `remove ${name}`
+  return was === undefined ? `set ${name}: ${show(is)}` : `${name}: ${show(was)} → ${show(is)}`
+}
+
+/** What became of a body or a part of it, by its length where that is known. */
+export function describeBody(was: unknown, is: unknown): string {
+  return `body: ${lengthOf(was)} → ${lengthOf(is)} bytes`
+}
+
+function lengthOf(body: unknown): number | string {
+  if (body === undefined || body === null) return 0
+  if (typeof body === 'string') return Buffer.byteLength(body)
+  if (body instanceof Uint8Array) return body.length
+  return typeof (body as { pipe?: unknown }).pipe === 'function' ? '?' : Buffer.byteLength(JSON.stringify(body) ?? '')
+}
+
+function show(value: unknown): string {
+  const text = typeof value === 'object' && value !== null ? (JSON.stringify(value) ?? '') : String(value)
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+}

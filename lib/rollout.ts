@@ -1,0 +1,68 @@
+import type { Context } from 'koa'
+import { z } from 'zod'
+import type { Predicate } from './condition.ts'
+
+/** Names what a request is counted by: the same key is always in, or always out. */
+const by = z.union([
+  z.enum(['ip', 'random']),
+  z.string().regex(/^(header|cookie|query):.+$/, '"ip", "random", "header:…", "cookie:…" or "query:…"'),
+])
+
+/** A share of the traffic. */
+export const rolloutSchema = z.strictObject({ percent: z.number().min(0).max(100).optional(), by: by.default('ip') })
+
+/** A share of the traffic: from one point of the hundred to another, by a key of the request. */
+export interface Share {
+  readonly by: string
+  readonly from: number
+  readonly to: number
+  /** What keeps the shares of different plugins apart: their name. */
+  readonly salt: string
+}
+
+/** Builds the predicate that is true for this share of the traffic. */
+export function createShare({ by: name, from, to, salt }: Share): Predicate {
+  if (from <= 0 && to >= 100) return () => true
+  if (name === 'random') {
+    return () => {
+      const point = Math.random() * 100
+      return point >= from && point < to
+    }
+  }
+  const read = createReader(name)
+  return (ctx) => {
+    const key = read(ctx)
+    // Who cannot be told apart is in no share: the same visitor would be in and out by turns.
+    if (key === undefined || key === '') return false
+    const point = pointOf(`${salt}:${key}`)
+    return point >= from && point < to
+  }
+}
+
+function createReader(name: string): (ctx: Context) => string | undefined {
+  if (name === 'ip') return (ctx) => ctx.ip
+  const [kind, key = ''] = [name.slice(0, name.indexOf(':')), name.slice(name.indexOf(':') + 1)]
+  if (kind === 'header') return (ctx) => one(ctx.req.headers[key.toLowerCase()])
+  if (kind === 'cookie') return (ctx) => ctx.cookies.get(key, { signed: false })
+  return (ctx) => (Object.hasOwn(ctx.query, key) ? one(ctx.query[key]) : undefined)
+}
+
+function one(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}
+
+/**
+ * Where in the hundred a key stands, the same on every process and machine: FNV-1a over its UTF-16 units, stirred as
+ * MurmurHash3 ends (both in the public domain), since FNV alone spreads short keys badly.
+ */
+export function pointOf(key: string): number {
+  let hash = 0x811c9dc5
+  for (let index = 0; index < key.length; index += 1) {
+    const unit = key.charCodeAt(index)
+    hash = Math.imul(hash ^ (unit & 0xff), 0x01000193)
+    hash = Math.imul(hash ^ (unit >>> 8), 0x01000193)
+  }
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return ((hash ^ (hash >>> 16)) >>> 0) * (100 / 2 ** 32)
+}
