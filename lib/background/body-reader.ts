@@ -17,17 +17,17 @@ export async function readBody(
   signal: AbortSignal,
 ): Promise<Uint8Array> {
   const decoders = createDecoders(encoding ?? '')
+  const collector = createCollector(max_bytes)
   try {
     if (decoders === undefined)
       throw contentError(`is encoded as ${JSON.stringify(encoding)}, expected ${ACCEPT_ENCODING} or nothing`)
-    const chunks: Uint8Array[] = []
-    await pipeline([body, ...decoders, collect(chunks, max_bytes)] as unknown as [Readable, NodeJS.WritableStream], {
-      signal,
-    })
-    return Buffer.concat(chunks)
+    await pipeline([body, ...decoders, collector.collect] as unknown as [Readable, NodeJS.WritableStream], { signal })
+    return Buffer.concat(collector.chunks)
   } catch (cause) {
     body.on('error', () => undefined).destroy()
-    throw isDecodingError(cause) ? contentError(`is no valid ${encoding}`, cause) : cause
+    // Where a decoder stands before the collector, the pipeline tells of the decoder's end and not of why it came.
+    const reason = collector.refusal() ?? cause
+    throw isDecodingError(reason) ? contentError(`is no valid ${encoding}`, reason) : reason
   }
 }
 
@@ -35,16 +35,24 @@ function contentError(what: string, cause?: unknown): DynacodeError {
   return new DynacodeError('ERR_DYNACODE_FETCH_CONTENT', `the body of the plugin API's answer ${what}`, { cause })
 }
 
-function collect(chunks: Uint8Array[], max_bytes: number) {
-  return async (source: AsyncIterable<Uint8Array>) => {
-    let bytes = 0
-    for await (const chunk of source) {
-      bytes += chunk.length
-      if (bytes > max_bytes) {
-        const message = `the document has more than ${max_bytes} bytes (plugin_api_max_bytes)`
-        throw new DynacodeError('ERR_DYNACODE_FETCH_TOO_LARGE', message)
+/** Gathers a body's chunks, up to a limit of bytes. */
+function createCollector(max_bytes: number) {
+  const chunks: Uint8Array[] = []
+  let refusal: DynacodeError | undefined
+  return {
+    chunks,
+    refusal: () => refusal,
+    async collect(source: AsyncIterable<Uint8Array>) {
+      let bytes = 0
+      for await (const chunk of source) {
+        bytes += chunk.length
+        if (bytes > max_bytes) {
+          const message = `the document has more than ${max_bytes} bytes (plugin_api_max_bytes)`
+          refusal = new DynacodeError('ERR_DYNACODE_FETCH_TOO_LARGE', message)
+          throw refusal
+        }
+        chunks.push(chunk)
       }
-      chunks.push(chunk)
-    }
+    },
   }
 }

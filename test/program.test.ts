@@ -1,0 +1,140 @@
+import fc from 'fast-check'
+import type { Context } from 'koa'
+import { describe, expect, test } from 'vitest'
+import { PHASES, type Phase } from '../lib/document.ts'
+import { readHostPattern } from '../lib/host-pattern.ts'
+import { createProgram, type LivePlugin, type Program } from '../lib/program.ts'
+
+function live(name: string, { phase = 'access' as Phase, priority = 0, on_failure = 'open' } = {}): LivePlugin {
+  return { info: { name }, phase, spec: { name, priority, on_failure } } as unknown as LivePlugin
+}
+
+function program(domains: Record<string, LivePlugin[]>, skip: string[] = []): Program {
+  return createProgram({
+    version: 1,
+    enabled: true,
+    skip: skip.map(readHostPattern),
+    domains: Object.entries(domains).map(([name, plugins]) => ({ name, pattern: readHostPattern(name), plugins })),
+  })
+}
+
+/** A request with this Host header, as Koa reads it. */
+function request(host: string | undefined, { proxy = false, forwarded = '' } = {}): Context {
+  const hostname = (proxy && forwarded ? forwarded : (host ?? '')).replace(/:\d+$/, '')
+  return {
+    app: { proxy },
+    req: { httpVersionMajor: 1, headers: { host } },
+    host: proxy && forwarded ? forwarded : (host ?? ''),
+    hostname,
+  } as unknown as Context
+}
+
+const namesFor = (each: Program, host: string | undefined, phase: Phase = 'access') =>
+  each.match(request(host))?.[phase].map(({ info }) => info.name) ?? null
+
+describe('matching', () => {
+  test.each([
+    ['a.com', 'a.com', true],
+    ['a.com', 'A.COM', true],
+    ['a.com', 'a.com:8080', true],
+    ['a.com', 'a.com.', true],
+    ['A.com', 'a.com', true],
+    ['a.com', 'xa.com', false],
+    ['a.com', 'a.com.evil.net', false],
+    ['a.com', 'axcom', false],
+    ['a.com', 'b.a.com', false],
+    ['*.a.com', 'b.a.com', true],
+    ['*.a.com', 'c.b.A.com:1', true],
+    ['*.a.com', 'a.com', false],
+    ['*.a.com', 'xa.com', false],
+    ['*.a.com', '.a.com', false],
+    ['*', 'whatever', true],
+    ['*', '', true],
+    ['*', undefined, true],
+    ['^a\\.', 'a.com', true],
+    ['^a\\.', 'b.a.com', false],
+    ['[\\w\\d\\.\\-]*server.local.com', 'metrics.server.local.com', true],
+    ['[\\w\\d\\.\\-]*server.local.com', 'a.com', false],
+    ['[::1]', '[::1]:3000', true],
+    ['[::1]', 'host1', false],
+  ])('%s, asked for %j: %s', (pattern, host, matches) => {
+    expect(namesFor(program({ [pattern]: [live('p')] }), host)).toEqual(matches ? ['p'] : null)
+  })
+
+  test('gives the same chain for a host that was asked for before', () => {
+    const each = program({ '*': [live('p')] })
+    expect(each.match(request('a.com'))).toBe(each.match(request('a.com')))
+  })
+
+  test('finds no chain where a domain has no plugins', () => {
+    expect(namesFor(program({ 'a.com': [] }), 'a.com')).toBeNull()
+  })
+
+  test('skips hosts, whatever domains they match', () => {
+    const each = program({ '*': [live('p')], 'metrics.a.com': [live('q')] }, ['*.a.com'])
+    expect([namesFor(each, 'metrics.a.com'), namesFor(each, 'a.com')]).toEqual([null, ['p']])
+  })
+
+  test('reads the host that a trusted proxy forwards', () => {
+    const each = program({ 'a.com': [live('p')] })
+    const behind = request('internal', { proxy: true, forwarded: 'a.com' })
+    expect(each.match(behind)?.access).toHaveLength(1)
+    expect(each.match(request('internal'))).toBeNull()
+  })
+
+  test('remembers a limited number of hosts, and no overlong ones', () => {
+    const each = program({ '*': [live('p')] })
+    const [first] = [each.match(request('h0.com'))]
+    for (let count = 1; count <= 5000; count += 1) each.match(request(`h${count}.com`))
+    expect(each.match(request('h0.com'))).not.toBe(first)
+    const long = 'x'.repeat(10_000)
+    expect(each.match(request(long))).not.toBe(each.match(request(long)))
+    expect(namesFor(each, long)).toEqual(['p'])
+  })
+
+  test('of any header says the same the first and the second time', () => {
+    const each = program({ '*.a.com': [live('p')], 'b.com': [live('q')], '[0-9]': [live('r')] }, ['skip'])
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[a-z0-9.:[\]*]{0,20}$/)), (host) => {
+        expect(namesFor(each, host)).toEqual(namesFor(each, host))
+      }),
+    )
+  })
+})
+
+describe('the plugins of a host', () => {
+  test('come from every domain that matches, in document order', () => {
+    const each = program({
+      'a.*': [live('1')],
+      'a.com': [live('2'), live('3')],
+      '*': [live('4')],
+      'b.com': [live('5')],
+    })
+    expect(namesFor(each, 'a.com')).toEqual(['1', '2', '3', '4'])
+  })
+
+  test('with higher priority run earlier, and stay in document order otherwise', () => {
+    const each = program({
+      '*': [live('a'), live('b', { priority: -1 }), live('c', { priority: 2 }), live('d'), live('e', { priority: 2 })],
+      'a.com': [live('f', { priority: Number.POSITIVE_INFINITY }), live('g', { priority: Number.POSITIVE_INFINITY })],
+    })
+    expect(namesFor(each, 'a.com')).toEqual(['f', 'g', 'c', 'e', 'a', 'd', 'b'])
+  })
+
+  test('are told apart by phase', () => {
+    const each = program({ '*': PHASES.map((phase) => live(`in ${phase}`, { phase })) })
+    for (const phase of PHASES) expect(namesFor(each, 'a.com', phase)).toEqual([`in ${phase}`])
+  })
+
+  test('are told to fail closed when one of them does', () => {
+    const each = program({ 'a.com': [live('p'), live('q', { on_failure: 'closed' })], 'b.com': [live('p')] })
+    expect([each.match(request('a.com'))?.closed, each.match(request('b.com'))?.closed]).toEqual([true, false])
+  })
+})
+
+test('a program is frozen, and lists all its plugins', () => {
+  const each = program({ 'a.com': [live('p')], 'b.com': [live('q')] })
+  const chain = each.match(request('a.com'))
+  expect([each, each.plugins, chain, chain?.access].every((part) => Object.isFrozen(part))).toBe(true)
+  expect(each.plugins.map(({ info }) => info.name)).toEqual(['p', 'q'])
+})
