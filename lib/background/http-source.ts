@@ -73,7 +73,7 @@ export function createHttpSource(options: HttpSourceOptions): Source {
       }
       const { statusCode: status, body, headers } = response
       if (status === 304 && last !== undefined) {
-        await body.dump({ limit: 0, signal })
+        await body.dump({ signal })
         return { unchanged: true, status }
       }
       if (status !== 200) {
