@@ -115,6 +115,7 @@ export function dynacode(given: DynacodeOptions): Dynacode {
       staleness.activated(activator.activated()?.expires)
       readiness.settle(from)
     },
+    discard: (unused) => endReplaced(unused, program, runner),
   })
   const refresher = createRefresher({
     fetch: createFetcher({ source, timeout_ms: options.plugin_api_timeout * 1000, events, closing: closing.signal }),

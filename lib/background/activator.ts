@@ -51,6 +51,7 @@ export interface Activator {
  * Makes the activator of one instance.
  *
  * @param max_removed_ratio share of the live plugins that a document may drop at once
+ * @param discard ends the plugins of a program that was built and will not be live
  * @param swap makes a program the live one; the only way in which anything changes
  */
 export function createActivator({
@@ -62,6 +63,7 @@ export function createActivator({
   events,
   isClosed,
   swap,
+  discard,
 }: {
   rules: DocumentRules
   max_removed_ratio: number
@@ -71,6 +73,7 @@ export function createActivator({
   events: Events
   isClosed: () => boolean
   swap: (program: Program, from: Origin) => void
+  discard: (program: Program) => void
 }): Activator {
   let activated: Activated | null = null
   let attempted: number | string | null = null
@@ -83,7 +86,12 @@ export function createActivator({
     attempted = version
     if (verifier !== undefined && from !== 'bootstrap') checkVersion(document, received)
     const built = build(document, version, activated?.build.program ?? null)
-    checkRemoved(document, built)
+    try {
+      checkRemoved(document, built)
+    } catch (error) {
+      discard(built.program)
+      throw error
+    }
     if (verifier !== undefined && typeof version === 'number') highest.note(version)
     activated = Object.freeze({ version, sha1, tag, from, at: Date.now(), expires: document.expires, build: built })
     swap(built.program, from)

@@ -79,6 +79,7 @@ export function createRunner({
 
   /** Runs a plugin on a view of the request, and tells what it did to it. Nobody waits for it. */
   function runShadow(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): undefined {
+    if (isClosed() || !mayRun(plugin)) return undefined
     const view = createShadowView(state)
     const started = performance.now()
     const done = (result: unknown) => {

@@ -33,6 +33,8 @@ function copyContext(ctx: Context): Context {
   const { app, req, res } = ctx
   const request = Object.create(req, {
     headers: { value: { ...req.headers }, writable: true, enumerable: true, configurable: true },
+    // Koa keeps the parsed URL here, and changes it in place.
+    _parsedUrl: { value: undefined, writable: true, configurable: true },
   })
   const response = new ServerResponse(req)
   for (const [name, value] of Object.entries(res.getHeaders())) {
