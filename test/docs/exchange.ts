@@ -102,7 +102,7 @@ export function readRecipe(code: string): Recipe {
   const fields: Record<string, unknown> = {}
   const exchanges: { method: string; path: string; headers: Record<string, string>; expected: string[] }[] = []
   for (const line of code.split('\n')) {
-    const [, name, value] = /^\/\/ (params|on_failure|priority|timeout_ms|budget_ms): (.+)$/.exec(line) ?? []
+    const [, name, value] = /^\/\/ (\w+): (["[{\d].*)$/.exec(line) ?? []
     const [, method, path] = /^\/\/ > ([A-Z]+) (\/\S*)$/.exec(line) ?? []
     const last = exchanges.at(-1)
     if (name !== undefined) fields[name] = JSON.parse(value as string)

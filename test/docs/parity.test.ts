@@ -3,11 +3,13 @@ import { join } from 'node:path'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import type { z } from 'zod'
+import { conditionSchema } from '../../lib/condition.ts'
 import { frameSchema, PHASES, pluginSchema } from '../../lib/document.ts'
 import { ERROR_CODES } from '../../lib/errors.ts'
 import { CALLBACKS } from '../../lib/events.ts'
 import { type DynacodeOptions, OPTION_NAMES, parseOptions } from '../../lib/options.ts'
 import { ENVIRONMENT_NAMES } from '../../lib/program.ts'
+import { rolloutSchema } from '../../lib/rollout.ts'
 import { createInstance } from '../fixtures/instance.ts'
 import { cellOf, codeIn, namesIn, ROOT, readDocsPage, tablesOf } from './pages.ts'
 
@@ -145,13 +147,19 @@ describe('docs/plugins.md', () => {
 describe('docs/document.md', () => {
   const page = readDocsPage('document')
   const shape = frameSchema.shape
-  const general = (shape.general as unknown as { unwrap(): { unwrap(): z.ZodObject } }).unwrap().unwrap()
+  // Optional and nullable fields are wrapped twice.
+  const inside = (schema: unknown) => (schema as { unwrap(): { unwrap(): unknown } }).unwrap().unwrap()
+  const general = inside(shape.general) as z.ZodObject
+  const variant = (inside(pluginSchema.shape.variants) as z.ZodArray<z.ZodObject>).element
 
   test.each([
     ['field', Object.keys(shape)],
     ['field of `general`', Object.keys(general.shape)],
     ['field of a domain', Object.keys(shape.domains.element.shape)],
     ['field of a plugin', Object.keys(pluginSchema.shape)],
+    ['field of a variant', Object.keys(variant.shape)],
+    ['key of `when`', Object.keys(conditionSchema.shape)],
+    ['field of `rollout`', Object.keys(rolloutSchema.shape)],
   ])('lists every %s, and no other', (column, fields) => {
     expect(sorted(namesIn(tablesOf(page, column)))).toEqual(sorted(fields))
   })
@@ -197,10 +205,17 @@ function membersOf(file: string, name: string): Member[] {
   )
 }
 
-/** The strings that a field of an interface can be. */
+/** The strings that a field of an interface can be, there or in a type of the same file. */
 function literalsOf(file: string, name: string, field: string): string[] {
-  const { declaration } = membersOf(file, name).find((member) => member.name === field) ?? {}
-  const literals = [...(declaration?.getText() ?? '').matchAll(/'(\w+)'/g)].map((match) => match[1] as string)
+  const declared = membersOf(file, name).find((member) => member.name === field)?.declaration as ts.PropertySignature
+  const alias = declared
+    .getSourceFile()
+    .statements.find(
+      (statement): statement is ts.TypeAliasDeclaration =>
+        ts.isTypeAliasDeclaration(statement) && statement.name.text === declared.type?.getText(),
+    )
+  const text = (alias ?? declared).type?.getText() ?? ''
+  const literals = [...text.matchAll(/'(\w+)'/g)].map((match) => match[1] as string)
   if (literals.length === 0) throw new Error(`lib/${file}: ${name}.${field} is no union of strings`)
   return literals
 }

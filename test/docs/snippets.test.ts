@@ -69,7 +69,7 @@ describe('TypeScript', () => {
   )
   const wrong = checkTypes(new Map([...files].map(([path, { text }]) => [path, text])))
 
-  test.each([...files])('%s has no type errors', (path) => {
+  test.each([...files].map(([path, { place }]) => ({ path, place })))('$place has no type errors', ({ path }) => {
     expect(wrong.get(path)).toEqual([])
   })
 })
