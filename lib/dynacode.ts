@@ -100,11 +100,12 @@ export function dynacode(given: DynacodeOptions): Dynacode {
   const closing = new AbortController()
   const cache = openCache(options, events)
   const staleness = createStaleness(options.max_stale_seconds * 1000, (stale) => events.emit('bg_stale', stale))
+  const highest = rememberHighest(cache)
   const activator = createActivator({
     rules: options,
     max_removed_ratio: options.max_removed_ratio,
     verifier: options.trusted_keys === undefined ? undefined : createVerifier(options.trusted_keys),
-    highest: rememberHighest(cache),
+    highest,
     build,
     events,
     isClosed,
@@ -120,6 +121,7 @@ export function dynacode(given: DynacodeOptions): Dynacode {
   const refresher = createRefresher({
     fetch: createFetcher({ source, timeout_ms: options.plugin_api_timeout * 1000, events, closing: closing.signal }),
     activator,
+    highest,
     sharing: cache && {
       cache,
       max_age_ms: options.plugin_api_polling_interval * 1000 * SHARE_OF_INTERVAL,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { TextDecoder } from 'node:util'
 import createDebug from 'debug'
 import type { Document } from '../document.ts'
@@ -23,6 +24,8 @@ export interface Received {
 /** The document that is live. Bytes, tag and version belong together: none of them outlives the others. */
 export interface Activated extends Omit<Received, 'bytes'> {
   readonly version: number | string
+  /** SHA-1 of the document itself, in hex: of the bytes, or of what is signed in them. */
+  readonly document_sha1: string
   /** When it went live, in milliseconds since 1970. */
   readonly at: number
   /** When it says that it ends, in milliseconds since 1970. */
@@ -40,7 +43,7 @@ export interface Activator {
   /** As `activateTrusted`, after its signature was verified, where keys are configured. */
   activate(received: Received, duration: () => number): Promise<Update>
   /**
-   * Checks, compiles and swaps.
+   * Checks, compiles and swaps, whether signed or not.
    *
    * @throws DynacodeError when the document is refused whole; nothing has changed then
    */
@@ -78,13 +81,15 @@ export function createActivator({
   let activated: Activated | null = null
   let attempted: number | string | null = null
 
-  function activateText(received: Received, text: Uint8Array, duration: () => number): Update {
+  function activateText(received: Received, text: Uint8Array, signed: boolean, duration: () => number): Update {
     const { sha1, tag, from } = received
     attempted = sha1.slice(0, 12)
     const document = readDocument(decodeText(text), rules)
     const version = document.version ?? attempted
     attempted = version
-    if (verifier !== undefined && from !== 'bootstrap') checkVersion(document, received)
+    // The same document may be signed more than once, each time in other bytes.
+    const document_sha1 = signed ? createHash('sha1').update(text).digest('hex') : sha1
+    if (signed) checkVersion(document, document_sha1, from)
     const built = build(document, version, activated?.build.program ?? null)
     try {
       checkRemoved(document, built)
@@ -92,8 +97,17 @@ export function createActivator({
       discard(built.program)
       throw error
     }
-    if (verifier !== undefined && typeof version === 'number') highest.note(version)
-    activated = Object.freeze({ version, sha1, tag, from, at: Date.now(), expires: document.expires, build: built })
+    if (signed && typeof version === 'number') highest.note(version)
+    activated = Object.freeze({
+      version,
+      sha1,
+      document_sha1,
+      tag,
+      from,
+      at: Date.now(),
+      expires: document.expires,
+      build: built,
+    })
     swap(built.program, from)
     debug(
       'version %s is live (%s): %d plugins, %d compiled',
@@ -106,12 +120,16 @@ export function createActivator({
   }
 
   /** A document from the disk may be past its end, where it is the best there is; a new one may not. */
-  function checkVersion(document: Document, { sha1, from }: Received): void {
-    const atStart = from === 'cache' && activated === null
+  function checkVersion(document: Document, sha1: string, from: Origin): void {
+    const atStart = from !== 'network' && activated === null
     const known = highest.get()
     checkFreshness(
       document,
-      { highest: known, active_sha1_of_highest: activated?.version === known ? activated?.sha1 : undefined, sha1 },
+      {
+        highest: known,
+        active_sha1_of_highest: activated?.version === known ? activated?.document_sha1 : undefined,
+        sha1,
+      },
       atStart ? 0 : Date.now(),
     )
   }
@@ -154,9 +172,9 @@ export function createActivator({
     async activate(received, duration) {
       const text = verifier === undefined ? received.bytes : (await verifier.verify(received.bytes)).text_bytes
       if (isClosed()) throw new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed')
-      return activateText(received, text, duration)
+      return activateText(received, text, verifier !== undefined, duration)
     },
-    activateTrusted: (received, duration) => activateText(received, received.bytes, duration),
+    activateTrusted: (received, duration) => activateText(received, received.bytes, false, duration),
   } satisfies Activator)
 }
 

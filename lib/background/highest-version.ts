@@ -3,7 +3,13 @@ import type { Cache } from './cache.ts'
 /** The highest version of a signed document that was ever accepted. */
 export interface HighestVersion {
   get(): number | undefined
+  /** This process accepted a version. */
   note(version: number): void
+  /**
+   * Makes what was noted hold for every process after this one. Not before the document itself is in the cache: a process
+   * that ended in between would leave nothing that the next one may use.
+   */
+  persist(): void
 }
 
 /** Remembers it for this process and, where there is a cache, for every process after it. */
@@ -16,7 +22,9 @@ export function rememberHighest(cache: Cache | undefined): HighestVersion {
     },
     note(version) {
       highest = Math.max(version, highest ?? version)
-      cache?.note_version(version)
+    },
+    persist() {
+      if (highest !== undefined) cache?.note_version(highest)
     },
   }
 }

@@ -31,6 +31,9 @@ export interface HttpSourceOptions {
   readonly plugin_api_redirects: number
 }
 
+/** A 304 has no body; what comes all the same is let past up to this, so that the connection can be used again. */
+const MAX_DUMPED_BYTES = 128 * 1024
+
 /** Statuses that send the client elsewhere. */
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
@@ -73,7 +76,7 @@ export function createHttpSource(options: HttpSourceOptions): Source {
       }
       const { statusCode: status, body, headers } = response
       if (status === 304 && last !== undefined) {
-        await body.dump({ signal })
+        await body.dump({ limit: MAX_DUMPED_BYTES, signal })
         return { unchanged: true, status }
       }
       if (status !== 200) {

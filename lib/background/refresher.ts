@@ -6,6 +6,7 @@ import type { Events, NoUpdate, Update } from '../events.ts'
 import type { Activator } from './activator.ts'
 import type { Cache, CacheEntry } from './cache.ts'
 import { type Fetcher, isFetchError } from './fetcher.ts'
+import type { HighestVersion } from './highest-version.ts'
 
 const debug = createDebug('dynacode:refresher')
 
@@ -41,6 +42,7 @@ export interface Sharing {
 export function createRefresher({
   fetch,
   activator,
+  highest,
   sharing,
   events,
   closing,
@@ -48,6 +50,7 @@ export function createRefresher({
 }: {
   fetch: Fetcher
   activator: Activator
+  highest: HighestVersion
   sharing: Sharing | undefined
   events: Events
   closing: AbortSignal
@@ -108,7 +111,7 @@ export function createRefresher({
       return healthy(undefined, Date.now())
     }
     const update = await activator.activate({ bytes, sha1, tag, from: 'network' }, duration)
-    sharing?.cache.write({ bytes, tag, version: update.version, sha1 })
+    if (sharing?.cache.write({ bytes, tag, version: update.version, sha1 })) highest.persist()
     return healthy(update, Date.now())
   }
 
