@@ -17,7 +17,7 @@ import { createStaleness } from './background/staleness.ts'
 import { startFromDisk } from './background/start.ts'
 import { createVerifier } from './background/verifier.ts'
 import { DynacodeError } from './errors.ts'
-import { createEvents, type DynacodeEmitter, type Events } from './events.ts'
+import { createEvents, type DynacodeEmitter, type Events, type Origin } from './events.ts'
 import { type DynacodeOptions, type Options, parseOptions } from './options.ts'
 import type { Program } from './program.ts'
 import { openQuarantine, type Quarantine } from './quarantine.ts'
@@ -72,6 +72,7 @@ export interface Dynacode extends Middleware {
 export function dynacode(given: DynacodeOptions): Dynacode {
   const options = parseOptions(given)
   let program: Program | null = null
+  let origin: Origin | null = null
   let closed = false
   // biome-ignore lint/style/noProcessEnv: an operator can throw this switch where the app's code is out of reach
   let disabled = process.env.DYNACODE_DISABLED === '1'
@@ -114,10 +115,13 @@ export function dynacode(given: DynacodeOptions): Dynacode {
       program = next
       endReplaced(previous, next, runner)
       staleness.activated(activator.activated()?.expires)
-      readiness.settle(from)
+      origin ??= from
     },
     discard: (unused) => endReplaced(unused, program, runner),
   })
+  const settleReadiness = () => {
+    if (origin !== null) readiness.settle(origin)
+  }
   const refresher = createRefresher({
     fetch: createFetcher({ source, timeout_ms: options.plugin_api_timeout * 1000, events, closing: closing.signal }),
     activator,
@@ -130,6 +134,8 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     events,
     closing: closing.signal,
     validated: staleness.validated,
+    // Not sooner: a refresh() after ready() would join the cycle that made it so, and bring nothing new.
+    over: settleReadiness,
   })
   const middleware = createMiddleware({
     program: () => program,
@@ -156,6 +162,8 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     validated: staleness.validated,
     failed: (section, error) => events.emit('on_error', { section, error }),
   })
+  if (started === undefined) settleReadiness()
+  else void started.then(settleReadiness)
   const backoff = createBackoff(options.plugin_api_polling_interval * 1000, options.plugin_api_backoff_max * 1000)
   const poll = async () => {
     await started

@@ -38,6 +38,7 @@ export interface Sharing {
  * Makes the refresher of one instance.
  *
  * @param validated told when the live document was found to be what the source has, with when that was so
+ * @param over told when a cycle is over: what is asked for from then on is a new one
  */
 export function createRefresher({
   fetch,
@@ -47,6 +48,7 @@ export function createRefresher({
   events,
   closing,
   validated,
+  over,
 }: {
   fetch: Fetcher
   activator: Activator
@@ -55,6 +57,7 @@ export function createRefresher({
   events: Events
   closing: AbortSignal
   validated: (at: number) => void
+  over: () => void
 }): Refresher {
   let last_error: Error | null = null
   let running: Promise<Refresh> | null = null
@@ -132,6 +135,7 @@ export function createRefresher({
       if (closing.aborted) return Promise.resolve(closedRefresh())
       running ??= cycle(shared).finally(() => {
         running = null
+        over()
       })
       return running
     },
