@@ -72,7 +72,7 @@ const generalSchema = z.object({
   status: z.unknown().optional(),
   skip_domains: z.array(z.unknown()).nullish(),
   version: z.union([z.number(), z.string()]).nullish().catch(undefined),
-  expires: z.iso.datetime({ offset: true }).nullish(),
+  expires: time.nullish(),
   allow_removal: z.boolean().nullish(),
 })
 /** What must hold for any of the document to be used. */

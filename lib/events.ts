@@ -114,7 +114,8 @@ export interface EventTable {
   }
   rt_breaker_closed: { readonly plugin: PluginInfo }
   on_error: {
-    /** The part of dynacode that met the error: `document`, `listener`, `poller`, `request`. */
+    /** The part of dynacode that met the error: `document`, `cache`, `bootstrap`, `watchdog`, `listener`,
+     * `request`. */
     readonly section: string
     readonly error: unknown
   }

@@ -108,8 +108,7 @@ function readCodes(
 ): readonly { name: string; code: string; share: Scope['share'] }[] | DocumentError {
   const by = rollout?.by ?? 'ip'
   if (variants == null) {
-    if (code == null)
-      return new DocumentError(`${path}.code`, `expected a string, got ${describeValue(code)}`)
+    if (code == null) return new DocumentError(`${path}.code`, `expected a string, got ${describeValue(code)}`)
     return [
       { name, code, share: rollout == null ? undefined : { by, from: 0, to: rollout.percent ?? 100, salt: name } },
     ]
@@ -161,7 +160,11 @@ function refuse(raw: unknown, domain: string, path: string, error: DocumentError
   const name = nameOf(raw) ?? nameOf(shared)
   if (name === undefined && !isId(id)) throw unnamed(path, raw)
   const phase = field(raw, 'phase') ?? field(shared, 'phase')
-  const policy = field(raw, 'on_failure') ?? field(shared, 'on_failure') ?? 'open'
+  const said = (key: string) => field(raw, key) ?? field(shared, key)
+  // What does nothing for the requests, or nothing any more, guards nothing either.
+  const idle =
+    said('enabled') === false || said('mode') === 'shadow' || Date.parse(String(said('expires_at'))) <= Date.now()
+  const policy = idle ? 'open' : (said('on_failure') ?? 'open')
   return Object.freeze({
     domain,
     name,

@@ -40,8 +40,8 @@ export function createMiddleware({
   // Not async: without plugins for the host, the app's own promise is handed through as it is.
   function dynacode(ctx: Context, next: Next): Promise<unknown> {
     const current = program()
-    if (current === null) return passNotLoaded(ctx, next)
-    if (!current.enabled || isDisabled()) {
+    if (current === null && !isDisabled()) return passNotLoaded(ctx, next)
+    if (current === null || !current.enabled || isDisabled()) {
       if (events.has('rt_plugins_disabled')) events.emit('rt_plugins_disabled', { host: hostOf(ctx) })
       return next()
     }

@@ -30,8 +30,9 @@ ${rows.join('\n')}
 The first poll of a process comes at once, without jitter: a process that has just started is to be live soon. Where that is
 too much for the API when a whole site starts, set \`plugin_api_poll_at_init: false\`, or give the processes of a machine a
 common \`cache_path\`: then one of them asks for all. The second wait is random over the whole interval, and each wait after
-it has up to 10 % added, so the processes never fall into step again. After a failed fetch the wait is random up to the
-interval, then up to twice the interval (full jitter), so that an outage neither doubles the load nor ends in a stampede.
+it has up to 10 % added, so the processes never fall into step again. After a failed fetch the wait is random up to
+twice the interval (full jitter; \`plugin_api_backoff_max\` lets it grow further), and the first wait after an outage is
+random, too, so that an outage neither adds to the load nor ends in a stampede.
 `
 writeFileSync(new URL('../../docs/herd.md', import.meta.url), page)
 process.stdout.write(page)
