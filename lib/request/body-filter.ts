@@ -94,10 +94,14 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
   }
 
   function filtered(state: RequestState, source: Readable, decoders: NodeJS.ReadWriteStream[]): Readable {
-    return createFilterStream(source, decoders, async (chunk, last) => {
+    const output = createFilterStream(source, decoders, async (chunk, last) => {
       const result = await filterChunk(state, chunk, last)
       if (state.ending === null) return result
       throw new DynacodeError('ERR_DYNACODE_BODY', 'a plugin ended the response while its body was being sent')
+    })
+    // Koa 2 would leave the client waiting for the rest.
+    return output.once('error', () => {
+      if (state.ctx.headerSent) state.ctx.res.destroy()
     })
   }
 
