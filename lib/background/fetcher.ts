@@ -30,6 +30,8 @@ export function createFetcher({
     const deadline = createDeadline(timeout_ms)
     const signal = AbortSignal.any([deadline.signal, closing])
     try {
+      // A listener may have called close() just now.
+      signal.throwIfAborted()
       const fetched = checkFetched(await abortable(source.fetch(signal, last), signal), live)
       const bytes = fetched.unchanged === true ? 0 : fetched.bytes.length
       const status = fetched.status ?? (fetched.unchanged === true ? 304 : 200)
@@ -78,10 +80,13 @@ function checkFetched(fetched: Fetched, live: boolean): Fetched {
 /** Settles with the promise or when the signal aborts: a source that ignores its signal must not hold up the poller. */
 function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason)
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+    // In any case: nobody else handles a rejection that comes once the signal has aborted.
+    Promise.resolve(promise)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', abort))
+    if (signal.aborted) abort()
   })
 }
 

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { Agent, buildConnector, type Dispatcher, request } from 'undici'
 import { ACCEPT_ENCODING } from '../content-coding.ts'
 import { DynacodeError } from '../errors.ts'
@@ -124,12 +125,13 @@ function createAgent(): Agent {
   const connect = buildConnector({})
   return new Agent({
     connect(options, callback) {
-      const socket = connect(options, callback) as unknown as { unref(): void; ref(): unknown } | undefined
+      const socket = connect(options, callback) as unknown as Socket | undefined
+      if (socket === undefined) return
+      socket.unref()
+      // Where a name has several addresses, each attempt has a handle of its own.
+      socket.on('connectionAttempt', () => socket.unref())
       // undici holds the process while a request is under way; a refresh is no reason to stay.
-      if (socket !== undefined) {
-        socket.unref()
-        socket.ref = () => socket
-      }
+      socket.ref = () => socket
     },
   })
 }
