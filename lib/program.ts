@@ -25,6 +25,8 @@ export const KIT_NAMES = Object.freeze([
   'queueMicrotask',
   'process',
   'Function',
+  'globalThis',
+  'global',
 ] as const)
 
 /** Every name that plugin code finds in scope by dynacode's doing. */

@@ -87,7 +87,8 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
     if (LOOPS.has(node.type)) return visitLoop(node as Node & Loop, parent, async)
     switch (node.type) {
       case 'LabeledStatement':
-        return awaitsInHead(node) ? checkAfter(node, parent, descend) : descend()
+        if (parent?.type === 'LabeledStatement' || !awaitsInHead(node)) return descend()
+        return checkAfter(node, parent, descend)
       case 'CatchClause':
         insert((node.body as Node).start + 1, check)
         return descend()
@@ -115,7 +116,8 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
       case 'TaggedTemplateExpression':
       case 'ImportExpression':
         if (node.type === 'NewExpression') leaveConstructor(node.callee as Node)
-        if (chained || left.has(node) || isPlain(node) || isHandled(node, parent, async)) return visitCall(node, async, chained)
+        if (chained || left.has(node) || leadingArrow(node) || isPlain(node) || isHandled(node, parent, async))
+          return visitCall(node, async, chained)
         return wrapTracked(node, parent, () => visitCall(node, async, false))
       default:
         return descend()
@@ -137,7 +139,8 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
     const close = async && !node.generator ? startAsync(node, parent) : ''
     for (const parameter of node.params ?? []) visit(parameter as Node, node, async, false)
     if (body.type === 'BlockStatement') {
-      if (close !== '' && !isArrow) edits.push({ at: afterParameters(code, node, openOf(node, parent), offset), text: '=>', skip: 0 })
+      if (close !== '' && !isArrow)
+        edits.push({ at: afterParameters(code, node, openOf(node, parent), offset), text: '=>', skip: 0 })
       const last = lastDirective(body)
       const isOpen = last !== undefined && code[last.end - offset - 1] !== ';'
       insert(last?.end ?? body.start + 1, isOpen ? `;${check}` : check)
@@ -146,7 +149,7 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
       // A body in parentheses would end otherwise than one in braces where semicolons are left out.
       edits.push({ at: afterArrow(code, node, offset), text: `{${check}return `, skip: 0 })
       visit(body, node, async, false)
-      insert(node.end, '}')
+      insert(leadingArrow(body)?.end ?? node.end, '}')
     }
     if (close !== '') insert(node.end, close)
   }
@@ -349,6 +352,25 @@ function isSpine(node: Node, child: Node): boolean {
 
 function isValue(argument: unknown): argument is Node {
   return argument !== undefined && (argument as Node).type !== 'SpreadElement'
+}
+
+/**
+ * The arrow function that an expression begins with, if it does: what follows is then on a line of its own and belongs to
+ * the next statement, whatever the parser made of it.
+ */
+function leadingArrow(expression: Node): Node | undefined {
+  let node: Node | undefined = expression
+  while (node !== undefined && node.start === expression.start) {
+    if (node.type === 'ArrowFunctionExpression') return node === expression ? undefined : node
+    node = firstOf(node)
+  }
+  return undefined
+}
+
+/** What the text of an expression begins with, where that is an expression, too. */
+function firstOf(node: Node): Node | undefined {
+  const { left, object, callee, tag, test, expression } = node as unknown as Record<string, Node | undefined>
+  return left ?? object ?? callee ?? tag ?? test ?? expression
 }
 
 function isMethod(node: Node, parent: Node | undefined): parent is Node {

@@ -113,7 +113,7 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
       for (const { run, handled, reason } of rejections) {
         if (!handled && reason !== EXIT) report(run, reason)
       }
-    }).unref()
+    })
   }
 
   function hold<T>(_run: Run, value: T, each?: unknown): T {

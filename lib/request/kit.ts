@@ -1,22 +1,11 @@
+import { promisify } from 'node:util'
 import type { Run, RunKit } from './run.ts'
 
 type Callback = (...given: unknown[]) => unknown
 
-/** What plugin code finds under the names of the process's own: the same, but contained and bound to the plugin. */
-export interface Kit extends RunKit {
-  readonly setTimeout: (callback: Callback, delay_ms?: number, ...given: unknown[]) => NodeJS.Timeout
-  readonly setInterval: (callback: Callback, delay_ms?: number, ...given: unknown[]) => NodeJS.Timeout
-  readonly setImmediate: (callback: Callback, ...given: unknown[]) => NodeJS.Immediate
-  readonly clearTimeout: (timer: unknown) => void
-  readonly clearInterval: (timer: unknown) => void
-  readonly clearImmediate: (timer: unknown) => void
-  readonly queueMicrotask: (callback: Callback) => void
-  readonly process: NodeJS.Process
-  readonly Function: FunctionConstructor
-}
-
 /**
- * Makes the kit of one run. Its timers do not keep the process alive.
+ * Makes the kit of one run: what its code finds under the names of the process's own (`KIT_NAMES`), the same but contained
+ * and bound to the plugin. Timeouts and intervals do not keep the process alive.
  *
  * @param contain calls a callback, and keeps what it throws or rejects with from the process
  * @param createFunction compiles code under the guard
@@ -25,59 +14,93 @@ export function createKit(
   run: Run,
   contain: (run: Run, callback: () => unknown) => unknown,
   createFunction: FunctionConstructor,
-): Kit {
-  const timers = new Set<NodeJS.Timeout | NodeJS.Immediate>()
+): RunKit {
+  const timers = new Map<object, () => void>()
   let cleared = false
 
-  const call = (callback: Callback, given: unknown[]) => {
-    if (run.dead === null) contain(run, () => callback(...given))
+  const call = (callback: Callback, self: unknown, given: unknown[]) => {
+    if (run.dead === null) contain(run, () => callback.apply(self, given))
   }
-  const done = (timer: NodeJS.Timeout | NodeJS.Immediate) => {
-    timers.delete(timer)
+  const done = (timer: unknown) => {
+    if (!timers.delete(timer as object)) return
     if (timers.size === 0 && run.finished) run.plugin.life.runs.delete(kit)
-  }
-  const keep = <T extends NodeJS.Timeout | NodeJS.Immediate>(timer: T): T => {
-    timers.add(timer)
-    timer.unref()
-    if (cleared) forget(timer)
-    return timer
-  }
-  const forget = (timer: unknown) => {
-    done(timer as NodeJS.Timeout)
-    // One function clears timeouts and intervals alike; an immediate is an object of another kind.
-    clearTimeout(timer as NodeJS.Timeout)
-    clearImmediate(timer as NodeJS.Immediate)
   }
   const clear = () => {
     cleared = true
-    for (const timer of timers) forget(timer)
+    for (const [timer, stop] of timers) {
+      done(timer)
+      stop()
+    }
   }
-  const nextTick = (callback: Callback, ...given: unknown[]) => process.nextTick(() => call(callback, given))
+  const keepTimer = (timer: NodeJS.Timeout): NodeJS.Timeout => {
+    timers.set(timer, () => clearTimeout(timer))
+    if (cleared) clear()
+    return timer.unref()
+  }
 
-  const kit: Kit = Object.freeze<Kit>({
-    setTimeout(callback, delay_ms, ...given) {
-      const timer: NodeJS.Timeout = setTimeout(() => {
-        call(callback, given)
-        done(timer)
-      }, delay_ms)
-      return keep(timer)
-    },
-    setInterval: (callback, delay_ms, ...given) => keep(setInterval(() => call(callback, given), delay_ms)),
-    setImmediate(callback, ...given) {
-      const timer: NodeJS.Immediate = setImmediate(() => {
-        call(callback, given)
-        done(timer)
-      })
-      return keep(timer)
-    },
-    clearTimeout: forget,
-    clearInterval: forget,
-    clearImmediate: forget,
-    queueMicrotask: (callback) => queueMicrotask(() => call(callback, [])),
-    process: new Proxy(process, {
-      get: (target, key) => (key === 'nextTick' ? nextTick : Reflect.get(target, key)),
-    }),
+  function startTimeout(callback: Callback, delay_ms?: number, ...given: unknown[]): NodeJS.Timeout {
+    // Node says best what is wrong with it.
+    if (typeof callback !== 'function') return setTimeout(callback, delay_ms)
+    const timer: NodeJS.Timeout = setTimeout(() => {
+      call(callback, timer, given)
+      done(timer)
+    }, delay_ms)
+    return keepTimer(timer)
+  }
+  function startInterval(callback: Callback, delay_ms?: number, ...given: unknown[]): NodeJS.Timeout {
+    if (typeof callback !== 'function') return setInterval(callback, delay_ms)
+    const timer: NodeJS.Timeout = setInterval(() => call(callback, timer, given), delay_ms)
+    return keepTimer(timer)
+  }
+  // Not unref'd as the others are: Node would run it only once something else wakes the process.
+  function startImmediate(callback: Callback, ...given: unknown[]): NodeJS.Immediate {
+    if (typeof callback !== 'function') return setImmediate(callback)
+    const timer: NodeJS.Immediate = setImmediate(() => {
+      call(callback, timer, given)
+      done(timer)
+    })
+    timers.set(timer, () => clearImmediate(timer))
+    if (cleared) clear()
+    return timer
+  }
+  function stopTimer(timer: unknown): void {
+    // Timers can be cleared by their number, too.
+    const isObject = Object(timer) === timer
+    const known = isObject ? timer : [...timers.keys()].find((each) => String(Number(each)) === String(timer))
+    done(known)
+    clearTimeout(timer as NodeJS.Timeout)
+  }
+  function stopImmediate(timer: unknown): void {
+    done(timer)
+    clearImmediate(timer as NodeJS.Immediate)
+  }
+  function callSoon(callback: Callback): void {
+    if (typeof callback !== 'function') return queueMicrotask(callback)
+    queueMicrotask(() => call(callback, undefined, []))
+  }
+  function nextTick(callback: Callback, ...given: unknown[]): void {
+    if (typeof callback !== 'function') return process.nextTick(callback)
+    process.nextTick(() => call(callback, undefined, given))
+  }
+  makePromisable(startTimeout, (delay_ms: number, value) => {
+    return new Promise((resolve) => startTimeout(resolve as Callback, delay_ms, value))
+  })
+  makePromisable(startImmediate, (value) => new Promise((resolve) => startImmediate(resolve as Callback, value)))
+
+  const names: Record<string, unknown> = {
+    setTimeout: startTimeout,
+    setInterval: startInterval,
+    setImmediate: startImmediate,
+    clearTimeout: stopTimer,
+    clearInterval: stopTimer,
+    clearImmediate: stopImmediate,
+    queueMicrotask: callSoon,
+    process: substitute(process, { nextTick }),
     Function: createFunction,
+  }
+  names.globalThis = names.global = substitute(globalThis, names)
+  const kit = Object.freeze({
+    ...names,
     pending: () => timers.size > 0,
     clear,
     end() {
@@ -86,4 +109,17 @@ export function createKit(
     },
   })
   return kit
+}
+
+/** What `util.promisify` makes of a timer's function. */
+function makePromisable(start: object, promised: (...given: never[]) => Promise<unknown>): void {
+  Object.defineProperty(start, promisify.custom, { value: promised })
+}
+
+/** An object like another, but for some of its properties. */
+function substitute<T extends object>(target: T, replaced: Readonly<Record<PropertyKey, unknown>>): T {
+  return new Proxy(target, {
+    get: (_, key) => (Object.hasOwn(replaced, key) ? replaced[key] : Reflect.get(target, key)),
+    set: (_, key, value) => Reflect.set(target, key, value),
+  })
 }
