@@ -86,8 +86,6 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
     const typed = ctx.res.hasHeader('Content-Type')
     const source = toReadable(ctx.body)
     forgetBytes(ctx)
-    ctx.remove('Content-Length')
-    ctx.remove('Content-Encoding')
     // Without a body to send, the source is only there to be freed by Koa.
     ctx.body = ctx.method === 'HEAD' ? source : filtered(state, source, decoders)
     if (!typed) ctx.remove('Content-Type')
@@ -133,7 +131,8 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
       const { ctx } = state
       if (filtersOf(state).length === 0) return
       if (ctx.respond === false || !ctx.writable || EMPTY_STATUS.has(ctx.status)) return
-      if (ctx.body == null && (ctx.method === 'HEAD' || isExplicitlyEmpty(ctx))) return
+      if (ctx.body == null && isExplicitlyEmpty(ctx)) return
+      if (ctx.body == null && ctx.method === 'HEAD') return forgetBytes(ctx)
       if (ctx.status === 206) return refuse(state, 'a part of a body (206) cannot be filtered')
       const encoding = String(ctx.res.getHeader('Content-Encoding') ?? '')
       const decoders = createDecoders(encoding)
@@ -185,11 +184,12 @@ function replaceBody(ctx: Context, body: Chunk): void {
     if (message !== undefined) ctx.message = message
   }
   if (!hadBody) ctx.type = 'text'
-  forgetBytes(ctx)
+  for (const name of ABOUT_THE_BYTES) ctx.remove(name)
 }
 
+/** Takes away what was said about a body that will be another one, how long nobody knows yet. */
 function forgetBytes(ctx: Context): void {
-  for (const name of ABOUT_THE_BYTES) ctx.remove(name)
+  for (const name of [...ABOUT_THE_BYTES, 'Content-Length', 'Content-Encoding']) ctx.remove(name)
 }
 
 /** @throws TypeError when a plugin returned what cannot be sent */

@@ -3,8 +3,9 @@ import type { Context } from 'koa'
 import type { Chunk } from './body-stream.ts'
 import type { RequestState } from './state.ts'
 
-/** What the header filters changed of an error's response; undefined as a value: removed. */
+/** What the header filters changed of an error's response; undefined as a header: removed. */
 interface Changes {
+  /** A status that is none, written past Koa, changes nothing. */
   readonly status: number | undefined
   readonly headers: OutgoingHttpHeaders
 }
@@ -60,14 +61,17 @@ async function recordChanges(
     await filterHeaders()
     const headers = difference(before, res.getHeaders())
     Object.assign(left, headers)
-    return { status: res.statusCode === status ? undefined : res.statusCode, headers }
+    const isChanged = res.statusCode !== status && res.statusCode >= 200 && res.statusCode <= 599
+    return { status: isChanged ? res.statusCode : undefined, headers }
   } finally {
     // Error handlers that stand in front of dynacode find the response as the app left it, but for the filters' headers.
-    for (const name of res.getHeaderNames()) res.removeHeader(name)
-    setHeaders(res, left)
-    res.statusCode = statusCode
-    response._explicitStatus = _explicitStatus
-    if (hasMessage) res.statusMessage = statusMessage
+    if (!res.headersSent) {
+      for (const name of res.getHeaderNames()) res.removeHeader(name)
+      setHeaders(res, left)
+      res.statusCode = statusCode
+      response._explicitStatus = _explicitStatus
+      if (hasMessage) res.statusMessage = statusMessage
+    }
   }
 }
 
@@ -129,11 +133,14 @@ function interceptEnd(
   }
   res.end = ((text: string) => {
     res.end = end
-    filterText(text).then(
-      // What a plugin refuses, or fails closed on, must not get through unfiltered; the status says enough.
-      (filtered) => finish(state.ending === null ? (filtered ?? text) : ''),
-      () => finish(''),
-    )
+    filterText(text)
+      .then(
+        // What a plugin refuses, or fails closed on, must not get through unfiltered; the status says enough.
+        (filtered) => finish(state.ending === null ? (filtered ?? text) : ''),
+        () => finish(''),
+      )
+      // Nobody else would catch that the response cannot be written.
+      .catch(() => res.destroy())
     return res
   }) as typeof res.end
 }

@@ -468,6 +468,19 @@ describe('HEAD', () => {
     }
   })
 
+  it('has no length of the body before it was filtered where the app sets nothing but that', async () => {
+    const { request } = await startApp({
+      plugins: [SHOUT],
+      inner(ctx) {
+        ctx.set({ ETag: '"1"', 'Accept-Ranges': 'bytes', 'X-A': 'a' })
+        ctx.status = 200
+        ctx.length = 5
+      },
+    })
+    const { headers } = await request.head('/').expect(200).expect('X-A', 'a')
+    for (const name of ['content-length', 'etag', 'accept-ranges']) expect(headers).not.toHaveProperty(name)
+  })
+
   it.each(STREAMED)('has no length where GET has none, and frees the source: %s', async (_what, make) => {
     const { port } = await startApp({ plugins: [SHOUT], inner: answer(make) })
     const got = await exchange(port, 'HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
@@ -639,7 +652,15 @@ describe('an encoded body', () => {
 })
 
 describe('over HTTP/2', () => {
-  const setup: TestAppSetup = { plugins: [SHOUT, plugin('header_filter', `ctx.set('X-A', 'a')`)] }
+  const logged: number[] = []
+  const setup: TestAppSetup = {
+    plugins: [
+      SHOUT,
+      plugin('header_filter', `ctx.set('X-A', 'a')`),
+      plugin('log', 'signal.aborted || write(ctx.status)'),
+    ],
+    options: { globals: { write: (status: number) => void logged.push(status) } },
+  }
   const ask = async (inner: Middleware) => {
     const { port } = await startApp({
       ...setup,
@@ -654,7 +675,7 @@ describe('over HTTP/2', () => {
     return { status: headers[':status'], added: headers['x-a'], text: Buffer.concat(chunks).toString() }
   }
 
-  it('strings, streams, errors and the text that Koa has for a status are filtered', async () => {
+  it('strings, streams, errors and the text that Koa has for a status are filtered, and logged', async () => {
     const warnings: Error[] = []
     const warned = (warning: Error) => warnings.push(warning)
     process.on('warning', warned)
@@ -664,6 +685,7 @@ describe('over HTTP/2', () => {
     expect(await ask((ctx) => ctx.throw(400, 'bad'))).toEqual({ status: 400, added: 'a', text: 'BAD' })
     process.off('warning', warned)
     expect(warnings).toEqual([])
+    expect(logged).toEqual([200, 200, 404, 400])
   })
 })
 

@@ -152,6 +152,20 @@ describe('a header_filter', () => {
     ])
   })
 
+  it('cannot end the process with what it writes past Koa', async () => {
+    for (const code of ['ctx.res.statusCode = 99', `ctx.res.statusCode = 1000`, `ctx.res.statusCode = 'x'`]) {
+      const { request } = await startApp({ plugins: [plugin('header_filter', code)], inner: (ctx) => ctx.throw(400) })
+      await request.get('/').expect(400, 'Bad Request')
+    }
+    const { uri, errors } = await startApp({
+      plugins: [plugin('header_filter', `ctx.res.end('all of it')`)],
+      inner: (ctx) => ctx.throw(400, 'bad'),
+    })
+    const response = await fetch(uri)
+    expect([response.status, await response.text()]).toEqual([400, 'all of it'])
+    expect(errors).toEqual([expect.objectContaining({ message: 'bad' })])
+  })
+
   it('that fails leaves the error as it is', async () => {
     const running = await startApp({
       plugins: [plugin('header_filter', `ctx.set('X-A', 'a'); throw new Error('filter')`)],
