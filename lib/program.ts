@@ -119,6 +119,8 @@ export interface Program {
 const REMEMBERED_HOSTS = 1000
 /** A longer Host header is matched each time rather than remembered. */
 const LONGEST_REMEMBERED_HOST = 256
+/** No name in DNS is longer. Over a Host header of many KB an expression that backtracks would hold up everybody. */
+const LONGEST_SEARCHED_HOST = 255
 /** Koa cuts a host with these in it, how depends on where it comes from: nothing to remember anything under. */
 const AMBIGUOUS_HOST = /[,@]/
 
@@ -169,7 +171,9 @@ function createMatcher(patterns: readonly { pattern: HostPattern; order: number 
 
 function createTest(pattern: Exclude<HostPattern, { kind: 'literal' }>): (host: string) => boolean {
   if (pattern.kind === 'any') return () => true
-  if (pattern.kind === 'expression') return (host) => pattern.expression.test(host)
+  if (pattern.kind === 'expression') {
+    return (host) => host.length <= LONGEST_SEARCHED_HOST && pattern.expression.test(host)
+  }
   return (host) => host.length > pattern.suffix.length && host.endsWith(pattern.suffix)
 }
 

@@ -89,6 +89,21 @@ describe('a request is matched by its host', () => {
     for (const { name } of every.seen) expect(name).toMatch(/^rt_plugins_(starting|done)$/)
   })
 
+  it('and not searched with expressions where it is longer than any name in DNS', async () => {
+    const { port } = await startApp({
+      document: {
+        general: { skip_domains: ['[\\w\\d\\.\\-]*server.local.com'] },
+        domains: [domain('a*b.com$'), domain('*.c.com'), domain('*')],
+      },
+    })
+    const ofLength = (length: number, end: string) => 'a'.repeat(length - end.length) + end
+    expect(bodyOf(await ask(port, [ofLength(255, 'b.com')]))).toBe('a*b.com$\n*')
+    expect(bodyOf(await ask(port, [ofLength(256, 'b.com')]))).toBe('*')
+    expect(bodyOf(await ask(port, [ofLength(256, '.c.com')]))).toBe('*.c.com\n*')
+    expect(bodyOf(await ask(port, [ofLength(255, 'server.local.com')]))).toBe('app')
+    expect(bodyOf(await ask(port, [ofLength(10_240, 'server.local.com')]))).toBe('*')
+  })
+
   it('by the first of two Host lines, as Node has it', async () => {
     const { port } = await startApp({ document: { domains: [domain('a.com'), domain('b.com')] } })
     expect(bodyOf(await ask(port, ['a.com', 'b.com']))).toBe('a.com')
