@@ -38,6 +38,8 @@ export interface Activator {
   activated(): Activated | null
   /** The version of the last document that was looked at, whatever came of it. */
   attempted(): number | string | null
+  /** The source has the live document: what was attempted since is no longer of interest. */
+  confirm(): void
   /** Gives the live document the tag by which the source knows it today. */
   retag(tag: string | undefined): void
   /** As `activateTrusted`, after its signature was verified, where keys are configured. */
@@ -166,6 +168,9 @@ export function createActivator({
   return Object.freeze({
     activated: () => activated,
     attempted: () => attempted,
+    confirm() {
+      attempted = activated?.version ?? null
+    },
     retag(tag) {
       if (activated !== null) activated = Object.freeze({ ...activated, tag })
     },

@@ -121,7 +121,9 @@ export function createRefresher({
   function healthy(update: Update | undefined, at: number): Refresh {
     last_error = null
     validated(at)
-    return update === undefined ? noUpdate('unchanged', undefined) : Object.freeze({ updated: true, ...update })
+    if (update !== undefined) return Object.freeze({ updated: true, ...update })
+    activator.confirm()
+    return noUpdate('unchanged', undefined)
   }
 
   function noUpdate(reason: NoUpdate['reason'], error: Error | undefined): Refresh {
