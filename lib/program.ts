@@ -119,7 +119,10 @@ export interface Program {
 const REMEMBERED_HOSTS = 1000
 /** A longer Host header is matched each time rather than remembered. */
 const LONGEST_REMEMBERED_HOST = 256
-/** No name in DNS is longer. Over a Host header of many KB an expression that backtracks would hold up everybody. */
+/**
+ * No name in DNS is longer. Over a Host header of many KB an expression that backtracks would hold up everybody; of such a
+ * host the beginning is searched, so that `.*` stays every host and nobody gets past a plugin by an overlong name.
+ */
 const LONGEST_SEARCHED_HOST = 255
 /** Koa cuts a host with these in it, how depends on where it comes from: nothing to remember anything under. */
 const AMBIGUOUS_HOST = /[,@]/
@@ -172,7 +175,7 @@ function createMatcher(patterns: readonly { pattern: HostPattern; order: number 
 function createTest(pattern: Exclude<HostPattern, { kind: 'literal' }>): (host: string) => boolean {
   if (pattern.kind === 'any') return () => true
   if (pattern.kind === 'expression') {
-    return (host) => host.length <= LONGEST_SEARCHED_HOST && pattern.expression.test(host)
+    return (host) => pattern.expression.test(host.slice(0, LONGEST_SEARCHED_HOST))
   }
   return (host) => host.length > pattern.suffix.length && host.endsWith(pattern.suffix)
 }

@@ -5,8 +5,11 @@ import { PHASES, type Phase } from '../lib/document.ts'
 import { readHostPattern } from '../lib/host-pattern.ts'
 import { createProgram, type LivePlugin, type Program } from '../lib/program.ts'
 
-function live(name: string, { phase = 'access' as Phase, priority = 0, on_failure = 'open' } = {}): LivePlugin {
-  return { info: { name }, phase, spec: { name, priority, on_failure } } as unknown as LivePlugin
+function live(
+  name: string,
+  { phase = 'access' as Phase, priority = 0, on_failure = 'open', enabled = true } = {},
+): LivePlugin {
+  return { info: { name }, phase, spec: { name, priority, on_failure, scope: { enabled } } } as unknown as LivePlugin
 }
 
 function program(domains: Record<string, LivePlugin[]>, skip: string[] = []): Program {
@@ -102,6 +105,21 @@ describe('matching', () => {
   })
 })
 
+describe('an overlong host', () => {
+  const long = `${'a'.repeat(20_000)}.b.com`
+
+  test.each(['.*', '^.+$', 'a+', '^a'])('does not get past the plugins of %s', (pattern) => {
+    expect(namesFor(program({ [pattern]: [live('p')] }), long)).toEqual(['p'])
+  })
+
+  test('does not hold up the process with an expression that backtracks', () => {
+    const each = program({ '*': [live('p')] }, ['[\\w\\d\\.\\-]*server.local.com', '\\w*\\w*x'])
+    const started = performance.now()
+    expect(namesFor(each, long)).toEqual(['p'])
+    expect(performance.now() - started).toBeLessThan(1000)
+  })
+})
+
 describe('the plugins of a host', () => {
   test('come from every domain that matches, in document order', () => {
     const each = program({
@@ -124,6 +142,13 @@ describe('the plugins of a host', () => {
   test('are told apart by phase', () => {
     const each = program({ '*': PHASES.map((phase) => live(`in ${phase}`, { phase })) })
     for (const phase of PHASES) expect(namesFor(each, 'a.com', phase)).toEqual([`in ${phase}`])
+  })
+
+  test('are not those that are switched off', () => {
+    const each = program({ '*': [live('on'), live('off', { enabled: false, on_failure: 'closed' })] })
+    expect(namesFor(each, 'a.com')).toEqual(['on'])
+    expect(each.match(request('a.com'))?.closed).toBe(false)
+    expect(namesFor(program({ '*': [live('off', { enabled: false })] }), 'a.com')).toBeNull()
   })
 
   test('are told to fail closed when one of them does', () => {
