@@ -8,6 +8,9 @@ import { prepareErrorResponse } from './error-response.ts'
 import type { Runner } from './runner.ts'
 import { hostOf, type RequestState } from './state.ts'
 
+/** Which filters a response has entered. */
+type Filtered = 'nothing' | 'headers' | 'body'
+
 /** What a request without a program gets. */
 export interface NotLoaded {
   readonly policy: 'open' | 'closed' | 'wait'
@@ -59,55 +62,56 @@ export function createMiddleware({
     return refuse(ctx)
   }
 
+  // One function, and no awaiting of nothing: each function that is async and each turn of the microtask queue costs every
+  // request with a plugin.
   async function serve(state: RequestState, next: Next): Promise<void> {
     const { ctx, chain } = state
     if (chain.log.length > 0) onFinished(ctx.res, () => void runLog(state))
-    // What a filter throws on purpose does not pass that filter once more.
-    let filterHeaders: () => void | Promise<void> = () => {
-      filterHeaders = () => undefined
-      return runner.runPhase(state, chain.header_filter)
-    }
-    let filterText = (text: string) => bodyFilter.filterWhole(state, text)
+    let filtered: Filtered = 'nothing'
     try {
-      const answered = await runDownstream(state, next)
-      if (state.ending !== null) applyEnding(state, events, answered)
+      let pending = runner.runPhase(state, chain.rewrite)
+      if (pending !== undefined) await pending
+      pending = state.ending === null ? runner.runPhase(state, chain.access) : undefined
+      if (pending !== undefined) await pending
+      const made = state.ending === null && chain.content.length > 0 && (await runContent(state, chain))
+      pending = state.ending === null && !made ? runner.runPhase(state, chain.balancer) : undefined
+      if (pending !== undefined) await pending
+      const asked = state.ending === null && !made && !ctx.headerSent
+      if (asked) {
+        if (chain.body_filter.length > 0) bodyFilter.prepare(state)
+        await next()
+      }
+      if (state.ending !== null) applyEnding(state, events, asked)
       if (chain.header_filter.length > 0) {
-        const filtering = filterHeaders()
-        if (filtering !== undefined) await filtering
+        filtered = 'headers'
+        pending = runner.runPhase(state, chain.header_filter)
+        if (pending !== undefined) await pending
         if (state.ending !== null) applyEnding(state, events, true)
       }
       if (chain.body_filter.length > 0) {
-        filterText = async (text) => text
+        filtered = 'body'
         await bodyFilter.filterBody(state)
       }
     } catch (error) {
-      try {
-        await prepareErrorResponse(state, error, filterHeaders, filterText)
-      } catch (deliberate) {
-        reportError(ctx, error)
-        throw deliberate
-      }
-      if (state.ending === null) throw error
-      reportError(ctx, error)
-      applyEnding(state, events, true)
+      await answerError(state, error, filtered)
     }
   }
 
-  /** @returns whether the app was reached, and has made its response */
-  async function runDownstream(state: RequestState, next: Next): Promise<boolean> {
+  /** What was thrown goes on as it is, its response through the filters that it has not passed. */
+  async function answerError(state: RequestState, error: unknown, filtered: Filtered): Promise<void> {
     const { ctx, chain } = state
-    // Awaiting nothing would cost each request a turn of the microtask queue per phase.
-    const rewriting = runner.runPhase(state, chain.rewrite)
-    if (rewriting !== undefined) await rewriting
-    const access = state.ending === null ? runner.runPhase(state, chain.access) : undefined
-    if (access !== undefined) await access
-    if (state.ending === null && chain.content.length > 0 && (await runContent(state, chain))) return false
-    const balancing = state.ending === null ? runner.runPhase(state, chain.balancer) : undefined
-    if (balancing !== undefined) await balancing
-    if (state.ending !== null || ctx.headerSent) return false
-    if (chain.body_filter.length > 0) bodyFilter.prepare(state)
-    await next()
-    return true
+    // What a filter throws on purpose does not pass that filter once more.
+    const filterHeaders = () => (filtered === 'nothing' ? runner.runPhase(state, chain.header_filter) : undefined)
+    const filterText = async (text: string) => (filtered === 'body' ? text : bodyFilter.filterWhole(state, text))
+    try {
+      await prepareErrorResponse(state, error, filterHeaders, filterText)
+    } catch (deliberate) {
+      reportError(ctx, error)
+      throw deliberate
+    }
+    if (state.ending === null) throw error
+    reportError(ctx, error)
+    applyEnding(state, events, true)
   }
 
   /** @returns whether a plugin made a response, so that the app is not asked */
