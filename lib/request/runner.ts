@@ -143,11 +143,11 @@ export function createRunner({
   function start(run: Run, chunk: unknown, last: boolean | undefined): unknown {
     const { plugin, state } = run
     const { exit, say, fetch, signal } = createRunEnvironment(run, guard.track)
-    const { run: enter } = plugin
-    const call = () => enter(run, state.ctx, plugin.spec.params, exit, say, fetch, signal, chunk, last)
+    const { run: enter, spec } = plugin
     marker.enter(plugin.life)
     try {
-      if (plugin.spec.guard !== 'strict') return call()
+      if (spec.guard !== 'strict') return enter(run, state.ctx, spec.params, exit, say, fetch, signal, chunk, last)
+      const call = () => enter(run, state.ctx, spec.params, exit, say, fetch, signal, chunk, last)
       const { ended, value } = trampoline.call(call, run.budget_ms)
       if (!ended) return value
       killRun(run, guard.overrun(run))
