@@ -57,7 +57,9 @@ const PLAIN = new Set(
 export function findEdits(code: string, root: Node, offset: number, names: GuardNames): readonly Edit[] {
   const edits: Edit[] = []
   const left = new Set<Node>()
+  const asked = new Set<unknown>()
   const check = `if(--${names.run}.n<0)${names.over}(${names.run});`
+  const resumed = `${names.resume}(${names.run});`
   const checked = `(--${names.run}.n<0&&${names.over}(${names.run}),`
 
   const insert = (at: number, text: string, skip = 0) => {
@@ -103,11 +105,9 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
           wrap(argument, `${names.hold}(${names.run},`, () => visit(argument, node, async, false))
         })
       case 'YieldExpression':
-        // Whoever asked for the value waits for it, too.
-        if (!node.argument || node.delegate) return descend()
-        return wrap(node.argument as Node, `${names.hold}(${names.run},`, () => descend())
+        return visitYield(node as Node & ESTree.YieldExpression, async)
       case 'ChainExpression':
-        if (node.expression.type !== 'CallExpression' || isHandled(node, parent, async)) {
+        if (node.expression.type !== 'CallExpression' || isHandled(node, parent, async, asked)) {
           return visitChildren(node, async, true)
         }
         return wrapTracked(node, parent, () => visitChildren(node, async, true))
@@ -116,7 +116,8 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
       case 'TaggedTemplateExpression':
       case 'ImportExpression':
         if (node.type === 'NewExpression') leaveConstructor(node.callee as Node)
-        if (chained || left.has(node) || leadingArrow(node) || isPlain(node) || isHandled(node, parent, async))
+        if (node.type === 'CallExpression') asked.add(askedFor(node))
+        if (chained || left.has(node) || leadingArrow(node) || isPlain(node) || isHandled(node, parent, async, asked))
           return visitCall(node, async, chained)
         return wrapTracked(node, parent, () => visitCall(node, async, false))
       default:
@@ -177,6 +178,15 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
     return isMethod(node, parent) ? node.start - offset : findParameters(code, node, offset)
   }
 
+  function visitYield(node: Node & ESTree.YieldExpression, async: boolean): void {
+    const argument = node.argument as Node | null
+    if (argument === null || node.delegate) return visitChildren(node, async, false)
+    // An asynchronous generator waits here, and goes on when it is asked to.
+    const inside = () => wrap(argument, `${names.hold}(${names.run},`, () => visit(argument, node, async, false))
+    if (async) wrap(node, `${names.resume}(${names.run},`, inside)
+    else inside()
+  }
+
   function visitLoop(node: Node & Loop, parent: Node | undefined, async: boolean): void {
     if (!awaitsInHead(node) || parent?.type === 'LabeledStatement') return visitLoopParts(node, async)
     checkAfter(node, parent, () => visitLoopParts(node, async))
@@ -190,10 +200,10 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
         if (awaitsInHead(node) && child === node.right) wrap(child, `${names.hold}(${names.run},`, inside, ',1)')
         else inside()
       } else if (child.type === 'BlockStatement') {
-        insert(child.start + 1, check)
+        insert(child.start + 1, awaitsInHead(node) ? resumed : check)
         visitChildren(child, async, false)
       } else {
-        insert(child.start, `{${check}`)
+        insert(child.start, `{${awaitsInHead(node) ? resumed : check}`)
         inside()
         insert(child.end, '}')
       }
@@ -326,12 +336,18 @@ function childrenOf(node: Node): Node[] {
 }
 
 /** Whether a promise that this node makes has somebody to handle it, by where it stands. */
-function isHandled(node: Node, parent: Node | undefined, async: boolean): boolean {
+function isHandled(node: Node, parent: Node | undefined, async: boolean, awaited: ReadonlySet<unknown>): boolean {
   if (parent === undefined) return false
   if (parent.type === 'AwaitExpression' || parent.type === 'ThrowStatement') return true
   if (async && (parent.type === 'ReturnStatement' || parent.type === 'ArrowFunctionExpression')) return true
-  if (parent.type !== 'MemberExpression' || (parent.object as Node) !== node || parent.computed) return false
-  return parent.property.type === 'Identifier' && HANDLING.has(parent.property.name)
+  return awaited.has(node)
+}
+
+/** The promise whose outcome a call asks for, unless it may throw before it comes to that. */
+function askedFor({ callee, arguments: given }: ESTree.CallExpression): unknown {
+  if (callee.type !== 'MemberExpression' || callee.computed || callee.property.type !== 'Identifier') return undefined
+  const isSafe = given.every(({ type }) => FUNCTIONS.has(type) || type === 'Identifier' || type === 'Literal')
+  return isSafe && HANDLING.has(callee.property.name) ? callee.object : undefined
 }
 
 function isPlain(node: Node): boolean {

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { types } from 'node:util'
 import { DynacodeError } from '../errors.ts'
 import { EXIT } from './exit.ts'
 import { FIRST_BATCH, killRun, type Rejection, type Run } from './run.ts'
@@ -13,7 +14,7 @@ export interface Guard {
   /** Told what will be awaited: its rejection has somebody to handle it. With `each`, so have those of what it holds. */
   hold<T>(run: Run, value: T, each?: unknown): T
   /** Called after each await: a run whose time is over goes no further. */
-  resume<T>(run: Run, value: T): T
+  resume<T>(run: Run, value?: T): T | undefined
   /** Contains the errors of an event listener; with null for the run, finds what a listener was replaced by. */
   listen<T>(run: Run | null, listener: T): T
   /** Calls a callback of a run's from outside of it; what it throws or rejects with is reported. */
@@ -27,8 +28,22 @@ export interface Guard {
 const LARGEST_BATCH = 1 << 20
 /** Time between looks that the batches are fitted to, in milliseconds. */
 const LOOK_EVERY_MS = 1
-/** Where other code may have run since the last look, no more than this is charged, in milliseconds. */
-const MOST_CHARGED_MS = 10
+/**
+ * What a check may cost a run that does nothing but keep the queue of microtasks filled, in milliseconds. Where other code
+ * may have run since the last look, what goes beyond that may be another's time.
+ */
+const MOST_CHARGED_MS = 0.005
+/** No more than this is charged then, in milliseconds, */
+const MOST_CHARGED_AT_ONCE_MS = 10
+/** and nothing of it in the next so many looks of that kind. */
+const CLOSE_LOOKS = 64
+/** A run that was there for so many budgets' time, in one turn, is the likeliest to have caused that turn's length. */
+const MOST_DOUBTED = 20
+
+// What plugins or the app put in place of these later is not asked for the time.
+const now = performance.now.bind(performance)
+const { nodeTiming } = performance
+const { queueMicrotask, setImmediate, Promise: NativePromise } = globalThis
 
 /**
  * Makes the guard of one instance.
@@ -39,49 +54,45 @@ const MOST_CHARGED_MS = 10
 export function createGuard(report: (run: Run, error: unknown) => void, marker: Marker): Guard {
   const tracked = new WeakMap<Promise<unknown>, Rejection>()
   const replaced = new WeakMap<object, unknown>()
-  const { then } = Promise.prototype
 
   function over(run: Run): void {
-    if (run.dead !== null) {
-      run.n = 0
-      throw run.dead
-    }
-    const now = performance.now()
-    const turn = performance.nodeTiming.uvMetricsInfo.loopCount
-    const gap = now - run.last
-    if (turn !== run.turn) {
-      run.turn = turn
-      run.spent = 0
-      run.batch = FIRST_BATCH
-    } else {
-      run.spent += run.straight ? gap : Math.min(gap, MOST_CHARGED_MS)
-      const fitting = (run.batch * LOOK_EVERY_MS) / Math.max(gap, 0.01)
-      run.batch = Math.min(Math.max(Math.ceil(Math.min(fitting, run.batch * 8)), 1), LARGEST_BATCH)
-      if (run.spent > run.budget_ms) {
-        killRun(run, overrun(run))
-        throw run.dead as unknown as Error
-      }
-    }
-    run.last = now
+    look(run)
+    if (run.dead === null) return
+    run.n = 0
+    throw run.dead
+  }
+
+  /** Charges a run for its time since the last look, and sees to the next one. */
+  function look(run: Run): void {
+    if (run.dead !== null) return
+    const at = now()
+    const turn = nodeTiming.uvMetricsInfo.loopCount
+    const gap = at - run.last
+    run.last = at
+    if (turn === run.turn) charge(run, gap)
+    else startTurn(run, turn)
     run.n = run.batch
-    if (!run.straight) {
-      run.straight = true
-      queueMicrotask(() => {
-        run.straight = false
-      })
-    }
+    if (run.spent > run.budget_ms || run.doubted > run.budget_ms * MOST_DOUBTED) killRun(run, overrun(run))
+    if (run.straight) return
+    run.straight = true
+    queueMicrotask(() => {
+      run.straight = false
+    })
   }
 
   function track<T>(run: Run, value: T, quiet?: unknown): T {
-    if (typeof value !== 'object' || value === null) return value
-    try {
-      if (value instanceof Promise) watch(run, value, quiet !== undefined)
-      else if (Array.isArray(value) && value[0] instanceof Promise) {
-        for (const item of value) if (item instanceof Promise) watch(run, item, false)
+    if (typeof value === 'object' && value !== null) {
+      try {
+        if (types.isPromise(value)) watch(run, value, quiet !== undefined)
+        else if (Array.isArray(value) && !types.isProxy(value) && types.isPromise(value[0])) {
+          for (const item of value) if (types.isPromise(item)) watch(run, item, false)
+        }
+      } catch {
+        // What throws on being looked at is nothing that anybody could wait for.
       }
-    } catch {
-      // A proxy that throws on being looked at is no promise.
     }
+    run.n -= 1
+    if (run.n < 0) over(run)
     return value
   }
 
@@ -89,6 +100,7 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
     if (tracked.has(promise)) return
     const rejection: Rejection = { run, handled: quiet, reason: undefined }
     tracked.set(promise, rejection)
+    const { then } = promise
     // Whoever asks for the outcome does so through `then`, except for `await`, which `hold` sees.
     Reflect.defineProperty(promise, 'then', {
       configurable: true,
@@ -98,7 +110,7 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
         return then.apply(this, handlers)
       },
     })
-    then.call(promise, undefined, (reason: unknown) => {
+    observe(promise, (reason) => {
       if (rejection.handled) return
       rejection.reason = reason
       if (run.finished) judgeSoon([rejection])
@@ -116,17 +128,22 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
     })
   }
 
-  function hold<T>(_run: Run, value: T, each?: unknown): T {
+  function hold<T>(run: Run, value: T, each?: unknown): T {
     if (typeof value === 'object' && value !== null) {
       const rejection = tracked.get(value as unknown as Promise<unknown>)
       if (rejection !== undefined) rejection.handled = true
-      else if (each !== undefined && Array.isArray(value)) for (const item of value) hold(_run, item)
+      else if (each !== undefined && Array.isArray(value)) for (const item of value) hold(run, item)
     }
+    run.n -= 1
+    // Nothing is thrown here: what is to be awaited would be left to itself.
+    if (run.n < 0 || run.batch > FIRST_BATCH) look(run)
     return value
   }
 
-  function resume<T>(run: Run, value: T): T {
-    if (run.dead !== null) throw run.dead
+  function resume<T>(run: Run, value?: T): T | undefined {
+    run.n -= 1
+    // Others had the thread until now. A run that takes its time is asked for it before and after.
+    if (run.n < 0 || run.batch > FIRST_BATCH) over(run)
     marker.resume(run.plugin.life)
     return value
   }
@@ -170,6 +187,43 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
       run.rejections = null
     },
   } satisfies Guard)
+}
+
+/** Begins to count anew: nothing can have been held up over the turns of the event loop. */
+function startTurn(run: Run, turn: number): void {
+  run.turn = turn
+  run.spent = 0
+  run.doubted = 0
+  run.close = 0
+  run.batch = FIRST_BATCH
+}
+
+function charge(run: Run, gap: number): void {
+  const checks = run.batch - run.n
+  const usual = checks * MOST_CHARGED_MS
+  const charged = run.straight ? gap : Math.min(gap, run.close > 0 ? usual : MOST_CHARGED_AT_ONCE_MS)
+  run.spent += charged
+  run.doubted += gap - charged
+  const fitting = (checks * LOOK_EVERY_MS) / Math.max(gap, 0.01)
+  run.batch = Math.min(Math.max(Math.ceil(Math.min(fitting, run.batch * 8)), 1), LARGEST_BATCH)
+  if (run.straight) return
+  if (gap > usual) run.close = CLOSE_LOOKS
+  else if (run.close > 0) run.close -= 1
+  if (run.close > 0) run.batch = 1
+}
+
+/** Handles a promise's rejection, without a trace of it in the promise's own class. */
+function observe(promise: Promise<unknown>, rejected: (reason: unknown) => void): void {
+  const { then } = NativePromise.prototype
+  if (promise.constructor === NativePromise) {
+    then.call(promise, undefined, rejected)
+    return
+  }
+  const own = Reflect.getOwnPropertyDescriptor(promise, 'constructor')
+  Reflect.defineProperty(promise, 'constructor', { configurable: true, value: NativePromise })
+  then.call(promise, undefined, rejected)
+  Reflect.deleteProperty(promise, 'constructor')
+  if (own !== undefined) Reflect.defineProperty(promise, 'constructor', own)
 }
 
 function overrun({ plugin, budget_ms }: Run): DynacodeError {

@@ -29,6 +29,10 @@ export interface Run {
   turn: number
   /** Time this run has used of that turn, in milliseconds. */
   spent: number
+  /** Time of that turn that this run or another may have used, in milliseconds. */
+  doubted: number
+  /** How many times to come the run is not charged for more than its checks are worth where others may have run. */
+  close: number
   /** Whether no other code can have run since the last look. */
   straight: boolean
   /** Why this run may do nothing any more; null while it may. */
@@ -42,6 +46,8 @@ export interface Run {
   kit: RunKit | undefined
   /** Aborts the run's signal; made when the code uses it. */
   abort: ((reason: Error) => void) | undefined
+  /** Ends the wait for the run's outcome: it is dead, and nothing may be left that could settle it. */
+  give_up: (() => void) | undefined
   /** Takes off what the signal listens with; called when the run is over. */
   release: (() => void) | undefined
 }
@@ -67,6 +73,8 @@ export function createRun(state: RequestState, plugin: LivePlugin): Run {
     last: 0,
     turn: -1,
     spent: 0,
+    doubted: 0,
+    close: 0,
     straight: false,
     dead: null,
     finished: false,
@@ -74,6 +82,7 @@ export function createRun(state: RequestState, plugin: LivePlugin): Run {
     rejections: null,
     kit: undefined,
     abort: undefined,
+    give_up: undefined,
     release: undefined,
   }
 }
@@ -83,4 +92,5 @@ export function killRun(run: Run, error: Error): void {
   run.dead ??= error
   run.n = 0
   run.abort?.(error)
+  run.give_up?.()
 }

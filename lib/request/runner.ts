@@ -171,12 +171,11 @@ export function createRunner({
           reject(error)
         }
       }
-      const late = () => {
-        killRun(run, timeoutError(run))
-        finish(() => thrown(run, run.dead, started))
-      }
-      const timer = setTimeout(late, timeout_ms)
+      const timer = setTimeout(() => killRun(run, timeoutError(run)), timeout_ms)
       timer.unref()
+      // Not at once: the plugin's code, which may have filled the stack, is still there.
+      run.give_up = () => queueMicrotask(() => finish(() => thrown(run, run.dead, started)))
+      if (run.dead !== null) run.give_up()
       const failed = (error: unknown) => finish(() => thrown(run, error, started))
       try {
         // A thenable of another making may call back with anything, or throw; a promise is taken as it is.
