@@ -1,0 +1,215 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type RequestListener, request, type Server } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { createGateway } from '../../examples/gateway/gateway.ts'
+import type { ProxyOptions } from '../../examples/gateway/proxy.ts'
+
+const root = new URL('../../', import.meta.url).pathname
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+async function listen(listener: RequestListener): Promise<{ server: Server; address: string }> {
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  closing.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { server, address: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+interface Plugin {
+  readonly code: string
+  readonly phase?: string
+}
+
+async function start(upstream: RequestListener, plugins: readonly Plugin[] = [], proxying: Partial<ProxyOptions> = {}) {
+  const back = await listen(upstream)
+  const named = plugins.map((plugin, index) => ({ name: `p${index}`, phase: 'balancer', ...plugin }))
+  const source = {
+    fetch: async () => ({ bytes: Buffer.from(JSON.stringify({ domains: [{ name: '*', plugins: named }] })) }),
+  }
+  const gateway = createGateway({ source }, { upstream: back.address, ...proxying })
+  closing.push(gateway.close)
+  await gateway.dyna.ready()
+  gateway.app.silent = true
+  const front = await listen(gateway.app.callback())
+  return { back, gateway, address: front.address }
+}
+
+describe('the proxy', () => {
+  it('passes method, path, query, headers and body on, and the answer back', async () => {
+    const { address, back } = await start(async (req, res) => {
+      res.writeHead(201, { 'x-answer': 'yes', 'set-cookie': ['a=1', 'b=2'] })
+      res.end(JSON.stringify({ method: req.method, url: req.url, headers: req.headers, body: await text(req) }))
+    })
+    const response = await fetch(`${address}/a%20b?c=d`, {
+      method: 'PUT',
+      body: 'data',
+      headers: { 'x-asked': 'this' },
+    })
+    expect(response.status).toBe(201)
+    expect(response.headers.get('x-answer')).toBe('yes')
+    expect(response.headers.getSetCookie()).toEqual(['a=1', 'b=2'])
+    expect(response.headers.get('content-type')).toBeNull()
+    const { method, url, headers, body } = (await response.json()) as Record<string, string> & {
+      headers: Record<string, string>
+    }
+    expect({ method, url, body }).toEqual({ method: 'PUT', url: '/a%20b?c=d', body: 'data' })
+    expect(headers).toMatchObject({
+      'x-asked': 'this',
+      'x-forwarded-for': '127.0.0.1',
+      'x-forwarded-proto': 'http',
+      'x-forwarded-host': address.slice('http://'.length),
+    })
+    expect(back.address).not.toContain(headers.host ?? '')
+  })
+
+  it('leaves out headers of one connection alone, both ways, and believes no forged address', async () => {
+    const { address } = await start((req, res) => {
+      res.writeHead(200, { connection: 'x-hop', 'x-hop': '1', 'proxy-authenticate': 'Basic' })
+      res.end(JSON.stringify(req.headers))
+    })
+    const headers = {
+      connection: 'x-mine, keep-alive',
+      'x-mine': '1',
+      te: 'trailers',
+      upgrade: 'websocket',
+      'x-forwarded-for': '6.6.6.6',
+    }
+    const asked = request(`${address}/`, { headers }).end()
+    const [response] = (await once(asked, 'response')) as [IncomingMessage]
+    const seen = JSON.parse(await text(response))
+    expect(seen).not.toHaveProperty('x-mine')
+    expect(seen).not.toHaveProperty('te')
+    expect(seen).not.toHaveProperty('upgrade')
+    expect(seen['x-forwarded-for']).toBe('127.0.0.1')
+    expect(response.headers).not.toHaveProperty('x-hop')
+    expect(response.headers).not.toHaveProperty('proxy-authenticate')
+  })
+
+  it('streams requests and responses as they come', async () => {
+    const { address } = await start((req, res) => {
+      req.on('data', (chunk) => res.write(`got ${chunk};`))
+      req.on('end', () => res.end('end'))
+    })
+    const asked = request(`${address}/`, { method: 'POST' })
+    asked.write('one')
+    const [response] = (await once(asked, 'response')) as [IncomingMessage]
+    response.setEncoding('utf8')
+    expect((await once(response, 'data'))[0]).toBe('got one;')
+    asked.end('two')
+    expect(await text(response)).toContain('got two;end')
+  })
+
+  it('passes megabytes unchanged', async () => {
+    const bytes = randomBytes(5_000_000)
+    const { address } = await start((_req, res) => Readable.from([bytes]).pipe(res))
+    const response = await fetch(address)
+    expect(Buffer.from(await response.arrayBuffer()).equals(bytes)).toBe(true)
+  })
+
+  it.each(['HEAD', 'GET'])('answers %s without a body where there is none', async (method) => {
+    const { address } = await start((_req, res) => res.writeHead(method === 'HEAD' ? 200 : 304, { etag: '"x"' }).end())
+    const response = await fetch(address, { method })
+    expect(response.headers.get('etag')).toBe('"x"')
+    expect(await response.text()).toBe('')
+  })
+
+  it('ends the work of the upstream when the client goes away', async () => {
+    const ended = vi.fn()
+    const { address } = await start((req, res) => {
+      res.write('first')
+      req.socket.once('close', ended)
+    })
+    const asked = request(address).end()
+    const [response] = (await once(asked, 'response')) as [IncomingMessage]
+    await once(response, 'data')
+    asked.destroy()
+    await vi.waitFor(() => expect(ended).toHaveBeenCalled())
+  })
+
+  it('answers 502 for an upstream that cannot be reached, and 504 for one that is too slow', async () => {
+    const { address, back } = await start(() => undefined, [], { headers_timeout_ms: 100 })
+    expect((await fetch(address)).status).toBe(504)
+    back.server.closeAllConnections()
+    back.server.close()
+    await sleep(10)
+    expect((await fetch(address)).status).toBe(502)
+  })
+
+  it('answers a request to upgrade as any other, and goes on', async () => {
+    const { address } = await start((_req, res) => res.end('plain'))
+    const socket = connect(Number(new URL(address).port), '127.0.0.1')
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    const [answer] = await once(socket, 'data')
+    expect(String(answer)).toMatch(/^HTTP\/1.1 200 /)
+    socket.destroy()
+    expect(await (await fetch(address)).text()).toBe('plain')
+  })
+})
+
+describe('plugins in the balancer', () => {
+  it('choose the upstream', async () => {
+    const other = await listen((_req, res) => res.end('other'))
+    const code = `if (ctx.get('x-canary')) ctx.state.upstream = ${JSON.stringify(other.address)}`
+    const { address } = await start((_req, res) => res.end('usual'), [{ code }])
+    expect(await (await fetch(address)).text()).toBe('usual')
+    expect(await (await fetch(address, { headers: { 'x-canary': '1' } })).text()).toBe('other')
+  })
+
+  it('see what the upstream answered, and may change it', async () => {
+    const plugins = [
+      { phase: 'header_filter', code: "ctx.set('x-through', 'gateway')" },
+      { phase: 'body_filter', code: "return String(chunk).replace('cat', 'dog')" },
+    ]
+    const { address } = await start((_req, res) => res.end('a cat'), plugins)
+    const response = await fetch(address)
+    expect(response.headers.get('x-through')).toBe('gateway')
+    expect(await response.text()).toBe('a dog')
+  })
+})
+
+it('the example runs: real curl, its own plugins, a server drained while it runs, a clean end', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dynacode-gateway-'))
+  closing.push(() => rmSync(folder, { recursive: true, force: true }))
+  cpSync(join(root, 'examples/gateway/plugins'), folder, { recursive: true })
+  const child = spawn(process.execPath, ['--import', 'tsx', 'examples/gateway/start.ts'], {
+    cwd: root,
+    env: { ...process.env, PLUGINS_FOLDER: folder },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  closing.push(() => child.kill('SIGKILL'))
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
+  await vi.waitFor(() => expect(output).toMatch(/Ctrl-C ends it/), { timeout: 20_000 })
+  const address = /gateway is at (\S+),/.exec(output)?.[1]
+  const curl = (...given: string[]) => spawnSync('curl', ['-s', '-i', ...given]).stdout.toString()
+  const ask = (...given: string[]) => fetchText(address as string, given)
+  const hasCurl = spawnSync('curl', ['--version']).status === 0
+  expect(await ask()).toContain('server blue: GET /hello')
+  expect(await ask('x-canary')).toContain('server green: GET /hello')
+  if (hasCurl) expect(curl('-H', 'x-canary: 1', `${address}/hello`)).toMatch(/200 OK[\s\S]*server green: GET \/hello/)
+  const manifest = join(folder, 'dynacode.json')
+  writeFileSync(manifest, readFileSync(manifest, 'utf8').replace('"draining": []', '"draining": ["blue"]'))
+  await vi.waitFor(async () => expect(await ask()).toContain('server green'), { timeout: 10_000 })
+  child.kill('SIGINT')
+  const [code] = await once(child, 'exit')
+  expect({ code, output: output.match(/at .*\(|Error/g) }).toEqual({ code: 0, output: null })
+}, 60_000)
+
+async function fetchText(address: string, headers: readonly string[]): Promise<string> {
+  const response = await fetch(`${address}/hello`, { headers: Object.fromEntries(headers.map((name) => [name, '1'])) })
+  return response.text()
+}
