@@ -82,6 +82,8 @@ export function createRunner({
     if (isClosed() || !mayRun(plugin)) return undefined
     const view = createShadowView(state)
     const started = performance.now()
+    // What it does to the bytes must not be done to those that are sent.
+    const copy = chunk instanceof Uint8Array ? Buffer.from(chunk) : chunk
     const done = (result: unknown) => {
       const effects = view.effects()
       if (plugin.phase === 'body_filter' && result !== undefined) effects.push(describeBody(chunk, result))
@@ -100,7 +102,7 @@ export function createRunner({
       done(undefined)
     }
     try {
-      const result = runLive(view.state, plugin, chunk, last)
+      const result = runLive(view.state, plugin, copy, last)
       if (result instanceof Promise) result.then(done, failed)
       else done(result)
     } catch (error) {

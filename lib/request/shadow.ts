@@ -1,5 +1,8 @@
+import { EventEmitter } from 'node:events'
 import { ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
 import type { Context } from 'koa'
+import { isStreamed } from './body-stream.ts'
 import type { RequestState } from './state.ts'
 
 /** A request as a plugin in shadow mode sees it: all of it is there, and nothing that is done to it counts. */
@@ -11,7 +14,8 @@ export interface ShadowView {
 
 /**
  * Makes the view: a Koa context of its own over copies of the request's head, of the response's head and of `ctx.state`.
- * Values inside of these are the same objects, so a plugin that changes something in their depth does change it.
+ * Values inside of these are the same objects, so a plugin that changes something in their depth does change it. Streams
+ * are not among them: to read, replace or end the request's body or the response's would do it for real.
  */
 export function createShadowView({ ctx, chain }: RequestState): ShadowView {
   const view = copyContext(ctx)
@@ -23,8 +27,11 @@ export function createShadowView({ ctx, chain }: RequestState): ShadowView {
     state,
     effects: () => [
       ...(state.ending === null ? [] : [`exit ${state.ending.status}`]),
-      ...compare(before, describe(view)),
-      ...errors.map((error) => `threw ${error instanceof Error ? error.message : String(error)}`),
+      ...(inWords(() => compare(before, describe(view))) ?? ['changed what has no text']),
+      ...errors.map(
+        (error) =>
+          `threw ${inWords(() => (error instanceof Error ? error.message : String(error))) ?? 'what has no text'}`,
+      ),
     ],
   }
 }
@@ -35,6 +42,7 @@ function copyContext(ctx: Context): Context {
     headers: { value: { ...req.headers }, writable: true, enumerable: true, configurable: true },
     // Koa keeps the parsed URL here, and changes it in place.
     _parsedUrl: { value: undefined, writable: true, configurable: true },
+    ...emptyStream(),
   })
   const response = new ServerResponse(req)
   for (const [name, value] of Object.entries(res.getHeaders())) {
@@ -45,7 +53,19 @@ function copyContext(ctx: Context): Context {
   for (const part of ['request', 'response'] as const) copyOwn(ctx[part], view[part])
   copyOwn(ctx, view)
   view.state = { ...ctx.state }
+  // Koa destroys the stream that another body takes the place of.
+  if (isStreamed(ctx.body)) (view.response as { _body?: unknown })._body = Readable.from([])
   return view
+}
+
+/** What a stream can be asked, answered by one that is empty. */
+function emptyStream(): PropertyDescriptorMap {
+  const empty = Readable.from([])
+  const answers = [...STREAM_METHODS].map((name) => {
+    const method = Reflect.get(empty, name) as (...given: unknown[]) => unknown
+    return [name, { value: method.bind(empty), writable: true, configurable: true }] as const
+  })
+  return Object.fromEntries(answers)
 }
 
 /** Takes over what is not there yet: what the app and its middleware have hung on, and what Koa remembers. */
@@ -55,6 +75,16 @@ function copyOwn(from: object, to: object): void {
       Object.defineProperty(to, key, Object.getOwnPropertyDescriptor(from, key) as PropertyDescriptor)
   }
 }
+
+/** The methods of streams and emitters. */
+const STREAM_METHODS: ReadonlySet<string | symbol> = new Set(
+  [Readable.prototype, EventEmitter.prototype].flatMap((prototype) =>
+    Reflect.ownKeys(prototype).filter((key) => {
+      const value: unknown = Object.getOwnPropertyDescriptor(prototype, key)?.value
+      return key !== 'constructor' && typeof value === 'function'
+    }),
+  ),
+)
 
 type Description = ReadonlyMap<string, unknown>
 
@@ -75,7 +105,8 @@ function describe({ req, res, method, url, status, state, body }: Context): Desc
 
 function compare(before: Description, after: Description): string[] {
   const names = new Set([...before.keys(), ...after.keys()])
-  return [...names].filter((name) => before.get(name) !== after.get(name)).map((name) => tell(name, before, after))
+  const changed = [...names].filter((name) => before.get(name) !== after.get(name))
+  return changed.map((name) => inWords(() => tell(name, before, after)) ?? name)
 }
 
 function tell(name: string, before: Description, after: Description): string {
@@ -90,7 +121,16 @@ function tell(name: string, before: Description, after: Description): string {
 
 /** What became of a body or a part of it, by its length where that is known. */
 export function describeBody(was: unknown, is: unknown): string {
-  return `body: ${lengthOf(was)} → ${lengthOf(is)} bytes`
+  return `body: ${inWords(() => lengthOf(was)) ?? '?'} → ${inWords(() => lengthOf(is)) ?? '?'} bytes`
+}
+
+/** Plugins leave all kinds of things behind: circles, proxies, objects without a text of their own. */
+function inWords<T>(describe: () => T): T | undefined {
+  try {
+    return describe()
+  } catch {
+    return undefined
+  }
 }
 
 function lengthOf(body: unknown): number | string {

@@ -1,0 +1,98 @@
+import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
+import { Readable } from 'node:stream'
+import { describe, expect, it, vi } from 'vitest'
+import type { Phase } from '../../lib/index.ts'
+import { plugin, startApp, type TestAppSetup } from '../fixtures/app.ts'
+
+/** An app that answers with a stream of what it was sent, and a plugin in shadow mode in front of it. */
+async function startShadowed(phase: Phase, code: string, setup: TestAppSetup = {}) {
+  const on_shadow = vi.fn()
+  const running = await startApp({
+    plugins: [plugin(phase, code, { mode: 'shadow', on_failure: 'closed' })],
+    inner: async (ctx) => {
+      const sent = Buffer.concat(await ctx.req.toArray()).toString()
+      ctx.set('X-State', Object.keys(ctx.state).join())
+      ctx.type = 'text'
+      ctx.body = Readable.from([`${ctx.method} `, sent])
+    },
+    ...setup,
+    options: { ...setup.options, on_shadow },
+  })
+  return { ...running, effects: () => on_shadow.mock.calls.map(([{ effects }]) => effects as string[]) }
+}
+
+describe('a plugin in shadow mode', () => {
+  it.each<[string, Phase, string, string[]]>([
+    ['ends the request', 'access', `exit(403, 'no')`, ['exit 403']],
+    ['throws', 'access', `throw new Error('broken')`, ['exit 503', 'threw broken']],
+    ['throws on purpose', 'access', `await null; ctx.throw(403)`, ['threw Forbidden']],
+    ['throws what has no text', 'access', `throw Object.create(null)`, ['exit 503', 'threw what has no text']],
+    [
+      'throws what throws',
+      'access',
+      `await null; throw new Proxy({}, { get() { throw 1 }, getPrototypeOf() { throw 2 } })`,
+      ['exit 503', 'threw what has no text'],
+    ],
+    ['leaves a circle in the state', 'access', `await null; const a = {}; a.a = a; ctx.state.a = a`, ['state a']],
+    ['leaves no state', 'access', `ctx.state = null`, ['changed what has no text']],
+    ['changes the request', 'rewrite', `ctx.method = 'PUT'; ctx.path = '/b'`, ['method: POST → PUT', 'url: / → /b']],
+    ['changes the state', 'rewrite', `ctx.state.user = 'ann'`, ['set state user: ann']],
+    ['reads the request', 'access', `for await (const chunk of ctx.req) ctx.state.read = true`, []],
+    ['ends the request stream', 'access', `ctx.req.destroy()`, []],
+    ['ends the response', 'access', `ctx.res.end('shadow')`, ['sent a response of its own']],
+    ['answers', 'content', `ctx.body = 'shadow'`, expect.arrayContaining(['status: 404 → 200', 'body: 0 → 6 bytes'])],
+    ['answers what cannot be JSON', 'content', `ctx.body = { a: 1n }`, expect.arrayContaining(['body: 0 → ? bytes'])],
+    [
+      'replaces a streamed body',
+      'header_filter',
+      `ctx.body = 'shadow'`,
+      ['body: ? → 6 bytes', 'set content-length: 6'],
+    ],
+    ['says something', 'header_filter', `say('shadow')`, ['body: ? → 7 bytes', 'set content-length: 7']],
+    ['empties the response', 'header_filter', `ctx.status = 204`, expect.arrayContaining(['status: 200 → 204'])],
+    [
+      'sets a header',
+      'header_filter',
+      `ctx.set('X-A', 'a'); ctx.remove('Content-Type')`,
+      ['remove content-type', 'set x-a: a'],
+    ],
+  ])('changes nothing, and tells what it would have: it %s', async (_what, phase, code, effects) => {
+    const { uri, errors, seen, effects: told } = await startShadowed(phase, code)
+    const response = await fetch(uri, { method: 'POST', body: 'hello' })
+    expect([response.status, await response.text()]).toEqual([200, 'POST hello'])
+    expect(response.headers.get('x-state')).toBe('')
+    expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8')
+    await vi.waitFor(() => expect(told()).toEqual([effects]), { interval: 1 })
+    expect([...errors, ...seen]).toEqual([])
+  })
+
+  it.each(['', 'await null; '])('leaves the chunks of a body as they are (%j)', async (later) => {
+    const code = `${later}const bytes = chunk.fill(0); if (!last) return 'shadow'; const a = {}; a.a = a; return a`
+    const { request, effects } = await startShadowed('body_filter', code, {
+      inner: (ctx) => {
+        ctx.type = 'text'
+        ctx.body = Readable.from([Buffer.from('he'), Buffer.from('llo')])
+      },
+    })
+    await request.get('/').expect(200, 'hello')
+    await vi.waitFor(() => expect(effects()).toHaveLength(3), { interval: 1 })
+    expect(effects()).toEqual([['body: 2 → 6 bytes'], ['body: 3 → 6 bytes'], ['body: 0 → ? bytes']])
+  })
+
+  it('does not hold up the request', async () => {
+    const { request } = await startShadowed('access', 'await new Promise(() => {})', { inner: 'app' })
+    await request.get('/').expect(200, 'app')
+  })
+
+  it('runs over HTTP/2, too', async () => {
+    const { port, effects } = await startShadowed('access', `ctx.set('X-A', ctx.host); exit(403)`, {
+      inner: 'app',
+      listen: (listener) => createHttp2Server(listener as never) as never,
+    })
+    const session = connectHttp2(`http://127.0.0.1:${port}`)
+    const stream = session.request({ ':path': '/', ':authority': 'a.com' })
+    expect(Buffer.concat(await stream.toArray()).toString()).toBe('app')
+    session.close()
+    expect(effects()).toEqual([['exit 403', 'set x-a: a.com']])
+  })
+})
