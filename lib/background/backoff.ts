@@ -34,6 +34,8 @@ export function createBackoff(interval_ms: number, max_ms: number): Backoff {
     const asked_ms = error instanceof StatusError ? error.retry_after_ms : undefined
     if (asked_ms === undefined) return wait_ms
     // Everybody was told the same moment.
-    return Math.min(asked_ms, LONGEST_RETRY_AFTER_MS) + Math.random() * interval_ms
+    const until_ms = Math.min(asked_ms, LONGEST_RETRY_AFTER_MS) + Math.random() * interval_ms
+    // An API that fails and asks for no pause gets the usual one.
+    return Math.max(until_ms, wait_ms)
   }
 }

@@ -39,11 +39,10 @@ export function createStaleness(max_stale_ms: number, tell: (stale: EventTable['
     const found = reason()
     if (found !== null && found !== told) tell({ reason: found })
     told = found
-    const age_left = found === 'age' ? Number.POSITIVE_INFINITY : fresh_until - now()
-    const expiry_left = expires === undefined || found === 'expired' ? Number.POSITIVE_INFINITY : expires - Date.now()
-    const left = Math.min(age_left, expiry_left)
-    if (left === Number.POSITIVE_INFINITY) return
-    timer = setTimeout(check, Math.min(Math.max(left, 1), LONGEST_TIMER_MS)).unref()
+    const left = [fresh_until - now(), (expires ?? Number.POSITIVE_INFINITY) - Date.now()].filter((ms) => ms > 0)
+    const next = Math.min(...left)
+    if (next === Number.POSITIVE_INFINITY) return
+    timer = setTimeout(check, Math.min(Math.max(next, 1), LONGEST_TIMER_MS)).unref()
   }
 
   return Object.freeze({
@@ -54,6 +53,8 @@ export function createStaleness(max_stale_ms: number, tell: (stale: EventTable['
     },
     activated(until) {
       expires = until
+      // One that nobody has found current yet, such as a bootstrap document, counts from here.
+      fresh_until = Math.min(fresh_until, now() + max_stale_ms)
       check()
     },
     close() {
