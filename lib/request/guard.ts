@@ -81,9 +81,16 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
   }
 
   function track<T>(run: Run, value: T, quiet?: unknown): T {
+    findPromises(run, value, quiet !== undefined)
+    run.n -= 1
+    if (run.n < 0) over(run)
+    return value
+  }
+
+  function findPromises(run: Run, value: unknown, quiet: boolean): void {
     if (typeof value === 'object' && value !== null) {
       try {
-        if (types.isPromise(value)) watch(run, value, quiet !== undefined)
+        if (types.isPromise(value)) watch(run, value, quiet)
         else if (Array.isArray(value) && !types.isProxy(value) && types.isPromise(value[0])) {
           for (const item of value) if (types.isPromise(item)) watch(run, item, false)
         }
@@ -91,9 +98,6 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
         // What throws on being looked at is nothing that anybody could wait for.
       }
     }
-    run.n -= 1
-    if (run.n < 0) over(run)
-    return value
   }
 
   function watch(run: Run, promise: Promise<unknown>, quiet: boolean): void {
@@ -164,7 +168,9 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
   function contain(run: Run, callback: () => unknown): unknown {
     marker.enter(run.plugin.life)
     try {
-      return track(run, callback())
+      const value = callback()
+      findPromises(run, value, false)
+      return value
     } catch (error) {
       if (error !== EXIT) report(run, error)
       return undefined
