@@ -28,14 +28,6 @@ describe('a process with nothing else to do ends by itself', () => {
     expect(api.requests).toHaveLength(1)
   })
 
-  test('while a body hangs', async () => {
-    const api = await startPluginApi()
-    api.behave((_request, response) => {
-      response.write('{"domains":')
-    })
-    expect(await run(api.uri, 'idle')).toBe('idle\n')
-  })
-
   test('while a fetch hangs that went to the second address of a name', async () => {
     const api = await startPluginApi()
     api.behave(() => undefined)

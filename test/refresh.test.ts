@@ -140,13 +140,13 @@ describe('a refresh that changes nothing', () => {
     expect(namesOf(seen)).not.toContain('bg_compile_success')
   })
 
-  test('and compiles nothing of 2 000 plugins that stayed the same', async () => {
-    const plugins = Array.from({ length: 2000 }, (_, at) => ({ name: `p${at}`, phase: 'log', code: `${at}` }))
+  test('and compiles nothing of 500 plugins that stayed the same', async () => {
+    const plugins = Array.from({ length: 500 }, (_, at) => ({ name: `p${at}`, phase: 'log', code: `${at}` }))
     const { api, dyna } = await start()
     api.serve(everywhere(plugins as never))
-    expect(await dyna.refresh()).toMatchObject({ compiled: 2000, reused: 0 })
+    expect(await dyna.refresh()).toMatchObject({ compiled: 500, reused: 0 })
     api.serve(everywhere([...plugins.slice(1), { name: 'new', phase: 'log', code: 'new Date()' }] as never))
-    expect(await dyna.refresh()).toMatchObject({ compiled: 1, reused: 1999, removed: 1 })
+    expect(await dyna.refresh()).toMatchObject({ compiled: 1, reused: 499, removed: 1 })
   })
 })
 
