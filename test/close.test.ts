@@ -125,6 +125,25 @@ describe('closing in the middle', () => {
     expect(dyna.status().loaded).toBe(!['bg_cache_miss', 'bg_fetch_api_success'].includes(name))
   })
 
+  test('of an event means that no source is asked any more', async () => {
+    const fetch = vi.fn(async () => ({ bytes: Buffer.from('{"domains":[]}') }))
+    const dyna = createInstance({ source: { fetch }, on_cache_miss: () => dyna.close() })
+    expect(await dyna.refresh()).toEqual(CLOSED)
+    expect(fetch).not.toHaveBeenCalled()
+  })
+
+  test('of asking the source does not wait for it', async () => {
+    const dyna: Dynacode = createInstance({
+      source: {
+        fetch() {
+          void dyna.close()
+          return new Promise(() => undefined)
+        },
+      },
+    })
+    expect(await dyna.refresh()).toEqual(CLOSED)
+  })
+
   test('of polling leaves no poll behind', async () => {
     const api = await startPluginApi(DOCUMENT)
     const dyna = createInstance({ plugin_api_uri: api.uri, plugin_api_polling_interval: 0.005, workers_max_jitter: 0 })

@@ -11,7 +11,7 @@ const SCRIPT = join(import.meta.dirname, 'fixtures', 'lone-process.ts')
 const LONGEST_MS = 8000
 
 /** Runs the lone process to its end; when it does not come to one it is killed, and the test fails. */
-async function run(uri: string, mode: 'idle' | 'close' | 'live' | 'two-addresses'): Promise<string> {
+async function run(uri: string, mode: 'idle' | 'polling' | 'close' | 'live' | 'two-addresses'): Promise<string> {
   const child = spawn(process.execPath, ['--import', 'tsx', SCRIPT, uri, mode], { stdio: ['ignore', 'pipe', 'pipe'] })
   const killer = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS)
   const [[code, signal], out, err] = await Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)])
@@ -21,11 +21,15 @@ async function run(uri: string, mode: 'idle' | 'close' | 'live' | 'two-addresses
 }
 
 describe('a process with nothing else to do ends by itself', () => {
-  test('while a fetch hangs', async () => {
+  test('while a later fetch hangs, on the connection of the one before', async () => {
     const api = await startPluginApi()
-    api.behave(() => undefined)
-    expect(await run(api.uri, 'idle')).toBe('idle\n')
-    expect(api.requests).toHaveLength(1)
+    const ports = new Set<number | undefined>()
+    api.behave((request, response) => {
+      ports.add(request.socket.remotePort)
+      if (api.requests.length < 3) response.end('{"domains":[]}')
+    })
+    expect(await run(api.uri, 'polling')).toBe('idle\n')
+    expect([api.requests.length, ports.size]).toEqual([3, 1])
   })
 
   test('while a fetch hangs that went to the second address of a name', async () => {

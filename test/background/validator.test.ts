@@ -379,10 +379,11 @@ describe('hostile JSON', () => {
       "domains": [{ "name": "a.com", "plugins": [{
         "name": "p", "phase": "log", "code": "", "__proto__": { "phase": "access" },
         "params": { "__proto__": { "polluted": 2 }, "\\u005f_proto__": { "polluted": 3 },
-                    "constructor": { "prototype": { "polluted": 4 } }, "kept": 5 } }] }] }`
+                    "constructor": { "prototype": { "polluted": 4 } },
+                    "kept": { "__proto__": { "polluted": 5 }, "deep": [{ "__proto__": { "polluted": 6 }, "x": 7 }] } } }] }] }`
     const [spec] = pluginsOf(readDocument(text)) as [PluginSpec]
     expect(spec.phase).toBe('log')
-    expect(Object.keys(spec.params)).toEqual(['kept'])
+    expect(JSON.stringify(spec.params)).toBe('{"kept":{"deep":[{"x":7}]}}')
     expect(Object.getPrototypeOf(spec.params)).toBe(Object.prototype)
     expect(({} as { polluted?: number }).polluted).toBeUndefined()
   })
