@@ -184,6 +184,6 @@ function createChain(plugins: readonly LivePlugin[]): Chain {
   // Sorting is stable: plugins of one priority stay in document order.
   const ordered = plugins.toSorted((a, b) => b.spec.priority - a.spec.priority)
   const byPhase = PHASES.map((phase) => [phase, Object.freeze(ordered.filter((plugin) => plugin.phase === phase))])
-  const closed = plugins.some((plugin) => plugin.spec.on_failure === 'closed')
+  const closed = plugins.some(({ spec }) => spec.on_failure === 'closed' && !spec.shadow)
   return Object.freeze({ ...Object.fromEntries(byPhase), closed }) as Chain
 }

@@ -106,7 +106,7 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
       const good = last.filter((live) => !live.guard)
       failures.push({ info, error, kept_last_good: good.length > 0 })
       if (good.length > 0) return keep(good, error)
-      return plugin.on_failure === 'closed' ? [createGuard(plugin, info, mount.begin(info, '', undefined))] : []
+      return mustGuard(plugin) ? [createGuard(plugin, info, mount.begin(info, '', undefined))] : []
     }
 
     function buildDomain({ name, pattern, plugins }: Domain): ProgramDomain {
@@ -242,6 +242,14 @@ const EVERYTHING: Scope = Object.freeze({
   starts_at: undefined,
   expires_at: undefined,
 })
+
+/** Whether requests are refused for want of this plugin. What does nothing for them guards nothing either. */
+function mustGuard(plugin: PluginSpec | RefusedPlugin): boolean {
+  if (plugin.on_failure === 'open') return false
+  if (!('scope' in plugin)) return true
+  const { scope, shadow } = plugin
+  return scope.enabled && !shadow && (scope.expires_at === undefined || scope.expires_at > Date.now())
+}
 
 /** What a shadow run does outside of its own request is done for real, so that it has to be asked for. */
 function checkShadow({ shadow, shadow_allows, path }: PluginSpec, uses: Uses): void {

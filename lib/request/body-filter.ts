@@ -34,6 +34,11 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
     return state.filters
   }
 
+  /** Whether any of them may change the body, rather than show what it would do. */
+  function hasLive(state: RequestState): boolean {
+    return filtersOf(state).some(({ spec }) => !spec.shadow)
+  }
+
   async function filterWhole(state: RequestState, body: Chunk): Promise<Chunk | undefined> {
     const result = await filterChunk(state, body, true)
     return result === body ? undefined : result
@@ -84,11 +89,15 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
   function filterStream(state: RequestState, decoders: NodeJS.ReadWriteStream[]): void {
     const { ctx } = state
     const typed = ctx.res.hasHeader('Content-Type')
+    const length = ctx.res.getHeader('Content-Length')
     const source = toReadable(ctx.body)
-    forgetBytes(ctx)
+    const live = hasLive(state)
+    if (live) forgetBytes(ctx)
     // Without a body to send, the source is only there to be freed by Koa.
     ctx.body = ctx.method === 'HEAD' ? source : filtered(state, source, decoders)
     if (!typed) ctx.remove('Content-Type')
+    // Koa forgets it with the stream that it belonged to.
+    if (!live && length !== undefined) ctx.set('Content-Length', String(length))
   }
 
   function filtered(state: RequestState, source: Readable, decoders: NodeJS.ReadWriteStream[]): Readable {
@@ -122,7 +131,7 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
   return Object.freeze({
     prepare(state) {
       const { headers } = state.ctx.req
-      if (filtersOf(state).every(({ spec }) => spec.shadow)) return
+      if (!hasLive(state)) return
       delete headers.range
       delete headers['if-range']
     },
@@ -132,6 +141,9 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
       if (filtersOf(state).length === 0) return
       if (ctx.respond === false || !ctx.writable || EMPTY_STATUS.has(ctx.status)) return
       if (ctx.body == null && isExplicitlyEmpty(ctx)) return
+      const streamed = isStreamed(ctx.body)
+      // A shadow run only looks on: where that would take more than the body as it is, it does not.
+      if (!hasLive(state) && (ctx.body == null || streamed) && (ctx.method === 'HEAD' || isEncoded(ctx))) return
       if (ctx.body == null && ctx.method === 'HEAD') return forgetBytes(ctx)
       if (ctx.status === 206) return refuse(state, 'a part of a body (206) cannot be filtered')
       const encoding = String(ctx.res.getHeader('Content-Encoding') ?? '')
@@ -139,7 +151,6 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
       if (decoders === undefined) {
         return refuse(state, `a body encoded as ${JSON.stringify(encoding)} cannot be filtered`)
       }
-      const streamed = isStreamed(ctx.body)
       if (ctx.headerSent && (!streamed || decoders.length > 0 || ctx.res.hasHeader('Content-Length'))) {
         return refuse(state, 'a body cannot be filtered whose length or encoding was sent already')
       }
@@ -165,6 +176,10 @@ function wholeBody(ctx: Context): Chunk {
 /** The words of the status; HTTP/2 has none, and Node warns whoever asks there. */
 function messageOf(ctx: Context): string | undefined {
   return ctx.req.httpVersionMajor < 2 ? ctx.message : undefined
+}
+
+function isEncoded(ctx: Context): boolean {
+  return ctx.res.hasHeader('Content-Encoding')
 }
 
 /** Koa sends its own text for a response without a body, unless the app set the body to null itself. */

@@ -9,7 +9,7 @@ import { EXIT } from './exit.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createKit } from './kit.ts'
 import { createRun, killRun, type Run, type RunKit } from './run.ts'
-import { createShadowView, describeBody } from './shadow.ts'
+import { createShadowView, describeBody, describeThrown } from './shadow.ts'
 import { hostOf, type RequestState } from './state.ts'
 import { createTrampoline } from './strict.ts'
 import type { Marker } from './watchdog.ts'
@@ -87,15 +87,7 @@ export function createRunner({
     const done = (result: unknown) => {
       const effects = view.effects()
       if (plugin.phase === 'body_filter' && result !== undefined) effects.push(describeBody(chunk, result))
-      const { info, phase } = plugin
-      const duration_ms = performance.now() - started
-      events.emit('rt_plugins_shadow', {
-        plugin: info,
-        phase,
-        host: hostOf(state.ctx),
-        effects: Object.freeze(effects),
-        duration_ms,
-      })
+      tellShadow(state, plugin, effects, performance.now() - started)
     }
     const failed = (error: unknown) => {
       view.state.shadow?.push(error)
@@ -109,6 +101,12 @@ export function createRunner({
       failed(error)
     }
     return undefined
+  }
+
+  function tellShadow(state: RequestState, plugin: LivePlugin, effects: readonly string[], duration_ms: number): void {
+    const { info, phase } = plugin
+    const host = hostOf(state.ctx)
+    events.emit('rt_plugins_shadow', { plugin: info, phase, host, effects: Object.freeze(effects), duration_ms })
   }
 
   function runLive(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): unknown {
@@ -258,6 +256,7 @@ export function createRunner({
   }
 
   function failPlugin(state: RequestState, plugin: LivePlugin, error: unknown, duration_ms = 0): void {
+    if (plugin.spec.shadow) return tellShadow(state, plugin, [describeThrown(error)], duration_ms)
     refuseIfClosed(state, plugin)
     tell(state, plugin, error, duration_ms, state.ending === null ? 'open' : 'closed')
   }

@@ -28,10 +28,7 @@ export function createShadowView({ ctx, chain }: RequestState): ShadowView {
     effects: () => [
       ...(state.ending === null ? [] : [`exit ${state.ending.status}`]),
       ...(inWords(() => compare(before, describe(view))) ?? ['changed what has no text']),
-      ...errors.map(
-        (error) =>
-          `threw ${inWords(() => (error instanceof Error ? error.message : String(error))) ?? 'what has no text'}`,
-      ),
+      ...errors.map(describeThrown),
     ],
   }
 }
@@ -122,6 +119,12 @@ function tell(name: string, before: Description, after: Description): string {
 /** What became of a body or a part of it, by its length where that is known. */
 export function describeBody(was: unknown, is: unknown): string {
   return `body: ${inWords(() => lengthOf(was)) ?? '?'} → ${inWords(() => lengthOf(is)) ?? '?'} bytes`
+}
+
+/** What a plugin threw, or why it could not run. */
+export function describeThrown(error: unknown): string {
+  const text = inWords(() => (error instanceof Error ? error.message : String(error)))
+  return `threw ${text ?? 'what has no text'}`
 }
 
 /** Plugins leave all kinds of things behind: circles, proxies, objects without a text of their own. */

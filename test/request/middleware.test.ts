@@ -261,6 +261,17 @@ describe('an app without plugins for the host', () => {
   })
 })
 
+it.each([
+  ['switched off', { enabled: false }],
+  ['past its end', { expires_at: '2020-01-01T00:00:00Z' }],
+])('lets requests pass where a plugin that fails closed does not compile, but is %s', async (_what, fields) => {
+  const broken = (more: object) => everywhere([plugin('access', 'exit(403', { on_failure: 'closed', ...more })])
+  const running = await startApp({ document: broken(fields) })
+  await running.request.get('/').expect(200, 'app')
+  await running.serve(broken({}))
+  await running.request.get('/').expect(503)
+})
+
 it('is a middleware with a name, that any number of apps may mount', async () => {
   const api = await startPluginApi(everywhere([plugin('content', `say(ctx.app.name)`)]))
   const dyna = createInstance({ plugin_api_uri: api.uri })

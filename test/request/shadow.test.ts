@@ -1,8 +1,10 @@
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { Readable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
+import type { Middleware } from 'koa'
 import { describe, expect, it, vi } from 'vitest'
 import type { Phase } from '../../lib/index.ts'
-import { plugin, startApp, type TestAppSetup } from '../fixtures/app.ts'
+import { exchange, plugin, startApp, type TestAppSetup } from '../fixtures/app.ts'
 
 /** An app that answers with a stream of what it was sent, and a plugin in shadow mode in front of it. */
 async function startShadowed(phase: Phase, code: string, setup: TestAppSetup = {}) {
@@ -77,6 +79,40 @@ describe('a plugin in shadow mode', () => {
     await request.get('/').expect(200, 'hello')
     await vi.waitFor(() => expect(effects()).toHaveLength(3), { interval: 1 })
     expect(effects()).toEqual([['body: 2 → 6 bytes'], ['body: 3 → 6 bytes'], ['body: 0 → ? bytes']])
+  })
+
+  it.each([
+    ['a stream', () => Readable.from(['hello'])],
+    ['an encoded stream', () => Readable.from([gzipSync('hello')])],
+    ['an encoded Buffer', () => gzipSync('hello')],
+    ['a Buffer', () => Buffer.from('hello')],
+    ['a part', () => 'ell'],
+    ['nothing but headers', () => undefined],
+  ])('leaves a response byte for byte as it is: %s', async (what, make) => {
+    const inner: Middleware = (ctx) => {
+      ctx.set({ ETag: '"1"', 'Accept-Ranges': 'bytes', 'X-Range': ctx.get('Range') })
+      ctx.status = what === 'a part' ? 206 : 200
+      if (what.includes('encoded')) ctx.set('Content-Encoding', 'gzip')
+      const body = make()
+      if (body !== undefined) ctx.body = body
+      if (what === 'a stream') ctx.length = 5
+    }
+    const plain = await startApp({ inner })
+    const shadowed = await startShadowed('body_filter', `return 'shadow'`, { inner })
+    for (const method of ['GET', 'HEAD']) {
+      const text = `${method} / HTTP/1.1\r\nHost: a\r\nRange: bytes=1-3\r\nConnection: close\r\n\r\n`
+      const [expected, got] = await Promise.all([plain.port, shadowed.port].map((port) => exchange(port, text)))
+      const withoutDate = (answer = '') => answer.replace(/\r\nDate: [^\r]*/, '')
+      expect(withoutDate(got)).toBe(withoutDate(expected))
+    }
+  })
+
+  it('refuses nobody, where it fails closed and cannot run: with broken code, after close()', async () => {
+    const broken = await startShadowed('access', 'exit(403', { inner: 'app' })
+    await broken.request.get('/').expect(200, 'app')
+    const closed = await startShadowed('access', 'exit(403)', { inner: 'app' })
+    await closed.dyna.close()
+    await closed.request.get('/').expect(200, 'app')
   })
 
   it('does not hold up the request', async () => {
