@@ -85,9 +85,8 @@ export function createActivator({
 
   function activateText(received: Received, text: Uint8Array, signed: boolean, duration: () => number): Update {
     const { sha1, tag, from } = received
-    attempted = sha1.slice(0, 12)
     const document = readDocument(decodeText(text), rules)
-    const version = document.version ?? attempted
+    const version = document.version ?? sha1.slice(0, 12)
     attempted = version
     // The same document may be signed more than once, each time in other bytes.
     const document_sha1 = signed ? createHash('sha1').update(text).digest('hex') : sha1
@@ -137,7 +136,7 @@ export function createActivator({
   }
 
   function checkRemoved(document: Document, { removed }: Build): void {
-    const before = activated?.build.program.plugins.length ?? 0
+    const before = activated?.build.program.plugins.filter(({ guard }) => !guard).length ?? 0
     if (document.allow_removal || before === 0 || removed / before <= max_removed_ratio) return
     const message = `the document drops ${removed} of ${before} plugins at once, expected at most ${max_removed_ratio} of them (max_removed_ratio); if it means to, it says general.allow_removal`
     throw new DynacodeError('ERR_DYNACODE_HELD', message)
@@ -175,11 +174,15 @@ export function createActivator({
       if (activated !== null) activated = Object.freeze({ ...activated, tag })
     },
     async activate(received, duration) {
+      attempted = received.sha1.slice(0, 12)
       const text = verifier === undefined ? received.bytes : (await verifier.verify(received.bytes)).text_bytes
       if (isClosed()) throw new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed')
       return activateText(received, text, verifier !== undefined, duration)
     },
-    activateTrusted: (received, duration) => activateText(received, received.bytes, false, duration),
+    activateTrusted(received, duration) {
+      attempted = received.sha1.slice(0, 12)
+      return activateText(received, received.bytes, false, duration)
+    },
   } satisfies Activator)
 }
 

@@ -71,7 +71,8 @@ export function createRefresher({
         const { cache, max_age_ms, stale_ms } = sharing
         const age_ms = shared ? max_age_ms : 0
         release = await cache.lock({ max_age_ms: age_ms, stale_ms, signal: closing })
-        const entry = release === undefined ? cache.fresh(age_ms) : undefined
+        // Looked at once more with the right in hand: somebody may have fetched between the last look and that.
+        const entry = cache.fresh(age_ms)
         if (entry !== undefined) return await takeEntry(entry, duration)
       }
       if (closing.aborted) return closedRefresh()

@@ -521,6 +521,15 @@ describe('G15', () => {
     expect(dyna.status()).toMatchObject({ plugins: [], last_error: null })
   })
 
+  test('G15 what only stands in for a plugin that never compiled is none of those that are live', async () => {
+    const broken = { name: 'broken', phase: 'access' as const, code: 'this is no JavaScript', on_failure: 'closed' }
+    const document = everywhere([{ name: 'good', phase: 'access', code: '' }, broken])
+    const { dyna, api } = await startApp({ document, options: { max_removed_ratio: 0.5 } })
+    api.serve(everywhere([broken]))
+    expect(await dyna.refresh()).toMatchObject({ updated: false, reason: 'held' })
+    expect(dyna.status().plugins).toMatchObject([{ name: 'good', state: 'live' }, { state: 'guarded' }])
+  })
+
   test('G15 without the option, any document may drop all of them', async () => {
     const { dyna, serve } = await startApp({ document: many(10) })
     await serve({ domains: [] })
