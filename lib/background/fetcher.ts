@@ -27,8 +27,7 @@ export function createFetcher({
 }): Fetcher {
   return async function fetch(last, live) {
     const started = performance.now()
-    const deadline = createDeadline(timeout_ms)
-    const signal = AbortSignal.any([deadline.signal, closing])
+    const { signal, isLate, clear } = createDeadline(timeout_ms, closing)
     try {
       // A listener may have called close() just now.
       signal.throwIfAborted()
@@ -38,7 +37,7 @@ export function createFetcher({
       events.emit('bg_fetch_api_success', { status, bytes, duration_ms: performance.now() - started })
       return fetched
     } catch (cause) {
-      const error = deadline.signal.aborted ? timeoutError(timeout_ms, cause) : fetchError(cause)
+      const error = isLate() ? timeoutError(timeout_ms, cause) : fetchError(cause)
       const duration_ms = performance.now() - started
       if (closing.aborted) throw error
       if (error instanceof StatusError) {
@@ -48,7 +47,7 @@ export function createFetcher({
       }
       throw error
     } finally {
-      deadline.clear()
+      clear()
     }
   }
 }
@@ -58,12 +57,29 @@ export function isFetchError(error: unknown): boolean {
   return error instanceof DynacodeError && error.code.startsWith('ERR_DYNACODE_FETCH')
 }
 
-/** A deadline that does not keep the process alive, and can be called off. */
-function createDeadline(timeout_ms: number): { signal: AbortSignal; clear(): void } {
+/**
+ * A signal that aborts when the time is over, or dynacode is closed. It does not keep the process alive, and can be called
+ * off. (AbortSignal.any() would leave something behind in `closing` for every fetch.)
+ */
+function createDeadline(timeout_ms: number, closing: AbortSignal) {
   const controller = new AbortController()
-  const timer = setTimeout(() => controller.abort(), timeout_ms)
-  timer.unref()
-  return { signal: controller.signal, clear: () => clearTimeout(timer) }
+  const { signal } = controller
+  const abort = () => controller.abort()
+  let late = false
+  const timer = setTimeout(() => {
+    late = !signal.aborted
+    abort()
+  }, timeout_ms).unref()
+  closing.addEventListener('abort', abort, { once: true })
+  if (closing.aborted) abort()
+  return {
+    signal,
+    isLate: () => late,
+    clear() {
+      clearTimeout(timer)
+      closing.removeEventListener('abort', abort)
+    },
+  }
 }
 
 /** Sources are the app's own, too: what they return is looked at before it is used. */

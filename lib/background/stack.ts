@@ -6,17 +6,18 @@ import { createLocator } from './guarded-code.ts'
  * parse of the code, so it is for errors that somebody will read.
  */
 export function rewriteStack({ spec }: { spec: { name: string; code: string; guard: string } }, error: unknown): void {
-  if (spec.guard === 'off' || !(error instanceof Error) || typeof error.stack !== 'string') return
-  const chunk = chunkName(spec.name)
-  if (!error.stack.includes(`${chunk}:`)) return
+  if (spec.guard === 'off') return
   try {
+    if (!(error instanceof Error) || typeof error.stack !== 'string') return
+    const chunk = chunkName(spec.name)
+    if (!error.stack.includes(`${chunk}:`)) return
     const locate = createLocator(spec.code)
     const places = new RegExp(`(${escapeExpression(chunk)}):(\\d+):(\\d+)`, 'g')
     error.stack = error.stack.replace(places, (_, name, line, column) => {
       return `${name}:${line}:${locate(Number(line), Number(column))}`
     })
   } catch {
-    // A frozen error, or one whose stack is not its own: its columns stay.
+    // A frozen error, one whose stack is not its own or throws when it is read: its columns stay.
   }
 }
 

@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { type Activator, createActivator } from '../../lib/background/activator.ts'
+import { createBuilder } from '../../lib/background/builder.ts'
+import { createCompiler } from '../../lib/background/compiler.ts'
+import { createEvents } from '../../lib/events.ts'
+import type { PluginLife, Program } from '../../lib/program.ts'
+
+const RULES = {
+  guard: 'on',
+  budget_ms: 50,
+  timeout_ms: 5000,
+  max_domains: 100,
+  max_plugins: 100,
+  max_code_bytes: 1000,
+} as const
+const P = (name: string, code = '') => ({ name, phase: 'log', code })
+const document = (plugins: object[], general: object = {}) => ({ general, domains: [{ name: '*', plugins }] })
+
+const swap = vi.fn((_program: Program, _from: string) => undefined)
+const discard = vi.fn()
+let heard: string[]
+let closed: boolean
+
+function create(max_removed_ratio = 1): Activator {
+  const events = createEvents({})
+  for (const name of ['on_error', 'bg_compile_success', 'bg_compile_error', 'bg_updated_plugins'] as const) {
+    events.emitter.on(name, () => heard.push(name))
+  }
+  return createActivator({
+    rules: RULES,
+    max_removed_ratio,
+    verifier: undefined,
+    highest: { get: () => undefined, note: vi.fn(), persist: vi.fn() },
+    build: createBuilder(createCompiler({ compile_cache_max: 10, globals: {} }), {
+      bind: () => () => undefined,
+      begin: () => ({}) as PluginLife,
+      quarantined: () => undefined,
+    }),
+    events,
+    isClosed: () => closed,
+    swap,
+    discard,
+  })
+}
+
+function received(value: unknown, tag?: string) {
+  const bytes = typeof value === 'string' ? Buffer.from(value, 'latin1') : Buffer.from(JSON.stringify(value))
+  return { bytes, sha1: createHash('sha1').update(bytes).digest('hex'), tag, from: 'network' as const }
+}
+const activate = (activator: Activator, value: unknown, tag?: string) =>
+  activator.activate(received(value, tag), () => 3)
+
+beforeEach(() => {
+  vi.resetAllMocks()
+  heard = []
+  closed = false
+})
+
+describe('a document that goes live', () => {
+  test('is swapped in before anybody is told', async () => {
+    swap.mockImplementation(() => {
+      expect(heard).toEqual([])
+    })
+    const activator = create()
+    const update = await activate(activator, document([P('a'), P('b', '(')], { version: 4 }), 'one')
+    expect(update).toEqual({
+      version: 4,
+      from: 'network',
+      plugins: 1,
+      compiled: 1,
+      reused: 0,
+      removed: 0,
+      failed: 1,
+      duration_ms: 3,
+    })
+    expect(swap).toHaveBeenCalledTimes(1)
+    expect(heard).toEqual(['bg_compile_success', 'bg_compile_error', 'bg_updated_plugins'])
+    expect(activator.activated()).toMatchObject({ version: 4, tag: 'one', from: 'network' })
+    expect(Object.isFrozen(activator.activated())).toBe(true)
+  })
+
+  test('without a version goes by its bytes', async () => {
+    const activator = create()
+    const { sha1 } = received(document([]))
+    expect(await activate(activator, document([]))).toMatchObject({ version: sha1.slice(0, 12) })
+    expect(activator.attempted()).toBe(sha1.slice(0, 12))
+  })
+
+  test('can be known by another tag from now on', async () => {
+    const activator = create()
+    activator.retag('nothing to give it to')
+    await activate(activator, document([]), 'one')
+    activator.retag(undefined)
+    expect(activator.activated()).toMatchObject({ tag: undefined })
+  })
+})
+
+describe('a document that is refused', () => {
+  test.each([
+    ['no UTF-8', '{"domains":[],"x":"\xe9"}', 'the document is not UTF-8'],
+    ['no JSON', '{', /^the document is not JSON/],
+    ['no document', '{}', /^domains: expected an array/],
+  ])('since it is %s changes nothing', async (_, text, message) => {
+    const activator = create()
+    await activate(activator, document([P('a')], { version: 1 }), 'one')
+    const before = activator.activated()
+    heard = []
+    await expect(activate(activator, text, 'two')).rejects.toThrow(message)
+    expect(activator.activated()).toBe(before)
+    expect(swap).toHaveBeenCalledTimes(1)
+    expect(heard).toEqual([])
+  })
+
+  test('since it drops too many plugins is held, unless it says that it means to', async () => {
+    const activator = create(0.5)
+    await activate(activator, document([P('a'), P('b'), P('c')], { version: 1 }))
+    await expect(activate(activator, document([P('a')], { version: 2 }))).rejects.toMatchObject({
+      code: 'ERR_DYNACODE_HELD',
+      message: expect.stringMatching(
+        /drops 2 of 3 plugins at once, expected at most 0\.5 of them \(max_removed_ratio\)/,
+      ),
+    })
+    expect(discard).toHaveBeenCalledTimes(1)
+    expect([activator.activated()?.version, activator.attempted()]).toEqual([1, 2])
+    activator.confirm()
+    expect(activator.attempted()).toBe(1)
+    expect(await activate(activator, document([P('a'), P('b')], { version: 3 }))).toMatchObject({ removed: 1 })
+    expect(await activate(activator, document([], { allow_removal: true }))).toMatchObject({ removed: 2 })
+  })
+
+  test('since close() was called changes nothing', async () => {
+    const activator = create()
+    closed = true
+    await expect(activate(activator, document([]))).rejects.toMatchObject({ code: 'ERR_DYNACODE_CLOSED' })
+    expect(activator.activated()).toBeNull()
+    expect(swap).not.toHaveBeenCalled()
+  })
+})

@@ -1,0 +1,197 @@
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Activator } from '../../lib/background/activator.ts'
+import type { Cache } from '../../lib/background/cache.ts'
+import { createRefresher, type Refresher } from '../../lib/background/refresher.ts'
+import { DocumentError, DynacodeError } from '../../lib/errors.ts'
+import { createEvents } from '../../lib/events.ts'
+import type { Fetched } from '../../lib/source.ts'
+
+const bytes = Buffer.from('{"domains":[]}')
+const SHA1 = '6c1c6dc5f2dbf2ce5bdde6c2dc9ff9ba3e1e0e9f'
+
+const fetch = vi.fn(async (_last: string | undefined, _live: boolean): Promise<Fetched> => ({ bytes, tag: 'new' }))
+const activator = {
+  activated: vi.fn((): { sha1: string; tag: string | undefined } | null => null),
+  attempted: vi.fn(),
+  confirm: vi.fn(),
+  retag: vi.fn(),
+  activate: vi.fn(),
+  activateTrusted: vi.fn(),
+}
+const validated = vi.fn()
+const over = vi.fn()
+const highest = { get: vi.fn(), note: vi.fn(), persist: vi.fn() }
+const UPDATE = { version: 1, plugins: 0 }
+
+let closing: AbortController
+let heard: [string, object][]
+
+function create(sharing?: { cache: Cache; max_age_ms: number; stale_ms: number }): Refresher {
+  const events = createEvents({})
+  for (const name of ['bg_cache_hit', 'bg_cache_miss', 'bg_didnt_update_plugins'] as const) {
+    events.emitter.on(name, (payload: object) => heard.push([name, payload]))
+  }
+  return createRefresher({
+    fetch,
+    activator: activator as unknown as Activator,
+    highest,
+    sharing,
+    events,
+    closing: closing.signal,
+    validated,
+    over,
+  })
+}
+
+beforeEach(() => {
+  vi.resetAllMocks()
+  closing = new AbortController()
+  heard = []
+  fetch.mockImplementation(async () => ({ bytes, tag: 'new' }))
+  activator.activated.mockReturnValue(null)
+  activator.activate.mockResolvedValue(UPDATE)
+})
+
+describe('a cycle', () => {
+  test('hands what was fetched to the activator, with its SHA-1 and tag', async () => {
+    const { refresh, last_error } = create()
+    expect(await refresh()).toEqual({ updated: true, ...UPDATE })
+    expect(fetch).toHaveBeenCalledWith(undefined, false)
+    expect(activator.activate).toHaveBeenCalledWith(
+      { bytes, sha1: expect.stringMatching(/^[0-9a-f]{40}$/), tag: 'new', from: 'network' },
+      expect.any(Function),
+    )
+    expect(validated).toHaveBeenCalledTimes(1)
+    expect(last_error()).toBeNull()
+  })
+
+  test('asks by the tag of the document that is live', async () => {
+    activator.activated.mockReturnValue({ sha1: SHA1, tag: 'live' })
+    fetch.mockResolvedValue({ unchanged: true })
+    expect(await create().refresh()).toEqual({ updated: false, reason: 'unchanged', error: undefined })
+    expect(fetch).toHaveBeenCalledWith('live', true)
+    expect(activator.activate).not.toHaveBeenCalled()
+    expect(activator.confirm).toHaveBeenCalledTimes(1)
+    expect(validated).toHaveBeenCalledTimes(1)
+  })
+
+  test('knows the bytes that are live, whatever their tag', async () => {
+    const { createHash } = await import('node:crypto')
+    activator.activated.mockReturnValue({ sha1: createHash('sha1').update(bytes).digest('hex'), tag: 'live' })
+    expect(await create().refresh()).toMatchObject({ reason: 'unchanged' })
+    expect(activator.retag).toHaveBeenCalledWith('new')
+    expect(activator.activate).not.toHaveBeenCalled()
+  })
+
+  test.each([
+    ['fetch', new DynacodeError('ERR_DYNACODE_FETCH_TIMEOUT', 'x')],
+    ['invalid', new DocumentError('domains', 'x')],
+    ['invalid', new TypeError('x')],
+    ['held', new DynacodeError('ERR_DYNACODE_HELD', 'x')],
+    ['untrusted', new DynacodeError('ERR_DYNACODE_SIGNATURE', 'x')],
+    ['untrusted', new DynacodeError('ERR_DYNACODE_VERSION', 'x')],
+    ['untrusted', new DynacodeError('ERR_DYNACODE_EXPIRED', 'x')],
+  ])('that fails says why: %s', async (reason, error) => {
+    if (reason === 'fetch') fetch.mockRejectedValue(error)
+    else activator.activate.mockRejectedValue(error)
+    const { refresh, last_error } = create()
+    expect(await refresh()).toEqual({ updated: false, reason, error })
+    expect(heard.at(-1)).toEqual(['bg_didnt_update_plugins', { at: expect.any(Number), reason, error }])
+    expect(last_error()).toBe(error)
+    expect(validated).not.toHaveBeenCalled()
+  })
+
+  test('that goes well forgets the error of the one before', async () => {
+    fetch.mockRejectedValueOnce(new DynacodeError('ERR_DYNACODE_FETCH', 'x'))
+    const { refresh, last_error } = create()
+    await refresh()
+    expect(last_error()).not.toBeNull()
+    await refresh()
+    expect(last_error()).toBeNull()
+  })
+})
+
+describe('one cycle at a time', () => {
+  test('is joined by whoever asks meanwhile, and over before the next', async () => {
+    const { refresh } = create()
+    const [first, second] = [refresh(), refresh()]
+    expect(second).toBe(first)
+    expect(over).not.toHaveBeenCalled()
+    over.mockImplementationOnce(() => expect(refresh()).not.toBe(first))
+    await first
+    await refresh()
+    expect(fetch).toHaveBeenCalledTimes(2)
+  })
+})
+
+describe('after closing', () => {
+  const CLOSED = { updated: false, reason: 'closed', error: expect.objectContaining({ code: 'ERR_DYNACODE_CLOSED' }) }
+
+  test('nothing is asked', async () => {
+    closing.abort()
+    expect(await create().refresh()).toEqual(CLOSED)
+    expect(fetch).not.toHaveBeenCalled()
+    expect(heard).toEqual([])
+  })
+
+  test.each([
+    ['comes', async (): Promise<Fetched> => ({ bytes })],
+    ['is unchanged', async (): Promise<Fetched> => ({ unchanged: true })],
+    ['fails', () => Promise.reject(new Error('x'))],
+  ])('a document that %s changes nothing', async (_, answer) => {
+    fetch.mockImplementation(() => {
+      closing.abort()
+      return answer()
+    })
+    expect(await create().refresh()).toEqual(CLOSED)
+    expect(activator.activate).not.toHaveBeenCalled()
+    expect(validated).not.toHaveBeenCalled()
+    expect(heard.map(([name]) => name)).toEqual(['bg_cache_miss'])
+  })
+})
+
+describe('with a cache', () => {
+  const entry = { bytes, sha1: SHA1, tag: 'cached', version: 1, validated_at: 5 }
+  const release = vi.fn()
+  const cache = { lock: vi.fn(), fresh: vi.fn(), touch: vi.fn(), write: vi.fn() }
+  const sharing = { cache: cache as unknown as Cache, max_age_ms: 900, stale_ms: 10 }
+
+  beforeEach(() => {
+    cache.lock.mockResolvedValue(release)
+    cache.write.mockReturnValue(true)
+  })
+
+  test('what goes live is written, and the right to fetch given back', async () => {
+    await create(sharing).refresh(true)
+    expect(cache.lock).toHaveBeenCalledWith({ max_age_ms: 900, stale_ms: 10, signal: closing.signal })
+    expect(cache.write).toHaveBeenCalledWith({ bytes, tag: 'new', version: 1, sha1: expect.any(String) })
+    expect(highest.persist).toHaveBeenCalledTimes(1)
+    expect(release).toHaveBeenCalledTimes(1)
+  })
+
+  test('what is refused is not written', async () => {
+    activator.activate.mockRejectedValue(new DocumentError('domains', 'x'))
+    await create(sharing).refresh(true)
+    expect(cache.write).not.toHaveBeenCalled()
+    expect(release).toHaveBeenCalledTimes(1)
+  })
+
+  test('what another process has just fetched stands for a fetch', async () => {
+    cache.lock.mockResolvedValue(undefined)
+    cache.fresh.mockReturnValue(entry)
+    expect(await create(sharing).refresh(true)).toMatchObject({ updated: true })
+    expect(fetch).not.toHaveBeenCalled()
+    expect(activator.activate).toHaveBeenCalledWith(
+      { bytes, sha1: SHA1, tag: 'cached', from: 'cache' },
+      expect.any(Function),
+    )
+    expect(validated).toHaveBeenCalledWith(5)
+    expect(heard.map(([name]) => name)).toEqual(['bg_cache_hit'])
+  })
+
+  test('a refresh that was asked for is a fetch in any case', async () => {
+    await create(sharing).refresh()
+    expect(cache.lock).toHaveBeenCalledWith({ max_age_ms: 0, stale_ms: 10, signal: closing.signal })
+    expect(fetch).toHaveBeenCalledTimes(1)
+  })
+})
