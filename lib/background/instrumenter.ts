@@ -35,9 +35,14 @@ export type Node = ESTree.Node & { start: number; end: number }
 
 const FUNCTIONS = new Set(['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression'])
 const LOOPS = new Set(['ForStatement', 'ForInStatement', 'ForOfStatement', 'WhileStatement', 'DoWhileStatement'])
+/** What `track` is told of a value beside itself: it was handed to another function; or its `promise` is what counts. */
+const GIVEN = 1
+const PAIR = 2
 /** Where statements stand in a row, so that one more can stand behind any of them. */
 const LISTS = new Set(['BlockStatement', 'StaticBlock', 'SwitchCase', 'Program'])
 const LISTENING = new Set(['on', 'once', 'addListener', 'prependListener', 'prependOnceListener', 'addEventListener'])
+/** What is put somewhere by these still has nobody who waits for it. */
+const STORING = new Set(['push', 'unshift', 'add', 'set'])
 const UNLISTENING = new Set(['off', 'removeListener', 'removeEventListener'])
 /** A promise that is the object of these has a handler by then. */
 const HANDLING = new Set(['then', 'catch', 'finally'])
@@ -77,9 +82,12 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
 
   /** What is handed to another function is that function's to wait for. */
   function wrapTracked(node: Node, parent: Node | undefined, inside: () => void): void {
-    const given =
-      (parent?.type === 'CallExpression' || parent?.type === 'NewExpression') && (parent.callee as Node) !== node
-    wrap(node, `${names.track}(${names.run},`, inside, given ? ',1)' : ')')
+    const isGiven =
+      (parent?.type === 'CallExpression' || parent?.type === 'NewExpression') &&
+      (parent.callee as Node) !== node &&
+      !STORING.has(methodOf(parent.callee as Node))
+    const isPair = node.type === 'CallExpression' && methodOf(node.callee as Node) === 'withResolvers'
+    wrap(node, `${names.track}(${names.run},`, inside, isGiven ? `,${GIVEN})` : isPair ? `,${PAIR})` : ')')
   }
 
   /** Visits a node; `parent` tells what its value is used for, `async` whether the innermost function is. */
@@ -263,8 +271,7 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
     if (callee.type === 'Identifier' && callee.name === 'eval' && isValue(given[0])) {
       return { argument: given[0] as Node, text: `${names.evaluate}(` }
     }
-    const method = callee.type === 'MemberExpression' && !callee.computed && callee.property.type === 'Identifier'
-    const name = method ? (callee.property as ESTree.Identifier).name : ''
+    const name = methodOf(callee as Node)
     if (!isValue(given[1]) || given[0]?.type === 'SpreadElement') return undefined
     if (LISTENING.has(name)) return { argument: given[1] as Node, text: `${names.listen}(${names.run},` }
     if (UNLISTENING.has(name)) return { argument: given[1] as Node, text: `${names.listen}(null,` }
@@ -345,9 +352,14 @@ function isHandled(node: Node, parent: Node | undefined, async: boolean, awaited
 
 /** The promise whose outcome a call asks for, unless it may throw before it comes to that. */
 function askedFor({ callee, arguments: given }: ESTree.CallExpression): unknown {
-  if (callee.type !== 'MemberExpression' || callee.computed || callee.property.type !== 'Identifier') return undefined
   const isSafe = given.every(({ type }) => FUNCTIONS.has(type) || type === 'Identifier' || type === 'Literal')
-  return isSafe && HANDLING.has(callee.property.name) ? callee.object : undefined
+  return isSafe && HANDLING.has(methodOf(callee as Node)) ? (callee as ESTree.MemberExpression).object : undefined
+}
+
+/** The name of the method that is called; empty when what is called is something else. */
+function methodOf(callee: Node): string {
+  if (callee.type !== 'MemberExpression' || callee.computed || callee.property.type !== 'Identifier') return ''
+  return callee.property.name
 }
 
 function isPlain(node: Node): boolean {

@@ -9,8 +9,12 @@ import type { Marker } from './watchdog.ts'
 export interface Guard {
   /** Called when a run's checks are used up: looks at the clock. */
   over(run: Run): void
-  /** Sees to it that a promise nobody waits for cannot end the process. */
-  track<T>(run: Run, value: T, quiet?: unknown): T
+  /**
+   * Sees to it that a promise nobody waits for cannot end the process.
+   *
+   * @param how 1: it was handed to a function, which may wait for it; 2: it is the value's `promise`
+   */
+  track<T>(run: Run, value: T, how?: 1 | 2): T
   /** Told what will be awaited: its rejection has somebody to handle it. With `each`, so have those of what it holds. */
   hold<T>(run: Run, value: T, each?: unknown): T
   /** Called after each await: a run whose time is over goes no further. */
@@ -23,6 +27,11 @@ export interface Guard {
   overrun(run: Run): DynacodeError
   /** Ends a run in good order: rejections that nobody has asked for by now are reported. */
   finish(run: Run): void
+}
+
+/** What an event target takes for a listener in place of a function. */
+interface Handler {
+  readonly handleEvent?: (event: unknown) => unknown
 }
 
 const LARGEST_BATCH = 1 << 20
@@ -80,8 +89,8 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
     })
   }
 
-  function track<T>(run: Run, value: T, quiet?: unknown): T {
-    findPromises(run, value, quiet !== undefined)
+  function track<T>(run: Run, value: T, how?: 1 | 2): T {
+    findPromises(run, how === 2 ? (value as { promise?: unknown })?.promise : value, how === 1)
     run.n -= 1
     if (run.n < 0) over(run)
     return value
@@ -101,7 +110,11 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
   }
 
   function watch(run: Run, promise: Promise<unknown>, quiet: boolean): void {
-    if (tracked.has(promise)) return
+    const known = tracked.get(promise)
+    if (known !== undefined) {
+      known.handled ||= quiet
+      return
+    }
     const rejection: Rejection = { run, handled: quiet, reason: undefined }
     tracked.set(promise, rejection)
     const { then } = promise
@@ -153,16 +166,45 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
   }
 
   function listen<T>(run: Run | null, listener: T): T {
-    if (typeof listener !== 'function') return listener
+    const isObject = typeof listener === 'object' && listener !== null
+    if (!isObject && typeof listener !== 'function') return listener
     const known = replaced.get(listener) as T | undefined
     if (run === null || known !== undefined) return known ?? listener
+    const guarded = isObject ? guardHandler(run, listener as Handler) : guardFunction(run, listener)
+    replaced.set(listener, guarded)
+    return guarded as T
+  }
+
+  function guardFunction(run: Run, listener: (...given: unknown[]) => unknown) {
     const guarded = function (this: unknown, ...given: unknown[]) {
-      return contain(run, () => listener.apply(this, given))
+      return settle(
+        run,
+        contain(run, () => listener.apply(this, given)),
+      )
     }
     // Node's emitters compare this, too, when a listener is taken off again.
     guarded.listener = listener
-    replaced.set(listener, guarded)
-    return guarded as T
+    return guarded
+  }
+
+  /** Event targets take objects for listeners, too; whatever else an object may be here is left as it is. */
+  function guardHandler(run: Run, listener: Handler) {
+    if (typeof listener.handleEvent !== 'function') return listener
+    return {
+      handleEvent: (event: unknown) =>
+        settle(
+          run,
+          contain(run, () => listener.handleEvent?.(event)),
+        ),
+    }
+  }
+
+  /** Makes of a promise one that cannot reject: event targets end the process when their listeners' promises do. */
+  function settle(run: Run, value: unknown): unknown {
+    if (!types.isPromise(value)) return value
+    return value.then(undefined, (error) => {
+      if (error !== EXIT) report(run, error)
+    })
   }
 
   function contain(run: Run, callback: () => unknown): unknown {
