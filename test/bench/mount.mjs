@@ -1,0 +1,33 @@
+import Koa from 'koa'
+import { HOST } from './instance.mjs'
+import { pairs } from './pairs/index.mjs'
+
+/** The pair of a name, as the measuring processes get it from their command line. */
+export function findPair(name) {
+  const pair = pairs.find((candidate) => candidate.name === name)
+  if (pair === undefined) throw new Error(`no pair is named ${JSON.stringify(name)}`)
+  return pair
+}
+
+/** The request that both sides of a pair are asked. */
+export function requestOf({ request = {} }) {
+  return { method: 'GET', path: '/hello', ...request, headers: { host: HOST, ...request.headers } }
+}
+
+/**
+ * The smallest app there is, behind one side of a pair: the less an app does itself, the more shows what stands in front.
+ *
+ * @param side one of `a` and `b` of a pair
+ * @returns the app, and what closes it
+ */
+export async function mount(side) {
+  const closings = []
+  const app = new Koa()
+  const middleware = await side({ defer: (close) => closings.push(close) })
+  for (const each of [middleware].flat()) app.use(each)
+  app.use(async function hello(ctx) {
+    ctx.body = 'hello world'
+  })
+  const close = () => Promise.all(closings.map((each) => each()))
+  return { app, close }
+}
