@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
-import compose from 'koa-compose'
 import onFinished from 'on-finished'
 import { findPair, mount, requestOf } from './mount.mjs'
 import { median } from './statistics.mjs'
@@ -29,7 +28,7 @@ process.disconnect()
 
 async function createSide(make) {
   const { app, close } = await mount(make)
-  return { app, close, serve: compose(app.middleware) }
+  return { app, close, serve: app.compose(app.middleware) }
 }
 
 /**
