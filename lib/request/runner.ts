@@ -74,12 +74,17 @@ export function createRunner({
   }
 
   function runPlugin(state: RequestState, plugin: LivePlugin, chunk?: unknown, last?: boolean): unknown {
-    return plugin.spec.shadow ? runShadow(state, plugin, chunk, last) : runLive(state, plugin, chunk, last)
+    const { shadow } = plugin.spec
+    // Asked once: the answer may be the one try that an open breaker grants.
+    if (isClosed() || !mayRun(plugin)) {
+      if (!shadow) refuseIfClosed(state, plugin)
+      return undefined
+    }
+    return shadow ? runShadow(state, plugin, chunk, last) : runLive(state, plugin, chunk, last)
   }
 
   /** Runs a plugin on a view of the request, and tells what it did to it. Nobody waits for it. */
   function runShadow(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): undefined {
-    if (isClosed() || !mayRun(plugin)) return undefined
     const view = createShadowView(state)
     const started = performance.now()
     // What it does to the bytes must not be done to those that are sent.
@@ -110,10 +115,6 @@ export function createRunner({
   }
 
   function runLive(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): unknown {
-    if (isClosed() || !mayRun(plugin)) {
-      refuseIfClosed(state, plugin)
-      return undefined
-    }
     if (state.shadow === undefined && events.has('rt_plugins_starting')) {
       events.emit('rt_plugins_starting', { plugin: plugin.info, phase: plugin.phase, host: hostOf(state.ctx) })
     }
