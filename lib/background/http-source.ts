@@ -106,10 +106,10 @@ function redirected(location: string, from: string): string {
   const target = URL.canParse(location, from) ? new URL(location, from) : undefined
   const downgraded = target?.protocol === 'http:' && from.startsWith('https:')
   if (target !== undefined && /^https?:$/.test(target.protocol) && !downgraded) return target.href
-  throw new DynacodeError(
-    'ERR_DYNACODE_FETCH',
-    `the plugin API redirects to ${describeValue(location)}, expected an address as safe as its own`,
-  )
+  // A redirect that keeps the query keeps the token in it.
+  const shown = describeValue(location.replace(/\/\/[^/]*@/, '//…@').replace(/[?#].*$/s, '?…'))
+  const message = `the plugin API redirects to ${shown}, expected an address as safe as its own`
+  throw new DynacodeError('ERR_DYNACODE_FETCH', message)
 }
 
 /** Retry-After, in seconds or as a date (RFC 9110, 10.2.3), as milliseconds from now. */
