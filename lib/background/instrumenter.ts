@@ -52,6 +52,12 @@ const PLAIN = new Set(
     ' ',
   ),
 )
+/** Methods of strings and numbers whose names hardly anything that makes promises has. */
+const PLAIN_METHODS = new Set(
+  'split trim trimStart trimEnd toLowerCase toUpperCase charAt charCodeAt codePointAt startsWith endsWith indexOf lastIndexOf padStart padEnd substring toFixed toString localeCompare hasOwnProperty'.split(
+    ' ',
+  ),
+)
 
 /**
  * Inserts the guard's checks into a plugin's code: at every loop's turn and every function's entry, around what may be
@@ -367,7 +373,9 @@ function isPlain(node: Node): boolean {
   const callee = node.callee as Node
   if (callee.type === 'Super') return true
   const base = callee.type === 'MemberExpression' ? (callee.object as Node) : callee
-  return base.type === 'Identifier' && PLAIN.has(base.name)
+  if (base.type === 'Identifier' && PLAIN.has(base.name)) return true
+  if (callee.type !== 'MemberExpression' || callee.computed || callee.property.type !== 'Identifier') return false
+  return PLAIN_METHODS.has(callee.property.name)
 }
 
 /** Whether `child` is the part of `node` through which an optional chain goes on. */

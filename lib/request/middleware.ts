@@ -117,15 +117,28 @@ export function createMiddleware({
   /** @returns whether a plugin made a response, so that the app is not asked */
   async function runContent(state: RequestState, chain: Chain): Promise<boolean> {
     const { ctx } = state
-    const before = snapshot(ctx)
+    const { body, status, headerSent, respond } = ctx
+    const chosen = isStatusChosen(ctx)
     const answering = runner.runPhase(state, chain.content)
     if (answering !== undefined) await answering
-    return snapshot(ctx).some((value, index) => value !== before[index])
+    // Everything by which a response can have been made.
+    return (
+      ctx.body !== body ||
+      ctx.status !== status ||
+      isStatusChosen(ctx) !== chosen ||
+      ctx.headerSent !== headerSent ||
+      ctx.respond !== respond
+    )
   }
 
   /** Every plugin runs, however the request or the plugins before it ended. */
   async function runLog({ ctx, chain }: RequestState): Promise<void> {
-    for (const plugin of chain.log) await runner.runPhase({ ctx, chain, ending: null, filters: null }, [plugin])
+    for (const plugin of chain.log) {
+      const state: RequestState = { ctx, chain, ending: null, filters: null }
+      if (plugin.applies !== null && !runner.applies(state, plugin)) continue
+      const pending = runner.runPlugin(state, plugin)
+      if (pending instanceof Promise) await pending
+    }
   }
 
   /** Reports an error of the app that Koa will not see, because a plugin answers in its place. */
@@ -141,10 +154,9 @@ export function createMiddleware({
   return dynacode as Middleware
 }
 
-/** Everything by which a response can have been made. */
-function snapshot(ctx: Context): readonly unknown[] {
-  const { _explicitStatus: chosen } = ctx.response as { _explicitStatus?: boolean }
-  return [ctx.body, ctx.status, chosen, ctx.headerSent, ctx.respond]
+/** Whether somebody has set the status: 404 is also what Koa begins with. */
+function isStatusChosen(ctx: Context): boolean {
+  return (ctx.response as { _explicitStatus?: boolean })._explicitStatus === true
 }
 
 async function refuse(ctx: Context): Promise<void> {
