@@ -132,6 +132,20 @@ describe('wrong options', () => {
     expect(refusalWithUri({ [option]: value })).toMatchObject({ option, message: `option ${option}: ${message}` })
   })
 
+  test.each([
+    [{ watchdog: {} }, 'watchdog.quarantine_path', 'expected a string, got nothing'],
+    [{ watchdog: { quarantine_path: '' } }, 'watchdog.quarantine_path', 'expected a string that is not empty, got ""'],
+    [{ watchdog: { quarantine_path: '/q', limit_ms: 0 } }, 'watchdog.limit_ms', 'expected a number above 0, got 0'],
+    [{ watchdog: { quarantine_path: '/q', exit: 1 } }, 'watchdog.exit', 'expected a boolean, got 1'],
+    [{ watchdog: { quarantine_path: '/q', exits: true } }, 'watchdog.exits', 'is not known'],
+    [{ bootstrap: 5 }, 'bootstrap', 'expected a string or an object, got 5'],
+    [{ trusted_keys: { keys: [] } }, 'trusted_keys.keys', undefined],
+  ])('%j is refused with the path to what is wrong', (options, option, message) => {
+    const error = refusalWithUri(options)
+    expect(error.option).toBe(option)
+    if (message !== undefined) expect(error.message).toBe(`option ${option}: ${message}`)
+  })
+
   test.each(OPTION_NAMES)('%s: null is refused', (option) => {
     const error = refusalWithUri({ [option]: null })
     expect(error.option).toBe(option)

@@ -54,7 +54,6 @@ export type Builder = (document: Document, version: number | string, previous: P
 /**
  * Makes the builder of one instance: it compiles what changed, takes over what did not, and keeps the last good version
  * of what fails.
- *
  */
 export function createBuilder(compiler: Compiler, mount: Mount): Builder {
   return function build(document, version, previous) {
