@@ -55,7 +55,7 @@ function one(value: string | string[] | undefined): string | undefined {
  * Where in the hundred a key stands, the same on every process and machine: FNV-1a over its UTF-16 units, stirred as
  * MurmurHash3 ends (both in the public domain), since FNV alone spreads short keys badly.
  */
-export function pointOf(key: string): number {
+function pointOf(key: string): number {
   let hash = 0x811c9dc5
   for (let index = 0; index < key.length; index += 1) {
     const unit = key.charCodeAt(index)
