@@ -159,6 +159,7 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     bootstrap: options.bootstrap,
     signed: options.trusted_keys !== undefined,
     activator,
+    highest,
     validated: staleness.validated,
     failed: (section, error) => events.emit('on_error', { section, error }),
   })

@@ -4,6 +4,7 @@ import { DocumentError } from '../errors.ts'
 import type { Origin } from '../events.ts'
 import type { Activator, Received } from './activator.ts'
 import type { Cache } from './cache.ts'
+import type { HighestVersion } from './highest-version.ts'
 
 /**
  * Makes live what is there without the network: the newest generation of the cache that can be used, else the bootstrap
@@ -18,6 +19,7 @@ export function startFromDisk({
   bootstrap,
   signed,
   activator,
+  highest,
   validated,
   failed,
 }: {
@@ -25,6 +27,7 @@ export function startFromDisk({
   bootstrap: object | string | undefined
   signed: boolean
   activator: Activator
+  highest: HighestVersion
   validated: (at: number) => void
   failed: (section: 'cache' | 'bootstrap', error: unknown) => void
 }): Promise<void> | undefined {
@@ -47,6 +50,8 @@ export function startFromDisk({
     for (const { bytes, sha1, tag, validated_at } of generations) {
       try {
         await activator.activate({ bytes, sha1, tag, from: 'cache' }, duration)
+        // The process that fetched it may have ended before it came to that.
+        highest.persist()
         return validated(validated_at)
       } catch (error) {
         failed('cache', error)
