@@ -1,5 +1,6 @@
 import { compileFunction } from 'node:vm'
 import { parse } from 'meriyah'
+import { KIT_NAMES } from '../program.ts'
 import { applyEdits, findEdits, type GuardNames, type Node, originalColumn } from './instrumenter.ts'
 import { type ParsedCode, parseCode } from './parser.ts'
 
@@ -58,15 +59,17 @@ export function createEvaluator(names: GuardNames): (source: unknown) => unknown
 }
 
 /** Makes the `Function` that a plugin's run finds: what it compiles is under the guard of that run. */
-export function createFunctionConstructor(guard: GuardFunctions, run: object): FunctionConstructor {
+export function createFunctionConstructor(guard: GuardFunctions, run: { readonly kit?: unknown }): FunctionConstructor {
   const build = (given: unknown[]) => {
     const body = given.length === 0 ? '' : String(given.at(-1))
     const code = `return function anonymous(${given.slice(0, -1).join(',')}\n) {\n${body}\n}`
     try {
       const names = guardNames(code)
       const text = instrument(code, parseCode(code), names)
-      const scope = [names.run, ...GUARD_PARAMETERS.map((part) => names[part])]
-      return compileFunction(text, scope)(run, ...guardArguments(guard, createEvaluator(names)))
+      const scope = [...KIT_NAMES, names.run, ...GUARD_PARAMETERS.map((part) => names[part])]
+      const kit = run.kit as Readonly<Record<string, unknown>>
+      const values = KIT_NAMES.map((name) => kit[name])
+      return compileFunction(text, scope)(...values, run, ...guardArguments(guard, createEvaluator(names)))
     } catch {
       // Code for sloppy mode alone, or no code at all.
       return Reflect.construct(Function, given)

@@ -53,6 +53,7 @@ const MOST_DOUBTED = 20
 const now = performance.now.bind(performance)
 const { nodeTiming } = performance
 const { queueMicrotask, setImmediate, Promise: NativePromise } = globalThis
+const { defineProperty, deleteProperty, getOwnPropertyDescriptor } = Reflect
 
 /**
  * Makes the guard of one instance.
@@ -117,22 +118,22 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
     }
     const rejection: Rejection = { run, handled: quiet, reason: undefined }
     tracked.set(promise, rejection)
-    const { then } = promise
-    // Whoever asks for the outcome does so through `then`, except for `await`, which `hold` sees.
-    Reflect.defineProperty(promise, 'then', {
-      configurable: true,
-      writable: true,
-      value(this: Promise<unknown>, ...handlers: Parameters<typeof then>) {
-        rejection.handled = true
-        return then.apply(this, handlers)
-      },
-    })
     observe(promise, (reason) => {
       if (rejection.handled) return
       rejection.reason = reason
       if (run.finished) judgeSoon([rejection])
       else if (run.rejections === null) run.rejections = [rejection]
       else run.rejections.push(rejection)
+    })
+    const asked = promise.then
+    // Whoever asks for the outcome does so through `then`, except for `await`, which `hold` sees.
+    defineProperty(promise, 'then', {
+      configurable: true,
+      writable: true,
+      value(this: Promise<unknown>, ...handlers: Parameters<typeof asked>) {
+        rejection.handled = true
+        return asked.apply(this, handlers)
+      },
     })
   }
 
@@ -260,18 +261,27 @@ function charge(run: Run, gap: number): void {
   if (run.close > 0) run.batch = 1
 }
 
-/** Handles a promise's rejection, without a trace of it in the promise's own class. */
+/**
+ * Handles a promise's rejection, without a trace of it in the promise's own class: an `await` asks neither for its `then`
+ * nor for its species, as long as it takes the promise for one of the language's own.
+ */
 function observe(promise: Promise<unknown>, rejected: (reason: unknown) => void): void {
-  const { then } = NativePromise.prototype
+  const wait = async () => {
+    try {
+      await promise
+    } catch (reason) {
+      rejected(reason)
+    }
+  }
   if (promise.constructor === NativePromise) {
-    then.call(promise, undefined, rejected)
+    void wait()
     return
   }
-  const own = Reflect.getOwnPropertyDescriptor(promise, 'constructor')
-  Reflect.defineProperty(promise, 'constructor', { configurable: true, value: NativePromise })
-  then.call(promise, undefined, rejected)
-  Reflect.deleteProperty(promise, 'constructor')
-  if (own !== undefined) Reflect.defineProperty(promise, 'constructor', own)
+  const own = getOwnPropertyDescriptor(promise, 'constructor')
+  defineProperty(promise, 'constructor', { configurable: true, value: NativePromise })
+  void wait()
+  deleteProperty(promise, 'constructor')
+  if (own !== undefined) defineProperty(promise, 'constructor', own)
 }
 
 function overrun({ plugin, budget_ms }: Run): DynacodeError {
