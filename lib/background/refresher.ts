@@ -71,6 +71,8 @@ export function createRefresher({
         const { cache, max_age_ms, stale_ms } = sharing
         const age_ms = shared ? max_age_ms : 0
         release = await cache.lock({ max_age_ms: age_ms, stale_ms, signal: closing })
+        // Nothing of this instance is left on the disk once close() is over.
+        if (release !== undefined) closing.addEventListener('abort', release, { once: true })
         // Looked at once more with the right in hand: somebody may have fetched between the last look and that.
         const entry = cache.fresh(age_ms)
         if (entry !== undefined) return await takeEntry(entry, duration)
@@ -82,6 +84,7 @@ export function createRefresher({
       last_error = error as Error
       return noUpdate(reasonOf(error), last_error)
     } finally {
+      if (release !== undefined) closing.removeEventListener('abort', release)
       release?.()
     }
   }
