@@ -60,7 +60,7 @@ export interface Rejection {
 }
 
 /** Checks until the first look at the clock. Few: each may stand for a slow call into native code. */
-export const FIRST_BATCH = 64
+export const FIRST_BATCH = 32
 
 /** Begins a run of a plugin. */
 export function createRun(state: RequestState, plugin: LivePlugin): Run {

@@ -247,7 +247,10 @@ export function createRunner({
       if (run.told) return false
       run.told = true
     }
-    run.plugin.life.breaker.failed(strikeOf(run, error))
+    const { breaker } = run.plugin.life
+    // A client that goes away is no fault of the plugin's, or clients could have any plugin left out. Only a try has to have
+    // an outcome.
+    if (!isAbortion(error) || breaker.state() === 'half_open') breaker.failed(strikeOf(run, error))
     try {
       rewriteStack(run.plugin, error)
     } catch {
@@ -312,6 +315,10 @@ function refuseIfClosed(state: RequestState, plugin: LivePlugin): void {
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+function isAbortion(error: unknown): boolean {
+  return error instanceof DynacodeError && error.code === 'ERR_DYNACODE_ABORTED'
 }
 
 function strikeOf({ dead }: Run, error: unknown): Strike {

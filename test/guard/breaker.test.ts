@@ -1,5 +1,8 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createDeferred, everywhere, failures, type PluginFields, plugin, startApp } from '../fixtures/app.ts'
 import { payloadsOf, record } from '../fixtures/instance.ts'
 
@@ -135,6 +138,28 @@ describe('the breaker of a plugin', () => {
       await app.request.get('/').expect(401)
     }
     expect(app.dyna.status().plugins[0]?.breaker).toBe('closed')
+  })
+
+  it('is not opened by clients that go away while the plugin fetches', async () => {
+    const hanging = createServer(() => undefined).listen(0, '127.0.0.1')
+    await once(hanging, 'listening')
+    onTestFinished(() => {
+      hanging.closeAllConnections()
+      hanging.close()
+    })
+    const { port } = hanging.address() as AddressInfo
+    const code = 'switches.runs += 1; await fetch(switches.upstream)'
+    const app = await startFragile({ code }, {}, { switches: { runs: 0, upstream: `http://127.0.0.1:${port}/` } })
+    for (let request = 0; request < 6; request += 1) {
+      const arrived = once(hanging, 'request')
+      const client = new AbortController()
+      const answer = fetch(app.uri, { signal: client.signal })
+      await arrived
+      client.abort()
+      await expect(answer).rejects.toThrow()
+      await vi.waitFor(() => expect(failures(app)).toHaveLength(request + 1))
+    }
+    expect(app.status()?.breaker).toBe('closed')
   })
 
   it('is closed by a deliberate exit', async () => {
