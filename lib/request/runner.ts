@@ -318,7 +318,12 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 }
 
 function isAbortion(error: unknown): boolean {
-  return error instanceof DynacodeError && error.code === 'ERR_DYNACODE_ABORTED'
+  try {
+    return error instanceof DynacodeError && error.code === 'ERR_DYNACODE_ABORTED'
+  } catch {
+    // A proxy that throws on being looked at is none of ours.
+    return false
+  }
 }
 
 function strikeOf({ dead }: Run, error: unknown): Strike {
