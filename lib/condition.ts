@@ -9,6 +9,9 @@ export type Predicate = (ctx: Context) => boolean
 /** A condition looks at what was sent; whether it was signed is the plugin's to ask. */
 const UNSIGNED = { signed: false }
 
+/** What methods and the names of headers are made of. */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
+
 const expression = z.string().superRefine((source, context) => {
   try {
     new RegExp(source)
@@ -21,7 +24,7 @@ const path = z
   .startsWith('/', 'a path that begins with /')
   .superRefine((pattern, context) => {
     try {
-      pathToRegexp(pattern)
+      readPath(pattern)
     } catch (error) {
       context.addIssue({ code: 'custom', message: `a path of path-to-regexp (${(error as Error).message})` })
     }
@@ -31,19 +34,30 @@ const address = z.string().refine((text) => readAddress(text) !== undefined, 'an
 const value = z.union([
   z.string(),
   z.array(z.string()).min(1),
-  z.strictObject({ regex: expression }),
-  z.strictObject({ present: z.boolean() }),
+  z
+    .strictObject({ regex: expression.optional(), present: z.boolean().optional() })
+    .refine(({ regex, present }) => (regex === undefined) !== (present === undefined), 'either regex or present'),
 ])
-const values = z.record(z.string().min(1), value)
+/** Of what names, none of which may be one that no request can have: a slip of the pen would hold for nobody, or everybody. */
+const valuesOf = (names: string, isName: (name: string) => boolean) =>
+  z.record(z.string(), value).superRefine((given, context) => {
+    const strange = Object.keys(given).find((name) => !isName(name))
+    if (strange !== undefined) {
+      const message = `names of ${names} (${JSON.stringify(strange)} is none)`
+      context.addIssue({ code: 'custom', message })
+    } else if (Object.keys(given).length === 0) {
+      context.addIssue({ code: 'custom', message: `at least one name of ${names}` })
+    }
+  })
 const list = <T extends z.ZodType>(item: T) => z.union([item, z.array(item).min(1)])
 
 const keys = {
-  methods: list(z.string().min(1)).optional(),
+  methods: list(z.string().regex(TOKEN, 'a method')).optional(),
   paths: list(path).optional(),
   ips: list(address).optional(),
-  headers: values.optional(),
-  cookies: values.optional(),
-  query: values.optional(),
+  headers: valuesOf('headers', (name) => TOKEN.test(name)).optional(),
+  cookies: valuesOf('cookies', (name) => /^[^\s;=]+$/.test(name)).optional(),
+  query: valuesOf('parameters', (name) => name !== '').optional(),
   user_agent: value.optional(),
 }
 
@@ -74,7 +88,7 @@ function createTests({ methods, paths, ips, headers, cookies, query, user_agent 
   if (user_agent !== undefined) tests.push(createValueTest(user_agent, (ctx) => ctx.req.headers['user-agent']))
   for (const [name, wanted] of Object.entries(headers ?? {})) {
     const key = name.toLowerCase()
-    tests.push(createValueTest(wanted, (ctx) => ctx.req.headers[key]))
+    tests.push(createValueTest(wanted, (ctx) => own(ctx.req.headers, key)))
   }
   for (const [name, wanted] of Object.entries(query ?? {}))
     tests.push(createValueTest(wanted, (ctx) => own(ctx.query, name)))
@@ -90,12 +104,22 @@ function createMethodTest(methods: readonly string[]): Predicate {
 }
 
 function createPathTest(paths: readonly string[]): Predicate {
-  const expressions = paths.map((pattern) => pathToRegexp(pattern).regexp)
+  const expressions = paths.map(readPath)
   return (ctx) => {
     const { path: asked } = ctx
     return expressions.some((wanted) => wanted.test(asked))
   }
 }
+
+/** @throws TypeError when it is no pattern */
+function readPath(pattern: string): RegExp {
+  // As clients send it: what is no ASCII comes encoded.
+  const encodePath = (text: string) => text.replace(/[^\x21-\x7e]+/gu, encodeURIComponent)
+  return pathToRegexp(pattern, { encodePath }).regexp
+}
+
+/** Addresses whose answer is remembered: to look one up in the list costs microseconds. */
+const REMEMBERED_ADDRESSES = 500
 
 function createAddressTest(addresses: readonly string[]): Predicate {
   const wanted = new BlockList()
@@ -104,10 +128,17 @@ function createAddressTest(addresses: readonly string[]): Predicate {
     if (prefix === undefined) wanted.addAddress(ip, family)
     else wanted.addSubnet(ip, prefix, family)
   }
+  const remembered = new Map<string, boolean>()
   return (ctx) => {
     const { ip } = ctx
+    const known = remembered.get(ip)
+    if (known !== undefined) return known
     const version = isIP(ip)
-    return version !== 0 && wanted.check(ip, version === 4 ? 'ipv4' : 'ipv6')
+    if (version === 0) return false
+    const found = wanted.check(ip, version === 4 ? 'ipv4' : 'ipv6')
+    if (remembered.size >= REMEMBERED_ADDRESSES) remembered.clear()
+    remembered.set(ip, found)
+    return found
   }
 }
 
@@ -141,7 +172,7 @@ function createValueMatcher(wanted: Value): (came: string | undefined) => boolea
     const any = new Set(wanted)
     return (came) => came !== undefined && any.has(came)
   }
-  if ('present' in wanted) return (came) => (came !== undefined) === wanted.present
+  if (wanted.regex === undefined) return (came) => (came !== undefined) === wanted.present
   const regex = new RegExp(wanted.regex)
   return (came) => came !== undefined && regex.test(came)
 }
@@ -150,6 +181,7 @@ function toList<T>(given: T | T[]): T[] {
   return Array.isArray(given) ? given : [given]
 }
 
-function own<T>(values: Record<string, T>, key: string): T | undefined {
+/** Not what every object has: a header named `constructor` may well be asked for. */
+export function own<T>(values: Readonly<Record<string, T>>, key: string): T | undefined {
   return Object.hasOwn(values, key) ? values[key] : undefined
 }

@@ -1,4 +1,3 @@
-import { parse } from 'secure-json-parse'
 import {
   type Document,
   type Domain,
@@ -11,6 +10,7 @@ import {
 import { DocumentError } from '../errors.ts'
 import { type HostPattern, readHostPattern } from '../host-pattern.ts'
 import { describeMismatch, describeValue } from '../schema-error.ts'
+import { readJson } from './json-reader.ts'
 import { type PluginDefaults, readPlugins, readShared, type Shared } from './plugin-reader.ts'
 
 /** How large a document may be, and what holds where it says nothing. */
@@ -65,19 +65,30 @@ export function readDocument(text: string, rules: DocumentRules = DEFAULTS): Doc
 
 function checkCaps(domains: readonly { plugins?: unknown }[], shared: readonly unknown[], rules: DocumentRules): void {
   checkCap('domains', domains.length, 'max_domains', rules.max_domains)
-  let plugins = shared.length
+  let plugins = 0
   const all = [shared, ...domains.map((domain) => domain.plugins)]
   for (const [index, list] of all.entries()) {
     if (!Array.isArray(list)) continue
-    if (index > 0) plugins += list.length
-    checkCap(index === 0 ? 'plugins' : `domains[${index - 1}].plugins`, plugins, 'max_plugins', rules.max_plugins)
+    const path = index === 0 ? 'plugins' : `domains[${index - 1}].plugins`
+    plugins += list.length
+    checkCap(path, plugins, 'max_plugins', rules.max_plugins)
     for (const [at, plugin] of list.entries()) {
-      const { code } = (plugin ?? {}) as { code?: unknown }
-      if (typeof code !== 'string' || code.length * 3 <= rules.max_code_bytes) continue
-      const path = `${index === 0 ? 'plugins' : `domains[${index - 1}].plugins`}[${at}].code`
-      checkCap(path, Buffer.byteLength(code), 'max_code_bytes', rules.max_code_bytes)
+      const { code, variants } = (plugin ?? {}) as { code?: unknown; variants?: unknown }
+      checkCode(code, `${path}[${at}].code`, rules)
+      if (!Array.isArray(variants)) continue
+      // Each of them is compiled, and runs, as a plugin of its own.
+      plugins += Math.max(variants.length - 1, 0)
+      checkCap(`${path}[${at}].variants`, plugins, 'max_plugins', rules.max_plugins)
+      for (const [nth, variant] of variants.entries())
+        checkCode(variant?.code, `${path}[${at}].variants[${nth}].code`, rules)
     }
   }
+}
+
+function checkCode(code: unknown, path: string, { max_code_bytes }: DocumentRules): void {
+  // No character takes more than three bytes.
+  if (typeof code !== 'string' || code.length * 3 <= max_code_bytes) return
+  checkCap(path, Buffer.byteLength(code), 'max_code_bytes', max_code_bytes)
 }
 
 function checkCap(path: string, count: number, name: string, cap: number): void {
@@ -86,8 +97,7 @@ function checkCap(path: string, count: number, name: string, cap: number): void 
 
 function parseJson(text: string): unknown {
   try {
-    // Keys that could change a prototype are dropped wherever they stand, as any unknown field is.
-    return parse(text, { protoAction: 'remove', constructorAction: 'remove' })
+    return readJson(text)
   } catch (cause) {
     throw new DocumentError('', `the document is not JSON: ${(cause as Error).message}`, { cause })
   }
