@@ -113,6 +113,8 @@ export interface RefusedPlugin {
   readonly id: string | number | undefined
   readonly phase: Phase | undefined
   readonly on_failure: FailurePolicy
+  readonly scope: Pick<Scope, 'enabled' | 'expires_at'>
+  readonly shadow: boolean
   readonly error: DocumentError
 }
 

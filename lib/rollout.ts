@@ -1,12 +1,14 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
-import type { Predicate } from './condition.ts'
+import { own, type Predicate } from './condition.ts'
 
 /** Names what a request is counted by: the same key is always in, or always out. */
-const by = z.union([
-  z.enum(['ip', 'random']),
-  z.string().regex(/^(header|cookie|query):.+$/, '"ip", "random", "header:…", "cookie:…" or "query:…"'),
-])
+const by = z
+  .string()
+  .regex(
+    /^(ip|random|header:[\w!#$%&'*+.^`|~-]+|cookie:[^\s;=]+|query:.+)$/,
+    '"ip", "random", "header:…", "cookie:…" or "query:…"',
+  )
 
 /** A share of the traffic. */
 export const rolloutSchema = z.strictObject({ percent: z.number().min(0).max(100).optional(), by: by.default('ip') })
@@ -20,16 +22,26 @@ export interface Share {
   readonly salt: string
 }
 
-/** Builds the predicate that is true for this share of the traffic. */
-export function createShare({ by: name, from, to, salt }: Share): Predicate {
-  if (from <= 0 && to >= 100) return () => true
-  if (name === 'random') {
-    return () => {
-      const point = Math.random() * 100
-      return point >= from && point < to
-    }
+/** What a request is counted by where chance decides: the same for all who ask. */
+export type Draw = (ctx: Context) => string
+
+/** Makes the draw of one instance. */
+export function createDraw(): Draw {
+  const drawn = new WeakMap<Context, string>()
+  return (ctx) => {
+    const known = drawn.get(ctx)
+    if (known !== undefined) return known
+    const key = String(Math.random())
+    drawn.set(ctx, key)
+    return key
   }
-  const read = createReader(name)
+}
+
+/** Builds the predicate that is true for this share of the traffic. */
+export function createShare({ by, from, to, salt }: Share, draw: Draw): Predicate {
+  if (from <= 0 && to >= 100) return () => true
+  // Each variant of a plugin asks for itself: by chance of their own, a request could be in two of them, or in none.
+  const read = by === 'random' ? draw : createReader(by)
   return (ctx) => {
     const key = read(ctx)
     // Who cannot be told apart is in no share: the same visitor would be in and out by turns.
@@ -40,11 +52,12 @@ export function createShare({ by: name, from, to, salt }: Share): Predicate {
 }
 
 function createReader(name: string): (ctx: Context) => string | undefined {
-  if (name === 'ip') return (ctx) => ctx.ip
+  // The same client on a server that listens for both kinds of addresses is no other one.
+  if (name === 'ip') return (ctx) => ctx.ip.replace(/^::ffff:(?=[\d.]+$)/i, '')
   const [kind, key = ''] = [name.slice(0, name.indexOf(':')), name.slice(name.indexOf(':') + 1)]
-  if (kind === 'header') return (ctx) => one(ctx.req.headers[key.toLowerCase()])
+  if (kind === 'header') return (ctx) => one(own(ctx.req.headers, key.toLowerCase()))
   if (kind === 'cookie') return (ctx) => ctx.cookies.get(key, { signed: false })
-  return (ctx) => (Object.hasOwn(ctx.query, key) ? one(ctx.query[key]) : undefined)
+  return (ctx) => one(own(ctx.query, key))
 }
 
 function one(value: string | string[] | undefined): string | undefined {

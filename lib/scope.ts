@@ -1,6 +1,5 @@
-import type { Predicate } from './condition.ts'
-import { type Condition, createPredicate } from './condition.ts'
-import { createShare, type Share } from './rollout.ts'
+import { type Condition, createPredicate, type Predicate } from './condition.ts'
+import { createShare, type Draw, type Share } from './rollout.ts'
 
 /** Which requests a plugin is for, and from when until when. Times in milliseconds since 1970. */
 export interface Scope {
@@ -12,12 +11,12 @@ export interface Scope {
 }
 
 /** Builds the predicate of a plugin's scope; null when it is for every request of its domain, at any time. */
-export function createScopeTest({ when, share, starts_at, expires_at }: Scope): Predicate | null {
+export function createScopeTest({ when, share, starts_at, expires_at }: Scope, draw: Draw): Predicate | null {
   const tests: Predicate[] = []
   if (starts_at !== undefined) tests.push(() => Date.now() >= starts_at)
   if (expires_at !== undefined) tests.push(() => Date.now() < expires_at)
   if (when !== undefined) tests.push(createPredicate(when))
-  if (share !== undefined) tests.push(createShare(share))
+  if (share !== undefined) tests.push(createShare(share, draw))
   if (tests.length === 0) return null
   const [only] = tests
   return tests.length === 1 ? (only as Predicate) : (ctx) => tests.every((holds) => holds(ctx))

@@ -132,12 +132,12 @@ function describePlugins({ build }: Activated): readonly PluginStatus[] {
 }
 
 function stateOf({ guard, life, spec }: LivePlugin, kept: boolean): PluginState {
-  if (guard) return 'guarded'
   if (life.quarantined) return 'quarantined'
   const { enabled, starts_at, expires_at } = spec.scope
   if (!enabled) return 'disabled'
   if (starts_at !== undefined && Date.now() < starts_at) return 'scheduled'
   if (expires_at !== undefined && Date.now() >= expires_at) return 'expired'
+  if (guard) return 'guarded'
   if (kept) return 'last_good'
   return spec.shadow ? 'shadow' : 'live'
 }

@@ -11,6 +11,7 @@ import {
   type ProgramDomain,
   type Uses,
 } from '../program.ts'
+import { createDraw } from '../rollout.ts'
 import { createScopeTest, type Scope } from '../scope.ts'
 import type { CompiledCode, Compiler } from './compiler.ts'
 
@@ -56,6 +57,8 @@ export type Builder = (document: Document, version: number | string, previous: P
  * of what fails.
  */
 export function createBuilder(compiler: Compiler, mount: Mount): Builder {
+  const draw = createDraw()
+
   return function build(document, version, previous) {
     const compiled: Compilation[] = []
     const failures: Failure[] = []
@@ -95,17 +98,24 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
         uses,
         sha1,
         guard: false,
-        applies: createScopeTest(spec.scope),
+        applies: createScopeTest(spec.scope, draw),
         life: mount.begin(info, sha1, spec.scope.expires_at),
       })
     }
 
     function fail(plugin: PluginSpec | RefusedPlugin, error: DynacodeError, last: readonly LivePlugin[]): LivePlugin[] {
-      const info = last[0]?.info ?? createInfo(plugin)
-      const good = last.filter((live) => !live.guard)
+      // Not that of one of its variants, where all of it is at fault.
+      const known = last.find(({ spec }) => plugin.name === undefined || spec.name === plugin.name)
+      const info = known?.info ?? createInfo(plugin)
+      // Who switches a plugin off does not want its last good version either, whatever else is wrong with it.
+      const good = plugin.scope.enabled ? last.filter((live) => !live.guard) : []
       failures.push({ info, error, kept_last_good: good.length > 0 })
       if (good.length > 0) return keep(good, error)
-      return mustGuard(plugin) ? [createGuard(plugin, info, mount.begin(info, '', undefined))] : []
+      if (!mustGuard(plugin)) return []
+      // It ends when the plugin would, whether or not anybody brings a new document by then.
+      const scope = Object.freeze({ ...EVERYTHING, expires_at: plugin.scope.expires_at })
+      const life = mount.begin(info, '', scope.expires_at)
+      return [createGuard(plugin, info, life, scope, createScopeTest(scope, draw))]
     }
 
     function buildDomain({ name, pattern, plugins }: Domain): ProgramDomain {
@@ -216,18 +226,24 @@ function locate(error: unknown, plugin: PluginSpec): DynacodeError {
 }
 
 /** Stands in for a plugin that never worked and fails closed: it lets nobody through. */
-function createGuard(plugin: PluginSpec | RefusedPlugin, info: PluginInfo, life: PluginLife): LivePlugin {
+function createGuard(
+  plugin: PluginSpec | RefusedPlugin,
+  info: PluginInfo,
+  life: PluginLife,
+  scope: Scope,
+  applies: LivePlugin['applies'],
+): LivePlugin {
   const name = info.name
   const { domain, id } = plugin
   const spec = { domain, name, id, phase: 'access', code: '', params: {}, priority: Number.POSITIVE_INFINITY } as const
   const limits = { guard: 'off', budget_ms: 50, timeout_ms: 5000, shadow: false, shadow_allows: [] } as const
   return Object.freeze({
     info,
-    spec: Object.freeze({ ...spec, ...limits, scope: EVERYTHING, on_failure: 'closed', path: '' }),
+    spec: Object.freeze({ ...spec, ...limits, scope, on_failure: 'closed', path: '' }),
     phase: 'access',
     run: refuseAll,
     uses: { exit: true, say: false, fetch: false, signal: false, kit: false, store: false },
-    applies: null,
+    applies,
     sha1: '',
     guard: true,
     life,
@@ -243,11 +259,9 @@ const EVERYTHING: Scope = Object.freeze({
 })
 
 /** Whether requests are refused for want of this plugin. What does nothing for them guards nothing either. */
-function mustGuard(plugin: PluginSpec | RefusedPlugin): boolean {
-  if (plugin.on_failure === 'open') return false
-  if (!('scope' in plugin)) return true
-  const { scope, shadow } = plugin
-  return scope.enabled && !shadow && (scope.expires_at === undefined || scope.expires_at > Date.now())
+function mustGuard({ on_failure, scope, shadow }: PluginSpec | RefusedPlugin): boolean {
+  if (on_failure === 'open' || !scope.enabled || shadow) return false
+  return scope.expires_at === undefined || scope.expires_at > Date.now()
 }
 
 /** What a shadow run does outside of its own request is done for real, so that it has to be asked for. */

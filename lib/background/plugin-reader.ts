@@ -74,7 +74,6 @@ function createSpecs(
   if (params === undefined) return new DocumentError(`${path}.params`, `expected at most ${MAX_DEPTH} levels, got more`)
   const codes = readCodes(fields, path)
   if (codes instanceof DocumentError) return codes
-  const time = (text: string | null | undefined) => (text == null ? undefined : Date.parse(text))
   const common = {
     domain,
     id: fields.id ?? undefined,
@@ -94,8 +93,8 @@ function createSpecs(
       enabled: fields.enabled ?? true,
       when: fields.when ?? undefined,
       share,
-      starts_at: time(fields.starts_at),
-      expires_at: time(fields.expires_at),
+      starts_at: toTime(fields.starts_at),
+      expires_at: toTime(fields.expires_at),
     })
     return Object.freeze({ ...common, name, code, scope })
   })
@@ -109,9 +108,9 @@ function readCodes(
   const by = rollout?.by ?? 'ip'
   if (variants == null) {
     if (code == null) return new DocumentError(`${path}.code`, `expected a string, got ${describeValue(code)}`)
-    return [
-      { name, code, share: rollout == null ? undefined : { by, from: 0, to: rollout.percent ?? 100, salt: name } },
-    ]
+    if (rollout == null) return [{ name, code, share: undefined }]
+    if (rollout.percent !== undefined) return [{ name, code, share: { by, from: 0, to: rollout.percent, salt: name } }]
+    return new DocumentError(`${path}.rollout.percent`, 'expected a number, got nothing')
   }
   if (code != null) return new DocumentError(`${path}.variants`, 'expected either code or variants, got both')
   if (rollout?.percent !== undefined) {
@@ -127,6 +126,10 @@ function readCodes(
     from = share.to
     return { name: `${name}/${variant.name}`, code: variant.code, share }
   })
+}
+
+function toTime(text: string | null | undefined): number | undefined {
+  return text == null ? undefined : Date.parse(text)
 }
 
 /** The shared plugin that a reference means, with what the reference says over it. */
@@ -161,17 +164,19 @@ function refuse(raw: unknown, domain: string, path: string, error: DocumentError
   if (name === undefined && !isId(id)) throw unnamed(path, raw)
   const phase = field(raw, 'phase') ?? field(shared, 'phase')
   const said = (key: string) => field(raw, key) ?? field(shared, key)
-  // What does nothing for the requests, or nothing any more, guards nothing either.
-  const idle =
-    said('enabled') === false || said('mode') === 'shadow' || Date.parse(String(said('expires_at'))) <= Date.now()
-  const policy = idle ? 'open' : (said('on_failure') ?? 'open')
+  const ends = pluginSchema.shape.expires_at.safeParse(said('expires_at'))
   return Object.freeze({
     domain,
     name,
     id: isId(id) ? id : undefined,
     phase: PHASES.includes(phase as Phase) ? (phase as Phase) : undefined,
     // Whoever writes anything but `open` wants the plugin for its protection, misspelt or not.
-    on_failure: policy === 'open' ? 'open' : ('closed' satisfies FailurePolicy),
+    on_failure: (said('on_failure') ?? 'open') === 'open' ? 'open' : ('closed' satisfies FailurePolicy),
+    scope: Object.freeze({
+      enabled: said('enabled') !== false,
+      expires_at: ends.success ? toTime(ends.data) : undefined,
+    }),
+    shadow: said('mode') === 'shadow',
     error,
   })
 }

@@ -1,3 +1,4 @@
+import type { Context } from 'koa'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Build, type Builder, createBuilder } from '../../lib/background/builder.ts'
 import { createCompiler } from '../../lib/background/compiler.ts'
@@ -8,7 +9,7 @@ import type { LivePlugin, PluginFunction, PluginLife, Program } from '../../lib/
 
 const BROKEN = '('
 const bind = vi.fn((): PluginFunction => () => undefined)
-const begin = vi.fn((_info: PluginInfo, _sha1: string) => ({}) as PluginLife)
+const begin = vi.fn((_info: PluginInfo, _sha1: string, _expires_at: number | undefined) => ({}) as PluginLife)
 const quarantined = vi.fn((_sha1: string): DynacodeError | undefined => undefined)
 
 let build: (document: unknown) => Build
@@ -259,6 +260,92 @@ describe('a plugin at fault that fails closed', () => {
     expect(running(build(document({ ...closed, code: BROKEN, on_failure: 'open' })))).toEqual([])
     build(document({ ...closed, code: BROKEN }))
     expect(running(build(document()))).toEqual([])
+  })
+})
+
+describe('a plugin that is switched off', () => {
+  const off = { enabled: false, on_failure: 'closed' }
+
+  test.each([
+    ['does not compile', plugin('p', { ...off, code: BROKEN })],
+    ['is at fault', plugin('p', { ...off, when: { path: '/' } })],
+  ])('and %s has no version that runs in its place', (_, broken) => {
+    build(document(plugin('p')))
+    const built = build(document(broken))
+    expect(running(built)).toEqual([])
+    expect(keptOf(built)).toEqual([['p', false]])
+  })
+
+  test('by a reference to a shared one at fault goes, the other references keep what they had', () => {
+    const shared = plugin('p', { id: 1 })
+    const references = [{ id: 1, name: 'q' }, 1]
+    build({ ...document(...references), plugins: [shared] })
+    const built = build({ ...document({ id: 1, name: 'q', enabled: false }, 1), plugins: [{ ...shared, when: 1 }] })
+    expect(running(built)).toEqual(['a.com p access "p"'])
+  })
+})
+
+describe('a guard in place of a plugin that ends', () => {
+  const ctx = {} as Context
+  const broken = (fields: object = {}) =>
+    plugin('p', { on_failure: 'closed', expires_at: '2030-01-01T00:00:00Z', ...fields })
+
+  test.each([
+    ['whose code is broken', broken({ code: BROKEN })],
+    ['whose conditions are', broken({ when: 1 })],
+  ])('ends with it: one %s', (_, given) => {
+    vi.useFakeTimers({ now: Date.UTC(2029, 11, 31) })
+    const [guard] = build(document(given)).program.plugins
+    expect(guard).toMatchObject({ guard: true, phase: 'access' })
+    expect(guard?.applies?.(ctx)).toBe(true)
+    expect(begin).toHaveBeenCalledWith(guard?.info, '', Date.UTC(2030, 0, 1))
+    vi.setSystemTime(Date.UTC(2030, 0, 1))
+    expect(guard?.applies?.(ctx)).toBe(false)
+    vi.useRealTimers()
+  })
+
+  test('is none where the end is past', () => {
+    vi.useFakeTimers({ now: Date.UTC(2030, 0, 1) })
+    expect(running(build(document(broken({ code: BROKEN }), plugin('q'))))).toEqual(['a.com q access "q"'])
+    vi.useRealTimers()
+  })
+})
+
+describe('variants', () => {
+  const variants = (...codes: string[]) =>
+    codes.map((code, index) => ({ name: `v${index}`, code: `"${code}"`, percent: 50 }))
+  const split = (fields: object = {}) => plugin('p', { code: undefined, variants: variants('a', 'b'), ...fields })
+  const BOTH = ['a.com p/v0 access "a"', 'a.com p/v1 access "b"']
+
+  test.each([
+    ['conditions', split({ when: { path: '/' } })],
+    ['percentages', split({ variants: [{ name: 'v0', code: '', percent: 101 }] })],
+    ['code, where there is but one now,', plugin('p', { code: BROKEN })],
+  ])('all stay when the plugin’s %s are broken', (_, broken) => {
+    build(document(split()))
+    const built = build(document(broken))
+    expect(running(built)).toEqual(BOTH)
+    expect(keptOf(built)).toEqual([['p', true]])
+    expect([...built.kept.keys()]).toEqual(built.program.plugins)
+  })
+
+  test('of which one is broken: that one keeps its last good version, the others update', () => {
+    build(document(split()))
+    const built = build(document(split({ variants: [variants('c')[0], { ...variants('', '')[1], code: BROKEN }] })))
+    expect(running(built)).toEqual(['a.com p/v0 access "c"', 'a.com p/v1 access "b"'])
+  })
+
+  test('take the place of the plugin, and the plugin theirs', () => {
+    build(document(plugin('p')))
+    const split_up = build(document(split()))
+    expect([running(split_up), split_up.removed]).toEqual([BOTH, 1])
+    const whole = build(document(plugin('p')))
+    expect([running(whole), whole.removed]).toEqual([['a.com p access "p"'], 2])
+  })
+
+  test('that are broken leave the plugin that was there before', () => {
+    build(document(plugin('p')))
+    expect(running(build(document(split({ when: 1 }))))).toEqual(['a.com p access "p"'])
   })
 })
 
