@@ -71,7 +71,9 @@ describe('the same keys are in', () => {
     console.log(JSON.stringify(users.filter((user) => isIn({ req: { headers: { 'x-user': user } } }))))`
 
   test('in every process', async () => {
-    const [one, other] = (await Promise.all([0, 1].map(() => runChild(script, { prelude: false, flags: ['--import', 'tsx'] })))).map(resultOf)
+    const [one, other] = (
+      await Promise.all([0, 1].map(() => runChild(script, { prelude: false, flags: ['--import', 'tsx'] })))
+    ).map(resultOf)
     const here = Array.from({ length: 2000 }, (_, index) => `user-${index}-é`).filter((user) =>
       share({ to: 25 })(requestOf(user)),
     )
