@@ -1,148 +1,164 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { z } from 'zod'
-import { DynacodeError } from '../errors.ts'
+import { randomBytes } from 'node:crypto'
+import { basename, dirname, join } from 'node:path'
+import { type FileSystem, lookAt } from './cache-safety.ts'
+import { isGone, type ProcessIdentity } from './process-identity.ts'
 
-/** What stands in the first line of a cache file; the document's bytes follow, exactly as they were received. */
-const headerSchema = z.object({
-  dynacode: z.literal(1),
-  version: z.union([z.string(), z.number()]),
-  tag: z.string().optional(),
-  bytes: z.int().nonnegative(),
-  sha1: z.string(),
-  sha256: z.string(),
-})
-
-/** A document with all that belongs to it: none of it is ever stored without the rest. */
-export interface StoredDocument {
-  readonly bytes: Uint8Array
-  readonly tag: string | undefined
-  readonly version: number | string
-  /** SHA-1 of the bytes, in hex. */
-  readonly sha1: string
+/** Where a cache lies: the paths of its files, and what they are reached by. */
+export interface CachePlace {
+  readonly fs: FileSystem
+  /** The newest generation; the other files are named after it. */
+  readonly path: string
+  readonly folder: string
+  readonly here: ProcessIdentity
+  /** A new name in the same folder, used by nobody else. */
+  temporary(): string
 }
 
-/** The steps of a durable write, in this order; apart from the file system only where their order is tested. */
-export interface Disk {
-  open(path: string, flags: string, mode?: number): number
-  write(file: number, bytes: Uint8Array, from: number): number
-  sync(file: number): void
-  close(file: number): void
-  link(from: string, to: string): void
-  rename(from: string, to: string): void
-  remove(path: string): void
-}
+/** A temporary file older than this belongs to nobody any more, whatever its name says. */
+const ABANDONED_MS = 3_600_000
 
-/** Node's file system. */
-export const DISK: Disk = Object.freeze<Disk>({
-  open: openSync,
-  write: (file, bytes, from) => writeSync(file, bytes, from),
-  sync: fsyncSync,
-  close: closeSync,
-  link: linkSync,
-  rename: renameSync,
-  remove: (path) => rmSync(path, { force: true }),
-})
-
-/** A name for a file that is about to become `path`, which no other process chooses; it tells whose it is. */
-export function temporaryName(path: string): string {
-  return `${path}.${process.pid}.${randomBytes(6).toString('hex')}.tmp`
-}
-
-/** Puts a document into the form of a cache file. */
-export function encodeDocument({ bytes, tag, version, sha1 }: StoredDocument): Uint8Array {
-  const header = { dynacode: 1, version, tag, bytes: bytes.length, sha1, sha256: sha256(bytes) }
-  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), bytes])
+export function createPlace(fs: FileSystem, path: string, here: ProcessIdentity): CachePlace {
+  const temporary = () => `${path}.${here.machine}-${here.pid}-${randomBytes(6).toString('hex')}.tmp`
+  return Object.freeze({ fs, path, folder: dirname(path), here, temporary })
 }
 
 /**
- * Reads a cache file.
+ * Puts a file with this content where the newest generation is, so that it is there after a crash of the machine, too. At
+ * every moment each of the two names has a whole file, or none if it had none.
  *
- * @throws DynacodeError ERR_DYNACODE_CACHE when it is damaged, or something else
+ * @param keep whether what was the newest generation becomes the previous one
  */
-export function decodeDocument(path: string, content: Buffer): StoredDocument {
-  const end = content.indexOf('\n')
-  const header = end === -1 ? undefined : headerSchema.safeParse(parseJson(content.subarray(0, end).toString()))
-  if (header?.success !== true) throw damaged(path, 'it does not begin as a cache file does')
-  const bytes = content.subarray(end + 1)
-  const { bytes: length, sha256: expected, sha1, tag, version } = header.data
-  if (bytes.length !== length) throw damaged(path, `expected ${length} bytes, got ${bytes.length}`)
-  if (sha256(bytes) !== expected) throw damaged(path, 'its bytes are not those that were written')
-  return { bytes, sha1, tag, version }
-}
-
-/** Reads a file, and says what it is called where that fails; undefined when there is none. */
-export function readIfThere(path: string): Buffer | undefined {
+export function replaceDurably(place: CachePlace, content: Uint8Array, keep: boolean): void {
+  const { fs, folder } = place
+  const temporary = place.temporary()
   try {
-    return readFileSync(path)
+    writeDurably(fs, temporary, content)
+    exchange(place, temporary, keep)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    unlinkIf(fs, temporary)
     throw error
   }
+  syncFolder(fs, folder)
 }
 
-/**
- * Makes a file what it should be, whole or not at all, whatever happens meanwhile; it is on the disk when this returns.
- *
- * @param keep where to keep what the file was before
- */
-export function writeDurably(disk: Disk, path: string, content: Uint8Array, keep?: string): void {
-  const temporary = temporaryName(path)
+function writeDurably(fs: FileSystem, path: string, content: Uint8Array): void {
+  const fd = fs.openSync(path, 'wx', 0o600)
   try {
-    const file = disk.open(temporary, 'wx', 0o600)
-    try {
-      for (let from = 0; from < content.length; ) from += disk.write(file, content, from)
-      disk.sync(file)
-    } finally {
-      disk.close(file)
-    }
-    if (keep !== undefined) keepGeneration(disk, path, keep)
-    disk.rename(temporary, path)
-    syncFolder(disk, path)
-  } catch (error) {
-    disk.remove(temporary)
-    throw error
-  }
-}
-
-/** A second name for the file as it is, so that there is no moment without it. */
-function keepGeneration(disk: Disk, path: string, keep: string): void {
-  const temporary = temporaryName(keep)
-  try {
-    disk.link(path, temporary)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-    throw error
-  }
-  disk.rename(temporary, keep)
-  // Renaming one name of a file onto another of the same file does nothing, and leaves the first.
-  disk.remove(temporary)
-}
-
-/** Only then do the new names outlive a power failure. Windows has no such thing. */
-function syncFolder(disk: Disk, path: string): void {
-  if (process.platform === 'win32') return
-  const folder = disk.open(dirname(path), 'r')
-  try {
-    disk.sync(folder)
+    // One call may write less than it is given: on a disk that is nearly full, for one.
+    for (let from = 0; from < content.length; ) from += fs.writeSync(fd, content, from)
+    // The time says when the content was last known to be current; set before the sync, so that it lasts, too.
+    const now = Date.now() / 1000
+    fs.futimesSync(fd, now, now)
+    fs.fsyncSync(fd)
   } finally {
-    disk.close(folder)
+    fs.closeSync(fd)
   }
 }
 
-function parseJson(text: string): unknown {
+/**
+ * Gives the file to its name and, where it is to be kept, what had that name to the previous generation. By a second name
+ * for it, so that two different generations are there at every moment.
+ */
+function exchange(place: CachePlace, from: string, keep: boolean): void {
+  const { fs, path } = place
+  const kept = keep ? linkAside(place) : undefined
   try {
-    return JSON.parse(text)
+    fs.renameSync(from, path)
+    if (kept !== undefined) fs.renameSync(kept, `${path}.previous`)
+  } finally {
+    // Where both are names of one file already, a rename does nothing at all; see rename(2).
+    if (kept !== undefined) unlinkIf(fs, kept)
+  }
+}
+
+function linkAside(place: CachePlace): string | undefined {
+  const { fs, path } = place
+  const aside = place.temporary()
+  try {
+    fs.linkSync(path, aside)
+    return aside
   } catch {
+    // Not every file system knows links. There, a moment has one generation alone.
+    renameIf(fs, path, `${path}.previous`)
     return undefined
   }
 }
 
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
+/** A new name lasts once its folder is on the disk, too. Windows cannot do that, and does not need it. */
+export function syncFolder(fs: FileSystem, folder: string): void {
+  if (process.platform === 'win32') return
+  const fd = fs.openSync(folder, 'r')
+  try {
+    fs.fsyncSync(fd)
+  } finally {
+    fs.closeSync(fd)
+  }
 }
 
-function damaged(path: string, what: string): DynacodeError {
-  return new DynacodeError('ERR_DYNACODE_CACHE', `the cache file ${path} is damaged, and set aside: ${what}`)
+/**
+ * Takes a file away from its name if it is the one that is meant. Of several processes that try one succeeds; a file
+ * that came in between goes back to its name.
+ *
+ * @param isMeant looks at the file under the name it has meanwhile
+ * @param target where it goes; undefined: nowhere
+ */
+export function takeAway(
+  place: CachePlace,
+  path: string,
+  isMeant: (temporary: string) => boolean,
+  target?: string,
+): boolean {
+  const { fs } = place
+  const temporary = place.temporary()
+  if (!renameIf(fs, path, temporary)) return false
+  const meant = isMeant(temporary)
+  if (meant && target !== undefined) fs.renameSync(temporary, target)
+  else {
+    if (!meant) linkIf(fs, temporary, path)
+    unlinkIf(fs, temporary)
+  }
+  return meant
+}
+
+/** Removes temporary files whose process was ended before it could do so. */
+export function sweep({ fs, path, folder, here }: CachePlace): void {
+  const before = `${basename(path)}.`
+  for (const name of fs.readdirSync(folder)) {
+    const owner = name.startsWith(before)
+      ? /^([0-9a-f]{8})-(\d+)-[0-9a-f]{12}\.tmp$/.exec(name.slice(before.length))
+      : null
+    if (owner === null) continue
+    const file = join(folder, name)
+    const found = lookAt(fs, file)
+    if (found === undefined) continue
+    const [, machine = '', pid] = owner
+    const abandoned = Date.now() - found.mtimeMs > ABANDONED_MS
+    if (abandoned || isGone({ machine, pid: Number(pid), started: undefined }, here)) unlinkIf(fs, file)
+  }
+}
+
+function renameIf(fs: FileSystem, from: string, to: string): boolean {
+  try {
+    fs.renameSync(from, to)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+}
+
+export function unlinkIf(fs: FileSystem, path: string): void {
+  try {
+    fs.unlinkSync(path)
+  } catch {
+    // It is gone, or it stays until the next sweep.
+  }
+}
+
+function linkIf(fs: FileSystem, from: string, to: string): void {
+  try {
+    fs.linkSync(from, to)
+  } catch {
+    // The name is taken again, by something newer.
+  }
 }

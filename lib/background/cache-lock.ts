@@ -1,76 +1,114 @@
-import { randomBytes } from 'node:crypto'
-import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { readIfThere, temporaryName } from './cache-file.ts'
-import { isAlive } from './cache-safety.ts'
+import { randomUUID } from 'node:crypto'
+import { type CachePlace, takeAway, unlinkIf } from './cache-file.ts'
+import { openSafely } from './cache-safety.ts'
+import { isGone, type ProcessIdentity } from './process-identity.ts'
 
-/** Time between two looks at a lock that somebody else holds, in milliseconds. */
-const LOOK_EVERY_MS = 50
+/** The file that says which process of this machine fetches. */
+export interface CacheLock {
+  /**
+   * Takes it, if it is free or its holder has died or has had it for too long.
+   *
+   * @returns names this holding; undefined while another one holds it
+   * @throws when the disk does not allow it
+   */
+  take(stale_ms: number): string | undefined
+  /** Whether nobody has taken it over meanwhile. */
+  isHeld(token: string): boolean
+  release(token: string): void
+}
 
-/**
- * Takes the machine-wide right to fetch. A holder that was killed is followed at once, one that hangs after `stale_ms`.
- * In the worst case two processes fetch at once, and nothing is lost by it.
- *
- * @param settled asked while waiting: whether the fetch is no longer needed
- * @returns a function that gives the right back; undefined when it was no longer needed
- */
-export async function takeLock(
-  path: string,
-  stale_ms: number,
-  settled: () => boolean,
-): Promise<(() => void) | undefined> {
-  const mark = `${process.pid} ${performance.timeOrigin} ${randomBytes(6).toString('hex')}`
-  for (;;) {
-    if (settled()) return undefined
-    if (tryToTake(path, mark)) return () => release(path, mark)
-    if (isAbandoned(path, stale_ms)) takeAway(path)
-    else await pause()
+interface Holder extends ProcessIdentity {
+  readonly token: string
+  /** When it was taken, in milliseconds since 1970. */
+  readonly at: number
+}
+
+interface Found {
+  /** Tells this holding from any other, also where the file says nothing. */
+  readonly mark: string
+  readonly isNameless: boolean
+  /** Undefined where the file says nothing of use. */
+  readonly holder: Holder | undefined
+  readonly at: number
+}
+
+/** A holder writes its name at once. One that has not done so by then was killed before it could. */
+const NAMELESS_MS = 1000
+
+export function openLock(place: CachePlace): CacheLock {
+  const { fs, here } = place
+  const path = `${place.path}.lock`
+  /** Since when the same holding was seen by this process's own clock, which no change of the time of day moves. */
+  let watched = { mark: '', since: 0 }
+
+  function create(): string | undefined {
+    const holder: Holder = { ...here, token: randomUUID(), at: Date.now() }
+    let fd: number
+    try {
+      fd = fs.openSync(path, 'wx', 0o600)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
+      throw error
+    }
+    try {
+      fs.writeSync(fd, Buffer.from(JSON.stringify(holder)))
+      return holder.token
+    } catch (error) {
+      unlinkIf(fs, path)
+      throw error
+    } finally {
+      fs.closeSync(fd)
+    }
   }
-}
 
-function tryToTake(path: string, mark: string): boolean {
-  try {
-    writeFileSync(path, mark, { flag: 'wx', mode: 0o600 })
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
+  function find(file = path): Found | undefined {
+    const opened = openSafely(fs, file)
+    if (opened === undefined) return undefined
+    try {
+      const start = Buffer.alloc(1024)
+      const text = start.toString('utf8', 0, fs.readSync(opened.fd, start, 0, start.length, 0))
+      const holder = parseHolder(text)
+      const { ino, mtimeMs } = opened.found
+      return { mark: `${ino} ${mtimeMs} ${text}`, isNameless: text === '', holder, at: holder?.at ?? mtimeMs }
+    } finally {
+      fs.closeSync(opened.fd)
+    }
   }
-}
 
-function isAbandoned(path: string, stale_ms: number): boolean {
-  const held = readIfThere(path)
-  if (held === undefined) return false
-  const age_ms = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now())
-  if (Math.abs(age_ms) > stale_ms) return true
-  const [pid, origin] = held.toString().split(' ')
-  // Between its making and its writing a lock is empty.
-  if (pid === undefined || origin === undefined) return age_ms > 1000
-  // In a container the next process has the number of the one before it.
-  if (Number(pid) === process.pid) return Number(origin) !== performance.timeOrigin
-  return !isAlive(Number(pid))
-}
-
-/** By renaming, so that of several processes one succeeds. */
-function takeAway(path: string): void {
-  const aside = temporaryName(path)
-  try {
-    renameSync(path, aside)
-    rmSync(aside, { force: true })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  function isOver({ mark, isNameless, holder, at }: Found, stale_ms: number): boolean {
+    if (holder !== undefined && isGone(holder, here)) return true
+    const longest_ms = isNameless ? Math.min(NAMELESS_MS, stale_ms) : stale_ms
+    if (watched.mark !== mark) watched = { mark, since: performance.now() }
+    return Date.now() - at > longest_ms || performance.now() - watched.since > longest_ms
   }
+
+  function remove({ mark }: Found): boolean {
+    return takeAway(place, path, (temporary) => find(temporary)?.mark === mark)
+  }
+
+  return Object.freeze({
+    take(stale_ms) {
+      const token = create()
+      if (token !== undefined) return token
+      const found = find()
+      if (found === undefined) return create()
+      return isOver(found, stale_ms) && remove(found) ? create() : undefined
+    },
+    isHeld: (token) => find()?.holder?.token === token,
+    release(token) {
+      const found = find()
+      if (found?.holder?.token === token) remove(found)
+    },
+  } satisfies CacheLock)
 }
 
-function release(path: string, mark: string): void {
+function parseHolder(text: string): Holder | undefined {
   try {
-    if (readIfThere(path)?.toString() === mark) rmSync(path, { force: true })
+    const { pid, started, machine, token, at } = JSON.parse(text)
+    return Number.isSafeInteger(pid) && pid > 0 && typeof at === 'number'
+      ? { pid, started, machine, token, at }
+      : undefined
   } catch {
-    // It is given back by growing old.
+    return undefined
   }
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, LOOK_EVERY_MS).unref()
-  })
 }

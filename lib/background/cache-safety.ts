@@ -1,55 +1,129 @@
-import { lstatSync, readdirSync, rmSync, type Stats, statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import type fs from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import { DynacodeError } from '../errors.ts'
 
-const STICKY = 0o1000
-const WORLD_WRITABLE = 0o002
-/** A temporary file that is older belongs to nobody, in milliseconds. */
-const OLD_MS = 3_600_000
+/** What the cache needs of node:fs. */
+export type FileSystem = Pick<
+  typeof fs,
+  | 'closeSync'
+  | 'fstatSync'
+  | 'fsyncSync'
+  | 'futimesSync'
+  | 'linkSync'
+  | 'lstatSync'
+  | 'mkdirSync'
+  | 'openSync'
+  | 'readdirSync'
+  | 'readFileSync'
+  | 'readSync'
+  | 'renameSync'
+  | 'statSync'
+  | 'unlinkSync'
+  | 'writeSync'
+>
+
+/** Who owns the files that this process makes; undefined on Windows, which has no such number. */
+const userId = (): number | undefined => process.geteuid?.()
+
+/** A fault of the cache. */
+export function cacheError(message: string, cause?: unknown): DynacodeError {
+  return new DynacodeError('ERR_DYNACODE_CACHE', message, cause === undefined ? {} : { cause })
+}
 
 /**
- * Looks at a file of the cache before it is used: what is in it decides what code runs.
+ * Makes the folder where it is missing, for this user alone.
  *
- * @returns what the file is; undefined when there is none
- * @throws DynacodeError ERR_DYNACODE_CACHE when somebody else may have put it there
+ * @throws DynacodeError when others may replace the files in it
  */
-export function inspect(path: string): Stats | undefined {
-  const folder = statSync(dirname(path))
-  if ((folder.mode & WORLD_WRITABLE) !== 0 && (folder.mode & STICKY) === 0) {
-    throw refuse(path, `everybody may write to its folder; take that right away (chmod o-w ${dirname(path)})`)
+export function openFolder(fs: FileSystem, folder: string): void {
+  let found = ifThere(() => fs.statSync(folder))
+  if (found === undefined) {
+    fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+    found = fs.statSync(folder)
   }
-  const file = lstatSync(path, { throwIfNoEntry: false })
-  if (file === undefined) return undefined
-  if (file.isSymbolicLink()) throw refuse(path, 'it is a symbolic link; name the file itself')
-  if (!file.isFile()) throw refuse(path, 'it is no regular file')
-  const uid = process.getuid?.()
-  if (uid !== undefined && file.uid !== uid)
-    throw refuse(path, `it belongs to user ${file.uid}, and this process is user ${uid}`)
-  return file
+  checkFolder(folder, found)
 }
 
-/** Removes the temporary files that processes left behind that were killed while they wrote. */
-export function sweepTemporaries(path: string): void {
-  const begin = `${basename(path)}.`
-  for (const name of readdirSync(dirname(path))) {
-    const pid = name.startsWith(begin) ? /\.(\d+)\.[0-9a-f]+\.tmp$/.exec(name)?.[1] : undefined
-    if (pid === undefined) continue
-    const file = join(dirname(path), name)
-    const changed = lstatSync(file, { throwIfNoEntry: false })?.mtimeMs
-    if (changed !== undefined && (!isAlive(Number(pid)) || Date.now() - changed > OLD_MS)) rmSync(file, { force: true })
-  }
+/** As `openFolder`, of a folder that may be missing; says whether it is there. */
+export function findFolder(fs: FileSystem, folder: string): boolean {
+  const found = ifThere(() => fs.statSync(folder))
+  if (found === undefined) return false
+  checkFolder(folder, found)
+  return true
 }
 
-/** Whether a process of this number lives. */
-export function isAlive(pid: number): boolean {
+function checkFolder(folder: string, found: Stats): void {
+  if (!found.isDirectory()) throw cacheError(`the cache's folder ${folder} is not a folder`)
+  const open = process.platform !== 'win32' && (found.mode & 0o002) !== 0 && (found.mode & 0o1000) === 0
+  if (!open) return
+  throw cacheError(
+    `the cache's folder ${folder} is writable by everybody and not sticky (mode ${modeOf(found)}); use a folder of the app's own in it, which dynacode makes with mode 0700`,
+  )
+}
+
+/**
+ * Opens a file that is ours alone to write. Symbolic links are not followed, and nothing that is no file can block.
+ *
+ * @returns undefined where there is no such file
+ * @throws DynacodeError when it is not safe to use; the system's error when it cannot be opened
+ */
+export function openSafely(
+  fs: FileSystem,
+  path: string,
+  access: number = constants.O_RDONLY,
+): { fd: number; found: Stats } | undefined {
+  const seen = lookAt(fs, path)
+  if (seen === undefined) return undefined
+  checkFile(path, seen)
+  // Windows has neither of the two.
+  const flags = access | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+  const fd = ifThere(() => fs.openSync(path, flags))
+  if (fd === undefined) return undefined
   try {
-    process.kill(pid, 0)
-    return true
+    const found = fs.fstatSync(fd)
+    checkFile(path, found)
+    return { fd, found }
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    fs.closeSync(fd)
+    throw error
   }
 }
 
-function refuse(path: string, why: string): DynacodeError {
-  return new DynacodeError('ERR_DYNACODE_CACHE', `the cache file ${path} is not used: ${why}`)
+/** What is at this path, itself: a symbolic link is not followed. */
+export function lookAt(fs: FileSystem, path: string): Stats | undefined {
+  return ifThere(() => fs.lstatSync(path))
 }
+
+function ifThere<T>(look: () => T): T | undefined {
+  try {
+    return look()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw error
+  }
+}
+
+/** @throws DynacodeError when there is something at this path that is not safe to use */
+export function checkPath(fs: FileSystem, path: string): void {
+  const found = lookAt(fs, path)
+  if (found !== undefined) checkFile(path, found)
+}
+
+function checkFile(path: string, found: Stats): void {
+  const uid = userId()
+  const fault = found.isSymbolicLink()
+    ? 'is a symbolic link'
+    : !found.isFile()
+      ? 'is not a regular file'
+      : uid === undefined
+        ? undefined
+        : found.uid !== uid
+          ? `belongs to user ${found.uid}, not to this process's user ${uid}`
+          : (found.mode & 0o002) !== 0
+            ? `is writable by everybody (mode ${modeOf(found)})`
+            : undefined
+  if (fault !== undefined) throw cacheError(`the cache's file ${path} ${fault}; it is not used`)
+}
+
+const modeOf = ({ mode }: Stats) => (mode & 0o7777).toString(8).padStart(4, '0')

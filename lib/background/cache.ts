@@ -1,185 +1,202 @@
-import { mkdirSync, renameSync, type Stats, utimesSync } from 'node:fs'
-import { dirname } from 'node:path'
+import nodeFs from 'node:fs'
 import { DynacodeError } from '../errors.ts'
-import {
-  DISK,
-  type Disk,
-  decodeDocument,
-  encodeDocument,
-  readIfThere,
-  type StoredDocument,
-  writeDurably,
-} from './cache-file.ts'
-import { takeLock } from './cache-lock.ts'
-import { inspect, sweepTemporaries } from './cache-safety.ts'
+import { createPlace, replaceDurably, sweep } from './cache-file.ts'
+import { encodeDocument, keepableTag } from './cache-format.ts'
+import { type CacheEntry, openGeneration } from './cache-generation.ts'
+import { openLock } from './cache-lock.ts'
+import { cacheError, checkPath, type FileSystem, findFolder, openFolder } from './cache-safety.ts'
+import { createTrouble } from './cache-trouble.ts'
+import { openWaitingRoom } from './cache-wait.ts'
+import { identifyThisProcess } from './process-identity.ts'
+import { openVersionMark } from './version-mark.ts'
 
-/** A document as the cache has it. */
-export interface CacheEntry extends StoredDocument {
-  /** When it was last known to be what the source has, in milliseconds since 1970. */
-  readonly validated_at: number
-}
+export type { CacheEntry } from './cache-generation.ts'
 
-/** The documents of a machine's processes, on its disk. Nothing that goes wrong here stops the caller; it is reported. */
+/**
+ * The documents that this machine last had, on its disk: the newest, and the one before. All processes with the same path
+ * share them. Nothing here throws or rejects: what fails is reported, once per change, and is as if there were no cache.
+ */
 export interface Cache {
-  /** Every generation that can be used, newest first. Those that are damaged are set aside. */
+  /** Every generation that can be read, newest first; damaged ones are set aside. Cheap when nothing has changed. */
   read(): readonly CacheEntry[]
-  /** The newest one, if it was validated less than this ago. */
+  /** The newest generation, if it was found current less than this long ago; a time in the future does not count. */
   fresh(max_age_ms: number): CacheEntry | undefined
-  /** Makes a document the newest generation; false when the disk refused. */
-  write(document: StoredDocument): boolean
-  /** Takes note that the source still has the newest generation, if that is this one; maybe by another tag. */
+  /** Puts a new generation in the newest one's place, durably; false when that failed, or the lock was lost meanwhile. */
+  write(entry: Entry): boolean
+  /** Notes that the newest generation is what the source has now, under this tag, if it is the one with this SHA-1. */
   touch(sha1: string, tag: string | undefined): void
   /**
-   * Takes the machine-wide right to fetch.
+   * Takes the right to fetch, of which there is one on the machine. Waits while another process holds it, until that one
+   * gives it back, ends, or has held it for `stale_ms`.
    *
-   * @param max_age_ms how old the newest generation may be to stand for a fetch
-   * @param stale_ms how long another process may hold the right
-   * @returns a function that gives the right back; undefined when `fresh(max_age_ms)` has an answer, or at an abort
+   * @returns gives it back; undefined as soon as `fresh(max_age_ms)` has something, or when the signal aborts
    */
   lock(options: { max_age_ms: number; stale_ms: number; signal: AbortSignal }): Promise<(() => void) | undefined>
-  /** The highest version that `note_version` was told, by any process, ever. */
+  /** The highest version ever noted, by any process. */
   highest_version(): number | undefined
   note_version(version: number): void
+  /** Gives back what is held; nothing is read or written after that. */
   close(): void
 }
 
+type Entry = Omit<CacheEntry, 'validated_at'>
+
+/** What is done with the disk, and to what; each can fail while the others work. */
+type Part = `${'read' | 'written'}${'' | ` ${string}`}`
+
 /**
- * Opens the cache of one instance.
+ * Opens the cache at this path, and makes its folder where that is missing.
  *
- * @param max_bytes limit on the size of a document
- * @param report told of each fault, once until it changes or goes
+ * @param max_bytes the largest document that may come out of it
+ * @param report told what is wrong, once until that changes
+ * @param fs what reaches the disk
  */
-export function createCache({
-  path,
-  max_bytes,
-  report,
-  disk = DISK,
-}: {
-  path: string
-  max_bytes: number
-  report: (error: DynacodeError) => void
-  disk?: Disk
-}): Cache {
-  const previous = `${path}.previous`
-  const known = new Map<string, { stats: Stats; entry: CacheEntry }>()
-  const reported = new Map<string, string>()
+export function createCache(
+  { path, max_bytes, report }: { path: string; max_bytes: number; report: (error: DynacodeError) => void },
+  fs: FileSystem = nodeFs,
+): Cache {
+  const place = createPlace(fs, path, identifyThisProcess())
+  const trouble = createTrouble(report)
+  const newest = openGeneration(place, path, max_bytes)
+  const previous = openGeneration(place, `${path}.previous`, max_bytes)
+  const mutex = openLock(place)
+  const versionMark = openVersionMark(place)
+  const room = openWaitingRoom()
+  let entries: readonly CacheEntry[] = Object.freeze([])
+  /** What this process has last given or got: to put it back should the disk lose it, or not have taken it. */
+  let last: Entry | undefined
+  let held: string | undefined
   let closed = false
 
-  /** Does something with the disk; what goes wrong is told once for as long as it stays the same. */
-  function attempt<T>(what: string, action: () => T): T | undefined {
+  /** Does one thing with the disk; where that fails it says so, and returns the fallback. */
+  function attempt<T>(part: Part, fallback: T, action: () => T): T {
+    if (closed) return fallback
     try {
       const result = action()
-      reported.delete(what)
+      trouble.over(part)
       return result
-    } catch (cause) {
-      const error =
-        cause instanceof DynacodeError
-          ? cause
-          : new DynacodeError('ERR_DYNACODE_CACHE', `the cache cannot ${what} ${path}: ${(cause as Error).message}`, {
-              cause,
-            })
-      if (reported.get(what) !== error.message) report(error)
-      reported.set(what, error.message)
-      return undefined
-    }
-  }
-
-  function readGeneration(file: string): CacheEntry | undefined {
-    const stats = inspect(file)
-    if (stats === undefined) return undefined
-    const last = known.get(file)
-    if (last !== undefined && isSame(last.stats, stats)) return last.entry
-    const content = readIfThere(file)
-    if (content === undefined) return undefined
-    try {
-      const entry = Object.freeze({ ...decodeDocument(file, checkSize(file, content)), validated_at: stats.mtimeMs })
-      known.set(file, { stats, entry })
-      return entry
     } catch (error) {
-      renameSync(file, `${path}.damaged`)
-      throw error
+      trouble.failed(part, asCacheError(error, `the cache at ${path} cannot be ${part.split(' ')[0]}`))
+      return fallback
     }
   }
 
-  function checkSize(file: string, content: Buffer): Buffer {
-    // A header is short; this leaves room for any.
-    if (content.length <= max_bytes + 64 * 1024) return content
-    const message = `the cache file ${file} has ${content.length} bytes, expected at most ${max_bytes} (plugin_api_max_bytes)`
-    throw new DynacodeError('ERR_DYNACODE_CACHE', message)
+  const readNewest = () => attempt('read newest', undefined, () => newest.read())
+
+  /** What is wrong with the newest generation's path speaks against the other files beside it, too. */
+  const isSafe = () =>
+    attempt('read at all', false, () => {
+      const isThere = findFolder(fs, place.folder)
+      checkPath(fs, path)
+      return isThere
+    })
+
+  function store(entry: Entry): boolean {
+    const token = held
+    const isLate = token !== undefined && !attempt('read lock', true, () => mutex.isHeld(token))
+    // Whoever took the lock over has fetched later than we have.
+    if (isLate) return false
+    const current = readNewest()
+    return attempt('written', false, () => {
+      const { bytes, version, sha1 } = entry
+      if (bytes.length > max_bytes) throw cacheError(`the cache takes ${max_bytes} bytes at most, got ${bytes.length}`)
+      openFolder(fs, place.folder)
+      checkPath(fs, path)
+      checkPath(fs, `${path}.previous`)
+      const content = encodeDocument({ bytes, tag: keepableTag(entry.tag), version })
+      replaceDurably(place, content, current !== undefined && current.sha1 !== sha1)
+      return true
+    })
+  }
+
+  function release(token: string): void {
+    if (held !== token) return
+    held = undefined
+    attempt('written lock', undefined, () => mutex.release(token))
+  }
+
+  /** Undefined: another process has the lock. On a disk that refuses, everybody fetches for himself. */
+  function take(stale_ms: number): (() => void) | undefined {
+    return attempt<(() => void) | undefined>(
+      'written lock',
+      () => undefined,
+      () => {
+        openFolder(fs, place.folder)
+        checkPath(fs, path)
+        const token = mutex.take(stale_ms)
+        if (token === undefined) return undefined
+        held = token
+        return () => release(token)
+      },
+    )
   }
 
   function fresh(max_age_ms: number): CacheEntry | undefined {
-    const entry = attempt('read', () => readGeneration(path))
-    if (entry === undefined) return undefined
-    const age_ms = Date.now() - entry.validated_at
-    return age_ms >= 0 && age_ms < max_age_ms ? entry : undefined
+    const entry = readNewest()
+    const age_ms = entry === undefined ? -1 : Date.now() - entry.validated_at
+    if (age_ms < 0 || age_ms >= max_age_ms) return undefined
+    last = entry
+    return entry
   }
 
-  function write(document: StoredDocument): boolean {
-    if (closed) return false
-    const done = attempt('write', () => {
-      inspect(path)
-      writeDurably(disk, path, encodeDocument(document), previous)
-      return true
-    })
-    return done === true
-  }
-
-  attempt('make the folder of', () => mkdirSync(dirname(path), { recursive: true, mode: 0o700 }))
-  attempt('clean up around', () => sweepTemporaries(path))
+  attempt('written', undefined, () => {
+    openFolder(fs, place.folder)
+    sweep(place)
+  })
 
   return Object.freeze({
-    read() {
-      const generations = [
-        attempt('read', () => readGeneration(path)),
-        attempt('read the generation before', () => readGeneration(previous)),
-      ]
-      return generations.filter((entry) => entry !== undefined)
-    },
     fresh,
-    write,
-    touch(sha1, tag) {
-      if (closed) return
-      const entry = attempt('read', () => readGeneration(path))
-      if (entry === undefined || entry.sha1 !== sha1) return
-      const now = new Date()
-      if (entry.tag === tag) attempt('touch', () => utimesSync(path, now, now))
-      else attempt('write', () => writeDurably(disk, path, encodeDocument({ ...entry, tag })))
+    read() {
+      const isUsable = isSafe()
+      const first = isUsable ? readNewest() : undefined
+      const second = isUsable ? attempt('read previous', undefined, () => previous.read()) : undefined
+      last = first ?? second
+      const found = [first, second?.sha1 === first?.sha1 ? undefined : second].filter((entry) => entry !== undefined)
+      const isSame = found.length === entries.length && found.every((entry, index) => entry === entries[index])
+      if (!isSame) entries = Object.freeze(found)
+      return entries
     },
-    async lock({ max_age_ms, stale_ms, signal }) {
-      const settled = () => signal.aborted || closed || (max_age_ms > 0 && fresh(max_age_ms) !== undefined)
-      try {
-        return await takeLock(`${path}.lock`, stale_ms, settled)
-      } catch (error) {
-        // Without a disk every process fetches for itself.
-        attempt('lock', () => {
-          throw error
-        })
-        return () => undefined
+    write(entry) {
+      last = entry
+      return store(entry)
+    },
+    touch(sha1, tag) {
+      const current = readNewest()
+      if (current?.sha1 === sha1 && current.tag === keepableTag(tag)) {
+        last = current
+        attempt('written', undefined, newest.touch)
+      } else {
+        const entry = current?.sha1 === sha1 ? current : last
+        if (entry?.sha1 === sha1) store({ ...entry, tag })
       }
     },
-    highest_version: () => attempt('read the version of', () => readVersion(`${path}.version`)),
-    note_version(version) {
-      attempt('write the version of', () => {
-        const file = `${path}.version`
-        if (closed || (readVersion(file) ?? -1) >= version) return
-        writeDurably(disk, file, Buffer.from(`${JSON.stringify({ version })}\n`))
-      })
+    async lock({ max_age_ms, stale_ms, signal }) {
+      while (!signal.aborted && !closed) {
+        if (fresh(max_age_ms) !== undefined) return undefined
+        const giveBack = take(stale_ms)
+        if (giveBack === undefined) {
+          await room.pause(signal)
+          continue
+        }
+        // The one before may have written and gone between the two looks.
+        if (fresh(max_age_ms) === undefined) return giveBack
+        giveBack()
+      }
+      return undefined
     },
+    highest_version: () => attempt('read version', undefined, versionMark.highest),
+    note_version: (version) => attempt('written version', undefined, () => versionMark.note(version)),
     close() {
+      if (held !== undefined) release(held)
       closed = true
+      room.close()
     },
   } satisfies Cache)
 }
 
-function readVersion(file: string): number | undefined {
-  if (inspect(file) === undefined) return undefined
-  const content = readIfThere(file)?.toString() ?? ''
-  const version = /^\{"version":(\d+)\}\n$/.exec(content)?.[1]
-  if (version !== undefined && Number.isSafeInteger(Number(version))) return Number(version)
-  throw new DynacodeError('ERR_DYNACODE_CACHE', `the file ${file} is damaged: the highest version is not known from it`)
-}
-
-function isSame(a: Stats, b: Stats): boolean {
-  return a.ino === b.ino && a.mtimeMs === b.mtimeMs && a.size === b.size
+function asCacheError(error: unknown, what: string): DynacodeError {
+  if (error instanceof DynacodeError) return error
+  // Without the call and the temporary file's name, which are different each time.
+  const [reason] = String((error as Error).message).split(', ')
+  return cacheError(`${what}: ${reason}`, error)
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import supertest from 'supertest'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { encodeDocument } from '../../lib/background/cache-file.ts'
+import { encodeDocument } from '../../lib/background/cache-format.ts'
 import type { Dynacode, DynacodeOptions } from '../../lib/index.ts'
 import { createApp, everywhere, listen } from '../fixtures/app.ts'
 import { createInstance, payloadsOf, record } from '../fixtures/instance.ts'
@@ -256,7 +256,7 @@ describe('G07', () => {
     expect(content.subarray(content.indexOf('\n') + 1)).toEqual(Buffer.from(text))
   })
 
-  const entryOf = (bytes: Buffer) => encodeDocument({ bytes, tag: undefined, version: 9, sha1: 'f'.repeat(40) })
+  const entryOf = (bytes: Buffer) => encodeDocument({ bytes, tag: undefined, version: 9 })
   /** What is wrong with the newest generation, though its file is as it should be. */
   const UNFIT: [string, Buffer, Partial<DynacodeOptions>, string][] = [
     [
@@ -325,7 +325,7 @@ describe('G08', () => {
     const api = await fillCache(cache_path, 2)
     rmSync(`${cache_path}.previous`)
     const bytes = bytesOf({ domains: 'none' })
-    writeFileSync(cache_path, encodeDocument({ bytes, tag: '"2"', version: 2, sha1: 'f'.repeat(40) }))
+    writeFileSync(cache_path, encodeDocument({ bytes, tag: '"2"', version: 2 }))
     const { dyna } = startOffline({ cache_path, plugin_api_uri: api.uri })
     expect(await dyna.refresh()).toMatchObject({ updated: true, version: 2 })
     expect(api.requests.at(-1)?.headers).not.toHaveProperty('if-none-match')
@@ -350,7 +350,7 @@ describe('G09', () => {
     const mark = versioned(3).domains[0]?.plugins[0]
     const broken = { name: 'broken', phase: 'access', code: 'this is no JavaScript any more' }
     const bytes = bytesOf({ general: { version: 3 }, domains: [{ name: '*', plugins: [broken, mark] }] })
-    writeFileSync(cache_path, encodeDocument({ bytes, tag: '"3"', version: 3, sha1: 'f'.repeat(40) }), { mode: 0o600 })
+    writeFileSync(cache_path, encodeDocument({ bytes, tag: '"3"', version: 3 }), { mode: 0o600 })
     const failed: unknown[] = []
     const { dyna, errors } = startOffline({ cache_path, on_compile_fail: ({ plugin }) => failed.push(plugin.name) })
     expect(dyna.status()).toMatchObject({
@@ -370,7 +370,7 @@ describe('G09', () => {
     const cache_path = join(makeFolder(), 'cache')
     const broken = { name: 'broken', phase: 'access', code: 'this is no JavaScript any more', on_failure: 'closed' }
     const bytes = bytesOf({ domains: [{ name: '*', plugins: [broken] }] })
-    writeFileSync(cache_path, encodeDocument({ bytes, tag: '"3"', version: 3, sha1: 'f'.repeat(40) }), { mode: 0o600 })
+    writeFileSync(cache_path, encodeDocument({ bytes, tag: '"3"', version: 3 }), { mode: 0o600 })
     const { dyna } = startOffline({ cache_path })
     const server = createServer(createApp([dyna]).app.callback())
     await listen(server)

@@ -1,303 +1,453 @@
-import { fork, spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, fork, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import fs from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { build } from 'esbuild'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Cache, createCache } from '../../lib/background/cache.ts'
-import { DISK, type Disk } from '../../lib/background/cache-file.ts'
-import type { DynacodeError } from '../../lib/errors.ts'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import type { CacheEntry } from '../../lib/background/cache.ts'
+import { encodeDocument } from '../../lib/background/cache-format.ts'
+import { identifyThisProcess } from '../../lib/background/process-identity.ts'
+import { cachePath, openCache, storable, textOf } from '../fixtures/cache.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'dynacode-state-'))
-const writer = join(folder, 'writer.mjs')
-const isRoot = process.getuid?.() === 0
+const isRoot = process.geteuid?.() === 0
+const scripts = fs.mkdtempSync(join(tmpdir(), 'dynacode-state-'))
+const [one, two, three] = [storable('one', 1), storable('two', 2), storable('three', 3)]
+const names = (path: string) => fs.readdirSync(dirname(path)).sort()
 
 beforeAll(async () => {
   // Plain JavaScript starts in a tenth of the time, and there are many to start.
-  const entry = new URL('cache-writer.ts', import.meta.url).pathname
-  await build({
-    entryPoints: [entry],
-    outfile: writer,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    logLevel: 'silent',
-  })
+  const urls = [
+    new URL('cache-writer.ts', import.meta.url),
+    new URL('cache-sharer.ts', import.meta.url),
+    new URL('cache-refused.ts', import.meta.url),
+  ]
+  const entryPoints = urls.map(({ pathname }) => pathname)
+  const outExtension = { '.js': '.mjs' }
+  await build({ entryPoints, outdir: scripts, outExtension, bundle: true, platform: 'node', format: 'esm' })
+  // A process of another user has to reach them, too.
+  fs.chmodSync(scripts, 0o755)
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+afterAll(() => fs.rmSync(scripts, { recursive: true, force: true }))
 
-function open(path: string, disk?: Disk): { cache: Cache; reports: DynacodeError[] } {
-  const reports: DynacodeError[] = []
-  const cache = createCache({
-    path,
-    max_bytes: 2 ** 24,
-    report: (error) => reports.push(error),
-    ...(disk ? { disk } : {}),
-  })
-  return { cache, reports }
+const scriptOf = (name: string) => join(scripts, `cache-${name}.mjs`)
+
+function run(name: string, parameters: readonly (string | number)[]): ChildProcess {
+  const child = fork(scriptOf(name), parameters.map(String), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  return child
 }
 
-function document(text: string, version: number) {
-  const bytes = Buffer.from(text)
-  return { bytes, tag: `"${version}"`, version, sha1: createHash('sha1').update(bytes).digest('hex') }
+/** Starts a process that writes, and returns once it does so. */
+async function startWriter(path: string): Promise<ChildProcess> {
+  const child = run('writer', [path])
+  await once(child, 'message')
+  return child
 }
 
-function freshPath(name: string): string {
-  return join(mkdtempSync(join(folder, `${name}-`)), 'dynacode.cache')
+/** A document of the writer's, and no other, with the tag and the version that belong to it. */
+function expectWhole(entry: CacheEntry): void {
+  const { bytes, tag, version } = entry
+  expect(tag).toBe(`"${version}"`)
+  expect(Buffer.from(bytes).equals(Buffer.alloc(60_000, `${version},`))).toBe(true)
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  const exit = once(child, 'exit')
+  child.kill('SIGKILL')
+  await exit
 }
 
 describe('G01 a kill in the midst of a cache write', () => {
   const KILLS = 500
+  const LINES = 4
 
-  it(`G01 leaves the old or the new document whole, ${KILLS} times`, async () => {
-    const seen = new Map<string, number>()
+  test(`G01 leaves the old or the new document whole, ${KILLS} times`, async () => {
+    const newest = new Map<string, number>()
+    let [kills, temporaries] = [0, 0]
+
     async function killOnce(path: string): Promise<void> {
-      const child = fork(writer, [path], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-      await new Promise((resolve) => child.once('message', resolve))
+      const child = await startWriter(path)
       await sleep(Math.random() * 8)
-      const dead = new Promise((resolve) => child.once('exit', resolve))
-      child.kill('SIGKILL')
-      await dead
-      const { cache, reports } = open(path)
-      const [newest, before] = cache.read()
+      await kill(child)
+      temporaries += names(path).filter((name) => name.endsWith('.tmp')).length
+      const { cache, reports } = openCache(path)
+      const generations = cache.read()
+      cache.close()
       expect(reports).toEqual([])
-      for (const entry of [newest, before]) {
-        const text = Buffer.from(entry?.bytes ?? []).toString()
-        expect(['a'.repeat(60_000), 'b'.repeat(60_000)]).toContain(text)
-        expect(entry?.tag).toBe(`"${text[0]}"`)
-        expect(entry?.version).toBe(text[0])
-      }
-      seen.set(String(newest?.version), (seen.get(String(newest?.version)) ?? 0) + 1)
+      for (const entry of generations) expectWhole(entry)
+      const [version, before] = generations.map((entry) => Number(entry.version)) as [number, number]
+      // Killed before the last name is given, it leaves the newest and the one two before.
+      expect([1, 2]).toContain(version - before)
+      expect(version).toBeGreaterThan(newest.get(path) ?? 0)
+      newest.set(path, version)
+      kills += 1
     }
-    async function killMany(path: string, times: number): Promise<void> {
-      for (let turn = 0; turn < times; turn += 1) await killOnce(path)
-    }
-    await Promise.all(Array.from({ length: 4 }, (_, index) => killMany(freshPath(`kill${index}`), KILLS / 4)))
-    expect([...seen.values()].reduce((sum, count) => sum + count, 0)).toBe(KILLS)
-    // Had the kills all come at one point of the write, one of the two would be missing.
-    expect([...seen.keys()].sort()).toEqual(['a', 'b'])
+
+    const paths = Array.from({ length: LINES }, cachePath)
+    await Promise.all(
+      paths.map(async (path) => {
+        for (let turn = 0; turn < KILLS / LINES; turn += 1) await killOnce(path)
+        expect(names(path).filter((name) => name.endsWith('.tmp'))).toEqual([])
+      }),
+    )
+    expect(kills).toBe(KILLS)
+    // Some did come in the midst of a write.
+    expect(temporaries).toBeGreaterThan(0)
   }, 240_000)
 })
 
-it('G02 writes a temporary file, syncs it, renames it, and syncs the folder, in that order', () => {
-  const steps: string[] = []
-  const names = new Map<number, string>()
-  const spy: Disk = {
-    ...DISK,
-    open(path, flags, mode) {
-      const file = DISK.open(path, flags, mode)
-      names.set(file, path.endsWith('.tmp') ? 'temporary' : 'folder')
-      steps.push(`open ${names.get(file)}`)
-      return file
-    },
-    sync(file) {
-      steps.push(`sync ${names.get(file)}`)
-      DISK.sync(file)
-    },
-    rename(from, to) {
-      steps.push(`rename to ${to.endsWith('.previous') ? 'previous' : 'newest'}`)
-      DISK.rename(from, to)
-    },
+describe('G02 a cache write lasts', () => {
+  function watch(): { disk: typeof fs; steps: string[] } {
+    const steps: string[] = []
+    const opened = new Map<number, string>()
+    const kindOf = (path: unknown) =>
+      /\.tmp$/.test(String(path)) ? 'temporary' : (/\.(cache|previous)$/.exec(String(path))?.[1] ?? 'folder')
+    const disk = {
+      ...fs,
+      openSync: ((...of: Parameters<typeof fs.openSync>) => {
+        const fd = fs.openSync(...of)
+        opened.set(fd, kindOf(of[0]))
+        return fd
+      }) as typeof fs.openSync,
+      writeSync: ((...of: Parameters<typeof fs.writeSync>) => {
+        steps.push(`write ${opened.get(of[0])}`)
+        return fs.writeSync(...of)
+      }) as typeof fs.writeSync,
+      fsyncSync(fd: number) {
+        steps.push(`sync ${opened.get(fd)}`)
+        fs.fsyncSync(fd)
+      },
+      renameSync(from: string, to: string) {
+        steps.push(`rename ${kindOf(from)} to ${kindOf(to)}`)
+        fs.renameSync(from, to)
+      },
+    }
+    return { disk: disk as typeof fs, steps }
   }
-  const { cache } = open(freshPath('order'), spy)
-  expect(cache.write(document('one', 1))).toBe(true)
-  expect(steps).toEqual(['open temporary', 'sync temporary', 'rename to newest', 'open folder', 'sync folder'])
-  steps.length = 0
-  cache.write(document('two', 2))
-  expect(steps).toEqual([
-    'open temporary',
-    'sync temporary',
-    'rename to previous',
-    'rename to newest',
-    'open folder',
-    'sync folder',
-  ])
+
+  test('G02 temporary file, sync, rename, sync of the folder, in that order', () => {
+    const { disk, steps } = watch()
+    const { cache } = openCache(cachePath(), disk)
+    expect(cache.write(one)).toBe(true)
+    const first = ['write temporary', 'sync temporary', 'rename temporary to cache', 'sync folder']
+    expect(steps).toEqual(first)
+    steps.length = 0
+    expect(cache.write(two)).toBe(true)
+    expect(steps).toEqual(first.toSpliced(3, 0, 'rename temporary to previous'))
+  })
+
+  test('G02 a new tag is written as durably as a new document', () => {
+    const { disk, steps } = watch()
+    const { cache } = openCache(cachePath(), disk)
+    cache.write(one)
+    const first = steps.splice(0)
+    cache.touch(one.sha1, '"new"')
+    expect(steps).toEqual(first)
+  })
 })
 
-describe('G03 processes that share a cache', () => {
-  it('G03 never read a torn file while eight others write it, and leave no temporary file that stays', async () => {
-    const path = freshPath('eight')
-    const children = Array.from({ length: 8 }, () =>
-      fork(writer, [path], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] }),
-    )
-    await Promise.all(children.map((child) => new Promise((resolve) => child.once('message', resolve))))
-    const { cache, reports } = open(path)
-    const versions = new Set<unknown>()
+describe('G03 eight processes that share a cache', () => {
+  const eight = <T>(make: (index: number) => Promise<T>) =>
+    Promise.all(Array.from({ length: 8 }, (_, index) => make(index)))
+
+  test('G03 never read a torn file while all of them write, and leave no temporary file that stays', async () => {
+    const path = cachePath()
+    const children = await eight(() => startWriter(path))
+    const { cache, reports } = openCache(path)
+    const seen = new Set<unknown>()
     for (let reads = 0; reads < 400; reads += 1) {
-      const entry = cache.read()[0]
-      const bytes = Buffer.from(entry?.bytes ?? [])
-      expect(bytes.length).toBe(60_000)
-      expect(bytes.every((byte) => byte === bytes[0])).toBe(true)
-      versions.add(entry?.version)
+      const generations = cache.read()
+      expect(generations).not.toEqual([])
+      for (const entry of generations) expectWhole(entry)
+      seen.add(generations[0]?.version)
       if (reads % 20 === 0) await sleep(1)
     }
     expect(reports).toEqual([])
-    const dead = children.map((child) => new Promise((resolve) => child.once('exit', resolve)))
-    for (const child of children) child.kill('SIGKILL')
-    await Promise.all(dead)
-    open(path)
-    expect(readdirSync(join(path, '..')).filter((name) => name.endsWith('.tmp'))).toEqual([])
+    expect(seen.size).toBeGreaterThan(1)
+    await Promise.all(children.map(kill))
+    openCache(path)
+    expect(names(path).filter((name) => name.endsWith('.tmp'))).toEqual([])
   }, 60_000)
 
-  it('G03 gives the right to fetch to one at a time, and to the next when its holder is killed', async () => {
-    const path = freshPath('lock')
-    const { cache } = open(path)
-    const { signal } = new AbortController()
-    const options = { max_age_ms: 0, stale_ms: 60_000, signal }
-    const release = await cache.lock(options)
-    let second = false
-    const waiting = cache.lock(options).then((given) => {
-      second = true
-      return given
+  test('G03 fetch once an interval between them, also when those that fetch are killed', async () => {
+    const [path, log] = [cachePath(), cachePath()]
+    const MAX_AGE_MS = 100
+    const RUN_MS = 4000
+    const end_at = Date.now() + RUN_MS
+    await eight(async () => {
+      // As a supervisor does: a process that died is started again.
+      while (Date.now() < end_at) {
+        const child = run('sharer', [path, log, MAX_AGE_MS, end_at - Date.now(), 0.3])
+        await once(child, 'exit')
+      }
     })
-    await sleep(150)
-    expect(second).toBe(false)
-    release?.()
-    const given = await waiting
-    given?.()
-    // A process that took it and is gone: the number of one that has ended.
-    const { pid } = spawnSync(process.execPath, ['-e', ''])
-    writeFileSync(`${path}.lock`, `${pid} 1 abc`)
-    expect(await cache.lock(options)).toBeTypeOf('function')
-  })
 
-  it('G03 spares a process its fetch that finds one just done', async () => {
-    const { cache } = open(freshPath('spared'))
-    cache.write(document('one', 1))
-    const { signal } = new AbortController()
-    expect(await cache.lock({ max_age_ms: 10_000, stale_ms: 1000, signal })).toBeUndefined()
-    expect(cache.fresh(10_000)?.version).toBe(1)
-  })
+    interface Note {
+      what: 'begin' | 'end' | 'die' | 'served' | 'error'
+      about: number | string
+      pid: number
+      at: number
+    }
+    const notes = fs
+      .readFileSync(log, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Note)
+    const count = (what: Note['what']) => notes.filter((note) => note.what === what).length
+    expect(notes.filter(({ what }) => what === 'error')).toEqual([])
+
+    let fetching: number | undefined
+    let due_at = 0
+    for (const { what, about, pid, at } of notes) {
+      if (what === 'begin') {
+        expect(fetching).toBeUndefined()
+        expect(at).toBeGreaterThanOrEqual(due_at)
+        fetching = pid
+      } else if (what === 'end' || what === 'die') {
+        expect(fetching).toBe(pid)
+        fetching = undefined
+        if (what === 'end') due_at = Number(about) + MAX_AGE_MS
+      }
+    }
+    expect(count('die')).toBeGreaterThan(0)
+    expect(count('end')).toBeGreaterThan(1)
+    expect(count('served')).toBeGreaterThan(0)
+  }, 60_000)
 })
 
 describe('G04 a damaged cache file', () => {
-  const flip = (content: Buffer) => {
-    content[content.length - 5] = (content[content.length - 5] as number) ^ 1
-    return content
+  const changed = (content: Buffer, at: number) => {
+    const copy = Buffer.from(content)
+    copy[at] = (copy[at] as number) ^ 1
+    return copy
   }
   const damages: readonly (readonly [string, (content: Buffer) => Buffer])[] = [
-    ['truncated', (content) => content.subarray(0, content.length / 2)],
-    ['bit-flipped', flip],
+    ['truncated', (content) => content.subarray(0, content.length - 1)],
+    ['truncated in its first line', (content) => content.subarray(0, 20)],
+    ['with a bit of the document changed', (content) => changed(content, content.length - 2)],
+    ['with a bit of the tag changed', (content) => changed(content, content.indexOf('etag') + 10)],
+    ['with a bit of the version changed', (content) => changed(content, content.indexOf('version') + 9)],
     ['empty', () => Buffer.alloc(0)],
     ['foreign', () => Buffer.from('#!/bin/sh\necho hello\n')],
-    ['of another format', () => Buffer.from('{"dynacode":99}\n{}')],
+    ['of another format', () => Buffer.from('{"dynacode_cache":99}\n{}')],
+    [
+      'with the document of another',
+      (content) =>
+        Buffer.concat([encodeDocument(two).subarray(0, -two.bytes.length), content.subarray(-one.bytes.length)]),
+    ],
   ]
 
-  it.each(damages)('G04 %s: is set aside, said so once, and the generation before it is used', (_name, damage) => {
-    const path = freshPath('damaged')
-    const writing = open(path).cache
-    writing.write(document('{"old":1}', 1))
-    writing.write(document('{"new":2}', 2))
-    writeFileSync(path, damage(readFileSync(path)))
-    const { cache, reports } = open(path)
-    expect(cache.read().map(({ version }) => version)).toEqual([1])
-    expect(cache.read().map(({ version }) => version)).toEqual([1])
+  test.each(damages)('G04 %s: is set aside, reported once, and the generation before it is used', (_name, damage) => {
+    const path = cachePath()
+    const writing = openCache(path).cache
+    for (const document of [two, one]) writing.write(document)
+    fs.writeFileSync(path, damage(fs.readFileSync(path)))
+    const { cache, reports } = openCache(path)
+    for (let turn = 0; turn < 2; turn += 1) expect(cache.read().map(textOf)).toEqual(['two'])
     expect(reports.map(({ code }) => code)).toEqual(['ERR_DYNACODE_CACHE'])
-    expect(reports[0]?.message).toContain(path)
-    expect(readdirSync(join(path, '..')).sort()).toEqual(['dynacode.cache.damaged', 'dynacode.cache.previous'])
+    expect(reports[0]?.message).toContain(`the cache's file ${path} is damaged`)
+    expect(names(path)).toEqual(['plugins.cache.damaged', 'plugins.cache.previous'])
     // And the cache works on.
-    expect(cache.write(document('{"third":3}', 3))).toBe(true)
-    expect(cache.read()[0]?.version).toBe(3)
+    expect(cache.write(three)).toBe(true)
+    expect(cache.read().map(textOf)).toEqual(['three', 'two'])
+  })
+
+  test('G04 in both generations: the start succeeds without them, and each is reported', () => {
+    const path = cachePath()
+    const writing = openCache(path).cache
+    for (const document of [two, one]) writing.write(document)
+    for (const file of [path, `${path}.previous`]) fs.writeFileSync(file, 'x')
+    const { cache, reports } = openCache(path)
+    expect(cache.read()).toEqual([])
+    expect(reports).toHaveLength(2)
+    expect(names(path)).toEqual(['plugins.cache.damaged'])
   })
 })
 
 describe('G05 a disk that refuses', () => {
-  const refusing = (code: string, only: { on: boolean }): Disk => ({
-    ...DISK,
-    write(file, bytes, from) {
-      if (only.on) throw Object.assign(new Error(`${code}: no`), { code })
-      return DISK.write(file, bytes, from)
-    },
+  /** Runs a process that polls; `limit` bounds the size of its files, in KiB: to it, the disk is full at that point. */
+  function poll(path: string, { limit, uid }: { limit?: number; uid?: number } = {}) {
+    const command = `${limit === undefined ? '' : `ulimit -f ${limit}; `}exec "$0" "$@"`
+    const parameters = [process.execPath, scriptOf('refused'), path, '5']
+    const { stdout, stderr, status } = spawnSync('bash', ['-c', command, ...parameters], {
+      encoding: 'utf8',
+      ...(uid === undefined ? {} : { uid, gid: uid }),
+    })
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 })
+    return JSON.parse(stdout) as { outcomes: boolean[]; reports: string[] }
+  }
+
+  test('G05 full: what does not fit is reported once, and what was there stays', () => {
+    const path = cachePath()
+    openCache(path).cache.write(one)
+    const { outcomes, reports } = poll(path, { limit: 8 })
+    expect(outcomes).toEqual([false, false, false, false, false])
+    expect(reports).toEqual([`ERR_DYNACODE_CACHE the cache at ${path} cannot be written: EFBIG: file too large`])
+    expect(openCache(path).cache.read().map(textOf)).toEqual(['one'])
+    expect(names(path).filter((name) => name.endsWith('.tmp'))).toEqual([])
   })
 
-  it.each(['ENOSPC', 'EROFS', 'EACCES'])('G05 %s: is reported once per change, not once per write', (code) => {
-    const broken = { on: true }
-    const { cache, reports } = open(freshPath('full'), refusing(code, broken))
-    for (let turn = 0; turn < 5; turn += 1) expect(cache.write(document('one', 1))).toBe(false)
+  test('G05 forbidden: a folder in which nothing may be made is reported once', () => {
+    const path = cachePath()
+    // Rights don't stop root: for root, another user polls.
+    fs.chmodSync(dirname(path), isRoot ? 0o755 : 0o500)
+    onTestFinished(() => fs.chmodSync(dirname(path), 0o700))
+    const { outcomes, reports } = poll(path, isRoot ? { uid: 65534 } : {})
+    expect(outcomes).toEqual([false, false, false, false, false])
+    expect(reports).toEqual([`ERR_DYNACODE_CACHE the cache at ${path} cannot be written: EACCES: permission denied`])
+  })
+
+  test('G05 a path below a file: reported once', () => {
+    const file = cachePath()
+    fs.writeFileSync(file, '')
+    const path = join(file, 'a', 'plugins.cache')
+    expect(poll(path).reports).toEqual([
+      `ERR_DYNACODE_CACHE the cache at ${path} cannot be written: ENOTDIR: not a directory`,
+    ])
+  })
+
+  test.each(['ENOSPC', 'EROFS', 'EDQUOT', 'EIO'])('G05 %s: reported again once it was over', async (code) => {
+    const refuse = () => {
+      throw Object.assign(new Error(`${code}: no, open '/tmp/${Math.random()}'`), { code })
+    }
+    const disk = { ...fs, fsyncSync: refuse as typeof fs.fsyncSync }
+    const { cache, reports } = openCache(cachePath(), disk)
+    for (let turn = 0; turn < 5; turn += 1) expect(cache.write(one)).toBe(false)
     expect(reports).toHaveLength(1)
     expect(reports[0]?.message).toContain(code)
-    broken.on = false
-    expect(cache.write(document('one', 1))).toBe(true)
-    broken.on = true
-    expect(cache.write(document('two', 2))).toBe(false)
+    disk.fsyncSync = fs.fsyncSync
+    expect(cache.write(one)).toBe(true)
+    disk.fsyncSync = refuse
+    for (let turn = 0; turn < 5; turn += 1) expect(cache.write(two)).toBe(false)
     expect(reports).toHaveLength(2)
-    expect(cache.read()[0]?.version).toBe(1)
-  })
-
-  it('G05 a folder that cannot be made: everything goes on without a cache', async () => {
-    const file = join(folder, 'a-file')
-    writeFileSync(file, '')
-    const { cache, reports } = open(join(file, 'dynacode.cache'))
-    expect(cache.read()).toEqual([])
-    expect(cache.write(document('one', 1))).toBe(false)
-    const { signal } = new AbortController()
-    expect(await cache.lock({ max_age_ms: 1000, stale_ms: 1000, signal })).toBeTypeOf('function')
-    const before = reports.length
-    for (let turn = 0; turn < 3; turn += 1) cache.write(document('one', 1))
-    expect(reports.length).toBe(before)
+    expect(cache.read().map(textOf)).toEqual(['one'])
   })
 })
 
 describe('G06 who may touch the cache', () => {
-  it('G06 the file is for its owner alone', () => {
-    const path = freshPath('mode')
-    open(path).cache.write(document('one', 1))
-    expect(spawnSync('stat', ['-c', '%a', path]).stdout.toString().trim()).toBe('600')
+  test('G06 its files are for their owner alone, whatever the umask is', () => {
+    const path = cachePath()
+    const before = process.umask(0)
+    try {
+      const { cache } = openCache(path)
+      for (const document of [one, two]) cache.write(document)
+      cache.touch(two.sha1, '"x"')
+      cache.note_version(2)
+    } finally {
+      process.umask(before)
+    }
+    const modes = names(path).map((name) => [name, fs.statSync(join(dirname(path), name)).mode & 0o777])
+    expect(modes).toEqual([
+      ['plugins.cache', 0o600],
+      ['plugins.cache.previous', 0o600],
+      ['plugins.cache.version-2', 0o600],
+    ])
   })
 
-  it('G06 a symbolic link is refused', () => {
-    const path = freshPath('link')
+  test('G06 a symbolic link is refused, and what it leads to is left alone', () => {
+    const path = cachePath()
     const target = `${path}.elsewhere`
-    open(target).cache.write(document('one', 1))
-    symlinkSync(target, path)
-    const { cache, reports } = open(path)
-    expect(cache.read()).toEqual([])
-    expect(cache.write(document('two', 2))).toBe(false)
-    expect(reports.map(({ message }) => message).join()).toContain('symbolic link')
+    openCache(target).cache.write(one)
+    fs.symlinkSync(target, path)
+    const before = fs.readFileSync(target)
+    const { cache, reports } = openCache(path)
+    expect([cache.read(), cache.fresh(60_000), cache.write(two)]).toEqual([[], undefined, false])
+    cache.touch(one.sha1, '"x"')
+    expect(reports.map(({ message }) => message)).toEqual([
+      `the cache's file ${path} is a symbolic link; it is not used`,
+    ])
+    expect(fs.readFileSync(target)).toEqual(before)
+    expect(fs.readlinkSync(path)).toBe(target)
   })
 
-  it('G06 a folder that everybody may write to is refused, unless it is sticky', () => {
-    const path = freshPath('world')
-    open(path).cache.write(document('one', 1))
-    chmodSync(join(path, '..'), 0o777)
-    const { cache, reports } = open(path)
-    expect(cache.read()).toEqual([])
-    expect(reports[0]?.message).toContain('everybody may write')
-    chmodSync(join(path, '..'), 0o1777)
-    expect(open(path).cache.read()).toHaveLength(1)
+  test('G06 a folder that everybody may write to is refused, unless it is sticky', () => {
+    const path = cachePath()
+    openCache(path).cache.write(one)
+    fs.chmodSync(dirname(path), 0o777)
+    const { cache, reports } = openCache(path)
+    expect([cache.read(), cache.fresh(60_000), cache.write(two), cache.highest_version()]).toEqual([
+      [],
+      undefined,
+      false,
+      undefined,
+    ])
+    expect(reports.map(({ message }) => message)).toEqual([
+      expect.stringContaining(`the cache's folder ${dirname(path)} is writable by everybody and not sticky`),
+    ])
+    fs.chmodSync(dirname(path), 0o1777)
+    expect(cache.read().map(textOf)).toEqual(['one'])
+    expect(cache.write(two)).toBe(true)
   })
 
-  it.runIf(isRoot)("G06 another user's file is refused", () => {
-    const path = freshPath('owner')
-    open(path).cache.write(document('one', 1))
-    expect(spawnSync('chown', ['65534', path]).status).toBe(0)
-    const { cache, reports } = open(path)
-    expect(cache.read()).toEqual([])
-    expect(reports[0]?.message).toContain('belongs to user 65534')
+  test.runIf(isRoot)("G06 another user's file is refused, and so is one in the place of the generation before", () => {
+    for (const name of ['', '.previous']) {
+      const path = cachePath()
+      const writing = openCache(path).cache
+      for (const document of [one, two]) writing.write(document)
+      fs.chownSync(`${path}${name}`, 65534, 65534)
+      const { cache, reports } = openCache(path)
+      expect(cache.read().map(textOf)).toEqual(name === '' ? [] : ['two'])
+      expect(cache.write(three)).toBe(false)
+      expect(reports.map(({ message }) => message)).toEqual([
+        `the cache's file ${path}${name} belongs to user 65534, not to this process's user 0; it is not used`,
+      ])
+    }
   })
 
-  it('G06 a folder of its own is made for it, for its owner alone', () => {
-    const path = join(mkdtempSync(join(folder, 'made-')), 'deep', 'dynacode.cache')
-    open(path)
-    expect(
-      spawnSync('stat', ['-c', '%a', join(path, '..')])
-        .stdout.toString()
-        .trim(),
-    ).toBe('700')
+  test('G06 a folder of its own is made for it, for its owner alone', () => {
+    const path = join(dirname(cachePath()), 'deep', 'down', 'plugins.cache')
+    openCache(path)
+    for (const folder of [dirname(path), dirname(dirname(path))]) expect(fs.statSync(folder).mode & 0o777).toBe(0o700)
   })
 })
 
-it('G08 ETag, bytes and version are one file, and a new ETag takes nothing else with it', () => {
-  const path = freshPath('one')
-  const { cache } = open(path)
-  cache.write(document('one', 1))
-  cache.touch(document('one', 1).sha1, '"other"')
-  const [entry] = open(path).cache.read()
-  expect(entry).toMatchObject({ tag: '"other"', version: 1, sha1: document('one', 1).sha1 })
-  expect(Buffer.from(entry?.bytes ?? []).toString()).toBe('one')
-  // A tag for other bytes than these is not theirs.
-  cache.touch(document('two', 2).sha1, '"two"')
-  expect(open(path).cache.read()[0]?.tag).toBe('"other"')
+describe('G07 what is kept', () => {
+  test('G07 is the very bytes that were received, whatever they are', () => {
+    const path = cachePath()
+    const bytes = Buffer.from(Array.from({ length: 1024 }, (_, index) => index % 256))
+    openCache(path).cache.write({ ...one, bytes })
+    expect(Buffer.from(openCache(path).cache.read()[0]?.bytes ?? [])).toEqual(bytes)
+    expect(fs.readFileSync(path).subarray(-bytes.length)).toEqual(bytes)
+  })
+
+  test('G07 is refused when it is larger than a document may be, without being read', () => {
+    const path = cachePath()
+    openCache(path).cache.write(three)
+    const { cache, reports } = openCache(path, fs, 4)
+    expect(cache.read()).toEqual([])
+    expect(reports[0]?.message).toContain('it has 5 bytes, expected 4 at most')
+  })
+})
+
+describe('G08 ETag, bytes and version', () => {
+  test('G08 are one file: none of them is there without the others', () => {
+    const path = cachePath()
+    openCache(path).cache.write(one)
+    expect(names(path)).toEqual(['plugins.cache'])
+    fs.unlinkSync(path)
+    const { cache } = openCache(path)
+    expect([cache.read(), cache.fresh(60_000)]).toEqual([[], undefined])
+  })
+
+  test('G08 a new ETag takes nothing else with it, and none is given to other bytes', () => {
+    const path = cachePath()
+    const { cache } = openCache(path)
+    cache.write(one)
+    cache.touch(one.sha1, '"other"')
+    cache.touch(two.sha1, '"two"')
+    const [entry] = openCache(path).cache.read()
+    expect(entry).toMatchObject({ tag: '"other"', version: 1, sha1: one.sha1 })
+    expect(textOf(entry)).toBe('one')
+  })
+})
+
+test('G03 the lock of a process that is over is no hindrance, also when another process has its number now', async () => {
+  const path = cachePath()
+  const { machine } = identifyThisProcess()
+  const holder = { pid: process.pid, started: '1', machine, token: 'x', at: Date.now() }
+  fs.writeFileSync(`${path}.lock`, JSON.stringify(holder), { mode: 0o600 })
+  const { signal } = new AbortController()
+  expect(await openCache(path).cache.lock({ max_age_ms: 0, stale_ms: 600_000, signal })).toBeTypeOf('function')
 })

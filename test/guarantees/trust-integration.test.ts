@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -245,10 +245,9 @@ describe('G34', () => {
   test('G34 nor when the process that fetched its successor was killed before it had taken note of the version', async () => {
     const { api, dyna, options, cache_path } = await setUp(5)
     api.answer({ body: await signed(6) })
-    const noted = readFileSync(`${cache_path}.version`)
     await dyna.refresh()
     await dyna.close()
-    writeFileSync(`${cache_path}.version`, noted, { mode: 0o600 })
+    renameSync(`${cache_path}.version-6`, `${cache_path}.version-5`)
     const next = start({ ...options, plugin_api_uri: NOBODY })
     await next.ready()
     expect(next.status().version).toBe(6)

@@ -1,0 +1,24 @@
+import { createHash } from 'node:crypto'
+import { createCache } from '../../lib/background/cache.ts'
+
+// A process that polls with a cache its disk refuses, and tells what was reported.
+const [path = '', polls = '0'] = process.argv.slice(2)
+const reports: string[] = []
+const cache = createCache({
+  path,
+  max_bytes: 2 ** 24,
+  report: ({ code, message }) => reports.push(`${code} ${message}`),
+})
+const outcomes: boolean[] = []
+
+for (let poll = 0; poll < Number(polls); poll += 1) {
+  const release = await cache.lock({ max_age_ms: 0, stale_ms: 1000, signal: new AbortController().signal })
+  const bytes = Buffer.alloc(60_000, String(poll))
+  const sha1 = createHash('sha1').update(bytes).digest('hex')
+  outcomes.push(cache.write({ bytes, tag: `"${poll}"`, version: poll, sha1 }))
+  cache.note_version(poll)
+  cache.touch(sha1, `"${poll}"`)
+  release?.()
+}
+cache.close()
+process.stdout.write(JSON.stringify({ outcomes, reports, read: cache.read().length }))
