@@ -50,10 +50,9 @@ export function createBreaker(limit: number, events: BreakerEvents): Breaker {
     events.opened({ failures: count, retry_at })
   }
 
-  return {
-    get quiet() {
-      return state === 'closed' && failures === 0
-    },
+  // A field, not a getter: it is read for every plugin of every request.
+  const breaker: Omit<Breaker, 'quiet'> & { quiet: boolean } = {
+    quiet: true,
     state: () => state,
     retry_at: () => (state === 'open' ? retry_at : null),
     allows() {
@@ -65,6 +64,7 @@ export function createBreaker(limit: number, events: BreakerEvents): Breaker {
     },
     succeeded() {
       failures = 0
+      breaker.quiet = state !== 'open'
       if (state !== 'half_open') return
       state = 'closed'
       pauses = 0
@@ -73,6 +73,7 @@ export function createBreaker(limit: number, events: BreakerEvents): Breaker {
     },
     failed(strike) {
       failures += 1
+      breaker.quiet = false
       if (strike === 'overrun') {
         const now = Date.now()
         overruns = [...overruns.filter((at) => now - at < OVERRUN_WINDOW_MS), now]
@@ -81,4 +82,5 @@ export function createBreaker(limit: number, events: BreakerEvents): Breaker {
       if (limit > 0 && (state === 'half_open' || (state === 'closed' && count >= limit))) open(count)
     },
   }
+  return breaker
 }

@@ -28,25 +28,29 @@ export function createStaleness(max_stale_ms: number, tell: (stale: EventTable['
   let closed = false
   const now = () => performance.now()
 
-  const reason = (): 'age' | 'expired' | null => {
-    if (expires !== undefined && Date.now() >= expires) return 'expired'
-    return now() >= fresh_until ? 'age' : null
+  /** Milliseconds until it is too old and until it has expired. */
+  const timeLeft = () => ({ young: fresh_until - now(), valid: (expires ?? Number.POSITIVE_INFINITY) - Date.now() })
+
+  const reasonOf = ({ young, valid }: ReturnType<typeof timeLeft>): 'age' | 'expired' | null => {
+    if (valid <= 0) return 'expired'
+    return young <= 0 ? 'age' : null
   }
 
   function check(): void {
     clearTimeout(timer)
     if (closed) return
-    const found = reason()
+    // Looked at once: what is still to come for the verdict must not be over for the timer.
+    const left = timeLeft()
+    const found = reasonOf(left)
     if (found !== null && found !== told) tell({ reason: found })
     told = found
-    const left = [fresh_until - now(), (expires ?? Number.POSITIVE_INFINITY) - Date.now()].filter((ms) => ms > 0)
-    const next = Math.min(...left)
+    const next = Math.min(...[left.young, left.valid].filter((ms) => ms > 0))
     if (next === Number.POSITIVE_INFINITY) return
     timer = setTimeout(check, Math.min(Math.max(next, 1), LONGEST_TIMER_MS)).unref()
   }
 
   return Object.freeze({
-    isStale: () => reason() !== null,
+    isStale: () => reasonOf(timeLeft()) !== null,
     validated(at) {
       fresh_until = now() + max_stale_ms - Math.max(0, Date.now() - at)
       check()

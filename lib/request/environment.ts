@@ -4,34 +4,8 @@ import { describeValue } from '../schema-error.ts'
 import { EXIT } from './exit.ts'
 import type { Run } from './run.ts'
 
-/** The names that are made anew for a run of a plugin, as far as its code uses them. */
-export interface RunEnvironment {
-  readonly exit: Exit | undefined
-  readonly say: Say | undefined
-  readonly fetch: typeof globalThis.fetch | undefined
-  readonly signal: AbortSignal | undefined
-}
-
-const EMPTY: RunEnvironment = Object.freeze({ exit: undefined, say: undefined, fetch: undefined, signal: undefined })
-
-/**
- * Makes what one run of a plugin has in scope.
- *
- * @param track sees to promises that nobody waits for
- */
-export function createRunEnvironment(run: Run, track: (run: Run, value: unknown) => unknown): RunEnvironment {
-  const { uses } = run.plugin
-  if (!uses.exit && !uses.say && !uses.fetch && !uses.signal) return EMPTY
-  const signal = uses.fetch || uses.signal ? createSignal(run) : undefined
-  return {
-    exit: uses.exit ? createExit(run) : undefined,
-    say: uses.say ? createSay(run) : undefined,
-    fetch: uses.fetch && signal !== undefined ? createFetch(run, signal, track) : undefined,
-    signal,
-  }
-}
-
-function createExit(run: Run): Exit {
+/** Makes what ends the request and the run. */
+export function createExit(run: Run): Exit {
   return (status, body, headers) => {
     if (run.finished || run.dead !== null) {
       throw new DynacodeError('ERR_DYNACODE_EXIT', 'exit() came after the plugin had ended: it has no effect')
@@ -48,7 +22,8 @@ function createExit(run: Run): Exit {
   }
 }
 
-function createSay(run: Run): Say {
+/** Makes what adds lines to the response's body. */
+export function createSay(run: Run): Say {
   return (...text) => {
     const { ctx } = run.state
     if (run.finished || run.dead !== null || ctx.headerSent) return
@@ -58,7 +33,12 @@ function createSay(run: Run): Say {
   }
 }
 
-function createFetch(
+/**
+ * Makes a `fetch` that ends with the run.
+ *
+ * @param track sees to promises that nobody waits for
+ */
+export function createFetch(
   run: Run,
   signal: AbortSignal,
   track: (run: Run, value: unknown) => unknown,
@@ -71,7 +51,7 @@ function createFetch(
 }
 
 /** A signal that aborts when the client goes away, and when the run is ended before its time. */
-function createSignal(run: Run): AbortSignal {
+export function createSignal(run: Run): AbortSignal {
   const controller = new AbortController()
   run.abort = (reason) => controller.abort(reason)
   // The log phase comes when the client is done or gone, and has its work to do all the same.

@@ -1,12 +1,12 @@
 import type { Context, Middleware, Next } from 'koa'
 import onFinished from 'on-finished'
 import type { Events } from '../events.ts'
-import type { Chain, Program } from '../program.ts'
+import type { LivePlugin, Program } from '../program.ts'
 import type { BodyFilter } from './body-filter.ts'
 import { applyEnding } from './ending.ts'
 import { prepareErrorResponse } from './error-response.ts'
 import type { Runner } from './runner.ts'
-import { hostOf, type RequestState } from './state.ts'
+import { createState, hostOf, type RequestState } from './state.ts'
 
 /** Which filters a response has entered. */
 type Filtered = 'nothing' | 'headers' | 'body'
@@ -52,7 +52,7 @@ export function createMiddleware({
     const chain = current.match(ctx)
     if (chain === null) return next()
     if (isClosed()) return chain.closed ? refuse(ctx) : next()
-    return serve({ ctx, chain, ending: null, filters: null }, next)
+    return serve(createState(ctx, chain, isObserved()), next)
   }
 
   async function passNotLoaded(ctx: Context, next: Next): Promise<unknown> {
@@ -63,20 +63,42 @@ export function createMiddleware({
   }
 
   // One function, and no awaiting of nothing: each function that is async and each turn of the microtask queue costs every
-  // request with a plugin.
+  // request with a plugin. So do Koa's shorthands on `ctx`.
   async function serve(state: RequestState, next: Next): Promise<void> {
     const { ctx, chain } = state
-    if (chain.log.length > 0) onFinished(ctx.res, () => void runLog(state))
+    const { res } = ctx
+    if (chain.log.length > 0) onFinished(res, () => runLog(state))
     let filtered: Filtered = 'nothing'
+    let made = false
     try {
-      let pending = runner.runPhase(state, chain.rewrite)
-      if (pending !== undefined) await pending
-      pending = state.ending === null ? runner.runPhase(state, chain.access) : undefined
-      if (pending !== undefined) await pending
-      const made = state.ending === null && chain.content.length > 0 && (await runContent(state, chain))
-      pending = state.ending === null && !made ? runner.runPhase(state, chain.balancer) : undefined
-      if (pending !== undefined) await pending
-      const asked = state.ending === null && !made && !ctx.headerSent
+      if (chain.rewrite.length > 0) {
+        const pending = runner.runPhase(state, chain.rewrite)
+        if (pending !== undefined) await pending
+      }
+      if (chain.access.length > 0 && state.ending === null) {
+        const pending = runner.runPhase(state, chain.access)
+        if (pending !== undefined) await pending
+      }
+      if (chain.content.length > 0 && state.ending === null) {
+        const { body } = ctx.response
+        const { statusCode, headersSent } = res
+        const { respond } = ctx
+        const chosen = isStatusChosen(ctx)
+        const pending = runner.runPhase(state, chain.content)
+        if (pending !== undefined) await pending
+        // Everything by which a response can have been made.
+        made =
+          ctx.response.body !== body ||
+          res.statusCode !== statusCode ||
+          isStatusChosen(ctx) !== chosen ||
+          res.headersSent !== headersSent ||
+          ctx.respond !== respond
+      }
+      if (chain.balancer.length > 0 && state.ending === null && !made) {
+        const pending = runner.runPhase(state, chain.balancer)
+        if (pending !== undefined) await pending
+      }
+      const asked = state.ending === null && !made && !res.headersSent
       if (asked) {
         if (chain.body_filter.length > 0) bodyFilter.prepare(state)
         await next()
@@ -84,7 +106,7 @@ export function createMiddleware({
       if (state.ending !== null) applyEnding(state, events, asked)
       if (chain.header_filter.length > 0) {
         filtered = 'headers'
-        pending = runner.runPhase(state, chain.header_filter)
+        const pending = runner.runPhase(state, chain.header_filter)
         if (pending !== undefined) await pending
         if (state.ending !== null) applyEnding(state, events, true)
       }
@@ -114,31 +136,20 @@ export function createMiddleware({
     applyEnding(state, events, true)
   }
 
-  /** @returns whether a plugin made a response, so that the app is not asked */
-  async function runContent(state: RequestState, chain: Chain): Promise<boolean> {
-    const { ctx } = state
-    const { body, status, headerSent, respond } = ctx
-    const chosen = isStatusChosen(ctx)
-    const answering = runner.runPhase(state, chain.content)
-    if (answering !== undefined) await answering
-    // Everything by which a response can have been made.
-    return (
-      ctx.body !== body ||
-      ctx.status !== status ||
-      isStatusChosen(ctx) !== chosen ||
-      ctx.headerSent !== headerSent ||
-      ctx.respond !== respond
-    )
-  }
-
   /** Every plugin runs, however the request or the plugins before it ended. */
-  async function runLog({ ctx, chain }: RequestState): Promise<void> {
-    for (const plugin of chain.log) {
-      const state: RequestState = { ctx, chain, ending: null, filters: null }
+  function runLog({ ctx, chain }: RequestState, from = 0): unknown {
+    for (let index = from; index < chain.log.length; index += 1) {
+      const plugin = chain.log[index] as LivePlugin
+      const state = createState(ctx, chain, isObserved())
       if (plugin.applies !== null && !runner.applies(state, plugin)) continue
       const pending = runner.runPlugin(state, plugin)
-      if (pending instanceof Promise) await pending
+      if (pending instanceof Promise) return pending.then(() => runLog(state, index + 1))
     }
+    return undefined
+  }
+
+  function isObserved(): boolean {
+    return events.has('rt_plugins_starting') || events.has('rt_plugins_done') || events.has('rt_plugins_error')
   }
 
   /** Reports an error of the app that Koa will not see, because a plugin answers in its place. */

@@ -4,7 +4,7 @@ import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import type { LivePlugin } from '../program.ts'
 import { isAnswerable, isDeliberate } from './deliberate.ts'
-import { createRunEnvironment } from './environment.ts'
+import { createExit, createFetch, createSay, createSignal } from './environment.ts'
 import { EXIT } from './exit.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createKit } from './kit.ts'
@@ -115,10 +115,13 @@ export function createRunner({
   }
 
   function runLive(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): unknown {
-    if (state.shadow === undefined && events.has('rt_plugins_starting')) {
-      events.emit('rt_plugins_starting', { plugin: plugin.info, phase: plugin.phase, host: hostOf(state.ctx) })
+    let started = 0
+    if (state.observed) {
+      if (events.has('rt_plugins_starting')) {
+        events.emit('rt_plugins_starting', { plugin: plugin.info, phase: plugin.phase, host: hostOf(state.ctx) })
+      }
+      started = performance.now()
     }
-    const started = events.has('rt_plugins_done') || events.has('rt_plugins_error') ? performance.now() : 0
     const run = createRun(state, plugin)
     if (plugin.uses.kit) equip(run)
     try {
@@ -143,8 +146,11 @@ export function createRunner({
   /** Enters the plugin's code, until that returns or awaits. */
   function start(run: Run, chunk: unknown, last: boolean | undefined): unknown {
     const { plugin, state } = run
-    const { exit, say, fetch, signal } = createRunEnvironment(run, guard.track)
-    const { run: enter, spec } = plugin
+    const { run: enter, spec, uses } = plugin
+    const exit = uses.exit ? createExit(run) : undefined
+    const say = uses.say ? createSay(run) : undefined
+    const signal = uses.signal || uses.fetch ? createSignal(run) : undefined
+    const fetch = uses.fetch && signal !== undefined ? createFetch(run, signal, guard.track) : undefined
     marker.enter(plugin.life)
     try {
       if (spec.guard !== 'strict') return enter(run, state.ctx, spec.params, exit, say, fetch, signal, chunk, last)
@@ -193,7 +199,7 @@ export function createRunner({
     if (dead !== null) return thrown(run, dead, started)
     finish(run)
     if (!plugin.life.breaker.quiet) plugin.life.breaker.succeeded()
-    if (state.shadow === undefined && events.has('rt_plugins_done')) {
+    if (state.observed && events.has('rt_plugins_done')) {
       const duration_ms = performance.now() - started
       events.emit('rt_plugins_done', { plugin: plugin.info, phase: plugin.phase, host: hostOf(state.ctx), duration_ms })
     }

@@ -3,7 +3,7 @@ import { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Context } from 'koa'
 import { isStreamed } from './body-stream.ts'
-import type { RequestState } from './state.ts'
+import { createState, type RequestState } from './state.ts'
 
 /** A request as a plugin in shadow mode sees it: all of it is there, and nothing that is done to it counts. */
 export interface ShadowView {
@@ -21,7 +21,7 @@ export function createShadowView({ ctx, chain }: RequestState): ShadowView {
   const view = copyContext(ctx)
   const before = describe(view)
   const errors: unknown[] = []
-  const state: RequestState = { ctx: view, chain, ending: null, filters: null, shadow: errors }
+  const state = createState(view, chain, false, errors)
 
   return {
     state,

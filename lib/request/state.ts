@@ -18,8 +18,15 @@ export interface RequestState {
   ending: Ending | null
   /** The plugins of `body_filter` that are for this request; decided once, since they may be called many times. */
   filters: readonly LivePlugin[] | null
+  /** Whether anybody wants to hear of each run; asked once, since it rarely changes and is needed for each plugin. */
+  readonly observed: boolean
   /** Where the errors of a shadow run go; undefined where plugins run for real. */
-  readonly shadow?: unknown[]
+  readonly shadow: unknown[] | undefined
+}
+
+/** Begins what there is to know of a request, or of a part of it that ends by itself. */
+export function createState(ctx: Context, chain: Chain, observed: boolean, shadow?: unknown[]): RequestState {
+  return { ctx, chain, ending: null, filters: null, observed, shadow }
 }
 
 /** The request's host as plugins are matched and events told: lower case, no port. */
