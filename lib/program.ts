@@ -5,6 +5,7 @@ import type { Predicate } from './condition.ts'
 import { PHASES, type Phase, type PluginSpec } from './document.ts'
 import type { PluginInfo } from './events.ts'
 import { type HostPattern, normalizeHost } from './host-pattern.ts'
+import { createPathIndex, type PathIndex } from './path-index.ts'
 
 /** Ends the request with a response; throws, so that the plugin's code stops there. */
 export type Exit = (status: number, body?: unknown, headers?: Record<string, string | string[]>) => never
@@ -84,6 +85,8 @@ export interface LivePlugin {
   readonly uses: Uses
   /** Whether the plugin is for a request, at this moment; null when it is for every one of its domain. */
   readonly applies: Predicate | null
+  /** The only paths for which it may apply, in lower case; undefined when these cannot be listed. */
+  readonly paths: readonly string[] | undefined
   /** SHA-1 of the name and code, in hex. */
   readonly sha1: string
   /** Whether this stands in for a plugin that never compiled and fails closed: it only refuses. */
@@ -93,6 +96,8 @@ export interface LivePlugin {
 
 /** The plugins of one host, by phase, in the order in which they run. Frozen. */
 export type Chain = { readonly [P in Phase]: readonly LivePlugin[] } & {
+  /** Leaves out, where there are many, those that are for other paths than a request's. */
+  readonly by_path: { readonly [P in Phase]: PathIndex<LivePlugin> | undefined }
   /** Whether any of them fails closed. */
   readonly closed: boolean
 }
@@ -133,12 +138,19 @@ export function createProgram(parts: Omit<Program, 'plugins' | 'match'>): Progra
   const skipped = createMatcher(skip.map((pattern, order) => ({ pattern, order })))
   const matching = createMatcher(domains.map(({ pattern }, order) => ({ pattern, order })))
   const remembered = new LRUCache<string, { chain: Chain | null }>({ max: REMEMBERED_HOSTS })
+  // By the domains that it is made of: any number of hosts may have the same ones.
+  const chains = new LRUCache<string, { chain: Chain | null }>({ max: REMEMBERED_HOSTS })
 
   function find(host: string): Chain | null {
     if (skipped(host).length > 0) return null
-    const all = matching(host).flatMap((order) => domains[order]?.plugins ?? [])
+    const orders = matching(host)
+    const known = chains.get(orders.join())
+    if (known !== undefined) return known.chain
+    const all = orders.flatMap((order) => domains[order]?.plugins ?? [])
     const plugins = all.filter(({ spec }) => spec.scope.enabled)
-    return plugins.length === 0 ? null : createChain(plugins)
+    const chain = plugins.length === 0 ? null : createChain(plugins)
+    chains.set(orders.join(), { chain })
+    return chain
   }
 
   return Object.freeze({
@@ -183,7 +195,11 @@ function createTest(pattern: Exclude<HostPattern, { kind: 'literal' }>): (host: 
 function createChain(plugins: readonly LivePlugin[]): Chain {
   // Sorting is stable: plugins of one priority stay in document order.
   const ordered = plugins.toSorted((a, b) => b.spec.priority - a.spec.priority)
-  const byPhase = PHASES.map((phase) => [phase, Object.freeze(ordered.filter((plugin) => plugin.phase === phase))])
+  const byPhase = PHASES.map(
+    (phase) => [phase, Object.freeze(ordered.filter((plugin) => plugin.phase === phase))] as const,
+  )
+  const indexes = byPhase.map(([phase, list]) => [phase, createPathIndex(list)])
   const closed = plugins.some(({ spec }) => spec.on_failure === 'closed' && !spec.shadow)
-  return Object.freeze({ ...Object.fromEntries(byPhase), closed }) as Chain
+  const by_path = Object.freeze(Object.fromEntries(indexes))
+  return Object.freeze({ ...Object.fromEntries(byPhase), by_path, closed }) as Chain
 }

@@ -1,4 +1,5 @@
 import { type Condition, createPredicate, type Predicate } from './condition.ts'
+import { listPaths } from './path-pattern.ts'
 import { createShare, type Draw, type Share } from './rollout.ts'
 
 /** Which requests a plugin is for, and from when until when. Times in milliseconds since 1970. */
@@ -20,4 +21,9 @@ export function createScopeTest({ when, share, starts_at, expires_at }: Scope, d
   if (tests.length === 0) return null
   const [only] = tests
   return tests.length === 1 ? (only as Predicate) : (ctx) => tests.every((holds) => holds(ctx))
+}
+
+/** The only paths for which a plugin may apply, in lower case; undefined when these cannot be listed. */
+export function listScopePaths({ when }: Scope): readonly string[] | undefined {
+  return when?.paths === undefined ? undefined : listPaths([when.paths].flat())
 }

@@ -86,13 +86,38 @@ describe('matching', () => {
   })
 
   test('remembers a limited number of hosts, and no overlong ones', () => {
-    const each = program({ '*': [live('p')] })
-    const [first] = [each.match(request('h0.com'))]
-    for (let count = 1; count <= 5000; count += 1) each.match(request(`h${count}.com`))
-    expect(each.match(request('h0.com'))).not.toBe(first)
+    const each = program({ '*': [live('a')] })
+    let looked = 0
+    const match = (host: string) => {
+      const asked = request(host)
+      const { hostname } = asked
+      // Read where the host is not known yet.
+      return each.match(
+        Object.defineProperty(asked, 'hostname', {
+          get() {
+            looked += 1
+            return hostname
+          },
+        }),
+      )
+    }
+    match('h0.com')
+    match('h0.com')
+    expect(looked).toBe(1)
+    for (let count = 1; count <= 5000; count += 1) match(`h${count}.com`)
+    match('h0.com')
+    expect(looked).toBe(5002)
     const long = 'x'.repeat(10_000)
-    expect(each.match(request(long))).not.toBe(each.match(request(long)))
-    expect(namesFor(each, long)).toEqual(['p'])
+    match(long)
+    match(long)
+    expect(looked).toBe(5004)
+  })
+
+  test('makes one chain for all hosts of the same domains', () => {
+    const each = program({ '*': [live('a')], '*.a.com': [live('b')] })
+    expect(each.match(request('one.com'))).toBe(each.match(request('two.com')))
+    expect(each.match(request('one.a.com'))).toBe(each.match(request('two.a.com')))
+    expect(each.match(request('one.a.com'))).not.toBe(each.match(request('one.com')))
   })
 
   test('of any header says the same the first and the second time', () => {

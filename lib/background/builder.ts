@@ -12,7 +12,7 @@ import {
   type Uses,
 } from '../program.ts'
 import { createDraw } from '../rollout.ts'
-import { createScopeTest, type Scope } from '../scope.ts'
+import { createScopeTest, listScopePaths, type Scope } from '../scope.ts'
 import type { CompiledCode, Compiler } from './compiler.ts'
 
 /** A plugin that was compiled for this program. */
@@ -99,6 +99,7 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
         sha1,
         guard: false,
         applies: createScopeTest(spec.scope, draw),
+        paths: listScopePaths(spec.scope),
         life: mount.begin(info, sha1, spec.scope.expires_at),
       })
     }
@@ -244,6 +245,7 @@ function createGuard(
     run: refuseAll,
     uses: { exit: true, say: false, fetch: false, signal: false, kit: false, store: false },
     applies,
+    paths: undefined,
     sha1: '',
     guard: true,
     life,

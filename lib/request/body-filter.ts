@@ -30,7 +30,10 @@ const TEXT: ReadonlySet<string> = new Set(['number', 'boolean', 'bigint'])
 /** Makes the body filter of one instance. */
 export function createBodyFilter({ runner, events }: { runner: Runner; events: Events }): BodyFilter {
   function filtersOf(state: RequestState): readonly LivePlugin[] {
-    state.filters ??= state.chain.body_filter.filter((plugin) => runner.applies(state, plugin))
+    const { body_filter, by_path } = state.chain
+    state.filters ??= (by_path.body_filter?.(state.ctx) ?? body_filter).filter((plugin) =>
+      runner.applies(state, plugin),
+    )
     return state.filters
   }
 

@@ -32,9 +32,15 @@ export function createKit(
       stop()
     }
   }
+  const keep = (timer: object, stop: () => void) => {
+    timers.set(timer, stop)
+    const { life } = run.plugin
+    // What a run left to itself may start timers long after it: it ends with its version all the same.
+    if (cleared || (run.finished && life.ended)) clear()
+    else if (run.finished) life.runs.add(kit)
+  }
   const keepTimer = (timer: NodeJS.Timeout): NodeJS.Timeout => {
-    timers.set(timer, () => clearTimeout(timer))
-    if (cleared) clear()
+    keep(timer, () => clearTimeout(timer))
     return timer.unref()
   }
 
@@ -59,8 +65,7 @@ export function createKit(
       call(callback, timer, given)
       done(timer)
     })
-    timers.set(timer, () => clearImmediate(timer))
-    if (cleared) clear()
+    keep(timer, () => clearImmediate(timer))
     return timer
   }
   function stopTimer(timer: unknown): void {

@@ -1,7 +1,7 @@
 import type { Context, Middleware, Next } from 'koa'
 import onFinished from 'on-finished'
 import type { Events } from '../events.ts'
-import type { LivePlugin, Program } from '../program.ts'
+import type { Chain, LivePlugin, Program } from '../program.ts'
 import type { BodyFilter } from './body-filter.ts'
 import { applyEnding } from './ending.ts'
 import { prepareErrorResponse } from './error-response.ts'
@@ -72,11 +72,11 @@ export function createMiddleware({
     let made = false
     try {
       if (chain.rewrite.length > 0) {
-        const pending = runner.runPhase(state, chain.rewrite)
+        const pending = runner.runPhase(state, chain.rewrite, chain.by_path.rewrite)
         if (pending !== undefined) await pending
       }
       if (chain.access.length > 0 && state.ending === null) {
-        const pending = runner.runPhase(state, chain.access)
+        const pending = runner.runPhase(state, chain.access, chain.by_path.access)
         if (pending !== undefined) await pending
       }
       if (chain.content.length > 0 && state.ending === null) {
@@ -84,7 +84,7 @@ export function createMiddleware({
         const { statusCode, headersSent } = res
         const { respond } = ctx
         const chosen = isStatusChosen(ctx)
-        const pending = runner.runPhase(state, chain.content)
+        const pending = runner.runPhase(state, chain.content, chain.by_path.content)
         if (pending !== undefined) await pending
         // Everything by which a response can have been made.
         made =
@@ -95,7 +95,7 @@ export function createMiddleware({
           ctx.respond !== respond
       }
       if (chain.balancer.length > 0 && state.ending === null && !made) {
-        const pending = runner.runPhase(state, chain.balancer)
+        const pending = runner.runPhase(state, chain.balancer, chain.by_path.balancer)
         if (pending !== undefined) await pending
       }
       const asked = state.ending === null && !made && !res.headersSent
@@ -106,7 +106,7 @@ export function createMiddleware({
       if (state.ending !== null) applyEnding(state, events, asked)
       if (chain.header_filter.length > 0) {
         filtered = 'headers'
-        const pending = runner.runPhase(state, chain.header_filter)
+        const pending = runner.runPhase(state, chain.header_filter, chain.by_path.header_filter)
         if (pending !== undefined) await pending
         if (state.ending !== null) applyEnding(state, events, true)
       }
@@ -123,7 +123,8 @@ export function createMiddleware({
   async function answerError(state: RequestState, error: unknown, filtered: Filtered): Promise<void> {
     const { ctx, chain } = state
     // What a filter throws on purpose does not pass that filter once more.
-    const filterHeaders = () => (filtered === 'nothing' ? runner.runPhase(state, chain.header_filter) : undefined)
+    const filterHeaders = () =>
+      filtered === 'nothing' ? runner.runPhase(state, chain.header_filter, chain.by_path.header_filter) : undefined
     const filterText = async (text: string) => (filtered === 'body' ? text : bodyFilter.filterWhole(state, text))
     try {
       await prepareErrorResponse(state, error, filterHeaders, filterText)
@@ -137,13 +138,17 @@ export function createMiddleware({
   }
 
   /** Every plugin runs, however the request or the plugins before it ended. */
-  function runLog({ ctx, chain }: RequestState, from = 0): unknown {
-    for (let index = from; index < chain.log.length; index += 1) {
-      const plugin = chain.log[index] as LivePlugin
+  function runLog({ ctx, chain }: RequestState): unknown {
+    return runLogFrom(ctx, chain, chain.by_path.log?.(ctx) ?? chain.log, 0)
+  }
+
+  function runLogFrom(ctx: Context, chain: Chain, plugins: readonly LivePlugin[], from: number): unknown {
+    for (let index = from; index < plugins.length; index += 1) {
+      const plugin = plugins[index] as LivePlugin
       const state = createState(ctx, chain, isObserved())
       if (plugin.applies !== null && !runner.applies(state, plugin)) continue
       const pending = runner.runPlugin(state, plugin)
-      if (pending instanceof Promise) return pending.then(() => runLog(state, index + 1))
+      if (pending instanceof Promise) return pending.then(() => runLogFrom(ctx, chain, plugins, index + 1))
     }
     return undefined
   }

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { Strike } from '../breaker.ts'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
+import type { PathIndex } from '../path-index.ts'
 import type { LivePlugin } from '../program.ts'
 import { isAnswerable, isDeliberate } from './deliberate.ts'
 import { createExit, createFetch, createSay, createSignal } from './environment.ts'
@@ -21,10 +22,15 @@ export interface Runner {
   /**
    * Runs the plugins in order until one ends the request (`state.ending`).
    *
+   * @param index leaves out plugins for other paths
    * @returns a promise only when one of them is asynchronous
    * @throws http-errors that a plugin throws on purpose, as they are
    */
-  runPhase(state: RequestState, plugins: readonly LivePlugin[], from?: number): void | Promise<void>
+  runPhase(
+    state: RequestState,
+    plugins: readonly LivePlugin[],
+    index: PathIndex<LivePlugin> | undefined,
+  ): void | Promise<void>
   /**
    * Runs one plugin, and returns what it returned; undefined when it failed or ended the request.
    *
@@ -287,13 +293,35 @@ export function createRunner({
     events.emit('rt_plugins_error', { plugin: info, phase, host: hostOf(state.ctx), error, duration_ms, outcome })
   }
 
-  function runPhase(state: RequestState, plugins: readonly LivePlugin[], from = 0): void | Promise<void> {
+  function runPhase(
+    state: RequestState,
+    plugins: readonly LivePlugin[],
+    index: PathIndex<LivePlugin> | undefined,
+  ): void | Promise<void> {
+    if (index === undefined) return runFrom(state, plugins, 0)
+    const { url } = state.ctx.req
+    for (const plugin of index(state.ctx)) {
+      if (plugin.applies !== null && !applies(state, plugin)) continue
+      const result = runPlugin(state, plugin)
+      if (result instanceof Promise) return result.then(() => runAfter(state, plugins, plugin))
+      if (state.ending !== null) return undefined
+      // With another path, others may be next.
+      if (state.ctx.req.url !== url) return runAfter(state, plugins, plugin)
+    }
+    return undefined
+  }
+
+  function runAfter(state: RequestState, plugins: readonly LivePlugin[], plugin: LivePlugin): void | Promise<void> {
+    return state.ending === null ? runFrom(state, plugins, plugins.indexOf(plugin) + 1) : undefined
+  }
+
+  function runFrom(state: RequestState, plugins: readonly LivePlugin[], from: number): void | Promise<void> {
     for (let index = from; index < plugins.length; index += 1) {
       const plugin = plugins[index] as LivePlugin
       if (plugin.applies !== null && !applies(state, plugin)) continue
       const result = runPlugin(state, plugin)
       if (result instanceof Promise) {
-        return result.then(() => (state.ending === null ? runPhase(state, plugins, index + 1) : undefined))
+        return result.then(() => (state.ending === null ? runFrom(state, plugins, index + 1) : undefined))
       }
       if (state.ending !== null) return undefined
     }

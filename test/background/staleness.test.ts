@@ -21,6 +21,19 @@ function create(max_stale_ms: number): { judge: Staleness; told: string[] } {
   return { judge, told }
 }
 
+test('that expires between two looks at the clock is told of all the same', async () => {
+  const { judge, told } = create(Number.POSITIVE_INFINITY)
+  const expires = Date.now() + 1000
+  const now = vi
+    .spyOn(Date, 'now')
+    .mockReturnValueOnce(expires - 1)
+    .mockReturnValue(expires)
+  judge.activated(expires)
+  await vi.advanceTimersByTimeAsync(1)
+  now.mockRestore()
+  expect(told).toEqual(['expired'])
+})
+
 describe('a document that was not found current for too long', () => {
   test('is stale from then on, and that is told once', async () => {
     const { judge, told } = create(MINUTE)

@@ -1,6 +1,7 @@
 import { guardPairs } from './guard.mjs'
 import { outagePairs } from './outage.mjs'
 import { pluginPairs } from './plugins.mjs'
+import { precisionPairs } from './precision.mjs'
 
 /**
  * Two ways to the same answer, to be measured against each other. A later benchmark is one more of these.
@@ -24,4 +25,4 @@ import { pluginPairs } from './plugins.mjs'
  */
 
 /** @type {Pair[]} */
-export const pairs = [...pluginPairs, ...guardPairs, ...outagePairs]
+export const pairs = [...pluginPairs, ...guardPairs, ...precisionPairs, ...outagePairs]
