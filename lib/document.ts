@@ -113,7 +113,7 @@ export interface RefusedPlugin {
   readonly id: string | number | undefined
   readonly phase: Phase | undefined
   readonly on_failure: FailurePolicy
-  readonly scope: Pick<Scope, 'enabled' | 'expires_at'>
+  readonly scope: Pick<Scope, 'enabled' | 'starts_at' | 'expires_at'>
   readonly shadow: boolean
   readonly error: DocumentError
 }

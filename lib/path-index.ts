@@ -29,10 +29,13 @@ export function createPathIndex<T extends Listed>(items: readonly T[]): PathInde
   const itemsAt = (orders: Iterable<number>) =>
     Object.freeze([...orders].sort((a, b) => a - b).map((order) => items[order] as T))
   const elsewhere = itemsAt(unlisted)
+  const all = Object.freeze([...items])
   const remembered = new LRUCache<string, readonly T[]>({ max: REMEMBERED_PATHS })
 
   return (ctx) => {
-    const path = lowerPathOf(ctx)
+    const path = tryReadingPath(ctx)
+    // Each of them is asked for itself, and it is the plugin that fails, not the request.
+    if (path === undefined) return all
     const orders = byPath.get(path)
     if (orders === undefined) return elsewhere
     let found = remembered.get(path)
@@ -41,5 +44,14 @@ export function createPathIndex<T extends Listed>(items: readonly T[]): PathInde
       remembered.set(path, found)
     }
     return found
+  }
+}
+
+/** The path in lower case; undefined where the client sent something that has none, such as `http://[`. */
+function tryReadingPath(ctx: Parameters<typeof lowerPathOf>[0]): string | undefined {
+  try {
+    return lowerPathOf(ctx)
+  } catch {
+    return undefined
   }
 }

@@ -98,8 +98,8 @@ export interface LivePlugin {
 export type Chain = { readonly [P in Phase]: readonly LivePlugin[] } & {
   /** Leaves out, where there are many, those that are for other paths than a request's. */
   readonly by_path: { readonly [P in Phase]: PathIndex<LivePlugin> | undefined }
-  /** Whether any of them fails closed. */
-  readonly closed: boolean
+  /** Whether any of them fails closed and is on at this time, in milliseconds since 1970. */
+  readonly isClosedAt: (time: number) => boolean
 }
 
 /** A domain and its live plugins, ready to be matched. */
@@ -199,7 +199,9 @@ function createChain(plugins: readonly LivePlugin[]): Chain {
     (phase) => [phase, Object.freeze(ordered.filter((plugin) => plugin.phase === phase))] as const,
   )
   const indexes = byPhase.map(([phase, list]) => [phase, createPathIndex(list)])
-  const closed = plugins.some(({ spec }) => spec.on_failure === 'closed' && !spec.shadow)
+  const closed = plugins.flatMap(({ spec }) => (spec.on_failure === 'closed' && !spec.shadow ? [spec.scope] : []))
+  const isClosedAt = (time: number) =>
+    closed.some(({ starts_at = time, expires_at = Infinity }) => time >= starts_at && time < expires_at)
   const by_path = Object.freeze(Object.fromEntries(indexes))
-  return Object.freeze({ ...Object.fromEntries(byPhase), by_path, closed }) as Chain
+  return Object.freeze({ ...Object.fromEntries(byPhase), by_path, isClosedAt }) as Chain
 }

@@ -25,6 +25,17 @@ describe('an index by path', () => {
     expect(namesAt(index, '/b')).toEqual(['any', 'b', 'both', 'last'])
   })
 
+  test('gives all where there is no path to go by: each of them will say so itself', () => {
+    const items = ['/a', '/b', '/c', '/d'].map((path) => item(path, [path]))
+    const request = {
+      get path(): string {
+        throw new TypeError('Invalid URL')
+      },
+      req: { url: 'http://[' },
+    }
+    expect(createPathIndex(items)?.(request)).toEqual(items)
+  })
+
   test('is not made for few', () => {
     expect(createPathIndex([item('a', ['/a']), item('b', ['/b']), item('c', ['/c']), item('any')])).toBeUndefined()
   })

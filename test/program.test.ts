@@ -7,9 +7,13 @@ import { createProgram, type LivePlugin, type Program } from '../lib/program.ts'
 
 function live(
   name: string,
-  { phase = 'access' as Phase, priority = 0, on_failure = 'open', enabled = true } = {},
+  { phase = 'access' as Phase, priority = 0, on_failure = 'open', enabled = true, times = {} } = {},
 ): LivePlugin {
-  return { info: { name }, phase, spec: { name, priority, on_failure, scope: { enabled } } } as unknown as LivePlugin
+  return {
+    info: { name },
+    phase,
+    spec: { name, priority, on_failure, scope: { enabled, ...times } },
+  } as unknown as LivePlugin
 }
 
 function program(domains: Record<string, LivePlugin[]>, skip: string[] = []): Program {
@@ -172,13 +176,23 @@ describe('the plugins of a host', () => {
   test('are not those that are switched off', () => {
     const each = program({ '*': [live('on'), live('off', { enabled: false, on_failure: 'closed' })] })
     expect(namesFor(each, 'a.com')).toEqual(['on'])
-    expect(each.match(request('a.com'))?.closed).toBe(false)
+    expect(each.match(request('a.com'))?.isClosedAt(0)).toBe(false)
     expect(namesFor(program({ '*': [live('off', { enabled: false })] }), 'a.com')).toBeNull()
   })
 
   test('are told to fail closed when one of them does', () => {
     const each = program({ 'a.com': [live('p'), live('q', { on_failure: 'closed' })], 'b.com': [live('p')] })
-    expect([each.match(request('a.com'))?.closed, each.match(request('b.com'))?.closed]).toEqual([true, false])
+    expect(['a.com', 'b.com'].map((host) => each.match(request(host))?.isClosedAt(0))).toEqual([true, false])
+  })
+
+  test.each([
+    [{}, [true, true, true]],
+    [{ starts_at: 10 }, [false, true, true]],
+    [{ expires_at: 20 }, [true, true, false]],
+    [{ starts_at: 10, expires_at: 20 }, [false, true, false]],
+  ])('fail closed only while one that does is on: %j', (times, expected) => {
+    const each = program({ '*': [live('p', { on_failure: 'closed', times })] })
+    expect([9, 10, 20].map((time) => each.match(request('a.com'))?.isClosedAt(time))).toEqual(expected)
   })
 })
 

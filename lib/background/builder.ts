@@ -75,10 +75,17 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
       return fresh
     }
 
-    function take(spec: PluginSpec, last: LivePlugin | undefined): LivePlugin {
+    /**
+     * Compiles a plugin, and nothing else yet: one of its variants may turn out not to compile.
+     *
+     * @returns what takes it into the program
+     */
+    function prepare(spec: PluginSpec, last: LivePlugin | undefined): () => LivePlugin {
       if (last !== undefined && !last.guard && sameSpec(last.spec, spec)) {
-        reused += 1
-        return last
+        return () => {
+          reused += 1
+          return last
+        }
       }
       const started = performance.now()
       const { compiled: code, fresh } = compiler.compile(spec)
@@ -88,8 +95,13 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
       const info = createInfo(spec)
       const run = mount.bind(code, info)
       if (fresh) compiled.push({ info, duration_ms: performance.now() - started })
-      else reused += 1
-      const { uses, sha1 } = code
+      return () => {
+        if (!fresh) reused += 1
+        return begin(spec, code, info, run)
+      }
+    }
+
+    function begin(spec: PluginSpec, { uses, sha1 }: CompiledCode, info: PluginInfo, run: PluginFunction): LivePlugin {
       return Object.freeze({
         info,
         spec,
@@ -113,28 +125,36 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
       failures.push({ info, error, kept_last_good: good.length > 0 })
       if (good.length > 0) return keep(good, error)
       if (!mustGuard(plugin)) return []
-      // It ends when the plugin would, whether or not anybody brings a new document by then.
-      const scope = Object.freeze({ ...EVERYTHING, expires_at: plugin.scope.expires_at })
+      // It begins and ends when the plugin would, whether or not anybody brings a new document by then.
+      const { starts_at, expires_at } = plugin.scope
+      const scope = Object.freeze({ ...EVERYTHING, starts_at, expires_at })
       const life = mount.begin(info, '', scope.expires_at)
       return [createGuard(plugin, info, life, scope, createScopeTest(scope, draw))]
     }
 
     function buildDomain({ name, pattern, plugins }: Domain): ProgramDomain {
-      const live = plugins.flatMap((plugin) => {
+      return Object.freeze({ name, pattern, plugins: Object.freeze(listEntries(plugins).flatMap(buildEntry)) })
+    }
+
+    /** Builds a plugin, or the variants of one. */
+    function buildEntry(entry: Entry): LivePlugin[] {
+      const parts = entry.map((plugin) => {
         const last = earlierVersions(plugin, before, claimed)
-        if ('error' in plugin) return fail(plugin, plugin.error, last)
+        if ('error' in plugin) return { plugin, last, error: plugin.error }
         try {
-          return [
-            take(
-              plugin,
-              last.find((candidate) => candidate.phase === plugin.phase),
-            ),
-          ]
+          const same = last.find((candidate) => candidate.phase === plugin.phase)
+          return { plugin, last, take: prepare(plugin, same) }
         } catch (error) {
-          return fail(plugin, locate(error, plugin), last)
+          return { plugin, last, error: locate(error, plugin) }
         }
       })
-      return Object.freeze({ name, pattern, plugins: Object.freeze(live) })
+      const fault = parts.find((part) => part.error !== undefined)
+      // One that stayed behind would have its old share of the traffic, over and under the others' new ones.
+      const together = fault === undefined ? [] : earlierVariants(entry, before, claimed)
+      return parts.flatMap((part) => {
+        if (part.error !== undefined) return fail(part.plugin, part.error, together.length > 0 ? together : part.last)
+        return fault !== undefined && together.length > 0 ? keep(together, fault.error) : [part.take()]
+      })
     }
 
     /** What was live under a refused domain's name, but for what other entries of that name carry on. */
@@ -193,6 +213,34 @@ function earlierVersions(
   const same = known.filter((live) => live.phase === phase)
   if (same.length > 0 && !('error' in plugin)) return same
   return (same.length > 0 ? same : known).filter((live) => !claimed.has(keyOf(live.spec)))
+}
+
+/** A plugin as one entry of the document has it: itself, or its variants. */
+type Entry = readonly (PluginSpec | RefusedPlugin)[]
+
+function listEntries(plugins: Entry): readonly Entry[] {
+  const entries = new Map<unknown, (PluginSpec | RefusedPlugin)[]>()
+  for (const plugin of plugins) {
+    const key = 'path' in plugin ? plugin.path : plugin
+    entries.set(key, [...(entries.get(key) ?? []), plugin])
+  }
+  return [...entries.values()]
+}
+
+/** What is live of a plugin that has variants, or had none until now; nothing where it has none. */
+function earlierVariants(
+  entry: Entry,
+  before: ReadonlyMap<string, readonly LivePlugin[]>,
+  claimed: ReadonlySet<string>,
+): readonly LivePlugin[] {
+  const specs = entry.flatMap((plugin) => ('error' in plugin ? [] : [plugin]))
+  const [first] = specs
+  if (first === undefined || entry.length === 1 || !first.scope.enabled) return []
+  const own = new Set(specs.map(keyOf))
+  const known = before.get(nameKey(first.domain, first.scope.share?.salt ?? first.name)) ?? []
+  return known.filter(
+    ({ spec, phase, guard }) => phase === first.phase && !guard && (own.has(keyOf(spec)) || !claimed.has(keyOf(spec))),
+  )
 }
 
 const nameKey = (domain: string, name: string) => JSON.stringify([domain, 'name', name])

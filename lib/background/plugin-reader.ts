@@ -132,6 +132,11 @@ function toTime(text: string | null | undefined): number | undefined {
   return text == null ? undefined : Date.parse(text)
 }
 
+function tryReadingTime(text: unknown): number | undefined {
+  const time = pluginSchema.shape.expires_at.safeParse(text)
+  return time.success ? toTime(time.data) : undefined
+}
+
 /** The shared plugin that a reference means, with what the reference says over it. */
 function resolve(raw: unknown, path: string, target: { fields: PluginFields | DocumentError } | undefined) {
   const reference = referenceSchema.safeParse(raw)
@@ -164,7 +169,6 @@ function refuse(raw: unknown, domain: string, path: string, error: DocumentError
   if (name === undefined && !isId(id)) throw unnamed(path, raw)
   const phase = field(raw, 'phase') ?? field(shared, 'phase')
   const said = (key: string) => field(raw, key) ?? field(shared, key)
-  const ends = pluginSchema.shape.expires_at.safeParse(said('expires_at'))
   return Object.freeze({
     domain,
     name,
@@ -174,7 +178,8 @@ function refuse(raw: unknown, domain: string, path: string, error: DocumentError
     on_failure: (said('on_failure') ?? 'open') === 'open' ? 'open' : ('closed' satisfies FailurePolicy),
     scope: Object.freeze({
       enabled: said('enabled') !== false,
-      expires_at: ends.success ? toTime(ends.data) : undefined,
+      starts_at: tryReadingTime(said('starts_at')),
+      expires_at: tryReadingTime(said('expires_at')),
     }),
     shadow: said('mode') === 'shadow',
     error,

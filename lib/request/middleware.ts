@@ -51,14 +51,15 @@ export function createMiddleware({
     if (isStale()) return refuse(ctx)
     const chain = current.match(ctx)
     if (chain === null) return next()
-    if (isClosed()) return chain.closed ? refuse(ctx) : next()
+    if (isClosed()) return chain.isClosedAt(Date.now()) ? refuse(ctx) : next()
     return serve(createState(ctx, chain, isObserved()), next)
   }
 
   async function passNotLoaded(ctx: Context, next: Next): Promise<unknown> {
     if (events.has('rt_plugins_not_loaded')) events.emit('rt_plugins_not_loaded', { host: hostOf(ctx) })
     if (notLoaded.policy === 'open') return next()
-    if (notLoaded.policy === 'wait' && (await notLoaded.wait())) return dynacode(ctx, next)
+    // The kill switch may have been thrown in the meantime.
+    if (notLoaded.policy === 'wait' && ((await notLoaded.wait()) || isDisabled())) return dynacode(ctx, next)
     return refuse(ctx)
   }
 

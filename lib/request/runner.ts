@@ -10,7 +10,7 @@ import { EXIT } from './exit.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createKit } from './kit.ts'
 import { createRun, killRun, type Run, type RunKit } from './run.ts'
-import { createShadowView, describeBody, describeThrown } from './shadow.ts'
+import { createShadowView, describeBody, describeThrown, type ShadowView } from './shadow.ts'
 import { hostOf, type RequestState } from './state.ts'
 import { createTrampoline } from './strict.ts'
 import type { Marker } from './watchdog.ts'
@@ -91,8 +91,15 @@ export function createRunner({
 
   /** Runs a plugin on a view of the request, and tells what it did to it. Nobody waits for it. */
   function runShadow(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): undefined {
-    const view = createShadowView(state)
     const started = performance.now()
+    let view: ShadowView
+    try {
+      view = createShadowView(state)
+    } catch (error) {
+      // What the app has hung on the context cannot be looked at: no reason for the request to fail.
+      tellShadow(state, plugin, [describeThrown(error)], performance.now() - started)
+      return undefined
+    }
     // What it does to the bytes must not be done to those that are sent.
     const copy = chunk instanceof Uint8Array ? Buffer.from(chunk) : chunk
     const done = (result: unknown) => {

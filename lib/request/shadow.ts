@@ -27,7 +27,7 @@ export function createShadowView({ ctx, chain }: RequestState): ShadowView {
     state,
     effects: () => [
       ...(state.ending === null ? [] : [`exit ${state.ending.status}`]),
-      ...(inWords(() => compare(before, describe(view))) ?? ['changed what has no text']),
+      ...(attempt(() => compare(before, describe(view))) ?? ['changed what has no text']),
       ...errors.map(describeThrown),
     ],
   }
@@ -43,16 +43,37 @@ function copyContext(ctx: Context): Context {
   })
   const response = new ServerResponse(req)
   for (const [name, value] of Object.entries(res.getHeaders())) {
-    if (value !== undefined && !name.startsWith(':')) response.setHeader(name, value)
+    // A list is copied: whoever adds a cookie adds to the very list that is there.
+    if (value !== undefined && !name.startsWith(':'))
+      response.setHeader(name, Array.isArray(value) ? [...value] : value)
   }
   response.statusCode = res.statusCode
   const view = app.createContext(request, response) as Context
   for (const part of ['request', 'response'] as const) copyOwn(ctx[part], view[part])
   copyOwn(ctx, view)
   view.state = { ...ctx.state }
-  // Koa destroys the stream that another body takes the place of.
-  if (isStreamed(ctx.body)) (view.response as { _body?: unknown })._body = Readable.from([])
+  ;(view.response as { _body?: unknown })._body = copyBody(ctx.body)
   return view
+}
+
+/** Koa destroys a stream that another body takes the place of; what is no stream may be changed in place. */
+function copyBody(body: unknown): unknown {
+  if (isStreamed(body)) return Readable.from([])
+  if (Buffer.isBuffer(body)) return Buffer.from(body)
+  // A circle, say, that the app will fail with, is the app's.
+  return attempt(() => copyPlain(body)) ?? body
+}
+
+/** Copies what JSON is made of, in all its depth, and nothing else. */
+function copyPlain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copyPlain)
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, copyPlain(inner)]))
+}
+
+/** What Koa remembers of its own on a context or request, and works on: the view's has to be made for the view. */
+function isRemembered(key: string | symbol): boolean {
+  return key === '_querycache' || (typeof key === 'symbol' && key.description === 'context#cookies')
 }
 
 /** What a stream can be asked, answered by one that is empty. */
@@ -68,7 +89,7 @@ function emptyStream(): PropertyDescriptorMap {
 /** Takes over what is not there yet: what the app and its middleware have hung on, and what Koa remembers. */
 function copyOwn(from: object, to: object): void {
   for (const key of Reflect.ownKeys(from)) {
-    if (!Object.hasOwn(to, key))
+    if (!Object.hasOwn(to, key) && !isRemembered(key))
       Object.defineProperty(to, key, Object.getOwnPropertyDescriptor(from, key) as PropertyDescriptor)
   }
 }
@@ -103,7 +124,7 @@ function describe({ req, res, method, url, status, state, body }: Context): Desc
 function compare(before: Description, after: Description): string[] {
   const names = new Set([...before.keys(), ...after.keys()])
   const changed = [...names].filter((name) => before.get(name) !== after.get(name))
-  return changed.map((name) => inWords(() => tell(name, before, after)) ?? name)
+  return changed.map((name) => attempt(() => tell(name, before, after)) ?? name)
 }
 
 function tell(name: string, before: Description, after: Description): string {
@@ -118,19 +139,19 @@ function tell(name: string, before: Description, after: Description): string {
 
 /** What became of a body or a part of it, by its length where that is known. */
 export function describeBody(was: unknown, is: unknown): string {
-  return `body: ${inWords(() => lengthOf(was)) ?? '?'} → ${inWords(() => lengthOf(is)) ?? '?'} bytes`
+  return `body: ${attempt(() => lengthOf(was)) ?? '?'} → ${attempt(() => lengthOf(is)) ?? '?'} bytes`
 }
 
 /** What a plugin threw, or why it could not run. */
 export function describeThrown(error: unknown): string {
-  const text = inWords(() => (error instanceof Error ? error.message : String(error)))
+  const text = attempt(() => (error instanceof Error ? error.message : String(error)))
   return `threw ${text ?? 'what has no text'}`
 }
 
 /** Plugins leave all kinds of things behind: circles, proxies, objects without a text of their own. */
-function inWords<T>(describe: () => T): T | undefined {
+function attempt<T>(action: () => T): T | undefined {
   try {
-    return describe()
+    return action()
   } catch {
     return undefined
   }

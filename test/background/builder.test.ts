@@ -304,6 +304,22 @@ describe('a guard in place of a plugin that ends', () => {
     vi.useRealTimers()
   })
 
+  test('begins with it, too: what is to come refuses nobody yet', () => {
+    vi.useFakeTimers({ now: Date.UTC(2029, 11, 31) })
+    for (const fault of [{ code: BROKEN }, { when: 1 }]) {
+      const given = plugin('p', { on_failure: 'closed', starts_at: '2030-01-01T00:00:00Z', ...fault })
+      const [guard] = build(document(given)).program.plugins
+      vi.setSystemTime(Date.UTC(2029, 11, 31))
+      expect([guard?.guard, guard?.applies?.(ctx)]).toEqual([true, false])
+      vi.setSystemTime(Date.UTC(2030, 0, 1))
+      expect(guard?.applies?.(ctx)).toBe(true)
+    }
+    // Nobody knows when: at once.
+    const unclear = plugin('p', { on_failure: 'closed', starts_at: 'tomorrow' })
+    expect(build(document(unclear)).program.plugins[0]).toMatchObject({ guard: true, applies: null })
+    vi.useRealTimers()
+  })
+
   test('is none where the end is past', () => {
     vi.useFakeTimers({ now: Date.UTC(2030, 0, 1) })
     expect(running(build(document(broken({ code: BROKEN }), plugin('q'))))).toEqual(['a.com q access "q"'])
@@ -329,10 +345,46 @@ describe('variants', () => {
     expect([...built.kept.keys()]).toEqual(built.program.plugins)
   })
 
-  test('of which one is broken: that one keeps its last good version, the others update', () => {
+  const oneBroken = (percents: readonly number[]) =>
+    split({
+      variants: [
+        { name: 'v0', code: '"c"', percent: percents[0] },
+        { name: 'v1', code: BROKEN, percent: percents[1] },
+      ],
+    })
+
+  test('of which one is broken all stay, with the shares that they had', () => {
     build(document(split()))
-    const built = build(document(split({ variants: [variants('c')[0], { ...variants('', '')[1], code: BROKEN }] })))
-    expect(running(built)).toEqual(['a.com p/v0 access "c"', 'a.com p/v1 access "b"'])
+    const built = build(document(oneBroken([90, 10])))
+    expect(running(built)).toEqual(BOTH)
+    expect(built.program.plugins.map(({ spec }) => [spec.scope.share?.from, spec.scope.share?.to])).toEqual([
+      [0, 50],
+      [50, 100],
+    ])
+    expect(keptOf(built)).toEqual([['p/v1', true]])
+    expect([...built.kept.keys()]).toEqual(built.program.plugins)
+    expect(built.removed).toBe(0)
+    const mended = build(document(split({ variants: variants('c', 'd') })))
+    expect(running(mended)).toEqual(['a.com p/v0 access "c"', 'a.com p/v1 access "d"'])
+  })
+
+  test('of which one is broken leave the plugin that was there before', () => {
+    build(document(plugin('p')))
+    expect(running(build(document(oneBroken([50, 50]))))).toEqual(['a.com p access "p"'])
+  })
+
+  test('of which one is broken run without it where there is nothing before them, or all are switched off', () => {
+    const built = build(document(oneBroken([50, 50])))
+    expect([running(built), keptOf(built)]).toEqual([['a.com p/v0 access "c"'], [['p/v1', false]]])
+    build(document(split()))
+    const off = build(document({ ...oneBroken([50, 50]), enabled: false }))
+    expect([running(off), keptOf(off)]).toEqual([['a.com p/v0 access "c"'], [['p/v1', false]]])
+  })
+
+  test('of which one is broken leave other plugins of their name to themselves', () => {
+    build(document(split(), plugin('p', { phase: 'log' })))
+    const built = build(document(oneBroken([50, 50]), plugin('p', { phase: 'log', code: '"new"' })))
+    expect(running(built)).toEqual([...BOTH, 'a.com p log "new"'])
   })
 
   test('take the place of the plugin, and the plugin theirs', () => {

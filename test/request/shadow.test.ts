@@ -107,6 +107,58 @@ describe('a plugin in shadow mode', () => {
     }
   })
 
+  it.each([
+    ['sets a cookie, where the app has set some', 'header_filter', `ctx.cookies.set('shadow', '1')`],
+    ['sets a cookie, where a condition has asked for one', 'access', `ctx.cookies.set('shadow', '1')`],
+    ['changes the query', 'access', `ctx.query.a = 'shadow'`],
+    ['changes the body where it is', 'header_filter', `ctx.body.items[0].price = 0; ctx.body.items.push('shadow')`],
+    ['adds to a header', 'header_filter', `ctx.append('Set-Cookie', 'shadow=1')`],
+    ['adds to a header of the request', 'rewrite', `ctx.headers.cookie += '; shadow=1'`],
+  ] as const)('keeps to its own what Koa shares: it %s', async (_what, phase, code) => {
+    const inner: Middleware = (ctx) => {
+      ctx.cookies.set('one', '1')
+      ctx.cookies.set('two', '2')
+      ctx.body = { a: ctx.query.a, sent: ctx.get('cookie'), items: [{ price: 5 }] }
+    }
+    const outer: Middleware = (ctx, next) => (ctx.query.a ? next() : undefined)
+    const when = { cookies: { sid: '7' }, query: { a: '1' } }
+    const on_fail = vi.fn()
+    const options = { on_fail }
+    const shadow = plugin(phase, code, { mode: 'shadow', when })
+    const { request } = await startApp({ plugins: [shadow], outer: [outer], inner, options })
+    const { headers } = await request
+      .get('/?a=1')
+      .set('Cookie', 'sid=7')
+      .expect(200, { a: '1', sent: 'sid=7', items: [{ price: 5 }] })
+    expect(headers['set-cookie']).toEqual(['one=1; path=/; httponly', 'two=2; path=/; httponly'])
+    expect(on_fail).not.toHaveBeenCalled()
+  })
+
+  it('leaves alone an app whose state throws on being looked at', async () => {
+    const outer: Middleware = (ctx, next) => {
+      const get = () => {
+        throw new Error('not now')
+      }
+      Object.defineProperty(ctx.state, 'a', { enumerable: true, get })
+      return next()
+    }
+    const { request, effects } = await startShadowed('access', `exit(403)`, { outer: [outer], inner: 'app' })
+    await request.get('/').expect(200, 'app')
+    expect(effects()).toEqual([['threw not now']])
+  })
+
+  it('leaves a body that is a circle to the app, which fails with it', async () => {
+    const inner: Middleware = (ctx) => {
+      const body: Record<string, unknown> = {}
+      body.body = body
+      ctx.body = body
+    }
+    const { request, errors, effects } = await startShadowed('header_filter', `ctx.set('X-A', 'a')`, { inner })
+    await request.get('/').expect(500)
+    expect(String(errors[0])).toContain('circular')
+    expect(effects()).toEqual([['set x-a: a']])
+  })
+
   it('refuses nobody, where it fails closed and cannot run: with broken code, after close()', async () => {
     const broken = await startShadowed('access', 'exit(403', { inner: 'app' })
     await broken.request.get('/').expect(200, 'app')
