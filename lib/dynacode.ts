@@ -10,6 +10,7 @@ import { createFetcher } from './background/fetcher.ts'
 import { createFunctionConstructor } from './background/guarded-code.ts'
 import { rememberHighest } from './background/highest-version.ts'
 import { createHttpSource, type HttpSourceOptions } from './background/http-source.ts'
+import { createNotices } from './background/notices.ts'
 import { startPoller } from './background/poller.ts'
 import { createRefresher, type Refresh } from './background/refresher.ts'
 import { rewriteStack } from './background/stack.ts'
@@ -28,6 +29,7 @@ import { beginLife, endReplaced } from './request/plugin-life.ts'
 import { createRunner } from './request/runner.ts'
 import { createStore } from './request/store.ts'
 import { NO_WATCHDOG, startWatchdog, type Watchdog } from './request/watchdog.ts'
+import type { Source } from './source.ts'
 import { describeStatus, type Status } from './status.ts'
 
 /** Koa middleware that carries its instance. */
@@ -168,13 +170,18 @@ export function dynacode(given: DynacodeOptions): Dynacode {
   const backoff = createBackoff(options.plugin_api_polling_interval * 1000, options.plugin_api_backoff_max * 1000)
   const poll = async () => {
     await started
-    return backoff(await refresher.refresh(true))
+    return backoff(await refresher.refresh('poll'))
   }
   const poller = startPoller(poll, {
     interval_ms: options.plugin_api_polling_interval * 1000,
     jitter_ms: options.workers_max_jitter * 1000,
     at_init: options.plugin_api_poll_at_init,
   })
+  const notices = createNotices(async () => {
+    await started
+    return refresher.refresh('noticed')
+  })
+  const unwatch = watchSource(source, notices.notify, events)
 
   let ending: Promise<void> | null = null
   const close = () => {
@@ -186,6 +193,8 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     closed = true
     events.close()
     poller.stop()
+    notices.stop()
+    unwatch()
     closing.abort()
     staleness.close()
     cache?.close()
@@ -199,7 +208,7 @@ export function dynacode(given: DynacodeOptions): Dynacode {
   const methods = {
     events: events.emitter,
     ready: (timeout_ms = 10_000) => readiness.wait(timeout_ms, refresher.last_error, true),
-    refresh: () => holdProcess(refresher.refresh(), options.plugin_api_timeout * 1000),
+    refresh: () => holdProcess(refresher.refresh('asked'), options.plugin_api_timeout * 1000),
     status: () =>
       describeStatus({
         closed,
@@ -219,6 +228,24 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     close,
   }
   return Object.assign(middleware, methods)
+}
+
+/** A source may be the app's own: one that cannot be watched is polled. */
+function watchSource(source: Source, changed: () => void, events: Events): () => void {
+  const failed = (error: unknown) => events.emit('on_error', { section: 'watch', error })
+  try {
+    const stop = source.watch?.(changed)
+    return () => {
+      try {
+        stop?.()
+      } catch (error) {
+        failed(error)
+      }
+    }
+  } catch (error) {
+    failed(error)
+    return () => undefined
+  }
 }
 
 /** Makes V8 run an expression in linear time once it has backtracked too often, where the expression allows that. */

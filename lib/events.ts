@@ -114,7 +114,7 @@ export interface EventTable {
   }
   rt_breaker_closed: { readonly plugin: PluginInfo }
   on_error: {
-    /** The part of dynacode that met the error: `document`, `cache`, `bootstrap`, `watchdog`, `listener`,
+    /** The part of dynacode that met the error: `document`, `cache`, `bootstrap`, `watch`, `watchdog`, `listener`,
      * `request`. */
     readonly section: string
     readonly error: unknown

@@ -1,5 +1,5 @@
-export { StatusError } from './background/http-source.ts'
 export type { Refresh } from './background/refresher.ts'
+export { StatusError } from './background/status-error.ts'
 export type { BreakerState } from './breaker.ts'
 export type { FailurePolicy, GuardMode, Phase } from './document.ts'
 export { type Dynacode, dynacode } from './dynacode.ts'

@@ -3,9 +3,10 @@ import { z } from 'zod'
 import type { GuardMode } from './document.ts'
 import { OptionError } from './errors.ts'
 import { CALLBACKS, type Callbacks } from './events.ts'
-import { ENVIRONMENT_NAMES } from './program.ts'
+import { checkGlobals } from './globals.ts'
 import { describeKind, describeMismatch, describeValue } from './schema-error.ts'
 import type { Source } from './source.ts'
+import { suggest } from './suggestion.ts'
 import { type TrustedKeys, trustedKeysSchema } from './trusted-keys.ts'
 
 /** Request headers for the plugin API: names and values. */
@@ -55,6 +56,14 @@ export interface DynacodeOptions extends Callbacks {
    * @default 5
    */
   plugin_api_timeout?: number
+  /**
+   * How long the API may hold back its answer until there is something new, in whole seconds: long polling, so that a
+   * change is live within milliseconds. Asked for by `Prefer: wait=…` (RFC 7240) beside the ordinary polls; an API that
+   * does not know it is polled as ever. 0: no long polling.
+   *
+   * @default 0
+   */
+  plugin_api_wait?: number
   /**
    * Headers of each request to the API: an object, or a function (async, too) that is asked each time, and once more
    * when the API answers 401. They never go to another origin.
@@ -232,8 +241,6 @@ export type Options = Readonly<Required<Omit<DynacodeOptions, keyof Callbacks | 
 const SHORTEST_TIMER_SECONDS = 0.001
 const LONGEST_TIMER_SECONDS = (2 ** 31 - 1) / 1000
 const LONGEST_TEXT = 536_870_888
-const AsyncFunction = (async () => undefined).constructor as FunctionConstructor
-const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u
 
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that a header may not have
@@ -272,6 +279,7 @@ const schema = z.strictObject({
   plugin_api_poll_at_init: z.boolean().default(true),
   workers_max_jitter: z.number().nonnegative().max(LONGEST_TIMER_SECONDS).optional(),
   plugin_api_timeout: seconds.default(5),
+  plugin_api_wait: z.int().nonnegative().max(3600).default(0),
   plugin_api_headers: z.union([apiHeadersSchema, callback as z.ZodType<HeadersFunction>]).default({}),
   plugin_api_dispatcher: withMethod<Dispatcher>('dispatch', 'an undici Dispatcher').optional(),
   plugin_api_max_bytes: count.max(LONGEST_TEXT).default(16 * 1024 * 1024),
@@ -327,7 +335,7 @@ export function parseOptions(given: DynacodeOptions): Options {
     const { path, message } = describeMismatch(result.error, given, describeGiven)
     if (path === '') throw new OptionError('', `dynacode(options): ${message}`)
     const unknown = result.error.issues[0]?.code === 'unrecognized_keys'
-    throw new OptionError(path, `option ${path}: ${message}${unknown ? suggest(path) : ''}`)
+    throw new OptionError(path, `option ${path}: ${message}${unknown ? suggest(path, OPTION_NAMES) : ''}`)
   }
   const { on: given_callbacks, rest } = splitCallbacks(result.data)
   const options = rest as unknown as Omit<Options, 'callbacks'>
@@ -386,51 +394,4 @@ function refuseCredentials(uri: string | undefined): void {
     'plugin_api_uri',
     'option plugin_api_uri: expected a URL without user and password (put them into plugin_api_headers), got one with them',
   )
-}
-
-function checkGlobals(globals: Record<string, unknown>): Readonly<Record<string, unknown>> {
-  for (const name of Object.keys(globals)) {
-    const path = `globals.${name}`
-    if (ENVIRONMENT_NAMES.has(name)) {
-      throw new OptionError(
-        path,
-        `option ${path}: expected a name that plugins do not have already, got ${describeValue(name)}`,
-      )
-    }
-    if (!IDENTIFIER.test(name) || !isBindable(name)) {
-      throw new OptionError(
-        path,
-        `option ${path}: expected a name that a variable can have, got ${describeValue(name)}`,
-      )
-    }
-  }
-  return Object.freeze({ ...globals })
-}
-
-/** Whether strict, asynchronous code may have a parameter of this name: reserved words may not. */
-function isBindable(name: string): boolean {
-  try {
-    AsyncFunction(name, '"use strict"')
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** The option that somebody may have meant: the one nearest in its letters, if it is near at all. */
-function suggest(unknown: string): string {
-  const plain = (name: string) => name.toLowerCase().replace(/[^a-z]/g, '')
-  const near = OPTION_NAMES.map((name) => ({ name, ...compare(plain(name), plain(unknown)) }))
-    .filter(({ changed }) => changed <= 2)
-    .sort((a, b) => a.changed - b.changed || b.common - a.common)[0]
-  return near === undefined ? '' : `; did you mean ${near.name}?`
-}
-
-/** How many letters two words share at their start, and how many differ between that and what they share at their end. */
-function compare(a: string, b: string): { common: number; changed: number } {
-  let start = 0
-  while (start < a.length && a[start] === b[start]) start += 1
-  let end = 0
-  while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end += 1
-  return { common: start, changed: Math.max(a.length, b.length) - start - end }
 }

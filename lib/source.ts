@@ -11,7 +11,7 @@ export type Fetched =
       readonly status?: number
     }
 
-/** Where documents come from. */
+/** Where documents come from. `checkSource` of `dynacode/testing` says whether a source of your own is a good one. */
 export interface Source {
   /**
    * Fetches the document. Rejects when it cannot be had; no rejection is ever final.
@@ -21,6 +21,15 @@ export interface Source {
    *   `unchanged`
    */
   fetch(signal: AbortSignal, last: string | undefined): Promise<Fetched>
+  /**
+   * Begins to watch for changes; called once. What it calls may be called too often, and at any time, but not before this
+   * returns: each call means that a fetch may bring something new. A watch that breaks mends itself; polling goes on
+   * meanwhile, and whatever was missed is fetched then.
+   *
+   * @param changed asks for a fetch as soon as possible
+   * @returns ends the watch; called once, before `close()`
+   */
+  watch?(changed: () => void): () => void
   /** Frees what the source holds; called once, by `close()`. */
   close?(): void | Promise<void>
 }

@@ -1,5 +1,5 @@
-import { StatusError } from './http-source.ts'
 import type { Refresh } from './refresher.ts'
+import { StatusError } from './status-error.ts'
 
 /** Never sooner than this after a failure, in milliseconds. */
 const SHORTEST_MS = 100

@@ -3,7 +3,7 @@ import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import { describeValue } from '../schema-error.ts'
 import type { Fetched, Source } from '../source.ts'
-import { StatusError } from './http-source.ts'
+import { StatusError } from './status-error.ts'
 
 /**
  * Fetches from the source, within the deadline, and tells of it.

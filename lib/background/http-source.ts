@@ -4,24 +4,10 @@ import { ACCEPT_ENCODING } from '../content-coding.ts'
 import { DynacodeError } from '../errors.ts'
 import { type ApiHeaders, apiHeadersSchema, type HeadersFunction } from '../options.ts'
 import { describeKind, describeMismatch, describeValue } from '../schema-error.ts'
-import type { Source } from '../source.ts'
+import type { Fetched, Source } from '../source.ts'
 import { readBody } from './body-reader.ts'
-
-/** The API did not answer with a document, but with a status. */
-export class StatusError extends DynacodeError {
-  /** The HTTP status that came. */
-  readonly status: number
-
-  /** How long the API asks to be left alone, in milliseconds; undefined when it does not. */
-  readonly retry_after_ms: number | undefined
-
-  constructor(status: number, uri: string, retry_after_ms?: number) {
-    // 304 only comes here when nothing was asked that it could answer.
-    super('ERR_DYNACODE_FETCH_STATUS', `${uri} answered ${status}, expected 200${status === 304 ? '' : ' or 304'}`)
-    this.status = status
-    this.retry_after_ms = retry_after_ms
-  }
-}
+import { createLongPoll } from './long-poll.ts'
+import { StatusError } from './status-error.ts'
 
 /** What the HTTP source needs of the options. */
 export interface HttpSourceOptions {
@@ -30,6 +16,9 @@ export interface HttpSourceOptions {
   readonly plugin_api_dispatcher: Dispatcher | undefined
   readonly plugin_api_max_bytes: number
   readonly plugin_api_redirects: number
+  readonly plugin_api_wait: number
+  readonly plugin_api_timeout: number
+  readonly plugin_api_polling_interval: number
 }
 
 /** A 304 has no body; what comes all the same is let past up to this, so that the connection can be used again. */
@@ -50,7 +39,7 @@ export function createHttpSource(options: HttpSourceOptions): Source {
   const dispatcher = plugin_api_dispatcher ?? (own as Dispatcher)
   const shown = withoutSecrets(plugin_api_uri)
 
-  async function ask(signal: AbortSignal, last: string | undefined, renew: boolean): Promise<Dispatcher.ResponseData> {
+  async function ask(signal: AbortSignal, asked: Asked, renew: boolean): Promise<Dispatcher.ResponseData> {
     const own_headers = lowerCaseKeys(await askHeaders(plugin_api_headers, renew))
     let uri = plugin_api_uri
     for (let left = plugin_api_redirects; ; left -= 1) {
@@ -59,8 +48,18 @@ export function createHttpSource(options: HttpSourceOptions): Source {
         'accept-encoding': ACCEPT_ENCODING,
         ...(new URL(uri).origin === new URL(plugin_api_uri).origin ? own_headers : {}),
       }
-      if (last !== undefined) headers['if-none-match'] = last
-      const response = await request(uri, { method: 'GET', headers, dispatcher, signal })
+      if (asked.last !== undefined) headers['if-none-match'] = asked.last
+      // RFC 7240, 4.3
+      if (asked.wait !== undefined) headers.prefer = `wait=${asked.wait}`
+      // The deadline is the signal's.
+      const response = await request(uri, {
+        method: 'GET',
+        headers,
+        dispatcher,
+        signal,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      })
       const location = one(response.headers.location)
       if (!REDIRECTS.has(response.statusCode) || left === 0 || location === undefined) return response
       leave(response)
@@ -68,33 +67,55 @@ export function createHttpSource(options: HttpSourceOptions): Source {
     }
   }
 
+  async function get(signal: AbortSignal, asked: Asked): Promise<Fetched> {
+    let response = await ask(signal, asked, false)
+    if (response.statusCode === 401 && typeof plugin_api_headers === 'function') {
+      leave(response)
+      response = await ask(signal, asked, true)
+    }
+    const { statusCode: status, body, headers } = response
+    if (status === 304 && asked.last !== undefined) {
+      await body.dump({ limit: MAX_DUMPED_BYTES, signal })
+      return { unchanged: true, status }
+    }
+    if (status !== 200) {
+      leave(response)
+      throw new StatusError(status, shown, readRetryAfter(one(headers['retry-after'])))
+    }
+    if (/^\s*text\/html\b/i.test(one(headers['content-type']) ?? '')) {
+      leave(response)
+      const message = `${shown} answered with a page of HTML, expected JSON: is there a portal or proxy in between?`
+      throw new DynacodeError('ERR_DYNACODE_FETCH_CONTENT', message)
+    }
+    const encoding = one(headers['content-encoding'])
+    const bytes = await readBody(body, encoding, plugin_api_max_bytes, signal)
+    return { bytes, tag: readTag(one(headers.etag)), status }
+  }
+
+  const close = () => own?.destroy()
+  if (options.plugin_api_wait === 0)
+    return Object.freeze<Source>({ fetch: (signal, last) => get(signal, { last }), close })
+  const long_poll = createLongPoll({
+    get: (signal, last) => get(signal, { last, wait: options.plugin_api_wait }),
+    longest_ms: (options.plugin_api_wait + options.plugin_api_timeout) * 1000,
+    pause_ms: options.plugin_api_polling_interval * 1000,
+  })
   return Object.freeze({
     async fetch(signal, last) {
-      let response = await ask(signal, last, false)
-      if (response.statusCode === 401 && typeof plugin_api_headers === 'function') {
-        leave(response)
-        response = await ask(signal, last, true)
-      }
-      const { statusCode: status, body, headers } = response
-      if (status === 304 && last !== undefined) {
-        await body.dump({ limit: MAX_DUMPED_BYTES, signal })
-        return { unchanged: true, status }
-      }
-      if (status !== 200) {
-        leave(response)
-        throw new StatusError(status, shown, readRetryAfter(one(headers['retry-after'])))
-      }
-      if (/^\s*text\/html\b/i.test(one(headers['content-type']) ?? '')) {
-        leave(response)
-        const message = `${shown} answered with a page of HTML, expected JSON: is there a portal or proxy in between?`
-        throw new DynacodeError('ERR_DYNACODE_FETCH_CONTENT', message)
-      }
-      const encoding = one(headers['content-encoding'])
-      const bytes = await readBody(body, encoding, plugin_api_max_bytes, signal)
-      return { bytes, tag: readTag(one(headers.etag)), status }
+      const fetched = long_poll.take() ?? (await get(signal, { last }))
+      long_poll.saw(fetched, last)
+      return fetched
     },
-    close: () => own?.destroy(),
+    watch: long_poll.watch,
+    close,
   } satisfies Source)
+}
+
+/** What a request asks for. */
+interface Asked {
+  readonly last: string | undefined
+  /** How long the API may wait for something newer, in seconds. */
+  readonly wait?: number
 }
 
 /** Lets go of a response; whatever else it says is not waited for: it may come slowly, or never end. */

@@ -13,14 +13,16 @@ const debug = createDebug('dynacode:refresher')
 /** What came of a refresh. */
 export type Refresh = ({ readonly updated: true } & Update) | ({ readonly updated: false } & NoUpdate)
 
+/**
+ * Why a cycle runs. `poll`: it is time, and what another process of this machine has just fetched will do. `asked`: the app
+ * wants to know. `noticed`: the source has something new.
+ */
+export type Occasion = 'poll' | 'asked' | 'noticed'
+
 /** Finds out what should be live, and makes it so: one cycle at a time. */
 export interface Refresher {
-  /**
-   * Runs one cycle, or joins the one under way. Never rejects.
-   *
-   * @param shared whether what another process of this machine has just fetched will do
-   */
-  refresh(shared?: boolean): Promise<Refresh>
+  /** Runs one cycle, or joins the one under way; after a notice, only one that begins then. Never rejects. */
+  refresh(occasion?: Occasion): Promise<Refresh>
   /** The last failed attempt's error; null after one that went well, `unchanged` included. */
   last_error(): Error | null
 }
@@ -61,15 +63,17 @@ export function createRefresher({
 }): Refresher {
   let last_error: Error | null = null
   let running: Promise<Refresh> | null = null
+  let next: Promise<Refresh> | null = null
 
-  async function cycle(shared: boolean): Promise<Refresh> {
+  async function cycle(occasion: Occasion): Promise<Refresh> {
     const started = performance.now()
     const duration = () => performance.now() - started
     let release: (() => void) | undefined
     try {
-      if (sharing !== undefined) {
+      // What was noticed is fetched by everybody at once: to wait for each other would take longer.
+      if (sharing !== undefined && occasion !== 'noticed') {
         const { cache, max_age_ms, stale_ms } = sharing
-        const age_ms = shared ? max_age_ms : 0
+        const age_ms = occasion === 'poll' ? max_age_ms : 0
         release = await cache.lock({ max_age_ms: age_ms, stale_ms, signal: closing })
         // Nothing of this instance is left on the disk once close() is over.
         if (release !== undefined) closing.addEventListener('abort', release, { once: true })
@@ -136,15 +140,31 @@ export function createRefresher({
     return Object.freeze({ updated: false, reason, error })
   }
 
+  function begin(occasion: Occasion): Promise<Refresh> {
+    running = cycle(occasion).finally(() => {
+      running = null
+      over()
+    })
+    return running
+  }
+
+  /** The cycle under way may have asked too soon. */
+  async function beginNext(before: Promise<Refresh>): Promise<Refresh> {
+    await before
+    next = null
+    return refresh('noticed')
+  }
+
+  function refresh(occasion: Occasion = 'asked'): Promise<Refresh> {
+    if (closing.aborted) return Promise.resolve(closedRefresh())
+    if (running === null) return begin(occasion)
+    if (occasion !== 'noticed') return running
+    next ??= beginNext(running)
+    return next
+  }
+
   return Object.freeze({
-    refresh(shared = false) {
-      if (closing.aborted) return Promise.resolve(closedRefresh())
-      running ??= cycle(shared).finally(() => {
-        running = null
-        over()
-      })
-      return running
-    },
+    refresh,
     last_error: () => last_error,
   } satisfies Refresher)
 }

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createFetcher, isFetchError } from '../../lib/background/fetcher.ts'
-import { StatusError } from '../../lib/background/http-source.ts'
+import { StatusError } from '../../lib/background/status-error.ts'
 import { DocumentError, DynacodeError } from '../../lib/errors.ts'
 import { createEvents } from '../../lib/events.ts'
 import type { Fetched, Source } from '../../lib/source.ts'

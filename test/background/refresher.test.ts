@@ -162,7 +162,7 @@ describe('with a cache', () => {
   })
 
   test('what goes live is written, and the right to fetch given back', async () => {
-    await create(sharing).refresh(true)
+    await create(sharing).refresh('poll')
     expect(cache.lock).toHaveBeenCalledWith({ max_age_ms: 900, stale_ms: 10, signal: closing.signal })
     expect(cache.write).toHaveBeenCalledWith({ bytes, tag: 'new', version: 1, sha1: expect.any(String) })
     expect(highest.persist).toHaveBeenCalledTimes(1)
@@ -171,7 +171,7 @@ describe('with a cache', () => {
 
   test('what is refused is not written', async () => {
     activator.activate.mockRejectedValue(new DocumentError('domains', 'x'))
-    await create(sharing).refresh(true)
+    await create(sharing).refresh('poll')
     expect(cache.write).not.toHaveBeenCalled()
     expect(release).toHaveBeenCalledTimes(1)
   })
@@ -179,7 +179,7 @@ describe('with a cache', () => {
   test('what another process has just fetched stands for a fetch', async () => {
     cache.lock.mockResolvedValue(undefined)
     cache.fresh.mockReturnValue(entry)
-    expect(await create(sharing).refresh(true)).toMatchObject({ updated: true })
+    expect(await create(sharing).refresh('poll')).toMatchObject({ updated: true })
     expect(fetch).not.toHaveBeenCalled()
     expect(activator.activate).toHaveBeenCalledWith(
       { bytes, sha1: SHA1, tag: 'cached', from: 'cache' },
