@@ -243,7 +243,11 @@ describe('a condition that is wrong', () => {
   ]
 
   test.each(WRONG)('is named, refuses its plugin alone, and never widens it: %s', async (_what, fields, fault) => {
-    const other = (text: string) => ({ name: 'other', phase: 'header_filter', code: `ctx.set('X-Other', '${text}')` })
+    const other = (text: string): PluginFields => ({
+      name: 'other',
+      phase: 'header_filter',
+      code: `ctx.set('X-Other', '${text}')`,
+    })
     const good = answering({ paths: '/good' })
     const { request, dyna, serve } = await startApp({ plugins: [good, other('old')] })
     const seen = record(dyna)
