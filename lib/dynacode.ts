@@ -17,6 +17,7 @@ import { rewriteStack } from './background/stack.ts'
 import { createStaleness } from './background/staleness.ts'
 import { startFromDisk } from './background/start.ts'
 import { createVerifier } from './background/verifier.ts'
+import { type ControlOptions, createControl } from './control.ts'
 import { DynacodeError } from './errors.ts'
 import { createEvents, type DynacodeEmitter, type Events, type Origin } from './events.ts'
 import { type DynacodeOptions, type Options, parseOptions } from './options.ts'
@@ -55,6 +56,16 @@ export interface Dynacode extends Middleware {
   disable(): void
   /** Takes `disable()` back. */
   enable(): void
+  /**
+   * Makes Koa middleware by which this process is looked at and steered over HTTP: `GET /status`, `POST /refresh`,
+   * `POST /disable` and `POST /enable` under a path of its own, for who has the token. Mount it in front of the instance.
+   *
+   * @throws OptionError when an option is wrong, or the token is missing
+   * @example
+   * app.use(dyna.control({ token: process.env.CONTROL_TOKEN }))
+   * app.use(dyna)
+   */
+  control(options: ControlOptions): Middleware
   /**
    * Ends this instance for good: nothing runs, writes or fires any more. Requests pass to the app without plugins, and
    * get 503 where a plugin that fails closed would have run. Resolves when its connections are closed.
@@ -225,6 +236,15 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     enable() {
       disabled = false
     },
+    control: (options: ControlOptions) =>
+      createControl(options, {
+        refresh: methods.refresh,
+        status: methods.status,
+        disable: methods.disable,
+        enable: methods.enable,
+        isClosed,
+        middleware,
+      }),
     close,
   }
   return Object.assign(middleware, methods)

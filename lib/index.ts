@@ -1,6 +1,7 @@
 export type { Refresh } from './background/refresher.ts'
 export { StatusError } from './background/status-error.ts'
 export type { BreakerState } from './breaker.ts'
+export type { ControlOptions } from './control.ts'
 export type { FailurePolicy, GuardMode, Phase } from './document.ts'
 export { type Dynacode, dynacode } from './dynacode.ts'
 export { CompileError, DocumentError, DynacodeError, type ErrorCode, OptionError } from './errors.ts'

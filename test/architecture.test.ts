@@ -10,10 +10,10 @@ const LIB = join(import.meta.dirname, '..', 'lib')
 const LAYERS = [
   [/^errors\.ts$/],
   // What both lines may use: every file at the top of lib that no other row names.
-  [/^(?!(errors|dynacode|readiness|status|index)\.ts$)[^/]+\.ts$/],
+  [/^(?!(errors|dynacode|readiness|status|control|index)\.ts$)[^/]+\.ts$/],
   [/^background\//, /^request\//],
   // The factory and what only it is made of.
-  [/^(dynacode|readiness|status)\.ts$/],
+  [/^(dynacode|readiness|status|control)\.ts$/],
   [/^index\.ts$/],
   [/^cli\//],
 ]

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import createDebug from 'debug'
 import type { Fetched } from '../source.ts'
 import { StatusError } from './status-error.ts'
-import { createTokenBucket } from './token-bucket.ts'
+import { createTokenBucket } from '../token-bucket.ts'
 
 const debug = createDebug('dynacode:long-poll')
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { createTokenBucket } from '../../lib/background/token-bucket.ts'
+import { createTokenBucket } from '../lib/token-bucket.ts'
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance'] })
