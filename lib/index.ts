@@ -1,3 +1,4 @@
+export { type FolderSourceOptions, folder_source } from './background/folder-source.ts'
 export type { Refresh } from './background/refresher.ts'
 export { StatusError } from './background/status-error.ts'
 export type { BreakerState } from './breaker.ts'

@@ -55,7 +55,7 @@ export function readPlugins(
   shared: Shared,
   defaults: PluginDefaults,
 ): readonly (PluginSpec | RefusedPlugin)[] {
-  const coded = field(raw, 'code') != null || field(raw, 'variants') != null
+  const coded = field(raw, 'code') != null || field(raw, 'variants') != null || unreadFile(raw, path) !== undefined
   const reference = isId(raw) ? { id: raw } : !coded && isId(field(raw, 'id')) ? raw : undefined
   const target = shared.get(field(reference, 'id') as Id)
   if (target !== undefined) target.referenced = true
@@ -153,8 +153,18 @@ function resolve(raw: unknown, path: string, target: { fields: PluginFields | Do
 }
 
 function readFields(raw: unknown, path: string): PluginFields | DocumentError {
+  const unread = unreadFile(raw, path)
+  if (unread !== undefined) return unread
   const fields = pluginSchema.safeParse(raw)
   return fields.success ? fields.data : mismatch(fields.error, raw, path)
+}
+
+/** The fault that a folder's source leaves in a plugin whose code it could not get; any other `file` is an unknown field. */
+function unreadFile(raw: unknown, path: string): DocumentError | undefined {
+  const file = field(raw, 'file')
+  const [inner, message] = [field(file, 'path'), field(file, 'message')]
+  if (typeof inner !== 'string' || typeof message !== 'string') return undefined
+  return new DocumentError(`${path}.${inner}`, message)
 }
 
 function mismatch(error: z.ZodError, raw: unknown, path: string): DocumentError {

@@ -1,0 +1,81 @@
+import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import { DynacodeError, OptionError } from '../errors.ts'
+import { describeMismatch } from '../schema-error.ts'
+import type { Source } from '../source.ts'
+import { type Look, lookAt } from './folder-look.ts'
+import { watchFolder } from './folder-watch.ts'
+
+/** What `folder_source` can be told beside the path. */
+export interface FolderSourceOptions {
+  /**
+   * Limit on the bytes of all files together.
+   *
+   * @default 16 * 1024 * 1024
+   */
+  max_bytes?: number
+}
+
+const schema = z.strictObject({
+  max_bytes: z
+    .int()
+    .positive()
+    .default(16 * 1024 * 1024),
+})
+
+/** A change counts once it was seen twice, this long apart: editors empty a file before they write it. In milliseconds. */
+const SETTLE_MS = 50
+
+/**
+ * Makes a source of a folder: `dynacode.json` is the document, in which a plugin or a variant may have `file`, the name of
+ * a file in the folder, in place of `code`. Changes are live as soon as they are seen.
+ *
+ * @param path of the folder, or of a symbolic link to it
+ * @throws OptionError when an argument is wrong; a folder that is not there is none
+ * @example
+ * const dyna = dynacode({ source: folder_source('/srv/plugins') })
+ */
+export function folder_source(path: string, options: FolderSourceOptions = {}): Source {
+  const { folder, max_bytes } = readArguments(path, options)
+  const watches = new Set<(tag: string) => void>()
+  /** Tag of what the folder was last found to be for good. */
+  let settled: string | undefined
+
+  /** Looks until two looks in a row find the same: whatever has that time between them stood still as a whole. */
+  async function settle(signal: AbortSignal): Promise<Look> {
+    let look = await lookAt(folder, max_bytes, signal)
+    while (look.tag !== settled) {
+      await sleep(SETTLE_MS, undefined, { signal, ref: false })
+      const next = await lookAt(folder, max_bytes, signal)
+      if (next.tag === look.tag) settled = next.tag
+      look = next
+    }
+    return look
+  }
+
+  return Object.freeze({
+    async fetch(signal, last) {
+      const { found, tag } = await settle(signal)
+      for (const fetched of watches) fetched(tag)
+      if (found instanceof DynacodeError) throw found
+      return tag === last ? { unchanged: true } : { bytes: found, tag }
+    },
+    watch(changed) {
+      const watch = watchFolder(folder, settle, changed)
+      watches.add(watch.fetched)
+      return () => {
+        watches.delete(watch.fetched)
+        watch.stop()
+      }
+    },
+  } satisfies Source)
+}
+
+function readArguments(path: unknown, options: unknown): { folder: string; max_bytes: number } {
+  const read = z.strictObject({ path: z.string().min(1), options: schema }).safeParse({ path, options })
+  // The folder stays the same one, wherever the process goes.
+  if (read.success) return { folder: resolve(read.data.path), max_bytes: read.data.options.max_bytes }
+  const { path: where, message } = describeMismatch(read.error, { path, options })
+  throw new OptionError(where, `folder_source(): ${where}: ${message}`)
+}
