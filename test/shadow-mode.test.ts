@@ -130,7 +130,7 @@ describe('a shadow run delays nothing', () => {
       })
       const { request, told } = await startShadow(
         phase,
-        'await gate; ctx.set('X-A', 'a')',
+        `await gate; ctx.set('X-A', 'a')`,
         {},
         {
           options: { globals: { gate: released } },
