@@ -45,7 +45,7 @@ describe('what a shadow run would have done', () => {
   })
 
   test('comes from the real request and response, as they are by then', async () => {
-    const see = `sightings.push([ctx.method, ctx.path, ctx.query.a, ctx.get('x-user'), ctx.cookies.get('sid'), ctx.ip, ctx.state.user, ctx.status, ctx.response.get('x-app')])`
+    const see = `sightings.push([ctx.method, ctx.path, ctx.query.a, ctx.get('x-user'), ctx.cookies.get('sid'), ctx.ip, ctx.state.user, ctx.status, ctx.response.get('x-app') || ''])`
     const seen: unknown[][] = []
     const { request } = await startApp({
       plugins: [
