@@ -10,13 +10,13 @@ import { createFetcher } from './background/fetcher.ts'
 import { createFunctionConstructor } from './background/guarded-code.ts'
 import { rememberHighest } from './background/highest-version.ts'
 import { createHttpSource, type HttpSourceOptions } from './background/http-source.ts'
-import { createNotices } from './background/notices.ts'
 import { startPoller } from './background/poller.ts'
 import { createRefresher, type Refresh } from './background/refresher.ts'
 import { rewriteStack } from './background/stack.ts'
 import { createStaleness } from './background/staleness.ts'
 import { startFromDisk } from './background/start.ts'
 import { createVerifier } from './background/verifier.ts'
+import { startWatching } from './background/watching.ts'
 import { type ControlOptions, createControl } from './control.ts'
 import { DynacodeError } from './errors.ts'
 import { createEvents, type DynacodeEmitter, type Events, type Origin } from './events.ts'
@@ -30,7 +30,6 @@ import { beginLife, endReplaced } from './request/plugin-life.ts'
 import { createRunner } from './request/runner.ts'
 import { createStore } from './request/store.ts'
 import { NO_WATCHDOG, startWatchdog, type Watchdog } from './request/watchdog.ts'
-import type { Source } from './source.ts'
 import { describeStatus, type Status } from './status.ts'
 
 /** Koa middleware that carries its instance. */
@@ -188,11 +187,14 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     jitter_ms: options.workers_max_jitter * 1000,
     at_init: options.plugin_api_poll_at_init,
   })
-  const notices = createNotices(async () => {
-    await started
-    return refresher.refresh('noticed')
+  const unwatch = startWatching({
+    source,
+    cache_path: options.cache_path,
+    shared: options.plugin_api_wait > 0,
+    refresher,
+    started,
+    events,
   })
-  const unwatch = watchSource(source, notices.notify, events)
 
   let ending: Promise<void> | null = null
   const close = () => {
@@ -204,7 +206,6 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     closed = true
     events.close()
     poller.stop()
-    notices.stop()
     unwatch()
     closing.abort()
     staleness.close()
@@ -248,24 +249,6 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     close,
   }
   return Object.assign(middleware, methods)
-}
-
-/** A source may be the app's own: one that cannot be watched is polled. */
-function watchSource(source: Source, changed: () => void, events: Events): () => void {
-  const failed = (error: unknown) => events.emit('on_error', { section: 'watch', error })
-  try {
-    const stop = source.watch?.(changed)
-    return () => {
-      try {
-        stop?.()
-      } catch (error) {
-        failed(error)
-      }
-    }
-  } catch (error) {
-    failed(error)
-    return () => undefined
-  }
 }
 
 /** Makes V8 run an expression in linear time once it has backtracked too often, where the expression allows that. */

@@ -23,6 +23,8 @@ export type Occasion = 'poll' | 'asked' | 'noticed'
 export interface Refresher {
   /** Runs one cycle, or joins the one under way; after a notice, only one that begins then. Never rejects. */
   refresh(occasion?: Occasion): Promise<Refresh>
+  /** Takes over what another process of this machine has written into the cache, if it is newer. Never rejects. */
+  takeOver(): Promise<void>
   /** The last failed attempt's error; null after one that went well, `unchanged` included. */
   last_error(): Error | null
 }
@@ -62,6 +64,8 @@ export function createRefresher({
   over: () => void
 }): Refresher {
   let last_error: Error | null = null
+  /** When the live document was last found to be what the source has, in milliseconds since 1970. */
+  let validated_at = 0
   let running: Promise<Refresh> | null = null
   let next: Promise<Refresh> | null = null
 
@@ -106,12 +110,14 @@ export function createRefresher({
 
   async function fetchOnce(duration: () => number): Promise<Refresh> {
     events.emit('bg_cache_miss', {})
+    // What comes was true when it was asked for; later it may have changed already.
+    const asked_at = Date.now()
     const active = activator.activated()
     const fetched = await fetch(active?.tag, active !== null)
     if (closing.aborted) return closedRefresh()
     if (fetched.unchanged === true) {
       if (active !== null) sharing?.cache.touch(active.sha1, active.tag)
-      return healthy(undefined, Date.now())
+      return healthy(undefined, asked_at)
     }
     const { bytes, tag } = fetched
     const sha1 = createHash('sha1').update(bytes).digest('hex')
@@ -119,15 +125,16 @@ export function createRefresher({
       // The bytes are live already; from now on they go by the tag that the source gives them today.
       activator.retag(tag)
       sharing?.cache.touch(sha1, tag)
-      return healthy(undefined, Date.now())
+      return healthy(undefined, asked_at)
     }
     const update = await activator.activate({ bytes, sha1, tag, from: 'network' }, duration)
     if (sharing?.cache.write({ bytes, tag, version: update.version, sha1 })) highest.persist()
-    return healthy(update, Date.now())
+    return healthy(update, asked_at)
   }
 
   function healthy(update: Update | undefined, at: number): Refresh {
     last_error = null
+    validated_at = at
     validated(at)
     if (update !== undefined) return Object.freeze({ updated: true, ...update })
     activator.confirm()
@@ -163,8 +170,41 @@ export function createRefresher({
     return next
   }
 
+  /** Undefined: there is nothing to take over. */
+  async function takeNewer(): Promise<Refresh | undefined> {
+    const entry = sharing?.cache.fresh(Number.POSITIVE_INFINITY)
+    if (entry === undefined || entry.validated_at < validated_at) return undefined
+    if (entry.sha1 === activator.activated()?.sha1) {
+      validated_at = entry.validated_at
+      validated(validated_at)
+      return undefined
+    }
+    const started = performance.now()
+    try {
+      return await takeEntry(entry, () => performance.now() - started)
+    } catch (error) {
+      if (closing.aborted) return undefined
+      last_error = error as Error
+      return noUpdate(reasonOf(error), last_error)
+    }
+  }
+
+  async function takeOver(): Promise<void> {
+    while (running !== null) await running
+    if (closing.aborted) return
+    const taking = takeNewer()
+    // One cycle at a time; whoever asks meanwhile wants more than what there is already.
+    running = taking.then((result) => result ?? { updated: false, reason: 'unchanged', error: undefined })
+    running = running.finally(() => {
+      running = null
+      over()
+    })
+    await running
+  }
+
   return Object.freeze({
     refresh,
+    takeOver,
     last_error: () => last_error,
   } satisfies Refresher)
 }

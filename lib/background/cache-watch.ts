@@ -1,0 +1,56 @@
+import { type FSWatcher, watch } from 'node:fs'
+import { basename, dirname } from 'node:path'
+import createDebug from 'debug'
+
+const debug = createDebug('dynacode:cache')
+
+/** When to try again to watch a folder that cannot be watched, in milliseconds. */
+const RETRY_MS = 2000
+
+/**
+ * Watches the cache's newest generation, so that what one process of a machine writes the others see within milliseconds.
+ * Where it cannot be watched nothing is lost: the polls look there, too. Does not keep the process alive.
+ *
+ * @param changed told whenever somebody may have written it, the process itself included
+ * @returns ends the watch
+ */
+export function watchCache(path: string, changed: () => void): () => void {
+  const [folder, name] = [dirname(path), basename(path)]
+  let watcher: FSWatcher | undefined
+  let timer: NodeJS.Timeout | undefined
+  let stopped = false
+
+  function begin(): void {
+    try {
+      const opened = watch(folder, { persistent: false })
+      watcher = opened
+      opened.on('change', (_, file) => {
+        // Where the folder itself is gone, the watch is over without a word.
+        if (String(file) === basename(folder)) fail(opened, new Error(`${folder} was moved or removed`))
+        else if (file === null || String(file) === name) changed()
+      })
+      opened.on('error', (error) => fail(opened, error))
+    } catch (error) {
+      fail(undefined, error as Error)
+    }
+  }
+
+  function fail(failed: FSWatcher | undefined, error: Error): void {
+    if (stopped || failed !== watcher) return
+    debug('%s cannot be watched: %s', folder, error.message)
+    watcher = undefined
+    failed?.close()
+    timer = setTimeout(() => {
+      begin()
+      // Whatever came meanwhile was not seen.
+      changed()
+    }, RETRY_MS).unref()
+  }
+
+  begin()
+  return () => {
+    stopped = true
+    clearTimeout(timer)
+    watcher?.close()
+  }
+}
