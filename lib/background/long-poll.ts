@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import createDebug from 'debug'
 import type { Fetched } from '../source.ts'
-import { StatusError } from './status-error.ts'
 import { createTokenBucket } from '../token-bucket.ts'
+import { StatusError } from './status-error.ts'
 
 const debug = createDebug('dynacode:long-poll')
 

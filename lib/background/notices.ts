@@ -1,5 +1,5 @@
-import type { Refresh } from './refresher.ts'
 import { createTokenBucket } from '../token-bucket.ts'
+import type { Refresh } from './refresher.ts'
 
 /** Turns a source's notices into refreshes: as few as will do. */
 export interface Notices {
