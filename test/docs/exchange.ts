@@ -72,6 +72,7 @@ function readCurl(command: string): Omit<Exchange, 'expected'> & { verbose: bool
     if (word === '-i') verbose = true
     else if (word === '-X') method = value()
     else if (word === '-b') headers.cookie = value()
+    else if (word === '-A') headers['user-agent'] = value()
     else if (word === '-H') Object.assign(headers, Object.fromEntries([splitHeader(value())]))
     else if (word.startsWith('-')) throw new Error(`the test does not know this option of curl: ${word}`)
     else url = new URL(word)

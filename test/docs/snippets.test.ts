@@ -37,7 +37,7 @@ describe('the snippets', () => {
       // What is to sign is tried in trust.test.ts.
       ts: ['app', 'check', 'sign'],
       js: ['plugin', 'recipe', 'throws'],
-      json: ['document'],
+      json: ['document', 'step'],
       sh: [],
       console: [],
       text: [],
@@ -155,13 +155,15 @@ describe('apps', () => {
   const transcripts = pages.flatMap((page) =>
     page.blocks
       .filter(({ lang }) => lang === 'console')
-      .flatMap((block) => readConsole(block.text).map((exchange) => ({ page, exchange, place: block.place })))
+      .flatMap((block) => readConsole(block.text).map((exchange) => ({ page, exchange, block, place: block.place })))
       .map((transcript) => ({ ...transcript, line: `${transcript.exchange.method} ${transcript.exchange.path}` })),
   )
 
-  test.each(transcripts)('$place: curl prints what is shown', async ({ page, exchange }) => {
+  test.each(transcripts)('$place: curl prints what is shown', async ({ page, exchange, block }) => {
     const app = find(page, 'ts', 'app')
-    const port = await start(app, JSON.parse(find(page, 'json', 'document').text))
+    // The document that the reader saw last.
+    const above = { ...page, blocks: page.blocks.slice(0, page.blocks.indexOf(block)).reverse() }
+    const port = await start(app, JSON.parse(find(above, 'json', 'document').text))
     const answer = await send(port, exchange)
     const printed = exchange.verbose ? answer.lines : answer.lines.slice(answer.lines.indexOf('') + 1)
     if (!isShown(printed, exchange.expected)) expect(printed).toEqual(exchange.expected)

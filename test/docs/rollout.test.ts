@@ -1,0 +1,151 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import ts from 'typescript'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import * as lib from '../../lib/index.ts'
+import { exchange, startApp, type TestApp } from '../fixtures/app.ts'
+import { payloadsOf, record } from '../fixtures/instance.ts'
+import { readDocsPage } from './pages.ts'
+
+const page = readDocsPage('guide-rollout')
+const stepOf = (step: string) => {
+  const block = page.blocks.find(({ marks }) => marks.get('step') === step)
+  if (block === undefined) throw new Error(`docs/guide-rollout.md: expected the step ${step}`)
+  return JSON.parse(block.text) as { domains: { plugins: Record<string, unknown>[] }[] }
+}
+const STEPS = ['shadow', '1', '10', '100', 'back'] as const
+const USERS = Array.from({ length: 2000 }, (_, index) => `user-${index}`)
+
+/** The users of old clients that are told to update; all others get the app. */
+async function toldOf({ port }: TestApp, headers = 'X-Version: 2\r\n', users = USERS): Promise<Set<string>> {
+  const requests = users.map((user) => `GET / HTTP/1.1\r\nHost: a\r\nX-User: ${user}\r\n${headers}`)
+  const answers = (await exchange(port, `${requests.join('\r\n')}Connection: close\r\n\r\n`)).split(/(?=HTTP\/1\.1 )/)
+  expect(answers).toHaveLength(users.length)
+  const told = users.filter((_, index) => answers[index]?.includes(' 426 '))
+  const others = answers.filter((answer) => answer.includes(' 200 '))
+  expect(told.length + others.length).toBe(users.length)
+  return new Set(told)
+}
+
+describe('docs/guide-rollout.md', () => {
+  test('each step reaches whom it says, keeps those of the step before, and compiles nothing', async () => {
+    const running = await startApp()
+    const seen = record(running.dyna)
+    const told: Record<string, Set<string>> = {}
+    for (const step of STEPS) {
+      await running.serve(stepOf(step))
+      told[step] = await toldOf(running)
+      // Clients of today are never told, and from step 3 on neither are those that say no version.
+      expect((await toldOf(running, 'X-Version: 3\r\n')).size).toBe(0)
+      expect((await toldOf(running, '')).size).toBe(0)
+    }
+    const updates = payloadsOf(seen, 'bg_updated_plugins')
+    expect(updates.map(({ compiled, failed }) => [compiled, failed])).toEqual([
+      [1, 0],
+      ...STEPS.slice(1).map(() => [0, 0]),
+    ])
+    expect([told.shadow?.size, told['100']?.size, told.back?.size]).toEqual([0, USERS.length, 0])
+    const [one, ten] = [told['1'], told['10']] as [Set<string>, Set<string>]
+    expect(Math.abs(one.size - 20)).toBeLessThan(15)
+    expect(Math.abs(ten.size - 200)).toBeLessThan(60)
+    expect([...one].filter((user) => !ten.has(user))).toEqual([])
+  })
+
+  test('every way back leads to where the step was', async () => {
+    const running = await startApp()
+    const told: number[][] = []
+    for (const step of ['10', '1', 'shadow', '100', '1', 'back', '1']) {
+      await running.serve(stepOf(step))
+      told.push([...(await toldOf(running))].map((user) => Number(user.slice(5))))
+    }
+    const [, one, shadow, all, again, back, after] = told
+    expect([shadow, back]).toEqual([[], []])
+    expect(all).toHaveLength(USERS.length)
+    expect([again, after]).toEqual([one, one])
+  })
+
+  test('the shadow step tells what the page shows, for old clients and for those without a version', async () => {
+    const running = await startApp({ document: stepOf('shadow') })
+    const seen = record(running.dyna, ['rt_plugins_shadow'])
+    for (const headers of [{ 'x-version': '2' }, {}, { 'x-version': '3' }]) {
+      await running.request.get('/').set(headers).expect(200, 'app')
+    }
+    const lines = payloadsOf(seen, 'rt_plugins_shadow').map(
+      ({ plugin, effects }) => `${plugin.name} would: ${effects.join(', ')}`,
+    )
+    const shown = page.blocks.find(({ lang }) => lang === 'text')?.text
+    expect(lines).toEqual([shown, shown, 'old clients would: '])
+  })
+
+  test('users whom nobody can tell apart are in no share, and in the last step', async () => {
+    const running = await startApp()
+    for (const [step, status] of [
+      ['1', 200],
+      ['10', 200],
+      ['100', 426],
+    ] as const) {
+      await running.serve(stepOf(step))
+      await running.request.get('/').set('X-Version', '2').expect(status)
+    }
+  })
+
+  test('the trial ends by itself', async () => {
+    const document = stepOf('10')
+    const [plugin] = document.domains[0]?.plugins ?? []
+    const running = await startApp({ document })
+    await running.api.close()
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.parse(plugin?.expires_at as string) - 1 })
+    onTestFinished(() => void vi.useRealTimers())
+    expect((await toldOf(running)).size).toBeGreaterThan(100)
+    vi.setSystemTime(Date.parse(plugin?.expires_at as string))
+    expect((await toldOf(running)).size).toBe(0)
+  })
+
+  test('all steps have the one line of code that the page begins with', () => {
+    const line = page.blocks[0]?.text.split('\n').find((text) => text.startsWith('if ('))
+    for (const step of STEPS) expect(stepOf(step).domains[0]?.plugins[0]?.code).toBe(line)
+  })
+
+  describe('the check', () => {
+    test.each(STEPS)('has nothing to say of the document of step %s', async (step) => {
+      expect(await check(JSON.stringify(stepOf(step)))).toEqual({ said: [], exitCode: undefined })
+    })
+
+    test.each([
+      ['broken code', { domains: [{ name: '*', plugins: [{ name: 'p', phase: 'log', code: 'a(' }] }] }, /plugin "p":1/],
+      ['a condition', { domains: [{ name: '*', plugins: [{ name: 'p', phase: 'log', code: '', when: 1 }] }] }, /when/],
+      ['a domain', { domains: [{ name: '(', plugins: [] }] }, /domains\[0\]\.name/],
+      ['the frame', { domains: 5 }, /domains: expected an array/],
+    ])('names what is wrong, and ends with 1: %s', async (_what, document, words) => {
+      const { said, exitCode } = await check(JSON.stringify(document))
+      expect(said).toEqual([expect.stringMatching(words)])
+      expect(exitCode).toBe(1)
+    })
+  })
+})
+
+/** Runs the page's script over a file of this text. */
+async function check(text: string): Promise<{ said: string[]; exitCode: number | undefined }> {
+  const folder = mkdtempSync(join(tmpdir(), 'dynacode-docs-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'plugins.json')
+  writeFileSync(file, text)
+  const script = page.blocks.find(({ marks }) => marks.has('check'))?.text ?? ''
+  const { outputText } = ts.transpileModule(script.replace(/^check\('plugins\.json'\)$/m, 'return check(file)'), {
+    compilerOptions: { module: ts.ModuleKind.CommonJS, target: ts.ScriptTarget.ES2022 },
+  })
+  const said: string[] = []
+  const outcome: { exitCode: number | undefined } = { exitCode: undefined }
+  const require = createRequire(import.meta.url)
+  const run = new Function('require', 'exports', 'process', 'console', 'file', outputText)
+  await run(
+    (name: string) => (name === 'dynacode' ? lib : require(name)),
+    {},
+    outcome,
+    { error: (line: string) => said.push(line) },
+    file,
+  )
+  return { said, exitCode: outcome.exitCode }
+}
