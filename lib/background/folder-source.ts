@@ -38,9 +38,10 @@ const SETTLE_MS = 50
  */
 export function folder_source(path: string, options: FolderSourceOptions = {}): Source {
   const { folder, max_bytes } = readArguments(path, options)
-  const watches = new Set<(tag: string) => void>()
+  const watches = new Set<() => void>()
   /** Tag of what the folder was last found to be for good. */
   let settled: string | undefined
+  let last_fetched: string | undefined
 
   /** Looks until two looks in a row find the same: whatever has that time between them stood still as a whole. */
   async function settle(signal: AbortSignal): Promise<Look> {
@@ -57,12 +58,13 @@ export function folder_source(path: string, options: FolderSourceOptions = {}): 
   return Object.freeze({
     async fetch(signal, last) {
       const { found, tag } = await settle(signal)
-      for (const fetched of watches) fetched(tag)
+      last_fetched = tag
+      for (const fetched of watches) fetched()
       if (found instanceof DynacodeError) throw found
       return tag === last ? { unchanged: true } : { bytes: found, tag }
     },
     watch(changed) {
-      const watch = watchFolder(folder, settle, changed)
+      const watch = watchFolder(folder, settle, () => last_fetched, changed)
       watches.add(watch.fetched)
       return () => {
         watches.delete(watch.fetched)

@@ -17,8 +17,8 @@ const PAUSE_MS = 20
 
 /** A watch over a folder. */
 export interface FolderWatch {
-  /** To be told what a fetch has found. */
-  fetched(tag: string): void
+  /** To be told of every fetch. */
+  fetched(): void
   stop(): void
 }
 
@@ -27,17 +27,18 @@ export interface FolderWatch {
  * it is by looking that it knows of a change.
  *
  * @param settle looks at the folder until it stands still
+ * @param last_fetched tag of what was fetched last, if anything was
  * @param changed told when the folder is found to be something else than before, or than was last fetched
  */
 export function watchFolder(
   path: string,
   settle: (signal: AbortSignal) => Promise<Look>,
+  last_fetched: () => string | undefined,
   changed: () => void,
 ): FolderWatch {
   const stopping = new AbortController()
   const watchers = new Map<string, FSWatcher>()
   let look: Look | undefined
-  let last_fetched: string | undefined
   let timer: NodeJS.Timeout | undefined
   let running = false
   /** How long the last look for signs of a change took. */
@@ -83,7 +84,7 @@ export function watchFolder(
     look = await settle(stopping.signal)
     if (await rewatch()) ask('check')
     const is_new = before !== undefined && look.tag !== before
-    const is_unfetched = last_fetched !== undefined && look.tag !== last_fetched
+    const is_unfetched = look.tag !== (last_fetched() ?? look.tag)
     if ((is_new || is_unfetched) && !stopping.signal.aborted) changed()
   }
 
@@ -133,10 +134,9 @@ export function watchFolder(
 
   ask('look')
   return Object.freeze({
-    fetched(tag) {
-      last_fetched = tag
+    fetched() {
       // One of the two knows more; which, is seen by looking.
-      if (look !== undefined && look.tag !== tag) ask('look')
+      if (look !== undefined && look.tag !== last_fetched()) ask('look')
     },
     stop() {
       stopping.abort()
