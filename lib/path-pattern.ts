@@ -2,7 +2,8 @@ import { parse, pathToRegexp } from 'path-to-regexp'
 
 /** What of a request its path is read from. */
 interface Asked {
-  readonly path: string
+  /** Koa has none for an empty URL, such as a plugin may set. */
+  readonly path: string | null
   readonly req: { readonly url?: string | undefined }
 }
 
@@ -15,7 +16,10 @@ let last = { url: '', path: '', lower: '' }
 /** The path of a request in lower case. */
 export function lowerPathOf(ctx: Asked): string {
   const url = ctx.req.url ?? ''
-  if (url !== last.url) last = { url, path: ctx.path, lower: ctx.path.toLowerCase() }
+  if (url !== last.url) {
+    const path = ctx.path ?? ''
+    last = { url, path, lower: path.toLowerCase() }
+  }
   return last.lower
 }
 
@@ -35,7 +39,7 @@ export function createPathTest(patterns: readonly string[]): (ctx: Asked) => boo
     const lower = lowerPathOf(ctx)
     for (const { prefix, expression } of wanted) {
       // Most do not even begin alike, which costs a fraction of what the expression does.
-      if (lower.startsWith(prefix) && expression.test(ctx.path)) return true
+      if (lower.startsWith(prefix) && expression.test(last.path)) return true
     }
     return false
   }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import type Koa from 'koa'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { exchange, failures, type PluginFields, plugin, startApp } from './fixtures/app.ts'
@@ -129,6 +129,29 @@ describe('the address of a client', () => {
       expect(await other('[::1]', headers)).toBe('app')
     }
   })
+})
+
+test('a client that is gone by the log phase is known by its address all the same', async () => {
+  const plugins = [
+    plugin('log', `told.push('all')`),
+    plugin('log', `told.push(ctx.ip)`, { when: { ips: '127.0.0.0/8' } }),
+    plugin('log', `told.push('outside')`, { when: { not: { ips: '127.0.0.0/8' } } }),
+    plugin('log', `told.push('in')`, { rollout: { percent: 50, by: 'ip' }, name: 'in' }),
+  ]
+  const told: unknown[] = []
+  const { port } = await startApp({
+    plugins,
+    inner: (ctx) => {
+      ctx.respond = false
+      socket.destroy()
+    },
+    options: { globals: { told } },
+  })
+  const socket = connect(port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await expect.poll(() => told.length).toBeGreaterThan(1)
+  // 127.0.0.1 is in the half of a plugin of that name.
+  expect(told).toEqual(['all', '127.0.0.1', 'in'])
 })
 
 describe('one plugin for many domains', () => {

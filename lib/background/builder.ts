@@ -92,28 +92,17 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
       checkShadow(spec, code.uses)
       const forbidden = mount.quarantined(code.sha1)
       if (forbidden !== undefined) throw forbidden
+      const { uses, sha1 } = code
       const info = createInfo(spec)
       const run = mount.bind(code, info)
+      const applies = createScopeTest(spec.scope, draw)
+      const paths = listScopePaths(spec.scope)
       if (fresh) compiled.push({ info, duration_ms: performance.now() - started })
       return () => {
         if (!fresh) reused += 1
-        return begin(spec, code, info, run)
+        const life = mount.begin(info, sha1, spec.scope.expires_at)
+        return Object.freeze({ info, spec, phase: spec.phase, run, uses, sha1, guard: false, applies, paths, life })
       }
-    }
-
-    function begin(spec: PluginSpec, { uses, sha1 }: CompiledCode, info: PluginInfo, run: PluginFunction): LivePlugin {
-      return Object.freeze({
-        info,
-        spec,
-        phase: spec.phase,
-        run,
-        uses,
-        sha1,
-        guard: false,
-        applies: createScopeTest(spec.scope, draw),
-        paths: listScopePaths(spec.scope),
-        life: mount.begin(info, sha1, spec.scope.expires_at),
-      })
     }
 
     function fail(plugin: PluginSpec | RefusedPlugin, error: DynacodeError, last: readonly LivePlugin[]): LivePlugin[] {

@@ -68,7 +68,11 @@ export function createMiddleware({
   async function serve(state: RequestState, next: Next): Promise<void> {
     const { ctx, chain } = state
     const { res } = ctx
-    if (chain.log.length > 0) onFinished(res, () => runLog(state))
+    if (chain.log.length > 0) {
+      // Node knows the address of a socket that is gone if it was asked in time.
+      void ctx.req.socket.remoteAddress
+      onFinished(res, () => runLog(state))
+    }
     let filtered: Filtered = 'nothing'
     let made = false
     try {

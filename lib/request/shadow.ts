@@ -48,7 +48,11 @@ function copyContext(ctx: Context): Context {
       response.setHeader(name, Array.isArray(value) ? [...value] : value)
   }
   response.statusCode = res.statusCode
+  // What is over is over for the view as well: Koa ignores what is said about headers that were sent.
+  for (const name of SENT) if (res[name]) Object.defineProperty(response, name, { value: true })
   const view = app.createContext(request, response) as Context
+  // Koa takes it from the address that the request has now.
+  for (const part of [view, view.request]) part.originalUrl = ctx.originalUrl
   for (const part of ['request', 'response'] as const) copyOwn(ctx[part], view[part])
   copyOwn(ctx, view)
   view.state = { ...ctx.state }
@@ -71,9 +75,13 @@ function copyPlain(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, copyPlain(inner)]))
 }
 
+const SENT = ['headersSent', 'writableEnded', 'writableFinished'] as const
+
 /** What Koa remembers of its own on a context or request, and works on: the view's has to be made for the view. */
 function isRemembered(key: string | symbol): boolean {
-  return key === '_querycache' || (typeof key === 'symbol' && key.description === 'context#cookies')
+  return (
+    key === '_querycache' || key === 'memoizedURL' || (typeof key === 'symbol' && key.description === 'context#cookies')
+  )
 }
 
 /** What a stream can be asked, answered by one that is empty. */
