@@ -3,7 +3,12 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   // Examples import the package by its name; tests of them run the sources.
-  resolve: { alias: { dynacode: join(import.meta.dirname, 'lib', 'index.ts') } },
+  resolve: {
+    alias: [
+      { find: /^dynacode$/, replacement: join(import.meta.dirname, 'lib', 'index.ts') },
+      { find: /^dynacode\/(\w+)$/, replacement: join(import.meta.dirname, 'lib', '$1.ts') },
+    ],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/bench/**'],
