@@ -59,10 +59,25 @@ async function readBytes(handle: FileHandle, size: number): Promise<Uint8Array> 
   return bytes.subarray(0, at)
 }
 
-/** What tells states of a file apart without reading it: where it is stored, its size and its times. */
-export function markFile(path: string): Promise<string> {
-  return stat(path, { bigint: true }).then(
-    ({ dev, ino, size, mtimeNs, ctimeNs }) => [dev, ino, size, mtimeNs, ctimeNs].join(' '),
-    (error) => String(error.code),
-  )
+/** What tells states of a file apart without reading it. */
+export interface Mark {
+  /** Where it is stored, its size and its times. */
+  readonly text: string
+  /** Whether two states can have the same mark: on some file systems, times are that coarse. */
+  readonly is_fresh: boolean
+}
+
+/** Longer than the coarsest times of a file system, which are FAT's. In milliseconds. */
+const FRESH_MS = 3000
+
+/** Marks a file, or that there is none. Never rejects. */
+export async function markFile(path: string): Promise<Mark> {
+  const now = Date.now()
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs, mtimeMs, ctimeMs } = await stat(path, { bigint: true })
+    const is_fresh = now - Math.max(Number(mtimeMs), Number(ctimeMs)) < FRESH_MS
+    return { text: [dev, ino, size, mtimeNs, ctimeNs].join(' '), is_fresh }
+  } catch (error) {
+    return { text: String((error as NodeJS.ErrnoException).code), is_fresh: true }
+  }
 }

@@ -19,14 +19,19 @@ export interface Look {
   readonly folders: readonly string[]
   /** Tells states of these files apart without reading them. */
   readonly mark: string
+  /** What need not be read again by the next look. */
+  readonly reads: Reads
 }
+
+/** Files that were read, by their path, with their mark of that time. */
+export type Reads = ReadonlyMap<string, { readonly mark: string; readonly came: FileRead }>
 
 /** What `Look.mark` is now. */
 export async function markFolder(path: string, files: readonly string[]): Promise<string> {
   const real = await realpath(path).catch(() => '')
   const marks = new Map<string, string>()
   // One after the other: nothing waits for it, and the threads that read files are the app's, too.
-  for (const file of files) marks.set(file, await markFile(join(path, file)))
+  for (const file of files) marks.set(file, (await markFile(join(path, file))).text)
   return toMark(real, marks)
 }
 
@@ -43,23 +48,31 @@ const READERS = 8
  * is turned meanwhile, the old folder is read to the end.
  *
  * @param max_bytes limit on the sum of all files
+ * @param known what an earlier look has read
  * @throws the reason of the signal, if that aborts
  */
-export async function lookAt(path: string, max_bytes: number, signal: AbortSignal): Promise<Look> {
+export async function lookAt(path: string, max_bytes: number, known: Reads, signal: AbortSignal): Promise<Look> {
   const folders = new Set<string>()
   const marks = new Map([[MANIFEST, 'ENOENT']])
+  const reads = new Map<string, { mark: string; came: FileRead }>()
   let left = max_bytes
   let real = ''
 
   async function read(file: string): Promise<FileRead> {
     signal.throwIfAborted()
+    const at = join(real, file)
     // Before it is read: what comes later than that is a change.
-    marks.set(file, await markFile(join(real, file)))
-    folders.add(dirname(join(real, file)))
-    const came = await readFolderFile(real, file, (bytes) => {
+    const { text: mark, is_fresh } = await markFile(at)
+    marks.set(file, mark)
+    const allow = (bytes: number) => {
       left -= bytes
       if (left < 0) throw tooLarge(join(path, file), max_bytes)
-    })
+    }
+    const before = known.get(at)
+    const came = before?.mark === mark ? before.came : await readFolderFile(real, file, allow)
+    if (came === before?.came && 'bytes' in came) allow(came.bytes.length)
+    if (!is_fresh) reads.set(at, { mark, came })
+    folders.add(dirname(at))
     if ('real' in came) folders.add(dirname(came.real))
     return came
   }
@@ -87,7 +100,14 @@ export async function lookAt(path: string, max_bytes: number, signal: AbortSigna
   })
   const content = found instanceof DynacodeError ? found.message : found
   const tag = createHash('sha256').update(content).digest('base64url')
-  return Object.freeze({ found, tag, files: [...marks.keys()], folders: [...folders], mark: toMark(real, marks) })
+  return Object.freeze({
+    found,
+    tag,
+    files: [...marks.keys()],
+    folders: [...folders],
+    mark: toMark(real, marks),
+    reads,
+  })
 }
 
 function toCode(file: string, came: FileRead): CodeOrFault {

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { DynacodeError, OptionError } from '../errors.ts'
 import { describeMismatch } from '../schema-error.ts'
 import type { Source } from '../source.ts'
-import { type Look, lookAt } from './folder-look.ts'
+import { type Look, lookAt, type Reads } from './folder-look.ts'
 import { watchFolder } from './folder-watch.ts'
 
 /** What `folder_source` can be told beside the path. */
@@ -42,17 +42,24 @@ export function folder_source(path: string, options: FolderSourceOptions = {}): 
   /** Tag of what the folder was last found to be for good. */
   let settled: string | undefined
   let last_fetched: string | undefined
+  let reads: Reads = new Map()
+
+  async function look(signal: AbortSignal): Promise<Look> {
+    const looked = await lookAt(folder, max_bytes, reads, signal)
+    reads = looked.reads
+    return looked
+  }
 
   /** Looks until two looks in a row find the same: whatever has that time between them stood still as a whole. */
   async function settle(signal: AbortSignal): Promise<Look> {
-    let look = await lookAt(folder, max_bytes, signal)
-    while (look.tag !== settled) {
+    let before = await look(signal)
+    while (before.tag !== settled) {
       await sleep(SETTLE_MS, undefined, { signal, ref: false })
-      const next = await lookAt(folder, max_bytes, signal)
-      if (next.tag === look.tag) settled = next.tag
-      look = next
+      const now = await look(signal)
+      if (now.tag === before.tag) settled = now.tag
+      before = now
     }
-    return look
+    return before
   }
 
   return Object.freeze({
