@@ -238,6 +238,17 @@ describe('where requests would be refused', () => {
     await request.get('/').expect(200, 'app')
   })
 
+  test('after close(), a plugin that fails closed refuses all of its host, whatever its conditions', async () => {
+    const closed = plugin('access', '', { on_failure: 'closed', when: { paths: '/a' }, rollout: { percent: 0 } })
+    const { request, dyna } = await startApp({ document: { domains: [{ name: '127.0.0.1', plugins: [closed] }] } })
+    await request.get('/b').expect(200)
+    await dyna.close()
+    await request.get('/b').expect(503)
+    await request.get('/b').set('Host', 'other.test').expect(200)
+    dyna.disable()
+    await request.get('/b').expect(200)
+  })
+
   test.each(['disable()', 'general.status'])('after close(), %s lets them pass', async (by) => {
     const { request, dyna, serve } = await startApp({ plugins: REFUSING })
     if (by === 'general.status') await serve({ general: { status: 'disabled' }, ...everywhere(REFUSING) })
