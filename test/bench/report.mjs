@@ -32,7 +32,8 @@ export function writeReport(file, report, section = 'rates') {
   writeFileSync(file, `${before.slice(0, from)}${begin}\n\n${report}\n\n${before.slice(to)}`)
 }
 
-function createTable(heads, rows) {
+/** A table in Markdown. */
+export function createTable(heads, rows) {
   const line = (cells) => `| ${cells.join(' | ')} |`
   return [line(heads), line(heads.map((_, index) => (index === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n')
 }
@@ -71,5 +72,6 @@ function describeHttp({ pair, http: { a, b, ratio, cpu_ratio } }) {
   ]
 }
 
-const judge = (goal, met) => `${goal}: ${met ? 'met' : 'missed'}`
+/** Says whether a goal was reached. */
+export const judge = (goal, met) => `${goal}: ${met ? 'met' : 'missed'}`
 const whole = (value) => String(Math.round(value) + 0)

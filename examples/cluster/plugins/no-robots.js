@@ -1,0 +1,1 @@
+exit(403, 'no robots, please\n')
