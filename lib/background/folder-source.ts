@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { DynacodeError, OptionError } from '../errors.ts'
-import { describeMismatch } from '../schema-error.ts'
+import { DynacodeError } from '../errors.ts'
 import type { Source } from '../source.ts'
+import { checkArguments } from '../source-arguments.ts'
 import { type Look, lookAt, type Reads } from './folder-look.ts'
 import { watchFolder } from './folder-watch.ts'
 
@@ -17,11 +17,14 @@ export interface FolderSourceOptions {
   max_bytes?: number
 }
 
-const schema = z.strictObject({
-  max_bytes: z
-    .int()
-    .positive()
-    .default(16 * 1024 * 1024),
+const given = z.strictObject({
+  path: z.string().min(1),
+  options: z.strictObject({
+    max_bytes: z
+      .int()
+      .positive()
+      .default(16 * 1024 * 1024),
+  }),
 })
 
 /** A change counts once it was seen twice, this long apart: editors empty a file before they write it. In milliseconds. */
@@ -37,7 +40,9 @@ const SETTLE_MS = 50
  * const dyna = dynacode({ source: folder_source('/srv/plugins') })
  */
 export function folder_source(path: string, options: FolderSourceOptions = {}): Source {
-  const { folder, max_bytes } = readArguments(path, options)
+  const { max_bytes } = checkArguments('folder_source(path, options)', given, { path, options }).options
+  // The folder stays the same one, wherever the process goes.
+  const folder = resolve(path)
   const watches = new Set<() => void>()
   /** Tag of what the folder was last found to be for good. */
   let settled: string | undefined
@@ -79,12 +84,4 @@ export function folder_source(path: string, options: FolderSourceOptions = {}): 
       }
     },
   } satisfies Source)
-}
-
-function readArguments(path: unknown, options: unknown): { folder: string; max_bytes: number } {
-  const read = z.strictObject({ path: z.string().min(1), options: schema }).safeParse({ path, options })
-  // The folder stays the same one, wherever the process goes.
-  if (read.success) return { folder: resolve(read.data.path), max_bytes: read.data.options.max_bytes }
-  const { path: where, message } = describeMismatch(read.error, { path, options })
-  throw new OptionError(where, `folder_source(): ${where}: ${message}`)
 }

@@ -6,6 +6,8 @@ import { describe, expect, test } from 'vitest'
 import { folder_source } from '../../lib/background/folder-source.ts'
 import { readDocument } from '../../lib/background/validator.ts'
 import type { Source } from '../../lib/source.ts'
+import { checkSource } from '../../lib/testing.ts'
+import { runChild } from '../fixtures/child.ts'
 import { documentOf, folderOf, makeFolder, turnLink, writeFiles } from '../fixtures/plugin-folder.ts'
 
 const NEVER = new AbortController().signal
@@ -238,13 +240,14 @@ describe('a fault of the folder rejects, and says where', () => {
 
 describe('the arguments', () => {
   test.each([
-    [['', undefined], 'folder_source(): path: expected a string that is not empty, got ""'],
-    [[5, undefined], 'folder_source(): path: expected a string, got 5'],
-    [['a', { max_bytes: 0 }], 'folder_source(): options.max_bytes: expected a number above 0, got 0'],
-    [['a', { max_byte: 1 }], 'folder_source(): options.max_byte: is not known'],
+    [['', undefined], 'path: expected a string that is not empty, got a string'],
+    [[5, undefined], 'path: expected a string, got 5'],
+    [['a', { max_bytes: 0 }], 'options.max_bytes: expected a number above 0, got 0'],
+    [['a', { max_byte: 1 }], 'options.max_byte: is not known'],
   ])('%j are refused', (given, message) => {
     const make = folder_source as (...given: unknown[]) => Source
-    expect(() => make(...given)).toThrow(expect.objectContaining({ code: 'ERR_DYNACODE_OPTION', message }))
+    const whole = `folder_source(path, options): option ${message}`
+    expect(() => make(...given)).toThrow(expect.objectContaining({ code: 'ERR_DYNACODE_OPTION', message: whole }))
   })
 })
 
@@ -263,6 +266,45 @@ describe('the signal', () => {
     } finally {
       clearInterval(writing)
     }
+  })
+})
+
+describe('a source that can be relied on', () => {
+  const setup = () => {
+    const site = makeFolder()
+    const folder = join(site, 'plugins')
+    writeFiles(folder, { 'a.js': '' })
+    const write = (document: Uint8Array) => {
+      writeFiles(folder, { 'dynacode.json.new': document })
+      renameSync(join(folder, 'dynacode.json.new'), join(folder, 'dynacode.json'))
+    }
+    return {
+      source: folder_source(folder),
+      publish: write,
+      clear: () => rmSync(join(folder, 'dynacode.json')),
+      break: () => renameSync(folder, join(site, 'away')),
+      mend: () => renameSync(join(site, 'away'), folder),
+    }
+  }
+  for (const { name, run } of checkSource(setup)) {
+    test(name, async () => expect([undefined, expect.stringContaining('stall')]).toContainEqual(await run()))
+  }
+})
+
+describe('a process', () => {
+  test('ends by itself, whatever the folder does meanwhile', async () => {
+    const folder = folderOf({ 'dynacode.json': documentOf({ file: 'a.js' }), 'a.js': 'a' })
+    const path = JSON.stringify(folder)
+    const ended = await runChild(`
+      const { folder_source } = await import('./lib/index.ts')
+      const dyna = dynacode({ source: folder_source(${path}) })
+      await dyna.ready()
+      const again = folder_source(${path})
+      again.watch(() => undefined)
+      again.fetch(new AbortController().signal)
+      setTimeout(() => process.stdout.write('idle'), 200)
+    `)
+    expect(ended).toEqual({ code: 0, signal: null, stdout: 'idle', stderr: '' })
   })
 })
 
