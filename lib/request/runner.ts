@@ -1,14 +1,14 @@
 import { performance } from 'node:perf_hooks'
-import type { Strike } from '../breaker.ts'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
-import type { PathIndex } from '../path-index.ts'
 import type { LivePlugin } from '../program.ts'
 import { isAnswerable, isDeliberate } from './deliberate.ts'
 import { createExit, createFetch, createSay, createSignal } from './environment.ts'
 import { EXIT } from './exit.ts'
+import { createFailures, refuseIfClosed } from './failures.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createKit } from './kit.ts'
+import { createPhaseRunner, type RunPhase } from './phase.ts'
 import { createRun, killRun, type Run, type RunKit } from './run.ts'
 import { createShadowView, describeBody, describeThrown, type ShadowView } from './shadow.ts'
 import { hostOf, type RequestState } from './state.ts'
@@ -19,18 +19,7 @@ import type { Marker } from './watchdog.ts'
 export interface Runner {
   /** What instrumented code calls. */
   readonly guard: Guard
-  /**
-   * Runs the plugins in order until one ends the request (`state.ending`).
-   *
-   * @param index leaves out plugins for other paths
-   * @returns a promise only when one of them is asynchronous
-   * @throws http-errors that a plugin throws on purpose, as they are
-   */
-  runPhase(
-    state: RequestState,
-    plugins: readonly LivePlugin[],
-    index: PathIndex<LivePlugin> | undefined,
-  ): void | Promise<void>
+  readonly runPhase: RunPhase
   /**
    * Runs one plugin, and returns what it returned; undefined when it failed or ended the request.
    *
@@ -66,6 +55,7 @@ export function createRunner({
   createFunction: (guard: Guard, run: Run) => FunctionConstructor
   rewriteStack: (plugin: LivePlugin, error: unknown) => void
 }): Runner {
+  const { fail, failDetached, failPlugin, tellShadow } = createFailures(events, rewriteStack)
   const guard = createGuard(failDetached, marker)
   const trampoline = createTrampoline()
 
@@ -119,12 +109,6 @@ export function createRunner({
       failed(error)
     }
     return undefined
-  }
-
-  function tellShadow(state: RequestState, plugin: LivePlugin, effects: readonly string[], duration_ms: number): void {
-    const { info, phase } = plugin
-    const host = hostOf(state.ctx)
-    events.emit('rt_plugins_shadow', { plugin: info, phase, host, effects: Object.freeze(effects), duration_ms })
   }
 
   function runLive(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): unknown {
@@ -248,96 +232,9 @@ export function createRunner({
     if (!kit.pending() || plugin.life.ended) plugin.life.runs.delete(kit)
   }
 
-  function fail(run: Run, error: unknown, duration_ms: number): void {
-    const { plugin, state } = run
-    refuseIfClosed(state, plugin)
-    if (strike(run, error)) tell(state, plugin, error, duration_ms, state.ending === null ? 'open' : 'closed')
-  }
-
-  /** Something that a run left behind went wrong: the request does not depend on it. */
-  function failDetached(run: Run, error: unknown): void {
-    if (strike(run, error)) tell(run.state, run.plugin, error, 0, 'open')
-  }
-
-  /** Counts an error against the plugin; false when it was counted already. */
-  function strike(run: Run, error: unknown): boolean {
-    if (run.dead !== null) run.kit?.clear()
-    if (error === run.dead) {
-      if (run.told) return false
-      run.told = true
-    }
-    const { breaker } = run.plugin.life
-    // A client that goes away is no fault of the plugin's, or clients could have any plugin left out. Only a try has to have
-    // an outcome.
-    if (!isAbortion(error) || breaker.state() === 'half_open') breaker.failed(strikeOf(run, error))
-    try {
-      rewriteStack(run.plugin, error)
-    } catch {
-      // What a plugin throws may be a proxy that throws on being looked at.
-    }
-    return true
-  }
-
-  function failPlugin(state: RequestState, plugin: LivePlugin, error: unknown, duration_ms = 0): void {
-    if (plugin.spec.shadow) return tellShadow(state, plugin, [describeThrown(error)], duration_ms)
-    refuseIfClosed(state, plugin)
-    tell(state, plugin, error, duration_ms, state.ending === null ? 'open' : 'closed')
-  }
-
-  function tell(
-    state: RequestState,
-    plugin: LivePlugin,
-    error: unknown,
-    duration_ms: number,
-    outcome: 'open' | 'closed',
-  ): void {
-    if (state.shadow !== undefined) {
-      state.shadow.push(error)
-      return
-    }
-    if (!events.has('rt_plugins_error')) return
-    const { info, phase } = plugin
-    events.emit('rt_plugins_error', { plugin: info, phase, host: hostOf(state.ctx), error, duration_ms, outcome })
-  }
-
-  function runPhase(
-    state: RequestState,
-    plugins: readonly LivePlugin[],
-    index: PathIndex<LivePlugin> | undefined,
-  ): void | Promise<void> {
-    if (index === undefined) return runFrom(state, plugins, 0)
-    const { url } = state.ctx.req
-    for (const plugin of index(state.ctx)) {
-      if (plugin.applies !== null && !applies(state, plugin)) continue
-      const result = runPlugin(state, plugin)
-      if (result instanceof Promise) return result.then(() => runAfter(state, plugins, plugin))
-      if (state.ending !== null) return undefined
-      // With another path, others may be next.
-      if (state.ctx.req.url !== url) return runAfter(state, plugins, plugin)
-    }
-    return undefined
-  }
-
-  function runAfter(state: RequestState, plugins: readonly LivePlugin[], plugin: LivePlugin): void | Promise<void> {
-    return state.ending === null ? runFrom(state, plugins, plugins.indexOf(plugin) + 1) : undefined
-  }
-
-  function runFrom(state: RequestState, plugins: readonly LivePlugin[], from: number): void | Promise<void> {
-    for (let index = from; index < plugins.length; index += 1) {
-      const plugin = plugins[index] as LivePlugin
-      if (plugin.applies !== null && !applies(state, plugin)) continue
-      const result = runPlugin(state, plugin)
-      if (result instanceof Promise) {
-        return result.then(() => (state.ending === null ? runFrom(state, plugins, index + 1) : undefined))
-      }
-      if (state.ending !== null) return undefined
-    }
-    return undefined
-  }
-
   return Object.freeze({
     guard,
-    runPhase,
+    runPhase: createPhaseRunner(applies, runPlugin),
     runPlugin,
     applies,
     failPlugin,
@@ -350,25 +247,8 @@ export function createRunner({
   } satisfies Runner)
 }
 
-function refuseIfClosed(state: RequestState, plugin: LivePlugin): void {
-  if (plugin.spec.on_failure === 'closed') state.ending ??= { status: 503 }
-}
-
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-}
-
-function isAbortion(error: unknown): boolean {
-  try {
-    return error instanceof DynacodeError && error.code === 'ERR_DYNACODE_ABORTED'
-  } catch {
-    // A proxy that throws on being looked at is none of ours.
-    return false
-  }
-}
-
-function strikeOf({ dead }: Run, error: unknown): Strike {
-  return dead !== null && error === dead ? 'overrun' : 'failure'
 }
 
 function timeoutError({ plugin }: Run): DynacodeError {
