@@ -28,7 +28,7 @@ const makeClient = ({ port }: { port: number }, options = {}) => {
   const client = createClient({ socket: { host: '127.0.0.1', port }, ...options })
   // The app's own handler: without one, node-redis lets a connection that is lost end the process.
   client.on('error', () => undefined)
-  cleanups.push(() => client.destroy())
+  cleanups.push(() => client.isOpen && client.destroy())
   return client
 }
 
@@ -77,8 +77,7 @@ describe.runIf(hasProgram('redis-server'))('redis_source', () => {
         stall: server.stall,
         mend: server.mend,
         async close() {
-          client.destroy()
-          writer.destroy()
+          for (const each of [client, writer]) if (each.isOpen) each.destroy()
           await server.mend()
           await server.kill()
         },
@@ -101,7 +100,7 @@ describe.runIf(hasProgram('redis-server'))('redis_source', () => {
     await admin.sendCommand(['ACL', 'SETUSER', 'default', 'off'])
     const url = `redis://reader:secret@127.0.0.1:${server.port}/3`
     const client = createClient({ url, keyPrefix: 'app:' }).on('error', () => undefined)
-    cleanups.push(() => client.destroy())
+    cleanups.push(() => client.isOpen && client.destroy())
     await client.connect()
     const source = redis_source({ client, ...PLACE })
     const watch = startWatch(source)
@@ -322,7 +321,7 @@ describe.runIf(hasProgram('redis-server'))('notices', () => {
     const dyna = createInstance({ source, ...options })
     await dyna.ready(10_000)
     const subscribers = async () => (await client.pubSubNumSub(CHANNEL))[CHANNEL]
-    await vi.waitFor(async () => expect(await subscribers()).toBe(1), PATIENCE)
+    await vi.waitFor(async () => expect(Number(await subscribers())).toBe(1), PATIENCE)
     return { server, client, dyna, seen: record(dyna) }
   }
   const gets = async (client: { info(section: string): Promise<string> }) =>
