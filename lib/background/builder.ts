@@ -226,10 +226,11 @@ function earlierVariants(
   const [first] = specs
   if (first === undefined || entry.length === 1 || !first.scope.enabled) return []
   const own = new Set(specs.map(keyOf))
-  const known = before.get(nameKey(first.domain, first.scope.share?.salt ?? first.name)) ?? []
-  return known.filter(
-    ({ spec, phase, guard }) => phase === first.phase && !guard && (own.has(keyOf(spec)) || !claimed.has(keyOf(spec))),
+  const known = (before.get(nameKey(first.domain, first.scope.share?.salt ?? first.name)) ?? []).filter(
+    ({ spec, guard }) => !guard && (own.has(keyOf(spec)) || !claimed.has(keyOf(spec))),
   )
+  const same = known.filter(({ phase }) => phase === first.phase)
+  return same.length > 0 ? same : known
 }
 
 const nameKey = (domain: string, name: string) => JSON.stringify([domain, 'name', name])

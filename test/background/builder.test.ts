@@ -381,6 +381,17 @@ describe('variants', () => {
     expect([running(off), keptOf(off)]).toEqual([['a.com p/v0 access "c"'], [['p/v1', false]]])
   })
 
+  test('of which one is broken stay in the phase that they had', () => {
+    build(document(split()))
+    expect(running(build(document({ ...oneBroken([90, 10]), phase: 'log' })))).toEqual(BOTH)
+  })
+
+  test('of which one is broken, under other names, stay under those that they had', () => {
+    build(document(split()))
+    const renamed = { ...oneBroken([90, 10]), variants: [{ name: 'v9', code: BROKEN, percent: 10 }, variants('c')[0]] }
+    expect(running(build(document(renamed)))).toEqual(BOTH)
+  })
+
   test('of which one is broken leave other plugins of their name to themselves', () => {
     build(document(split(), plugin('p', { phase: 'log' })))
     const built = build(document(oneBroken([50, 50]), plugin('p', { phase: 'log', code: '"new"' })))
