@@ -14,6 +14,15 @@ import {
 import { createDraw } from '../rollout.ts'
 import { createScopeTest, listScopePaths, type Scope } from '../scope.ts'
 import type { CompiledCode, Compiler } from './compiler.ts'
+import {
+  claimedKeys,
+  type Entry,
+  earlierVariants,
+  earlierVersions,
+  indexPlugins,
+  keyOf,
+  listEntries,
+} from './earlier-versions.ts'
 
 /** A plugin that was compiled for this program. */
 export interface Compilation {
@@ -164,80 +173,6 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
     const removed = previous?.plugins.filter(({ spec, guard }) => !guard && !alive.has(keyOf(spec))).length ?? 0
     return { program, compiled, failures, faults, kept, reused, removed }
   }
-}
-
-/** The live plugins by domain and name, and by domain and id. */
-function indexPlugins(program: Program | null): ReadonlyMap<string, readonly LivePlugin[]> {
-  const index = new Map<string, LivePlugin[]>()
-  for (const plugin of program?.plugins ?? []) {
-    const { domain, name, id } = plugin.spec
-    // A plugin with variants is also known by the name that they have in common.
-    const names = new Set([name, plugin.spec.scope.share?.salt ?? name])
-    for (const key of [...[...names].map((known) => nameKey(domain, known)), idKey(domain, id)]) {
-      const known = index.get(key)
-      if (known === undefined) index.set(key, [plugin])
-      else known.push(plugin)
-    }
-  }
-  return index
-}
-
-/** What the document's usable plugins are known by. */
-function claimedKeys({ domains }: Document): ReadonlySet<string> {
-  const plugins = domains.flatMap((domain) => ('error' in domain ? [] : domain.plugins))
-  return new Set(plugins.flatMap((plugin) => ('error' in plugin ? [] : [keyOf(plugin)])))
-}
-
-/**
- * The live plugins that the document's plugin is a new version of: those of its domain and name (or id, where its name
- * cannot be read), first of all of its phase. A version that another plugin of the document carries on is not among them.
- */
-function earlierVersions(
-  plugin: PluginSpec | RefusedPlugin,
-  before: ReadonlyMap<string, readonly LivePlugin[]>,
-  claimed: ReadonlySet<string>,
-): readonly LivePlugin[] {
-  const { domain, name, id, phase } = plugin
-  const known = before.get(name === undefined ? idKey(domain, id) : nameKey(domain, name)) ?? []
-  const same = known.filter((live) => live.phase === phase)
-  if (same.length > 0 && !('error' in plugin)) return same
-  return (same.length > 0 ? same : known).filter((live) => !claimed.has(keyOf(live.spec)))
-}
-
-/** A plugin as one entry of the document has it: itself, or its variants. */
-type Entry = readonly (PluginSpec | RefusedPlugin)[]
-
-function listEntries(plugins: Entry): readonly Entry[] {
-  const entries = new Map<unknown, (PluginSpec | RefusedPlugin)[]>()
-  for (const plugin of plugins) {
-    const key = 'path' in plugin ? plugin.path : plugin
-    entries.set(key, [...(entries.get(key) ?? []), plugin])
-  }
-  return [...entries.values()]
-}
-
-/** What is live of a plugin that has variants, or had none until now; nothing where it has none. */
-function earlierVariants(
-  entry: Entry,
-  before: ReadonlyMap<string, readonly LivePlugin[]>,
-  claimed: ReadonlySet<string>,
-): readonly LivePlugin[] {
-  const specs = entry.flatMap((plugin) => ('error' in plugin ? [] : [plugin]))
-  const [first] = specs
-  if (first === undefined || entry.length === 1 || !first.scope.enabled) return []
-  const own = new Set(specs.map(keyOf))
-  const known = (before.get(nameKey(first.domain, first.scope.share?.salt ?? first.name)) ?? []).filter(
-    ({ spec, guard }) => !guard && (own.has(keyOf(spec)) || !claimed.has(keyOf(spec))),
-  )
-  const same = known.filter(({ phase }) => phase === first.phase)
-  return same.length > 0 ? same : known
-}
-
-const nameKey = (domain: string, name: string) => JSON.stringify([domain, 'name', name])
-const idKey = (domain: string, id: string | number | undefined) => JSON.stringify([domain, 'id', id])
-
-function keyOf({ domain, name, phase }: PluginSpec): string {
-  return JSON.stringify([domain, name, phase])
 }
 
 function sameSpec(a: PluginSpec, b: PluginSpec): boolean {
