@@ -104,6 +104,18 @@ describe('a change is told', () => {
     expect([await textOf(direct), await textOf(through)]).toEqual(['{"n":3}', '{"n":2}'])
   })
 
+  test('when a link inside the folder is turned, as Kubernetes does with a volume', async () => {
+    const folder = folderOf({ '..1/dynacode.json': '{"n":1}', '..2/dynacode.json': '{"n":2}' })
+    turnLink(join(folder, '..data'), '..1')
+    symlinkSync(join('..data', 'dynacode.json'), join(folder, 'dynacode.json'))
+    const source = folder_source(folder)
+    const { changed } = await startWatch(source)
+    turnLink(join(folder, '..data'), '..2')
+    rmSync(join(folder, '..1'), { recursive: true })
+    await expect.poll(() => changed.mock.calls.length, SOON).toBe(1)
+    expect(await textOf(source)).toBe('{"n":2}')
+  })
+
   test('when a folder is there that was not, and when it comes back', async () => {
     const folder = join(makeFolder(), 'above', 'plugins')
     const { changed } = await startWatch(folder_source(folder))
