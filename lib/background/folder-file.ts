@@ -14,6 +14,7 @@ const FAULTS: ReadonlySet<unknown> = new Set([
   'EISDIR',
   'ELOOP',
   'ENAMETOOLONG',
+  'ENXIO',
 ])
 /** Else the opening of a pipe would wait for somebody to write into it. Windows has no such flag. */
 const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)

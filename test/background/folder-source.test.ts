@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
@@ -128,6 +130,7 @@ describe('a fault of one file', () => {
     ['is a link to itself', 'loop.js', 'the file "loop.js" cannot be read: ELOOP'],
     ['is not UTF-8', 'latin.js', 'the file "latin.js" is not UTF-8'],
     ['is a pipe nobody writes to', 'pipe', 'expected a file, got "pipe", which is none'],
+    ['is a socket', 'socket', 'the file "socket" cannot be read: ENXIO'],
     ['leads out', 'out.js', 'expected a file inside the folder, got "out.js", which leads out of it'],
     ['leads out by a folder', 'up/x.js', 'expected a file inside the folder, got "up/x.js", which leads out of it'],
     ['is above', '../x.js', 'expected a file inside the folder, got "../x.js"'],
@@ -141,13 +144,16 @@ describe('a fault of one file', () => {
   ])('that %s refuses its plugin alone', async (_what, file, message) => {
     const outside = folderOf({ 'x.js': 'secret' })
     const folder = folderOf({ 'a.js': 'a', 'sub/b.js': 'b', 'latin.js': Buffer.from([0xe9]) })
-    execFileSync('mkfifo', [join(folder, 'pipe')])
+    execFileSync('sh', ['-c', 'mkfifo "$0"', join(folder, 'pipe')])
+    const server = createServer().listen(join(folder, 'socket'))
+    await once(server, 'listening')
     symlinkSync(join(outside, 'x.js'), join(folder, 'out.js'))
     symlinkSync(outside, join(folder, 'up'))
     symlinkSync('loop.js', join(folder, 'loop.js'))
     writeFiles(folder, { 'dynacode.json': documentOf({ file: 'a.js' }, { file }, { file: 'sub/b.js' }) })
     expect(await faultsOf(folder)).toEqual([`domains[0].plugins[1].file: ${message}`])
     expect(await textOf(folder)).not.toContain('secret')
+    server.close()
   })
 
   test.skipIf(process.getuid?.() === 0)('that may not be read refuses its plugin alone', async () => {
