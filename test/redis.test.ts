@@ -153,6 +153,23 @@ describe.runIf(hasProgram('redis-server'))('what is wrong with the key', () => {
     expect(message).toBe(NOTHING)
   })
 
+  test('GET, TYPE, SUBSCRIBE and PING are all that a user has to be allowed', async () => {
+    const server = await startRedis()
+    const admin = await makeConnected(server)
+    const rights = ['-@all', '+get', '+type', '+subscribe', '+ping', `~${KEY}`, `&${CHANNEL}`]
+    await admin.sendCommand(['ACL', 'SETUSER', 'reader', 'on', '>secret', ...rights])
+    const client = await makeConnected(server, { username: 'reader', password: 'secret' })
+    const source = redis_source({ client, ...PLACE })
+    const watch = startWatch(source)
+    await calledAgain(watch)
+    await publish_document(admin, { ...PLACE, document: DOCUMENT })
+    await calledAgain(watch, 1)
+    expect(await textOf(source)).toBe(JSON.stringify(DOCUMENT))
+    await admin.del(KEY)
+    await admin.sAdd(KEY, 'a')
+    await expect(fetchFrom(source)).rejects.toThrow(/got a set$/)
+  })
+
   test('that the user may not read it is said', async () => {
     const message = await fault((client) => client.sendCommand(['ACL', 'SETUSER', 'default', '-get']))
     expect(message).toMatch(/^Redis key "plugins": expected the document as a string, got an error: NOPERM /)
