@@ -44,7 +44,7 @@ export interface Dynacode extends Middleware {
    * @throws DynacodeError ERR_DYNACODE_NOT_READY when the time is over, ERR_DYNACODE_CLOSED when `close()` comes first
    */
   ready(timeout_ms?: number): Promise<Readiness>
-  /** Polls now, or joins a poll that is under way. Never rejects: what went wrong is in what it returns. */
+  /** Asks the source now, or joins who is doing so. Never rejects: what went wrong is in what it returns. */
   refresh(): Promise<Refresh>
   /** The state of this instance: frozen, cheap, without secrets; it can be sent as JSON. */
   status(): Status

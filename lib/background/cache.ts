@@ -19,24 +19,40 @@ export type { CacheEntry } from './cache-generation.ts'
 export interface Cache {
   /** Every generation that can be read, newest first; damaged ones are set aside. Cheap when nothing has changed. */
   read(): readonly CacheEntry[]
-  /** The newest generation, if it was found current less than this long ago; a time in the future does not count. */
-  fresh(max_age_ms: number): CacheEntry | undefined
+  /**
+   * The newest generation, if it was found current less than this long ago; a time in the future does not count.
+   *
+   * @param except SHA-1 of what does not count either
+   */
+  fresh(max_age_ms: number, except?: string): CacheEntry | undefined
   /** Puts a new generation in the newest one's place, durably; false when that failed, or the lock was lost meanwhile. */
   write(entry: Entry): boolean
-  /** Notes that the newest generation is what the source has now, under this tag, if it is the one with this SHA-1. */
-  touch(sha1: string, tag: string | undefined): void
+  /**
+   * Notes that the newest generation is what the source has now, under this tag, if it is the one with this SHA-1. What
+   * the disk has lost, or has not taken yet, is written then.
+   *
+   * @returns whether that document is on the disk now
+   */
+  touch(sha1: string, tag: string | undefined): boolean
   /**
    * Takes the right to fetch, of which there is one on the machine. Waits while another process holds it, until that one
    * gives it back, ends, or has held it for `stale_ms`.
    *
-   * @returns gives it back; undefined as soon as `fresh(max_age_ms)` has something, or when the signal aborts
+   * @returns gives it back; undefined as soon as `fresh(max_age_ms, except)` has something, or when the signal aborts
    */
-  lock(options: { max_age_ms: number; stale_ms: number; signal: AbortSignal }): Promise<(() => void) | undefined>
+  lock(options: LockOptions): Promise<(() => void) | undefined>
   /** The highest version ever noted, by any process. */
   highest_version(): number | undefined
   note_version(version: number): void
   /** Gives back what is held; nothing is read or written after that. */
   close(): void
+}
+
+interface LockOptions {
+  readonly max_age_ms: number
+  readonly stale_ms: number
+  readonly signal: AbortSignal
+  readonly except?: string | undefined
 }
 
 type Entry = Omit<CacheEntry, 'validated_at'>
@@ -131,8 +147,9 @@ export function createCache(
     )
   }
 
-  function fresh(max_age_ms: number): CacheEntry | undefined {
+  function fresh(max_age_ms: number, except?: string): CacheEntry | undefined {
     const entry = readNewest()
+    if (entry !== undefined && entry.sha1 === except) return undefined
     const age_ms = entry === undefined ? -1 : Date.now() - entry.validated_at
     if (age_ms < 0 || age_ms >= max_age_ms) return undefined
     last = entry
@@ -165,21 +182,21 @@ export function createCache(
       if (current?.sha1 === sha1 && current.tag === keepableTag(tag)) {
         last = current
         attempt('written', undefined, newest.touch)
-      } else {
-        const entry = current?.sha1 === sha1 ? current : last
-        if (entry?.sha1 === sha1) store({ ...entry, tag })
+        return true
       }
+      const entry = current?.sha1 === sha1 ? current : last
+      return entry?.sha1 === sha1 && store({ ...entry, tag })
     },
-    async lock({ max_age_ms, stale_ms, signal }) {
+    async lock({ max_age_ms, stale_ms, signal, except }) {
       while (!signal.aborted && !closed) {
-        if (fresh(max_age_ms) !== undefined) return undefined
+        if (fresh(max_age_ms, except) !== undefined) return undefined
         const giveBack = take(stale_ms)
         if (giveBack === undefined) {
           await room.pause(signal)
           continue
         }
         // The one before may have written and gone between the two looks.
-        if (fresh(max_age_ms) === undefined) return giveBack
+        if (fresh(max_age_ms, except) === undefined) return giveBack
         giveBack()
       }
       return undefined

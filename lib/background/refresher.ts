@@ -21,7 +21,10 @@ export type Occasion = 'poll' | 'asked' | 'noticed'
 
 /** Finds out what should be live, and makes it so: one cycle at a time. */
 export interface Refresher {
-  /** Runs one cycle, or joins the one under way; after a notice, only one that begins then. Never rejects. */
+  /**
+   * Runs one cycle, or joins the one under way, where that will do: for who asks, one that fetches; after a notice, only one
+   * that begins then. Never rejects.
+   */
   refresh(occasion?: Occasion): Promise<Refresh>
   /** Takes over what another process of this machine has written into the cache, if it is newer. Never rejects. */
   takeOver(): Promise<void>
@@ -67,6 +70,10 @@ export function createRefresher({
   /** When the live document was last found to be what the source has, in milliseconds since 1970. */
   let validated_at = 0
   let running: Promise<Refresh> | null = null
+  /** Of what is running: whether it came to ask the source. */
+  let course = { fetched: false }
+  /** SHA-1 of what is in the cache and cannot go live here: others may have wider caps, or other keys. */
+  let refused: string | undefined
   let next: Promise<Refresh> | null = null
 
   async function cycle(occasion: Occasion): Promise<Refresh> {
@@ -78,12 +85,17 @@ export function createRefresher({
       if (sharing !== undefined && occasion !== 'noticed') {
         const { cache, max_age_ms, stale_ms } = sharing
         const age_ms = occasion === 'poll' ? max_age_ms : 0
-        release = await cache.lock({ max_age_ms: age_ms, stale_ms, signal: closing })
+        release = await cache.lock({ max_age_ms: age_ms, stale_ms, signal: closing, except: refused })
         // Nothing of this instance is left on the disk once close() is over.
         if (release !== undefined) closing.addEventListener('abort', release, { once: true })
         // Looked at once more with the right in hand: somebody may have fetched between the last look and that.
-        const entry = cache.fresh(age_ms)
-        if (entry !== undefined) return await takeEntry(entry, duration)
+        const entry = cache.fresh(age_ms, refused)
+        const taken = entry && (await tryEntry(entry, duration))
+        if (taken !== undefined) return taken
+        if (entry !== undefined) {
+          release?.()
+          return await cycle('asked')
+        }
       }
       if (closing.aborted) return closedRefresh()
       return await fetchOnce(duration)
@@ -108,7 +120,20 @@ export function createRefresher({
     return healthy(update, validated_at)
   }
 
+  /** Undefined: it cannot go live here. That is said once; what is to be done is to ask the source. */
+  async function tryEntry(entry: CacheEntry, duration: () => number): Promise<Refresh | undefined> {
+    try {
+      return await takeEntry(entry, duration)
+    } catch (error) {
+      if (closing.aborted) return closedRefresh()
+      refused = entry.sha1
+      events.emit('on_error', { section: 'cache', error })
+      return undefined
+    }
+  }
+
   async function fetchOnce(duration: () => number): Promise<Refresh> {
+    course.fetched = true
     events.emit('bg_cache_miss', {})
     // What comes was true when it was asked for; later it may have changed already.
     const asked_at = Date.now()
@@ -116,7 +141,7 @@ export function createRefresher({
     const fetched = await fetch(active?.tag, active !== null)
     if (closing.aborted) return closedRefresh()
     if (fetched.unchanged === true) {
-      if (active !== null) sharing?.cache.touch(active.sha1, active.tag)
+      if (active !== null) keep(active.sha1, active.tag)
       return healthy(undefined, asked_at)
     }
     const { bytes, tag } = fetched
@@ -124,7 +149,7 @@ export function createRefresher({
     if (sha1 === active?.sha1) {
       // The bytes are live already; from now on they go by the tag that the source gives them today.
       activator.retag(tag)
-      sharing?.cache.touch(sha1, tag)
+      keep(sha1, tag)
       return healthy(undefined, asked_at)
     }
     const update = await activator.activate({ bytes, sha1, tag, from: 'network' }, duration)
@@ -132,8 +157,14 @@ export function createRefresher({
     return healthy(update, asked_at)
   }
 
+  /** Also where the disk did not take the document when it went live: then it comes there now, and its version after it. */
+  function keep(sha1: string, tag: string | undefined): void {
+    if (sharing?.cache.touch(sha1, tag)) highest.persist()
+  }
+
   function healthy(update: Update | undefined, at: number): Refresh {
     last_error = null
+    if (refused === activator.activated()?.sha1) refused = undefined
     validated_at = at
     validated(at)
     if (update !== undefined) return Object.freeze({ updated: true, ...update })
@@ -148,6 +179,7 @@ export function createRefresher({
   }
 
   function begin(occasion: Occasion): Promise<Refresh> {
+    course = { fetched: false }
     running = cycle(occasion).finally(() => {
       running = null
       over()
@@ -165,15 +197,23 @@ export function createRefresher({
   function refresh(occasion: Occasion = 'asked'): Promise<Refresh> {
     if (closing.aborted) return Promise.resolve(closedRefresh())
     if (running === null) return begin(occasion)
-    if (occasion !== 'noticed') return running
+    if (occasion === 'poll' || (occasion === 'asked' && course.fetched)) return running
+    if (occasion === 'asked') return joinFetch(running)
     next ??= beginNext(running)
     return next
+  }
+
+  /** What the cache says is no answer for who asks the source. */
+  async function joinFetch(joined: Promise<Refresh>): Promise<Refresh> {
+    const its = course
+    const result = await joined
+    return its.fetched || closing.aborted ? result : refresh('asked')
   }
 
   /** Undefined: there is nothing to take over. */
   async function takeNewer(): Promise<Refresh | undefined> {
     const entry = sharing?.cache.fresh(Number.POSITIVE_INFINITY)
-    if (entry === undefined || entry.validated_at < validated_at) return undefined
+    if (entry === undefined || entry.validated_at < validated_at || entry.sha1 === refused) return undefined
     if (entry.sha1 === activator.activated()?.sha1) {
       validated_at = entry.validated_at
       validated(validated_at)
@@ -184,6 +224,7 @@ export function createRefresher({
       return await takeEntry(entry, () => performance.now() - started)
     } catch (error) {
       if (closing.aborted) return undefined
+      refused = entry.sha1
       last_error = error as Error
       return noUpdate(reasonOf(error), last_error)
     }
@@ -192,8 +233,9 @@ export function createRefresher({
   async function takeOver(): Promise<void> {
     while (running !== null) await running
     if (closing.aborted) return
+    course = { fetched: false }
     const taking = takeNewer()
-    // One cycle at a time; whoever asks meanwhile wants more than what there is already.
+    // One cycle at a time.
     running = taking.then((result) => result ?? { updated: false, reason: 'unchanged', error: undefined })
     running = running.finally(() => {
       running = null

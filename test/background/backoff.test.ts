@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import { createBackoff } from '../../lib/background/backoff.ts'
-import { StatusError } from '../../lib/background/status-error.ts'
 import type { Refresh } from '../../lib/background/refresher.ts'
+import { StatusError } from '../../lib/background/status-error.ts'
 import { DynacodeError } from '../../lib/errors.ts'
 
 const INTERVAL = 10_000

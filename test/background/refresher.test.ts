@@ -28,7 +28,7 @@ let heard: [string, object][]
 
 function create(sharing?: { cache: Cache; max_age_ms: number; stale_ms: number }): Refresher {
   const events = createEvents({})
-  for (const name of ['bg_cache_hit', 'bg_cache_miss', 'bg_didnt_update_plugins'] as const) {
+  for (const name of ['bg_cache_hit', 'bg_cache_miss', 'bg_didnt_update_plugins', 'on_error'] as const) {
     events.emitter.on(name, (payload: object) => heard.push([name, payload]))
   }
   return createRefresher({
@@ -193,5 +193,59 @@ describe('with a cache', () => {
     await create(sharing).refresh()
     expect(cache.lock).toHaveBeenCalledWith({ max_age_ms: 0, stale_ms: 10, signal: closing.signal })
     expect(fetch).toHaveBeenCalledTimes(1)
+  })
+
+  test('a refresh that joins what the cache answers asks the source after it, once for all who ask', async () => {
+    cache.lock.mockResolvedValueOnce(undefined)
+    cache.fresh.mockReturnValueOnce(entry)
+    const { refresh } = create(sharing)
+    const polled = refresh('poll')
+    const asked = [refresh(), refresh('asked')]
+    await polled
+    expect(fetch).not.toHaveBeenCalled()
+    const [first, second] = await Promise.all(asked)
+    expect(fetch).toHaveBeenCalledTimes(1)
+    expect(second).toBe(first)
+  })
+
+  test('a refresh that joins what another process has written asks the source after it', async () => {
+    cache.fresh.mockReturnValueOnce(entry)
+    const { refresh, takeOver } = create(sharing)
+    const taken = takeOver()
+    await Promise.resolve()
+    await Promise.all([taken, refresh()])
+    expect(fetch).toHaveBeenCalledTimes(1)
+  })
+
+  test('what is in the cache and is refused here is said once, and the source asked at this poll and the next', async () => {
+    cache.lock.mockImplementation(async ({ max_age_ms, except }) =>
+      max_age_ms > 0 && except !== SHA1 ? undefined : release,
+    )
+    cache.fresh.mockImplementation((max_age_ms, except) => (max_age_ms > 0 && except !== SHA1 ? entry : undefined))
+    const refusal = new DocumentError('domains', 'too many')
+    activator.activate.mockImplementation(async ({ from }) => {
+      if (from === 'cache') throw refusal
+      return UPDATE
+    })
+    const { refresh, last_error } = create(sharing)
+    expect(await refresh('poll')).toMatchObject({ updated: true })
+    expect(await refresh('poll')).toMatchObject({ updated: true })
+    expect(fetch).toHaveBeenCalledTimes(2)
+    expect(heard.filter(([name]) => name === 'on_error')).toEqual([
+      ['on_error', { at: expect.any(Number), section: 'cache', error: refusal }],
+    ])
+    expect(last_error()).toBeNull()
+    expect(release).toHaveBeenCalledTimes(2)
+  })
+
+  test('what reaches the disk late has its version noted then', async () => {
+    activator.activated.mockReturnValue({ sha1: SHA1, tag: 'live' })
+    fetch.mockResolvedValue({ unchanged: true })
+    cache.touch.mockReturnValueOnce(false).mockReturnValueOnce(true)
+    const { refresh } = create(sharing)
+    await refresh()
+    expect(highest.persist).not.toHaveBeenCalled()
+    await refresh()
+    expect(highest.persist).toHaveBeenCalledTimes(1)
   })
 })
