@@ -1,12 +1,32 @@
 import { parseArgs } from 'node:util'
 import { runChaos } from './chaos.ts'
 
-// npm run test:chaos -- --seed 42 --seconds 120
-const { values } = parseArgs({ options: { seed: { type: 'string' }, seconds: { type: 'string', default: '120' } } })
-const seed = Number(values.seed ?? Math.floor(Math.random() * 1e6))
-process.stdout.write(`chaos for ${values.seconds} s with --seed ${seed}\n`)
+const USAGE = 'npm run test:chaos -- [--seed <whole number>] [--seconds <number above 0>]'
 
-const report = await runChaos({ seed, seconds: Number(values.seconds) })
+/** Reads the flags; a wrong one ends the process with what was expected. */
+function readFlags(): { seed: number; seconds: number } {
+  try {
+    const options = { seed: { type: 'string' }, seconds: { type: 'string', default: '120' } } as const
+    const { values } = parseArgs({ options })
+    const seed = values.seed === undefined ? Math.floor(Math.random() * 1e6) : Number(values.seed)
+    const seconds = Number(values.seconds)
+    if (values.seed?.trim() === '' || !Number.isSafeInteger(seed) || seed < 0) {
+      throw new Error(`--seed: expected a whole number of at least 0, got ${JSON.stringify(values.seed)}`)
+    }
+    if (!(seconds > 0 && seconds <= 86_400)) {
+      throw new Error(`--seconds: expected a number above 0 and up to 86400, got ${JSON.stringify(values.seconds)}`)
+    }
+    return { seed, seconds }
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n${USAGE}\n`)
+    process.exit(2)
+  }
+}
+
+const { seed, seconds } = readFlags()
+process.stdout.write(`chaos for ${seconds} s with --seed ${seed}\n`)
+
+const report = await runChaos({ seed, seconds })
 process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
 const { violations, requests, versions, restarts } = report
 process.stdout.write(
