@@ -1,7 +1,10 @@
 /** What listening to a channel takes of the app's client. */
 export interface ChannelClient {
   readonly options?: { readonly socket?: object | undefined } | undefined
-  duplicate(overrides: { socket: { reconnectStrategy: false } }): Subscriber
+  duplicate(overrides: {
+    socket: { reconnectStrategy: false; socketTimeout: number }
+    clientSideCache: undefined
+  }): Subscriber
   on(event: 'ready', listener: () => void): unknown
   off(event: 'ready', listener: () => void): unknown
 }
@@ -34,7 +37,9 @@ export function watchChannel(client: ChannelClient, channel: string, changed: ()
   let failures = 0
 
   async function listen(): Promise<void> {
-    const own = client.duplicate({ socket: { ...client.options?.socket, reconnectStrategy: false } })
+    // Silence is looked after here; and a cache that is shared would be emptied whenever this connection ends.
+    const socket = { ...client.options?.socket, reconnectStrategy: false, socketTimeout: 0 } as const
+    const own = client.duplicate({ socket, clientSideCache: undefined })
     subscriber = own
     own.on('error', () => lose(own))
     own.unref()

@@ -207,6 +207,27 @@ describe.runIf(hasProgram('redis-server'))('the connection', () => {
     expect(client.listenerCount('ready')).toBe(0)
   })
 
+  test('a cache and a time-out of the client leave the connection for messages alone', async () => {
+    const server = await startRedis()
+    const socket = { host: '127.0.0.1', port: server.port, socketTimeout: 100 }
+    const client = await makeConnected(server, {
+      socket,
+      pingInterval: 20,
+      clientSideCache: { ttl: 0, maxEntries: 10 },
+    })
+    await publish_document(client, { ...PLACE, document: DOCUMENT })
+    const source = redis_source({ client, ...PLACE })
+    const watch = startWatch(source)
+    await calledAgain(watch)
+    expect(await textOf(source)).toBe(JSON.stringify(DOCUMENT))
+    const ids = async () =>
+      [...String(await client.sendCommand(['CLIENT', 'LIST'])).matchAll(/\bid=(\d+)/g)].map(([id]) => id)
+    const before = await ids()
+    expect(before).toHaveLength(2)
+    await pause(300)
+    expect(await ids()).toEqual(before)
+  })
+
   test('a watch that is ended while it connects leaves nothing behind', async () => {
     const server = await startRedis()
     const client = await makeConnected(server)
