@@ -30,6 +30,9 @@ export const KIT_NAMES = Object.freeze([
   'global',
 ] as const)
 
+/** How many turns of a loop that calls nothing a call counts for: what is called may take its time. */
+export const CALL_WEIGHT = 256
+
 /** Every name that plugin code finds in scope by dynacode's doing. */
 export const ENVIRONMENT_NAMES: ReadonlySet<string> = new Set([...PARAMETERS, 'store', 'log'])
 

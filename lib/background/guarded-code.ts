@@ -5,11 +5,22 @@ import { applyEdits, findEdits, type GuardNames, type Node, originalColumn } fro
 import { type ParsedCode, parseCode } from './parser.ts'
 
 /** The functions that instrumented code calls, by the name of their place in `GuardNames`. */
-// biome-ignore lint/suspicious/noExplicitAny: the runs they are called with are known to the request line alone
-export type GuardFunctions = Readonly<Record<'over' | 'track' | 'hold' | 'resume' | 'listen', (...given: any[]) => any>>
+export type GuardFunctions = Readonly<
+  // biome-ignore lint/suspicious/noExplicitAny: the runs they are called with are known to the request line alone
+  Record<'over' | 'track' | 'room' | 'begin' | 'hold' | 'resume' | 'listen', (...given: any[]) => any>
+>
 
 /** The guard's places among the parameters that code is compiled with. */
-export const GUARD_PARAMETERS = Object.freeze(['over', 'track', 'hold', 'resume', 'listen', 'evaluate'] as const)
+export const GUARD_PARAMETERS = Object.freeze([
+  'over',
+  'track',
+  'room',
+  'begin',
+  'hold',
+  'resume',
+  'listen',
+  'evaluate',
+] as const)
 
 /** The arguments for `GUARD_PARAMETERS`. */
 export function guardArguments(guard: GuardFunctions, evaluate: (source: unknown) => unknown): unknown[] {
@@ -25,6 +36,8 @@ export function guardNames(code: string): GuardNames {
     run: `${prefix}s`,
     over: `${prefix}o`,
     track: `${prefix}t`,
+    room: `${prefix}m`,
+    begin: `${prefix}b`,
     hold: `${prefix}h`,
     resume: `${prefix}a`,
     listen: `${prefix}l`,

@@ -1,4 +1,5 @@
 import type { ESTree } from 'meriyah'
+import { CALL_WEIGHT } from '../program.ts'
 
 type Function = ESTree.FunctionExpression | ESTree.FunctionDeclaration | ESTree.ArrowFunctionExpression
 
@@ -12,6 +13,10 @@ export interface GuardNames {
   readonly over: string
   /** Called with the result of calls that may be promises nobody waits for. */
   readonly track: string
+  /** Called before something is done with promises that needs room on the stack. */
+  readonly room: string
+  /** Called with what an async function does, and with what it was called with. */
+  readonly begin: string
   /** Called with what the code is about to await. */
   readonly hold: string
   /** Called with what was awaited. */
@@ -38,6 +43,13 @@ const LOOPS = new Set(['ForStatement', 'ForInStatement', 'ForOfStatement', 'Whil
 /** What `track` is told of a value beside itself: it was handed to another function; or its `promise` is what counts. */
 const GIVEN = 1
 const PAIR = 2
+/** What `hold` is told beside a value that is not awaited at once: each of what it holds will be; or it may be, elsewhere. */
+const EACH = 1
+const ITSELF = 2
+/** What `resume` is told beside the value of an asynchronous generator, which goes on wherever it is asked to. */
+const ANYWHERE = 1
+/** A loop's turn that calls anything counts for so many more calls: a loop is where slow ones add up. */
+const REPEATED = 4
 /** Where statements stand in a row, so that one more can stand behind any of them. */
 const LISTS = new Set(['BlockStatement', 'StaticBlock', 'SwitchCase', 'Program'])
 const LISTENING = new Set(['on', 'once', 'addListener', 'prependListener', 'prependOnceListener', 'addEventListener'])
@@ -69,9 +81,16 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
   const edits: Edit[] = []
   const left = new Set<Node>()
   const asked = new Set<unknown>()
-  const check = `if(--${names.run}.n<0)${names.over}(${names.run});`
+  const check = checkFor(0)
   const resumed = `${names.resume}(${names.run});`
+  const restarted = `${names.resume}(${names.run},0,${ANYWHERE});`
   const checked = `(--${names.run}.n<0&&${names.over}(${names.run}),`
+
+  /** A check for itself and so many calls that none is put around. */
+  function checkFor(calls: number): string {
+    const count = calls === 0 ? `--${names.run}.n` : `(${names.run}.n-=${1 + calls * CALL_WEIGHT})`
+    return `if(${count}<0)${names.over}(${names.run});`
+  }
 
   const insert = (at: number, text: string, skip = 0) => {
     edits.push({ at: at - offset, text, skip })
@@ -93,7 +112,10 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
       (parent.callee as Node) !== node &&
       !STORING.has(methodOf(parent.callee as Node))
     const isPair = node.type === 'CallExpression' && methodOf(node.callee as Node) === 'withResolvers'
-    wrap(node, `${names.track}(${names.run},`, inside, isGiven ? `,${GIVEN})` : isPair ? `,${PAIR})` : ')')
+    const how = isGiven ? `,${GIVEN})` : isPair ? `,${PAIR})` : ')'
+    // Only promises that the code goes about by name: for every call it would cost too much.
+    if (dealsWithPromises(node)) wrap(node, `${names.track}(${names.run},(${names.room}(),`, inside, `)${how}`)
+    else wrap(node, `${names.track}(${names.run},`, inside, how)
   }
 
   /** Visits a node; `parent` tells what its value is used for, `async` whether the innermost function is. */
@@ -158,11 +180,12 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
         edits.push({ at: afterParameters(code, node, openOf(node, parent), offset), text: '=>', skip: 0 })
       const last = lastDirective(body)
       const isOpen = last !== undefined && code[last.end - offset - 1] !== ';'
-      insert(last?.end ?? body.start + 1, isOpen ? `;${check}` : check)
+      const entry = `${checkFor(countPlainCalls(body))}${async && node.generator ? restarted : ''}`
+      insert(last?.end ?? body.start + 1, isOpen ? `;${entry}` : entry)
       visitChildren(body, async, false)
     } else {
       // A body in parentheses would end otherwise than one in braces where semicolons are left out.
-      edits.push({ at: afterArrow(code, node, offset), text: `{${check}return `, skip: 0 })
+      edits.push({ at: afterArrow(code, node, offset), text: `{${checkFor(countPlainCalls(body))}return `, skip: 0 })
       visit(body, node, async, false)
       insert(leadingArrow(body)?.end ?? node.end, '}')
     }
@@ -175,16 +198,17 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
    */
   function startAsync(node: Node & Function, parent: Node | undefined): string {
     const parameters = parametersOf(node, names.prefix)
-    const tracked = `${names.track}(${names.run},(async`
+    const begin = `return ${names.begin}(${names.run},`
+    const end = `,[${parameters}])}`
     if (node.type === 'ArrowFunctionExpression') {
-      insert(node.start, `(${parameters})=>{return ${names.track}(${names.run},(`)
-      return `)(${parameters}))}`
+      insert(node.start, `(${parameters})=>{${begin}`)
+      return end
     }
     // A method's `async` stands before its key, which belongs to the parent.
     const keyword = findAsync(code, (isMethod(node, parent) ? parent.start : node.start) - offset)
     edits.push({ at: keyword, text: '     ', skip: 5 })
-    edits.push({ at: openOf(node, parent), text: `(${parameters}){return ${tracked}`, skip: 0 })
-    return `)(${parameters}))}`
+    edits.push({ at: openOf(node, parent), text: `(${parameters}){${begin}async`, skip: 0 })
+    return end
   }
 
   /** Where the parameters of an async function that is no arrow function begin. */
@@ -195,10 +219,11 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
   function visitYield(node: Node & ESTree.YieldExpression, async: boolean): void {
     const argument = node.argument as Node | null
     if (argument === null || node.delegate) return visitChildren(node, async, false)
-    // An asynchronous generator waits here, and goes on when it is asked to.
-    const inside = () => wrap(argument, `${names.hold}(${names.run},`, () => visit(argument, node, async, false))
-    if (async) wrap(node, `${names.resume}(${names.run},`, inside)
-    else inside()
+    const inside = () => visit(argument, node, async, false)
+    // A generator hands over what it yields; only an asynchronous one awaits it, and then goes on when it is asked to.
+    if (!async) return wrap(argument, `${names.hold}(${names.run},`, inside, `,${ITSELF})`)
+    const held = () => wrap(argument, `${names.hold}(${names.run},`, inside)
+    wrap(node, `${names.resume}(${names.run},`, held, `,${ANYWHERE})`)
   }
 
   function visitLoop(node: Node & Loop, parent: Node | undefined, async: boolean): void {
@@ -207,17 +232,18 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
   }
 
   function visitLoopParts(node: Node & Loop, async: boolean): void {
+    const turn = awaitsInHead(node) ? resumed : checkFor(countPlainCalls(node) + (hasCall(node) ? REPEATED : 0))
     for (const child of childrenOf(node)) {
       const inside = () => visit(child, node, async, false)
       if (child !== node.body) {
         // Each of what a plain iterable holds is awaited as it comes.
-        if (awaitsInHead(node) && child === node.right) wrap(child, `${names.hold}(${names.run},`, inside, ',1)')
+        if (awaitsInHead(node) && child === node.right) wrap(child, `${names.hold}(${names.run},`, inside, `,${EACH})`)
         else inside()
       } else if (child.type === 'BlockStatement') {
-        insert(child.start + 1, awaitsInHead(node) ? resumed : check)
+        insert(child.start + 1, turn)
         visitChildren(child, async, false)
       } else {
-        insert(child.start, `{${awaitsInHead(node) ? resumed : check}`)
+        insert(child.start, `{${turn}`)
         inside()
         insert(child.end, '}')
       }
@@ -362,10 +388,36 @@ function askedFor({ callee, arguments: given }: ESTree.CallExpression): unknown 
   return isSafe && HANDLING.has(methodOf(callee as Node)) ? (callee as ESTree.MemberExpression).object : undefined
 }
 
+function dealsWithPromises(node: Node): boolean {
+  if (node.type === 'ChainExpression') return dealsWithPromises(node.expression as Node)
+  if (node.type !== 'CallExpression' && node.type !== 'NewExpression') return false
+  const callee = node.callee as Node
+  const base = callee.type === 'MemberExpression' ? (callee.object as Node) : callee
+  return (base.type === 'Identifier' && base.name === 'Promise') || HANDLING.has(methodOf(callee))
+}
+
 /** The name of the method that is called; empty when what is called is something else. */
 function methodOf(callee: Node): string {
   if (callee.type !== 'MemberExpression' || callee.computed || callee.property.type !== 'Identifier') return ''
   return callee.property.name
+}
+
+/** Calls in a loop or function, but for those in loops and functions inside of it, that only its own check can stand for. */
+function countPlainCalls(root: Node): number {
+  let count = 0
+  for (const child of childrenOf(root)) {
+    if (FUNCTIONS.has(child.type) || LOOPS.has(child.type)) continue
+    count += countPlainCalls(child) + (isPlain(child) ? 1 : 0)
+  }
+  return count
+}
+
+/** Whether each turn of a loop calls something, other than in loops and functions inside of it. */
+function hasCall(root: Node): boolean {
+  return childrenOf(root).some((child) => {
+    if (FUNCTIONS.has(child.type) || LOOPS.has(child.type)) return false
+    return child.type === 'CallExpression' || child.type === 'NewExpression' || hasCall(child)
+  })
 }
 
 function isPlain(node: Node): boolean {

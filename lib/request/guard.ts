@@ -1,8 +1,12 @@
 import { performance } from 'node:perf_hooks'
 import { types } from 'node:util'
 import { DynacodeError } from '../errors.ts'
+import { CALL_WEIGHT } from '../program.ts'
 import { EXIT } from './exit.ts'
-import { FIRST_BATCH, killRun, type Rejection, type Run } from './run.ts'
+import { queue } from './microtask.ts'
+import { watchPromises } from './promises.ts'
+import { demandRoom } from './room.ts'
+import { FIRST_BATCH, killRun, type Run } from './run.ts'
 import type { Marker } from './watchdog.ts'
 
 /** What instrumented code calls. */
@@ -15,10 +19,22 @@ export interface Guard {
    * @param how 1: it was handed to a function, which may wait for it; 2: it is the value's `promise`
    */
   track<T>(run: Run, value: T, how?: 1 | 2): T
-  /** Told what will be awaited: its rejection has somebody to handle it. With `each`, so have those of what it holds. */
-  hold<T>(run: Run, value: T, each?: unknown): T
-  /** Called after each await: a run whose time is over goes no further. */
-  resume<T>(run: Run, value?: T): T | undefined
+  /** Asks for room on the stack before something is done with promises. */
+  room(): void
+  /** Starts an async function, and keeps an eye on its promise. */
+  begin<T>(run: Run, start: (...given: unknown[]) => Promise<T>, given: unknown[]): Promise<T>
+  /**
+   * Told what is about to be awaited: its rejection has somebody to handle it.
+   *
+   * @param later it is handed to somebody who will await it: 1: each of what it holds; 2: itself
+   */
+  hold<T>(run: Run, value: T, later?: 1 | 2): T
+  /**
+   * Called after each await: a run whose time is over goes no further.
+   *
+   * @param anywhere 1: it is an asynchronous generator that goes on, wherever on the stack somebody has asked it to
+   */
+  resume<T>(run: Run, value?: T, anywhere?: 1): T | undefined
   /** Contains the errors of an event listener; with null for the run, finds what a listener was replaced by. */
   listen<T>(run: Run | null, listener: T): T
   /** Calls a callback of a run's from outside of it; what it throws or rejects with is reported. */
@@ -34,11 +50,12 @@ interface Handler {
   readonly handleEvent?: (event: unknown) => unknown
 }
 
-const LARGEST_BATCH = 1 << 20
+/** A plugin that has been quick so far may still come to slow calls: no more than so many go unnoticed. */
+const LARGEST_BATCH = 64 * CALL_WEIGHT
 /** Time between looks that the batches are fitted to, in milliseconds. */
 const LOOK_EVERY_MS = 1
 /**
- * What a check may cost a run that does nothing but keep the queue of microtasks filled, in milliseconds. Where other code
+ * What a call may cost a run that does nothing but keep the queue of microtasks filled, in milliseconds. Where other code
  * may have run since the last look, what goes beyond that may be another's time.
  */
 const MOST_CHARGED_MS = 0.005
@@ -52,8 +69,11 @@ const MOST_DOUBTED = 20
 // What plugins or the app put in place of these later is not asked for the time.
 const now = performance.now.bind(performance)
 const { nodeTiming } = performance
-const { queueMicrotask, setImmediate, Promise: NativePromise } = globalThis
-const { defineProperty, deleteProperty, getOwnPropertyDescriptor } = Reflect
+
+/** No more errors of one run are told, */
+const MOST_TOLD = 10
+/** within so many milliseconds: each costs time that other requests could use. */
+const TOLD_WITHIN_MS = 1000
 
 /**
  * Makes the guard of one instance.
@@ -62,7 +82,8 @@ const { defineProperty, deleteProperty, getOwnPropertyDescriptor } = Reflect
  * @param marker told when a plugin's code goes on
  */
 export function createGuard(report: (run: Run, error: unknown) => void, marker: Marker): Guard {
-  const tracked = new WeakMap<Promise<unknown>, Rejection>()
+  const told = new WeakMap<Run, { since: number; count: number }>()
+  const promises = watchPromises(reportSome)
   const replaced = new WeakMap<object, unknown>()
 
   function over(run: Run): void {
@@ -82,84 +103,73 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
     if (turn === run.turn) charge(run, gap)
     else startTurn(run, turn)
     run.n = run.batch
-    if (run.spent > run.budget_ms || run.doubted > run.budget_ms * MOST_DOUBTED) killRun(run, overrun(run))
+    if (run.spent > run.budget_ms || run.doubted > run.budget_ms * MOST_DOUBTED) kill(run)
     if (run.straight) return
     run.straight = true
-    queueMicrotask(() => {
+    queue(() => {
       run.straight = false
+      promises.observe()
     })
   }
 
+  function kill(run: Run): void {
+    try {
+      killRun(run, overrun(run))
+    } catch {
+      // No room is left for a stack trace.
+      const { stackTraceLimit } = Error
+      try {
+        Error.stackTraceLimit = 0
+        killRun(run, overrun(run))
+      } finally {
+        Error.stackTraceLimit = stackTraceLimit
+      }
+    }
+  }
+
   function track<T>(run: Run, value: T, how?: 1 | 2): T {
-    findPromises(run, how === 2 ? (value as { promise?: unknown })?.promise : value, how === 1)
-    run.n -= 1
+    if (typeof value === 'object' && value !== null) {
+      watch(run, how === 2 ? (value as { promise?: unknown }).promise : value, how === 1)
+    }
+    run.n -= CALL_WEIGHT
     if (run.n < 0) over(run)
     return value
   }
 
-  function findPromises(run: Run, value: unknown, quiet: boolean): void {
+  function watch(run: Run, value: unknown, handled: boolean): void {
+    try {
+      promises.find(run, value, handled)
+    } catch {
+      promises.missed.push({ run, value, handled })
+      queue(promises.observe)
+    }
+  }
+
+  function begin<T>(run: Run, start: (...given: unknown[]) => Promise<T>, given: unknown[]): Promise<T> {
+    demandRoom()
+    const promise = start(...given)
+    watch(run, promise, false)
+    return promise
+  }
+
+  function hold<T>(run: Run, value: T, later?: 1 | 2): T {
     if (typeof value === 'object' && value !== null) {
-      try {
-        if (types.isPromise(value)) watch(run, value, quiet)
-        else if (Array.isArray(value) && !types.isProxy(value) && types.isPromise(value[0])) {
-          for (const item of value) if (types.isPromise(item)) watch(run, item, false)
-        }
-      } catch {
-        // What throws on being looked at is nothing that anybody could wait for.
-      }
+      if (later === undefined) promises.handle(value)
+      else promises.handleLater(value, later === 1)
     }
-  }
-
-  function watch(run: Run, promise: Promise<unknown>, quiet: boolean): void {
-    const known = tracked.get(promise)
-    if (known !== undefined) {
-      known.handled ||= quiet
-      return
+    run.n -= CALL_WEIGHT
+    if (run.n >= 0 && run.batch <= FIRST_BATCH) return value
+    try {
+      look(run)
+    } catch {
+      // Nothing is thrown here, not even for want of room on the stack: what is to be awaited would be left to itself.
     }
-    const rejection: Rejection = { run, handled: quiet, reason: undefined }
-    tracked.set(promise, rejection)
-    observe(promise, (reason) => {
-      if (rejection.handled) return
-      rejection.reason = reason
-      if (run.finished) judgeSoon([rejection])
-      else if (run.rejections === null) run.rejections = [rejection]
-      else run.rejections.push(rejection)
-    })
-    const asked = promise.then
-    // Whoever asks for the outcome does so through `then`, except for `await`, which `hold` sees.
-    defineProperty(promise, 'then', {
-      configurable: true,
-      writable: true,
-      value(this: Promise<unknown>, ...handlers: Parameters<typeof asked>) {
-        rejection.handled = true
-        return asked.apply(this, handlers)
-      },
-    })
-  }
-
-  /** As Node does it: a rejection counts once the microtasks are done and nobody has asked for it. */
-  function judgeSoon(rejections: readonly Rejection[]): void {
-    setImmediate(() => {
-      for (const { run, handled, reason } of rejections) {
-        if (!handled && reason !== EXIT) report(run, reason)
-      }
-    })
-  }
-
-  function hold<T>(run: Run, value: T, each?: unknown): T {
-    if (typeof value === 'object' && value !== null) {
-      const rejection = tracked.get(value as unknown as Promise<unknown>)
-      if (rejection !== undefined) rejection.handled = true
-      else if (each !== undefined && Array.isArray(value)) for (const item of value) hold(run, item)
-    }
-    run.n -= 1
-    // Nothing is thrown here: what is to be awaited would be left to itself.
-    if (run.n < 0 || run.batch > FIRST_BATCH) look(run)
     return value
   }
 
-  function resume<T>(run: Run, value?: T): T | undefined {
-    run.n -= 1
+  function resume<T>(run: Run, value?: T, anywhere?: 1): T | undefined {
+    if (anywhere !== undefined) demandRoom()
+    run.n -= CALL_WEIGHT
     // Others had the thread until now. A run that takes its time is asked for it before and after.
     if (run.n < 0 || run.batch > FIRST_BATCH) over(run)
     marker.resume(run.plugin.life)
@@ -204,7 +214,7 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
   function settle(run: Run, value: unknown): unknown {
     if (!types.isPromise(value)) return value
     return value.then(undefined, (error) => {
-      if (error !== EXIT) report(run, error)
+      if (error !== EXIT) reportSome(run, error)
     })
   }
 
@@ -212,29 +222,38 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
     marker.enter(run.plugin.life)
     try {
       const value = callback()
-      findPromises(run, value, false)
+      watch(run, value, false)
       return value
     } catch (error) {
-      if (error !== EXIT) report(run, error)
+      if (error !== EXIT) reportSome(run, error)
       return undefined
     } finally {
       marker.leave()
     }
   }
 
+  function reportSome(run: Run, error: unknown): void {
+    const at = now()
+    let sum = told.get(run)
+    if (sum === undefined || at - sum.since > TOLD_WITHIN_MS) {
+      sum = { since: at, count: 0 }
+      told.set(run, sum)
+    }
+    sum.count += 1
+    if (sum.count <= MOST_TOLD) report(run, error)
+  }
+
   return Object.freeze({
     over,
     track,
+    room: demandRoom,
+    begin,
     hold,
     resume,
     listen,
     contain,
     overrun,
-    finish(run) {
-      run.finished = true
-      if (run.rejections !== null) judgeSoon(run.rejections)
-      run.rejections = null
-    },
+    finish: promises.finish,
   } satisfies Guard)
 }
 
@@ -244,12 +263,13 @@ function startTurn(run: Run, turn: number): void {
   run.spent = 0
   run.doubted = 0
   run.close = 0
-  run.batch = FIRST_BATCH
+  // What was before is not known; what comes now is looked at closely, until it has turned out to be quick.
+  run.batch = FIRST_BATCH / 8
 }
 
 function charge(run: Run, gap: number): void {
   const checks = run.batch - run.n
-  const usual = checks * MOST_CHARGED_MS
+  const usual = (checks / CALL_WEIGHT) * MOST_CHARGED_MS
   const charged = run.straight ? gap : Math.min(gap, run.close > 0 ? usual : MOST_CHARGED_AT_ONCE_MS)
   run.spent += charged
   run.doubted += gap - charged
@@ -259,29 +279,6 @@ function charge(run: Run, gap: number): void {
   if (gap > usual) run.close = CLOSE_LOOKS
   else if (run.close > 0) run.close -= 1
   if (run.close > 0) run.batch = 1
-}
-
-/**
- * Handles a promise's rejection, without a trace of it in the promise's own class: an `await` asks neither for its `then`
- * nor for its species, as long as it takes the promise for one of the language's own.
- */
-function observe(promise: Promise<unknown>, rejected: (reason: unknown) => void): void {
-  const wait = async () => {
-    try {
-      await promise
-    } catch (reason) {
-      rejected(reason)
-    }
-  }
-  if (promise.constructor === NativePromise) {
-    void wait()
-    return
-  }
-  const own = getOwnPropertyDescriptor(promise, 'constructor')
-  defineProperty(promise, 'constructor', { configurable: true, value: NativePromise })
-  void wait()
-  deleteProperty(promise, 'constructor')
-  if (own !== undefined) defineProperty(promise, 'constructor', own)
 }
 
 function overrun({ plugin, budget_ms }: Run): DynacodeError {

@@ -19,7 +19,11 @@ export function createKit(
   let cleared = false
 
   const call = (callback: Callback, self: unknown, given: unknown[]) => {
-    if (run.dead === null) contain(run, () => callback.apply(self, given))
+    if (run.dead !== null) return
+    // Others have had the thread since the callback was handed over; their time is not this run's.
+    run.straight = false
+    if (run.close > 0) run.n = 0
+    contain(run, () => callback.apply(self, given))
   }
   const done = (timer: unknown) => {
     if (!timers.delete(timer as object)) return

@@ -1,4 +1,5 @@
-import type { LivePlugin } from '../program.ts'
+import { CALL_WEIGHT, type LivePlugin } from '../program.ts'
+import { queue } from './microtask.ts'
 import type { RequestState } from './state.ts'
 
 /** What a run may leave behind, as far as its end is concerned. */
@@ -59,8 +60,8 @@ export interface Rejection {
   reason: unknown
 }
 
-/** Checks until the first look at the clock. Few: each may stand for a slow call into native code. */
-export const FIRST_BATCH = 32
+/** Checks until the first look at the clock: few calls, each of which may be a slow one into native code. */
+export const FIRST_BATCH = 32 * CALL_WEIGHT
 
 /** Begins a run of a plugin. */
 export function createRun(state: RequestState, plugin: LivePlugin): Run {
@@ -91,6 +92,9 @@ export function createRun(state: RequestState, plugin: LivePlugin): Run {
 export function killRun(run: Run, error: Error): void {
   run.dead ??= error
   run.n = 0
-  run.abort?.(error)
-  run.give_up?.()
+  // Not at once: the plugin's code, which may have used up the stack, is still there.
+  queue(() => {
+    run.abort?.(error)
+    run.give_up?.()
+  })
 }

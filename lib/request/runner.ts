@@ -177,8 +177,7 @@ export function createRunner({
       }
       const timer = setTimeout(() => killRun(run, timeoutError(run)), timeout_ms)
       timer.unref()
-      // Not at once: the plugin's code, which may have filled the stack, is still there.
-      run.give_up = () => queueMicrotask(() => finish(() => thrown(run, run.dead, started)))
+      run.give_up = () => finish(() => thrown(run, run.dead, started))
       if (run.dead !== null) run.give_up()
       const failed = (error: unknown) => finish(() => thrown(run, error, started))
       try {

@@ -12,6 +12,8 @@ const MODES: GuardMode[] = ['off', 'on']
 const GUARD = {
   over: () => undefined,
   track: (_run: object, value: unknown) => value,
+  room: () => undefined,
+  begin: (_run: object, start: (...given: unknown[]) => unknown, given: unknown[]) => start(...given),
   hold: (_run: object, value: unknown) => value,
   resume: (_run: object, value: unknown) => value,
   listen: (_run: object, value: unknown) => value,
