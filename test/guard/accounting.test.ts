@@ -84,6 +84,27 @@ it('a plugin may use its budget in every turn anew', async () => {
   expect(failures(app)).toEqual([])
 })
 
+it.each([
+  ['in a loop', 'for (;;) slow()'],
+  ['in a loop that was quick at first', 'for (let i = 0; ; i++) if (i < 1e5) Math.max(i); else slow()'],
+  ['in a loop behind quick ones', 'for (let i = 0; i < 1e5; i++) Math.max(i); while (true) slow()'],
+  ['in a recursion', 'const f = () => { slow(); f() }; f()', 50],
+  ['in callbacks', 'Array(1000).fill(0).map(() => slow())', 50],
+])('a call that takes its time is not made many times: %s', async (_, code, most = 20) => {
+  let turns = 0
+  const slow = () => {
+    turns += 1
+    burn(10)
+  }
+  const app = await startApp({
+    plugins: [{ name: 'slow', phase: 'access', code }],
+    options: { globals: { slow }, budget_ms: BUDGET_MS },
+  })
+  await app.request.get('/').expect(200)
+  expect(failures(app)).toMatchObject([{ error: { code: 'ERR_DYNACODE_BUDGET' } }])
+  expect(turns).toBeLessThanOrEqual(most)
+})
+
 it('each run has a budget of its own', async () => {
   const app = await startApp({
     plugins: [{ name: 'steady', phase: 'access', code: 'for (let i = 0; i < 20; i++) burn(1)' }],

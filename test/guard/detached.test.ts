@@ -47,6 +47,8 @@ const FLOATING: Readonly<Record<string, string>> = {
   'a subclass': 'class P extends Promise {}; P.reject(new Error("X"))',
   fetch: 'fetch("http://127.0.0.1:1/X").catch(() => { throw new Error("X") })',
   'an async generator': 'const g = async function* () { throw new Error("X") }; g().next()',
+  'a promise whose class does not tell':
+    'class P extends Promise {}; Object.defineProperty(P.prototype, "constructor", { get() { throw 1 } }); new P((_, no) => setTimeout(no, 5, new Error("X")))',
   'for await': '(async () => { for await (const x of [Promise.reject(new Error("X"))]); })()',
   eval: 'eval("Promise.reject(new Error(\'X\'))")',
   'new Function': 'new Function("Promise.reject(new Error(\'X\'))")()',
@@ -84,6 +86,12 @@ const HANDLED: Readonly<Record<string, string>> = {
   'awaited at once': 'try { await (async () => { throw new Error("X") })() } catch {}',
   'awaited later':
     'const p = Promise.reject(new Error("X")); await new Promise((r) => setTimeout(r, 10)); try { await p } catch {}',
+  'handed over by a generator': 'const g = function* () { yield Promise.reject(new Error("X")) }; g().next()',
+  'handed over, and frozen': 'Object.freeze(Promise.reject(new Error("X")))',
+  'awaited at once, and then kept':
+    'const f = async () => { throw new Error("X") }, id = (p) => p; const p = f(); try { await p } catch {} id(p); [].push(p)',
+  'awaited at once, and handed over':
+    'const f = async () => { throw new Error("X") }, id = (p) => p; const p = f(); try { await p } catch {} await null; await id(p).catch(() => {})',
   'caught later':
     'const p = (async () => { throw new Error("X") })(); await new Promise((r) => setTimeout(r, 10)); await p.catch(() => {})',
   'handled by then': 'const p = Promise.reject(new Error("X")); await p.then(() => 1, () => 2)',
@@ -190,6 +198,34 @@ describe('what a plugin leaves to itself, in an app without handlers for unhandl
     expect(resultOf(ended)).toEqual(cases.map(([name]) => name).sort())
     expect(ended.code).toBe(0)
   }, 40_000)
+})
+
+describe('a flood of errors that a run leaves behind', () => {
+  it.each([
+    ['rejections', 'for (let n = 0; n < 500; n++) Promise.reject(new Error("X"))'],
+    ['errors in microtasks', 'for (let n = 0; n < 500; n++) queueMicrotask(() => { throw new Error("X") })'],
+    ['errors in timers', 'for (let n = 0; n < 500; n++) setTimeout(() => { throw new Error("X") }, 1)'],
+  ])('of %s is told of by a few of them, and each run’s by its own', async (_, code) => {
+    const app = await startApp({
+      plugins: [plugin('access', code)],
+      options: { breaker_failures: 0, budget_ms: 5000 },
+    })
+    for (let run = 1; run <= 3; run += 1) {
+      await app.request.get('/').expect(200, 'app')
+      await sleep(30)
+      expect(failures(app)).toHaveLength(10 * run)
+    }
+    expect(failures(app).map(({ error }) => (error as Error).message)).toEqual(Array(30).fill('X'))
+  })
+
+  it('does not silence the errors that come later', async () => {
+    const code =
+      'for (let n = 0; n < 50; n++) Promise.reject(new Error("X")); setTimeout(() => { throw new Error("later") }, 1100)'
+    const app = await startApp({ plugins: [plugin('access', code)], options: { breaker_failures: 0 } })
+    await app.request.get('/').expect(200, 'app')
+    await vi.waitFor(() => expect(failures(app)).toHaveLength(11), { timeout: 5000 })
+    expect(failures(app).at(-1)).toMatchObject({ error: { message: 'later' } })
+  })
 })
 
 describe('an error of the app that nobody handles', () => {
