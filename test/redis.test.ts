@@ -212,6 +212,7 @@ describe.runIf(hasProgram('redis-server'))('the connection', () => {
     const socket = { host: '127.0.0.1', port: server.port, socketTimeout: 100 }
     const client = await makeConnected(server, {
       socket,
+      RESP: 3,
       pingInterval: 20,
       clientSideCache: { ttl: 0, maxEntries: 10 },
     })
