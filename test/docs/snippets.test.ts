@@ -40,6 +40,7 @@ describe('the snippets', () => {
       json: ['document', 'step'],
       sh: [],
       console: [],
+      lua: [],
       text: [],
     }
     const strange = blocks.filter(({ lang, marks }) => {
