@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { abortable } from '../abortable.ts'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import { describeValue } from '../schema-error.ts'
@@ -91,19 +92,6 @@ function checkFetched(fetched: Fetched, live: boolean): Fetched {
   if (unchanged === true || bytes instanceof Uint8Array) return fetched
   const came = describeValue(fetched === undefined || fetched === null ? fetched : bytes)
   throw new DynacodeError('ERR_DYNACODE_FETCH', `the source returned no bytes: expected a Uint8Array, got ${came}`)
-}
-
-/** Settles with the promise or when the signal aborts: a source that ignores its signal must not hold up the poller. */
-function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    // In any case: nobody else handles a rejection that comes once the signal has aborted.
-    Promise.resolve(promise)
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', abort))
-    if (signal.aborted) abort()
-  })
 }
 
 function timeoutError(timeout_ms: number, cause: unknown): DynacodeError {
