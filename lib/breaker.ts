@@ -1,3 +1,5 @@
+import { type Clock, SYSTEM_CLOCK } from './clock.ts'
+
 /** What a breaker lets through: everything, nothing, or one try. */
 export type BreakerState = 'closed' | 'open' | 'half_open'
 
@@ -34,7 +36,7 @@ const OVERRUN_WINDOW_MS = 60_000
  *
  * @param limit 0: the breaker never opens
  */
-export function createBreaker(limit: number, events: BreakerEvents): Breaker {
+export function createBreaker(limit: number, events: BreakerEvents, clock: Clock = SYSTEM_CLOCK): Breaker {
   let state: BreakerState = 'closed'
   let failures = 0
   let overruns: number[] = []
@@ -46,7 +48,7 @@ export function createBreaker(limit: number, events: BreakerEvents): Breaker {
     const pause_ms = Math.min(FIRST_PAUSE_MS * 2 ** pauses, LONGEST_PAUSE_MS) * (0.75 + Math.random() / 2)
     state = 'open'
     pauses += 1
-    retry_at = Date.now() + pause_ms
+    retry_at = clock.now() + pause_ms
     events.opened({ failures: count, retry_at })
   }
 
@@ -58,7 +60,7 @@ export function createBreaker(limit: number, events: BreakerEvents): Breaker {
     allows() {
       if (state === 'closed') return true
       // The one try is under way; its outcome decides.
-      if (state === 'half_open' || Date.now() < retry_at) return false
+      if (state === 'half_open' || clock.now() < retry_at) return false
       state = 'half_open'
       return true
     },
@@ -75,7 +77,7 @@ export function createBreaker(limit: number, events: BreakerEvents): Breaker {
       failures += 1
       breaker.quiet = false
       if (strike === 'overrun') {
-        const now = Date.now()
+        const now = clock.now()
         overruns = [...overruns.filter((at) => now - at < OVERRUN_WINDOW_MS), now]
       }
       const count = Math.max(failures, overruns.length)

@@ -10,13 +10,14 @@ import { createFetcher } from './background/fetcher.ts'
 import { createFunctionConstructor } from './background/guarded-code.ts'
 import { rememberHighest } from './background/highest-version.ts'
 import { createHttpSource, type HttpSourceOptions } from './background/http-source.ts'
-import { startPoller } from './background/poller.ts'
+import { NO_POLLER, startPoller } from './background/poller.ts'
 import { createRefresher, type Refresh } from './background/refresher.ts'
 import { rewriteStack } from './background/stack.ts'
 import { createStaleness } from './background/staleness.ts'
 import { startFromDisk } from './background/start.ts'
 import { createVerifier } from './background/verifier.ts'
 import { startWatching } from './background/watching.ts'
+import { type Clock, SYSTEM_CLOCK } from './clock.ts'
 import { type ControlOptions, createControl } from './control.ts'
 import { DynacodeError } from './errors.ts'
 import { createEvents, type DynacodeEmitter, type Events, type Origin } from './events.ts'
@@ -82,6 +83,16 @@ export interface Dynacode extends Middleware {
  * app.use(dyna)
  */
 export function dynacode(given: DynacodeOptions): Dynacode {
+  return createDynacode(given)
+}
+
+/**
+ * Makes an instance, as `dynacode` does.
+ *
+ * @param test what tests put in place: what time it is, and that documents come by `refresh()` alone
+ */
+export function createDynacode(given: DynacodeOptions, test?: { readonly clock: Clock }): Dynacode {
+  const clock = test?.clock ?? SYSTEM_CLOCK
   const options = parseOptions(given)
   let program: Program | null = null
   let origin: Origin | null = null
@@ -89,10 +100,10 @@ export function dynacode(given: DynacodeOptions): Dynacode {
   // biome-ignore lint/style/noProcessEnv: an operator can throw this switch where the app's code is out of reach
   let disabled = process.env.DYNACODE_DISABLED === '1'
 
-  const events = createEvents(options.callbacks)
+  const events = createEvents(options.callbacks, clock)
   if (options.linear_regexp) setFlagsFromString(LINEAR_REGEXP)
   const readiness = createReadiness()
-  const store = createStore()
+  const store = createStore(test?.clock)
   const source = options.source ?? createHttpSource(options as HttpSourceOptions)
   const isClosed = () => closed
   const quarantine = openQuarantineOf(options, events)
@@ -104,12 +115,16 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     createFunction: createFunctionConstructor,
     rewriteStack,
   })
-  const build = createBuilder(createCompiler(options), {
-    bind: (compiled, info) => compiled.bind({ store, log: createDebug(chunkName(info.name)), guard: runner.guard }),
-    begin: (info, sha1, expires_at) =>
-      beginLife(info, watchdog.know(info.name, sha1), options.breaker_failures, expires_at, events),
-    quarantined: (sha1) => quarantine?.check(sha1),
-  })
+  const build = createBuilder(
+    createCompiler(options),
+    {
+      bind: (compiled, info) => compiled.bind({ store, log: createDebug(chunkName(info.name)), guard: runner.guard }),
+      begin: (info, sha1, expires_at) =>
+        beginLife(info, watchdog.know(info.name, sha1), options.breaker_failures, expires_at, events, clock),
+      quarantined: (sha1) => quarantine?.check(sha1),
+    },
+    clock,
+  )
   const closing = new AbortController()
   const cache = openCache(options, events)
   const staleness = createStaleness(options.max_stale_seconds * 1000, (stale) => events.emit('bg_stale', stale))
@@ -182,7 +197,8 @@ export function dynacode(given: DynacodeOptions): Dynacode {
     await started
     return backoff(await refresher.refresh('poll'))
   }
-  const poller = startPoller(poll, {
+  const start = test === undefined ? startPoller : () => NO_POLLER
+  const poller = start(poll, {
     interval_ms: options.plugin_api_polling_interval * 1000,
     jitter_ms: options.workers_max_jitter * 1000,
     at_init: options.plugin_api_poll_at_init,
@@ -230,6 +246,7 @@ export function dynacode(given: DynacodeOptions): Dynacode {
         stale: staleness.isStale(),
         last_error: refresher.last_error(),
         next_poll_at: poller.next_at(),
+        now: clock.now(),
       }),
     disable() {
       disabled = true

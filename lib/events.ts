@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import createDebug from 'debug'
+import { type Clock, SYSTEM_CLOCK } from './clock.ts'
 import type { Phase } from './document.ts'
 import type { DynacodeError } from './errors.ts'
 
@@ -175,7 +176,7 @@ export interface Events {
 /**
  * Makes the events of one instance, with the callbacks of its options as first listeners.
  */
-export function createEvents(callbacks: Callbacks): Events {
+export function createEvents(callbacks: Callbacks, clock: Clock = SYSTEM_CLOCK): Events {
   const emitter: DynacodeEmitter = new EventEmitter()
   emitter.setMaxListeners(0)
   const names = Object.keys(CALLBACKS) as EventName[]
@@ -190,7 +191,7 @@ export function createEvents(callbacks: Callbacks): Events {
 
   function emit<N extends EventName>(name: N, payload: EventTable[N]): void {
     if (closed || !has(name)) return
-    const stamped = Object.freeze({ ...payload, at: Date.now() }) as Payload<N>
+    const stamped = Object.freeze({ ...payload, at: clock.now() }) as Payload<N>
     for (const listener of emitter.rawListeners(name) as Listener<N>[]) {
       // A listener before this one may have called close().
       if (closed) return

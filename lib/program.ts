@@ -71,8 +71,8 @@ export interface PluginLife {
   readonly breaker: Breaker
   /** Runs that left timers behind. */
   readonly runs: Set<{ end(): void }>
-  /** Fires when the plugin expires. */
-  expiry: NodeJS.Timeout | undefined
+  /** Calls off what is to be told when the plugin expires. */
+  forgetExpiry: (() => void) | undefined
   /** Whether this version was replaced, removed or closed. */
   ended: boolean
   /** Whether a run of this version stopped the whole process, so that it may not run again. */

@@ -1,3 +1,4 @@
+import { type Clock, SYSTEM_CLOCK } from './clock.ts'
 import { type Condition, createPredicate, type Predicate } from './condition.ts'
 import { listPaths } from './path-pattern.ts'
 import { createShare, type Draw, type Share } from './rollout.ts'
@@ -12,10 +13,14 @@ export interface Scope {
 }
 
 /** Builds the predicate of a plugin's scope; null when it is for every request of its domain, at any time. */
-export function createScopeTest({ when, share, starts_at, expires_at }: Scope, draw: Draw): Predicate | null {
+export function createScopeTest(
+  { when, share, starts_at, expires_at }: Scope,
+  draw: Draw,
+  { now }: Clock = SYSTEM_CLOCK,
+): Predicate | null {
   const tests: Predicate[] = []
-  if (starts_at !== undefined) tests.push(() => Date.now() >= starts_at)
-  if (expires_at !== undefined) tests.push(() => Date.now() < expires_at)
+  if (starts_at !== undefined) tests.push(() => now() >= starts_at)
+  if (expires_at !== undefined) tests.push(() => now() < expires_at)
   if (when !== undefined) tests.push(createPredicate(when))
   if (share !== undefined) tests.push(createShare(share, draw))
   if (tests.length === 0) return null

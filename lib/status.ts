@@ -72,6 +72,7 @@ export function describeStatus({
   stale,
   last_error,
   next_poll_at,
+  now,
 }: {
   closed: boolean
   disabled: boolean
@@ -80,6 +81,8 @@ export function describeStatus({
   stale: boolean
   last_error: Error | null
   next_poll_at: number | null
+  /** What time it is, in milliseconds since 1970. */
+  now: number
 }): Status {
   const code = last_error instanceof DynacodeError ? last_error.code : 'ERR_DYNACODE_FETCH'
   return Object.freeze({
@@ -94,11 +97,11 @@ export function describeStatus({
     since: activated?.at ?? null,
     last_error: last_error === null ? null : Object.freeze({ code, message: last_error.message }),
     next_poll_at,
-    plugins: activated === null ? Object.freeze([]) : describePlugins(activated),
+    plugins: activated === null ? Object.freeze([]) : describePlugins(activated, now),
   })
 }
 
-function describePlugins({ build }: Activated): readonly PluginStatus[] {
+function describePlugins({ build }: Activated, now: number): readonly PluginStatus[] {
   const { program, failures, kept } = build
   const errors = new Map(failures.map(({ info, error }) => [info, error]))
   const running = program.plugins.map((plugin) => {
@@ -106,7 +109,7 @@ function describePlugins({ build }: Activated): readonly PluginStatus[] {
     const error = kept.get(plugin) ?? errors.get(info)
     return Object.freeze({
       ...info,
-      state: stateOf(plugin, kept.has(plugin)),
+      state: stateOf(plugin, kept.has(plugin), now),
       breaker: life.breaker.state(),
       retry_at: life.breaker.retry_at(),
       sha1: guard ? null : sha1,
@@ -131,12 +134,12 @@ function describePlugins({ build }: Activated): readonly PluginStatus[] {
   ])
 }
 
-function stateOf({ guard, life, spec }: LivePlugin, kept: boolean): PluginState {
+function stateOf({ guard, life, spec }: LivePlugin, kept: boolean, now: number): PluginState {
   if (life.quarantined) return 'quarantined'
   const { enabled, starts_at, expires_at } = spec.scope
   if (!enabled) return 'disabled'
-  if (starts_at !== undefined && Date.now() < starts_at) return 'scheduled'
-  if (expires_at !== undefined && Date.now() >= expires_at) return 'expired'
+  if (starts_at !== undefined && now < starts_at) return 'scheduled'
+  if (expires_at !== undefined && now >= expires_at) return 'expired'
   if (guard) return 'guarded'
   if (kept) return 'last_good'
   return spec.shadow ? 'shadow' : 'live'

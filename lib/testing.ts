@@ -5,6 +5,11 @@ import { FETCH_CASES } from './conformance/fetch-cases.ts'
 import { WATCH_CASES } from './conformance/watch-cases.ts'
 
 export type { SourceFixture } from './conformance/bench.ts'
+export type { Given, GivenDocument, GivenPlugin } from './plugin-app/given.ts'
+export type { RecordedEvent } from './plugin-app/recorder.ts'
+export type { Time } from './plugin-app/test-clock.ts'
+export { stream_body, type Upstream } from './plugin-app/upstream.ts'
+export { type PluginApp, type PluginAppOptions, plugin_app } from './plugin-app.ts'
 
 /** Makes a source, and what is behind it, for one case. */
 export type SourceSetup = () => SourceFixture | Promise<SourceFixture>

@@ -10,16 +10,18 @@ const LIB = join(import.meta.dirname, '..', 'lib')
 const LAYERS = [
   [/^errors\.ts$/],
   // What both lines may use: every file at the top of lib that no other row names.
-  [/^(?!(errors|dynacode|readiness|status|control|index|redis.*|memcached.*|published-.*|testing)\.ts$)[^/]+\.ts$/],
+  [
+    /^(?!(errors|dynacode|readiness|status|control|index|redis.*|memcached.*|published-.*|testing|plugin-app)\.ts$)[^/]+\.ts$/,
+  ],
   [/^background\//, /^request\//],
   [
     // The factory and what only it is made of.
     /^(dynacode|readiness|status|control)\.ts$/,
     // The package's other entries, each with what is its own.
     /^(redis.*|memcached.*|published-document)\.ts$/,
-    /^(testing\.ts$|conformance\/)/,
   ],
-  [/^index\.ts$/],
+  // What is for tests makes instances.
+  [/^index\.ts$/, /^(testing\.ts$|conformance\/|plugin-app)/],
   [/^cli\//],
 ]
 

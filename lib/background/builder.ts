@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { type Clock, SYSTEM_CLOCK } from '../clock.ts'
 import type { Document, Domain, PluginSpec, RefusedDomain, RefusedPlugin } from '../document.ts'
 import { DocumentError, DynacodeError } from '../errors.ts'
 import type { PluginInfo } from '../events.ts'
@@ -65,7 +66,7 @@ export type Builder = (document: Document, version: number | string, previous: P
  * Makes the builder of one instance: it compiles what changed, takes over what did not, and keeps the last good version
  * of what fails.
  */
-export function createBuilder(compiler: Compiler, mount: Mount): Builder {
+export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = SYSTEM_CLOCK): Builder {
   const draw = createDraw()
 
   return function build(document, version, previous) {
@@ -104,7 +105,7 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
       const { uses, sha1 } = code
       const info = createInfo(spec)
       const run = mount.bind(code, info)
-      const applies = createScopeTest(spec.scope, draw)
+      const applies = createScopeTest(spec.scope, draw, clock)
       const paths = listScopePaths(spec.scope)
       if (fresh) compiled.push({ info, duration_ms: performance.now() - started })
       return () => {
@@ -122,12 +123,12 @@ export function createBuilder(compiler: Compiler, mount: Mount): Builder {
       const good = plugin.scope.enabled ? last.filter((live) => !live.guard) : []
       failures.push({ info, error, kept_last_good: good.length > 0 })
       if (good.length > 0) return keep(good, error)
-      if (!mustGuard(plugin)) return []
+      if (!mustGuard(plugin, clock.now())) return []
       // It begins and ends when the plugin would, whether or not anybody brings a new document by then.
       const { starts_at, expires_at } = plugin.scope
       const scope = Object.freeze({ ...EVERYTHING, starts_at, expires_at })
       const life = mount.begin(info, '', scope.expires_at)
-      return [createGuard(plugin, info, life, scope, createScopeTest(scope, draw))]
+      return [createGuard(plugin, info, life, scope, createScopeTest(scope, draw, clock))]
     }
 
     function buildDomain({ name, pattern, plugins }: Domain): ProgramDomain {
@@ -234,9 +235,9 @@ const EVERYTHING: Scope = Object.freeze({
 })
 
 /** Whether requests are refused for want of this plugin. What does nothing for them guards nothing either. */
-function mustGuard({ on_failure, scope, shadow }: PluginSpec | RefusedPlugin): boolean {
+function mustGuard({ on_failure, scope, shadow }: PluginSpec | RefusedPlugin, now: number): boolean {
   if (on_failure === 'open' || !scope.enabled || shadow) return false
-  return scope.expires_at === undefined || scope.expires_at > Date.now()
+  return scope.expires_at === undefined || scope.expires_at > now
 }
 
 /** What a shadow run does outside of its own request is done for real, so that it has to be asked for. */

@@ -20,6 +20,9 @@ export interface Poller {
   stop(): void
 }
 
+/** Polls never. */
+export const NO_POLLER: Poller = Object.freeze({ next_at: () => null, stop: () => undefined })
+
 /**
  * Starts to poll: at once, if so asked, then after every wait. The second wait is spread over the whole interval, so
  * that processes started together do not stay together.

@@ -239,7 +239,7 @@ export function createRunner({
     failPlugin,
     endPlugin({ life }) {
       life.ended = true
-      clearTimeout(life.expiry)
+      life.forgetExpiry?.()
       for (const kit of life.runs) kit.end()
     },
     close: () => trampoline.close(),

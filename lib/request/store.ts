@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import type { Clock } from '../clock.ts'
 
 /** Entries the store holds at most; the least recently used go first. */
 const MAX_ENTRIES = 10_000
@@ -29,9 +30,15 @@ export interface Store {
   delete(key: string): boolean
 }
 
-/** Makes the store of one instance. */
-export function createStore(): Store {
-  const entries = new LRUCache<string, { value: unknown }>({ max: MAX_ENTRIES })
+/**
+ * Makes the store of one instance.
+ *
+ * @param clock by which values end; without one by how long the process has run, which no setting of the clock can change
+ */
+export function createStore(clock?: Clock): Store {
+  // lru-cache takes 0 for no time at all, and by itself remembers for a moment what time it is.
+  const time = clock && { perf: { now: () => clock.now() || 1 }, ttlResolution: 0 }
+  const entries = new LRUCache<string, { value: unknown }>({ max: MAX_ENTRIES, ...time })
   const keep = (key: string, value: unknown, ttl_seconds: number | undefined) => {
     entries.set(key, { value }, ttl_seconds === undefined ? {} : { ttl: toMilliseconds(ttl_seconds) })
   }

@@ -1,0 +1,30 @@
+/** What time it is, for whatever depends on the time of day: starts, ends and breakers of plugins, the store. */
+export interface Clock {
+  /** In milliseconds since 1970. */
+  now(): number
+  /**
+   * Calls back once this time has come. Does not keep the process alive.
+   *
+   * @returns calls it off
+   */
+  at(time: number, callback: () => void): () => void
+}
+
+/** Beyond this setTimeout fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** The clock of the machine. */
+export const SYSTEM_CLOCK: Clock = Object.freeze({
+  now: () => Date.now(),
+  at(time, callback) {
+    let timer: NodeJS.Timeout
+    const check = () => {
+      const left_ms = time - Date.now()
+      if (left_ms <= 0) callback()
+      else timer = setTimeout(check, Math.min(left_ms, LONGEST_TIMER_MS)).unref()
+    }
+    // Not before the caller has what this belongs to.
+    timer = setTimeout(check, 0).unref()
+    return () => clearTimeout(timer)
+  },
+} satisfies Clock)
