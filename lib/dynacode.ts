@@ -12,6 +12,7 @@ import { rememberHighest } from './background/highest-version.ts'
 import { createHttpSource, type HttpSourceOptions } from './background/http-source.ts'
 import { NO_POLLER, startPoller } from './background/poller.ts'
 import { createRefresher, type Refresh } from './background/refresher.ts'
+import { identifySource } from './background/source-identity.ts'
 import { rewriteStack } from './background/stack.ts'
 import { createStaleness } from './background/staleness.ts'
 import { startFromDisk } from './background/start.ts'
@@ -273,10 +274,11 @@ const LINEAR_REGEXP = '--enable-experimental-regexp-engine-on-excessive-backtrac
 /** Share of the interval for which what one process fetched serves the others of its machine. */
 const SHARE_OF_INTERVAL = 0.9
 
-function openCache({ cache_path, plugin_api_max_bytes }: Options, events: Events): Cache | undefined {
+function openCache({ cache_path, plugin_api_uri, plugin_api_max_bytes }: Options, events: Events): Cache | undefined {
   if (cache_path === undefined) return undefined
   const report = (error: DynacodeError) => events.emit('on_error', { section: 'cache', error })
-  return createCache({ path: cache_path, max_bytes: plugin_api_max_bytes, report })
+  const source = identifySource(plugin_api_uri)
+  return createCache({ path: cache_path, source, max_bytes: plugin_api_max_bytes, report })
 }
 
 function openQuarantineOf({ watchdog }: Options, events: Events): Quarantine | undefined {

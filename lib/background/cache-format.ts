@@ -5,6 +5,8 @@ export interface Content {
   readonly bytes: Uint8Array
   readonly tag: string | undefined
   readonly version: number | string
+  /** Names the place that it came from; undefined in files of before there were such names. */
+  readonly source?: string | undefined
 }
 
 /** The first line of a file takes at most this much. */
@@ -26,8 +28,8 @@ export function encodeDocument(content: Content): Buffer {
  * The checksum covers the line's other fields, too: with a tag or a version of something else, the bytes would be as wrong
  * as with a bit of their own changed.
  */
-function encodeHeader({ bytes, tag, version }: Content): Buffer {
-  const fields = { dynacode_cache: 1, etag: tag ?? null, version, length: bytes.length }
+function encodeHeader({ bytes, tag, version, source }: Content): Buffer {
+  const fields = { dynacode_cache: 1, etag: tag ?? null, version, length: bytes.length, source }
   const sha256 = createHash('sha256')
     .update(`${JSON.stringify(fields)}\n`)
     .update(bytes)
@@ -53,10 +55,10 @@ export function decode(file: Buffer): Content {
   const header = headerOf(file)
   const fields = header === undefined ? undefined : parseHeader(header)
   if (header === undefined || fields === undefined) throw new Error('it was not written by dynacode')
-  const { etag, version, length } = fields
+  const { etag, version, length, source } = fields
   const bytes = file.subarray(header.length)
   if (bytes.length !== length) throw new Error(`it has ${bytes.length} bytes of content, expected ${length}`)
-  const content: Content = { bytes, tag: etag ?? undefined, version }
+  const content: Content = { bytes, tag: etag ?? undefined, version, source }
   // To the byte: what parses to the same fields but reads otherwise was not written by us.
   if (!encodeHeader(content).equals(header)) throw new Error('its checksum does not match')
   return Object.freeze(content)
@@ -66,14 +68,16 @@ interface Header {
   etag: string | null
   version: number | string
   length: number
+  source: string | undefined
 }
 
 function parseHeader(line: Buffer): Header | undefined {
   try {
-    const { dynacode_cache, etag, version, length } = JSON.parse(line.toString())
+    const { dynacode_cache, etag, version, length, source } = JSON.parse(line.toString())
     if (dynacode_cache !== 1 || (etag !== null && typeof etag !== 'string')) return undefined
     if (typeof version !== 'string' && typeof version !== 'number') return undefined
-    return typeof length === 'number' ? { etag, version, length } : undefined
+    if (source !== undefined && typeof source !== 'string') return undefined
+    return typeof length === 'number' ? { etag, version, length, source } : undefined
   } catch {
     return undefined
   }

@@ -113,8 +113,8 @@ export function openGeneration(place: CachePlace, path: string, max_bytes: numbe
 
 /** File systems and Node keep times in steps finer than ours; a rounding down would make them a millisecond older. */
 function at(entry: Omit<CacheEntry, 'validated_at'>, { mtimeMs }: Stats): CacheEntry {
-  const { bytes, tag, version, sha1 } = entry
-  return Object.freeze({ bytes, tag, version, sha1, validated_at: Math.round(mtimeMs) })
+  const { bytes, tag, version, source, sha1 } = entry
+  return Object.freeze({ bytes, tag, version, source, sha1, validated_at: Math.round(mtimeMs) })
 }
 
 function isSame(a: Stats, b: Stats): boolean {

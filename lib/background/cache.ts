@@ -55,7 +55,7 @@ interface LockOptions {
   readonly except?: string | undefined
 }
 
-type Entry = Omit<CacheEntry, 'validated_at'>
+type Entry = Omit<CacheEntry, 'validated_at' | 'source'>
 
 /** What is done with the disk, and to what; each can fail while the others work. */
 type Part = `${'read' | 'written'}${'' | ` ${string}`}`
@@ -63,12 +63,18 @@ type Part = `${'read' | 'written'}${'' | ` ${string}`}`
 /**
  * Opens the cache at this path, and makes its folder where that is missing.
  *
+ * @param source names the place that documents come from; those of another one are not read
  * @param max_bytes the largest document that may come out of it
  * @param report told what is wrong, once until that changes
  * @param fs what reaches the disk
  */
 export function createCache(
-  { path, max_bytes, report }: { path: string; max_bytes: number; report: (error: DynacodeError) => void },
+  {
+    path,
+    source,
+    max_bytes,
+    report,
+  }: { path: string; source: string; max_bytes: number; report: (error: DynacodeError) => void },
   fs: FileSystem = nodeFs,
 ): Cache {
   const place = createPlace(fs, path, identifyThisProcess())
@@ -97,7 +103,15 @@ export function createCache(
     }
   }
 
-  const readNewest = () => attempt('read newest', undefined, () => newest.read())
+  const readNewest = () => attempt('read newest', undefined, () => checkOwn(newest.read(), path))
+
+  function checkOwn(entry: CacheEntry | undefined, file: string): CacheEntry | undefined {
+    if (entry?.source === undefined || entry.source === source) return entry
+    throw cacheError(
+      `the cache's file ${file} holds a document from another plugin_api_uri or source, and is not used; ` +
+        'give each app a cache_path of its own',
+    )
+  }
 
   /** What is wrong with the newest generation's path speaks against the other files beside it, too. */
   const isSafe = () =>
@@ -119,7 +133,7 @@ export function createCache(
       openFolder(fs, place.folder)
       checkPath(fs, path)
       checkPath(fs, `${path}.previous`)
-      const content = encodeDocument({ bytes, tag: keepableTag(entry.tag), version })
+      const content = encodeDocument({ bytes, tag: keepableTag(entry.tag), version, source })
       replaceDurably(place, content, current !== undefined && current.sha1 !== sha1)
       return true
     })
@@ -166,7 +180,9 @@ export function createCache(
     read() {
       const isUsable = isSafe()
       const first = isUsable ? readNewest() : undefined
-      const second = isUsable ? attempt('read previous', undefined, () => previous.read()) : undefined
+      const second = isUsable
+        ? attempt('read previous', undefined, () => checkOwn(previous.read(), `${path}.previous`))
+        : undefined
       last = first ?? second
       const found = [first, second?.sha1 === first?.sha1 ? undefined : second].filter((entry) => entry !== undefined)
       const isSame = found.length === entries.length && found.every((entry, index) => entry === entries[index])

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { encodeDocument } from '../../lib/background/cache-format.ts'
 import { identifyThisProcess } from '../../lib/background/process-identity.ts'
 import { cachePath, makePipe, openCache, storable, textOf } from '../fixtures/cache.ts'
 
@@ -76,6 +77,33 @@ describe('reading', () => {
     expect(next.write(three)).toBe(false)
     expect(reports).toHaveLength(1)
     expect(fs.readlinkSync(path)).toBe(`${path}.real`)
+  })
+
+  test('gives nothing of another source, says so, and leaves its file alone until there is something of its own', () => {
+    const path = cachePath()
+    const other = openCache(path, undefined, undefined, 'another API').cache
+    for (const document of [one, two]) other.write(document)
+    const before = fs.readFileSync(path)
+    const { cache, reports } = openCache(path)
+    expect([cache.read(), cache.fresh(60_000), cache.touch(two.sha1, two.tag)]).toEqual([[], undefined, false])
+    expect(
+      reports.map(({ code, message }) => [code, /file (\S+) holds a document from another/.exec(message)?.[1]]),
+    ).toEqual([
+      ['ERR_DYNACODE_CACHE', path],
+      ['ERR_DYNACODE_CACHE', `${path}.previous`],
+    ])
+    expect(fs.readFileSync(path).equals(before)).toBe(true)
+    expect(cache.write(three)).toBe(true)
+    expect(cache.read().map(textOf)).toEqual(['three'])
+    expect(openCache(path).cache.read().map(textOf)).toEqual(['three'])
+  })
+
+  test('gives what was written before files said where they came from', () => {
+    const path = cachePath()
+    fs.writeFileSync(path, encodeDocument(one), { mode: 0o600 })
+    const { cache, reports } = openCache(path)
+    expect(cache.read().map(textOf)).toEqual(['one'])
+    expect(reports).toEqual([])
   })
 })
 

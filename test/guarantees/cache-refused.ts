@@ -5,6 +5,7 @@ import { createCache } from '../../lib/background/cache.ts'
 const [path = '', polls = '0'] = process.argv.slice(2)
 const reports: string[] = []
 const cache = createCache({
+  source: 'ours',
   path,
   max_bytes: 2 ** 24,
   report: ({ code, message }) => reports.push(`${code} ${message}`),

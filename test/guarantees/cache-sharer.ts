@@ -9,7 +9,7 @@ const [path = '', log = '', max_age = '0', run = '0', death = '0'] = process.arg
 const max_age_ms = Number(max_age)
 const end_at = Date.now() + Number(run)
 
-const cache = createCache({ path, max_bytes: 2 ** 24, report: (error) => note('error', error.message) })
+const cache = createCache({ path, source: 'ours', max_bytes: 2 ** 24, report: (error) => note('error', error.message) })
 
 function note(what: string, about: number | string = 0): void {
   appendFileSync(log, `${JSON.stringify({ what, about, pid: process.pid, at: Date.now() })}\n`)

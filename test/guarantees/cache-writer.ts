@@ -3,7 +3,12 @@ import { createCache } from '../../lib/background/cache.ts'
 
 // A process that does nothing but write to the cache, one document after the other, until it is killed.
 const path = process.argv[2] as string
-const cache = createCache({ path, max_bytes: 2 ** 24, report: (error) => process.stderr.write(`${error.message}\n`) })
+const cache = createCache({
+  path,
+  source: 'ours',
+  max_bytes: 2 ** 24,
+  report: (error) => process.stderr.write(`${error.message}\n`),
+})
 const first = Number(cache.read()[0]?.version ?? 0) + 1
 for (let version = first; ; version += 1) {
   const bytes = Buffer.alloc(60_000, `${version},`)

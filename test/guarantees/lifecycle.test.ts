@@ -37,7 +37,8 @@ describe('G36', () => {
     const first = createInstance({ plugin_api_uri: api.uri, cache_path })
     expect(await first.ready()).toEqual({ from: 'network' })
     await first.close()
-    expect(await createInstance({ plugin_api_uri: NOBODY, cache_path }).ready()).toEqual({ from: 'cache' })
+    await api.close()
+    expect(await createInstance({ plugin_api_uri: api.uri, cache_path }).ready()).toEqual({ from: 'cache' })
     expect(await createInstance({ plugin_api_uri: NOBODY, bootstrap: versioned(1) }).ready()).toEqual({
       from: 'bootstrap',
     })

@@ -27,6 +27,9 @@ const versioned = (version: number) => ({
 })
 const bytesOf = (document: unknown) => Buffer.from(JSON.stringify(document))
 
+/** The API that filled each cache, by the cache's path: a cache is for one API alone. */
+const filledBy = new Map<string, PluginApi>()
+
 /** Lets an instance fetch versions 1 to `last` into a cache, and ends it. */
 async function fillCache(cache_path: string, last: number, options: Partial<DynacodeOptions> = {}): Promise<PluginApi> {
   const api = await startPluginApi()
@@ -36,13 +39,16 @@ async function fillCache(cache_path: string, last: number, options: Partial<Dyna
     expect(await dyna.refresh()).toMatchObject({ updated: true, version })
   }
   await dyna.close()
+  filledBy.set(cache_path, api)
   return api
 }
 
-/** Starts an instance as after a restart without network, and what it reports while it starts. */
+/** Starts an instance as after a restart while its API is down, unless one is given; and what it reports while it starts. */
 function startOffline(options: DynacodeOptions): { dyna: Dynacode; errors: { section: string; error: unknown }[] } {
   const errors: { section: string; error: unknown }[] = []
-  const given = { plugin_api_uri: NOBODY, plugin_api_poll_at_init: false, ...options }
+  const api = filledBy.get(options.cache_path ?? '')
+  if (options.plugin_api_uri === undefined) void api?.close()
+  const given = { plugin_api_uri: api?.uri ?? NOBODY, plugin_api_poll_at_init: false, ...options }
   return { dyna: createInstance({ ...given, on_error: (payload) => errors.push(payload) }), errors }
 }
 
@@ -214,7 +220,9 @@ describe('G05', () => {
       await refresh_all(dyna, api, first + 8, first + 9)
     }
     await dyna.close()
-    expect(startOffline({ cache_path }).dyna.status()).toMatchObject({ version: 23, from: 'cache' })
+    await api.close()
+    const again = startOffline({ plugin_api_uri: api.uri, cache_path }).dyna
+    expect(again.status()).toMatchObject({ version: 23, from: 'cache' })
   })
 
   test.skipIf(process.platform === 'win32')(
@@ -297,6 +305,28 @@ describe('G07', () => {
       expect.objectContaining({ section: 'cache', error: expect.objectContaining({ code: 'ERR_DYNACODE_SIGNATURE' }) }),
     ])
     expect(dyna.status().loaded).toBe(false)
+  })
+})
+
+describe('G07', () => {
+  test('G07 what the cache holds of another API is never served, and an error says so', async () => {
+    const cache_path = join(makeFolder(), 'cache')
+    await fillCache(cache_path, 2)
+    const own = await startPluginApi(versioned(9))
+    const { dyna, errors } = startOffline({ plugin_api_uri: own.uri, cache_path })
+    expect(dyna.status()).toMatchObject({ loaded: false })
+    expect(errors).toMatchObject([
+      {
+        section: 'cache',
+        error: { code: 'ERR_DYNACODE_CACHE', message: expect.stringContaining('another plugin_api_uri') },
+      },
+      { section: 'cache', error: { code: 'ERR_DYNACODE_CACHE' } },
+    ])
+    expect(await dyna.refresh()).toMatchObject({ updated: true, version: 9, from: 'network' })
+    await dyna.close()
+    await own.close()
+    const again = startOffline({ plugin_api_uri: own.uri, cache_path }).dyna
+    expect(again.status()).toMatchObject({ version: 9, from: 'cache' })
   })
 })
 
@@ -417,7 +447,8 @@ describe('G36', () => {
     const cache_path = join(makeFolder(), 'cache')
     const api = await fillCache(cache_path, 1)
     const bootstrap = versioned(7)
-    expect(startOffline({ cache_path, bootstrap }).dyna.status()).toMatchObject({ from: 'cache', version: 1 })
+    const cached = startOffline({ cache_path, plugin_api_uri: api.uri, bootstrap }).dyna
+    expect(cached.status()).toMatchObject({ from: 'cache', version: 1 })
 
     // Without a cache it waits for the network, and gives way to it for good.
     const { dyna } = startOffline({ plugin_api_uri: api.uri, bootstrap })

@@ -200,7 +200,7 @@ describe('G32', () => {
       await dyna.close()
 
       // After a restart it is the best there is, and as stale as before.
-      const again = start({ ...options, plugin_api_uri: NOBODY })
+      const again = start(options)
       expect(await again.ready()).toEqual({ from: 'cache' })
       expect(again.status()).toMatchObject({ version: 6, stale: true })
       expect(await answerBehind(again)).toBe(answer)
@@ -248,7 +248,7 @@ describe('G34', () => {
     await dyna.refresh()
     await dyna.close()
     renameSync(`${cache_path}.version-6`, `${cache_path}.version-5`)
-    const next = start({ ...options, plugin_api_uri: NOBODY })
+    const next = start(options)
     await next.ready()
     expect(next.status().version).toBe(6)
     await next.close()
@@ -267,7 +267,7 @@ describe('G34', () => {
     expect(await dyna.refresh()).toMatchObject({ updated: false, reason: 'invalid' })
     expect(dyna.status().version).toBe(6)
     await dyna.close()
-    const again = start({ ...options, plugin_api_uri: NOBODY })
+    const again = start(options)
     await again.ready()
     expect(again.status().version).toBe(6)
   })
