@@ -1,0 +1,69 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import ts from 'typescript'
+import { describe, expect, test } from 'vitest'
+import { ROOT, readDocsPage, tablesOf } from './pages.ts'
+
+const NUMBERS = Array.from({ length: 46 }, (_, index) => `G${String(index + 1).padStart(2, '0')}`)
+const FOLDER = join(ROOT, 'test', 'guarantees')
+const rows = tablesOf(readDocsPage('guarantees'), 'no.').flatMap((table) => table.rows)
+const titles = new Map(
+  readdirSync(FOLDER)
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => [name.replace('.test.ts', ''), titlesOf(join(FOLDER, name))]),
+)
+const numbersOf = (title: string) => title.split(' > ').flatMap((part) => /^G\d\d\b/.exec(part)?.[0] ?? [])
+
+describe('docs/guarantees.md', () => {
+  test('has every guarantee once, in order', () => {
+    expect(rows.map(([number]) => number)).toEqual(NUMBERS)
+  })
+
+  test.each(rows.map(([number = '', text = '', tests = '']) => [number, text, tests] as const))(
+    '%s says what it is, and names tests of its own that are there',
+    (number, text, tests) => {
+      expect(text.length).toBeGreaterThan(20)
+      const named = [...tests.matchAll(/\[([\w-]+)\]\(\.\.\/test\/guarantees\/\1\.test\.ts\): “(.+?)”(?:<br>|$)/g)]
+      // Nothing else stands in the cell: what is not read here is not checked.
+      expect(named.map(([whole]) => whole).join('')).toBe(tests)
+      expect(named.length).toBeGreaterThan(0)
+      for (const [, file = '', title = ''] of named) {
+        expect(titles.get(file)).toContain(title)
+        expect(numbersOf(title)).toContain(number)
+      }
+    },
+  )
+})
+
+test.each(NUMBERS)('%s has a test that is named by it', (number) => {
+  expect([...titles.values()].flat().filter((title) => numbersOf(title).includes(number))).not.toEqual([])
+})
+
+/** The full titles of a file's tests, their placeholders as `…`; without those that never run. */
+function titlesOf(path: string): string[] {
+  const source = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true)
+  const found: string[] = []
+  const visit = (node: ts.Node, around: readonly string[]): void => {
+    const named = ts.isCallExpression(node) ? readCall(node) : undefined
+    const inside = named === undefined ? around : [...around, named.title]
+    if (named?.kind === 'test') found.push(inside.join(' > '))
+    ts.forEachChild(node, (child) => visit(child, inside))
+  }
+  visit(source, [])
+  return found
+}
+
+/** `test('…')`, `describe('…')`, and what `each`, `skipIf` and `runIf` make of them. */
+function readCall({ expression, arguments: [first] }: ts.CallExpression): { kind: string; title: string } | undefined {
+  const callee = /^(test|it|describe)(?:\.(?:each|skipIf|runIf)\b.*)?$/s.exec(expression.getText())
+  // In `test.each(rows)('…')` the inner call has rows for a title.
+  const isMade = !ts.isPropertyAccessExpression(expression)
+  if (callee === null || !isMade || first === undefined) return undefined
+  const text = ts.isStringLiteralLike(first)
+    ? first.text
+    : ts.isTemplateExpression(first)
+      ? first.getText().slice(1, -1)
+      : undefined
+  if (text === undefined) return undefined
+  return { kind: callee[1] === 'describe' ? 'describe' : 'test', title: text.replace(/%[a-z]|\$\{[^}]*\}/g, '…') }
+}
