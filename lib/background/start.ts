@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { DocumentError } from '../errors.ts'
 import type { Origin } from '../events.ts'
 import type { Activator, Received } from './activator.ts'
-import type { Cache } from './cache.ts'
+import type { Cache, CacheEntry } from './cache.ts'
 import type { HighestVersion } from './highest-version.ts'
 
 /**
@@ -46,8 +46,15 @@ export function startFromDisk({
     }
   }
 
+  /**
+   * Looks anew after each refusal: while a document was verified, another process may have written the next one, and
+   * have made this one too old thereby.
+   */
   async function fromSignedCache(): Promise<void> {
-    for (const { bytes, sha1, tag, validated_at } of generations) {
+    const tried = new Set<string>()
+    for (let next = generations[0]; next !== undefined; next = untried()) {
+      const { bytes, sha1, tag, validated_at } = next
+      tried.add(sha1)
       try {
         await activator.activate({ bytes, sha1, tag, from: 'cache' }, duration)
         // The process that fetched it may have ended before it came to that.
@@ -56,6 +63,10 @@ export function startFromDisk({
       } catch (error) {
         failed('cache', error)
       }
+    }
+
+    function untried(): CacheEntry | undefined {
+      return cache?.read().find(({ sha1 }) => !tried.has(sha1))
     }
   }
 

@@ -259,6 +259,24 @@ describe('G34', () => {
     expect(last.status().loaded).toBe(false)
   })
 
+  test('G34 nor at a start while another process replaces it, nor is the bootstrap document taken then', async () => {
+    const { api, dyna, options, cache_path } = await setUp(5)
+    await dyna.close()
+    const elsewhere = join(makeFolder(), 'cache')
+    api.answer({ body: await signed(6) })
+    const other = start({ ...options, cache_path: elsewhere })
+    expect(await other.refresh()).toMatchObject({ version: 6 })
+    await other.close()
+
+    // It has read version 5, and verifies it.
+    const again = start({ ...options, bootstrap: mark('bootstrap') })
+    renameSync(elsewhere, cache_path)
+    renameSync(`${elsewhere}.version-6`, `${cache_path}.version-6`)
+    expect(await again.ready()).toEqual({ from: 'cache' })
+    expect(again.status().version).toBe(6)
+    expect(await answerBehind(again)).toBe('6')
+  })
+
   test('G34 nor when its successor is refused for what is in it', async () => {
     const { api, dyna, options } = await setUp(5)
     api.answer({ body: await signed(6) })
