@@ -271,7 +271,8 @@ describe('G05 a disk that refuses', () => {
   function poll(path: string, { limit, uid }: { limit?: number; uid?: number } = {}) {
     const command = `${limit === undefined ? '' : `ulimit -f ${limit}; `}exec "$0" "$@"`
     const parameters = [process.execPath, scriptOf('refused'), path, '5']
-    const { stdout, stderr, status } = spawnSync('bash', ['-c', command, ...parameters], {
+    // With a socket for its input, bash reads the start file of a user that this one may not be.
+    const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', command, ...parameters], {
       encoding: 'utf8',
       ...(uid === undefined ? {} : { uid, gid: uid }),
     })
