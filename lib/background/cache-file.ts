@@ -27,12 +27,13 @@ export function createPlace(fs: FileSystem, path: string, here: ProcessIdentity)
  * every moment each of the two names has a whole file, or none if it had none.
  *
  * @param keep whether what was the newest generation becomes the previous one
+ * @param at when it was known to be current, in milliseconds since 1970
  */
-export function replaceDurably(place: CachePlace, content: Uint8Array, keep: boolean): void {
+export function replaceDurably(place: CachePlace, content: Uint8Array, keep: boolean, at = Date.now()): void {
   const { fs, folder } = place
   const temporary = place.temporary()
   try {
-    writeDurably(fs, temporary, content)
+    writeDurably(fs, temporary, content, at)
     exchange(place, temporary, keep)
   } catch (error) {
     unlinkIf(fs, temporary)
@@ -41,14 +42,13 @@ export function replaceDurably(place: CachePlace, content: Uint8Array, keep: boo
   syncFolder(fs, folder)
 }
 
-function writeDurably(fs: FileSystem, path: string, content: Uint8Array): void {
+function writeDurably(fs: FileSystem, path: string, content: Uint8Array, at: number): void {
   const fd = fs.openSync(path, 'wx', 0o600)
   try {
     // One call may write less than it is given: on a disk that is nearly full, for one.
     for (let from = 0; from < content.length; ) from += fs.writeSync(fd, content, from)
     // The time says when the content was last known to be current; set before the sync, so that it lasts, too.
-    const now = Date.now() / 1000
-    fs.futimesSync(fd, now, now)
+    fs.futimesSync(fd, at / 1000, at / 1000)
     fs.fsyncSync(fd)
   } finally {
     fs.closeSync(fd)

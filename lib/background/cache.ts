@@ -25,8 +25,11 @@ export interface Cache {
    * @param except SHA-1 of what does not count either
    */
   fresh(max_age_ms: number, except?: string): CacheEntry | undefined
-  /** Puts a new generation in the newest one's place, durably; false when that failed, or the lock was lost meanwhile. */
-  write(entry: Entry): boolean
+  /**
+   * Puts a new generation in the newest one's place, durably; false when that failed, the lock was lost
+   * meanwhile, or another process has asked for what is there later than `asked_at` (milliseconds since 1970).
+   */
+  write(entry: Entry, asked_at?: number): boolean
   /**
    * Notes that the newest generation is what the source has now, under this tag, if it is the one with this SHA-1. What
    * the disk has lost, or has not taken yet, is written then.
@@ -121,12 +124,16 @@ export function createCache(
       return isThere
     })
 
-  function store(entry: Entry): boolean {
+  function store(entry: Entry, asked_at = Date.now()): boolean {
     const token = held
     const isLate = token !== undefined && !attempt('read lock', true, () => mutex.isHeld(token))
     // Whoever took the lock over has fetched later than we have.
     if (isLate) return false
     const current = readNewest()
+    // Without the lock, others may have asked after us and been faster. A time in the future says nothing.
+    const now = Date.now()
+    const isOutdated = current !== undefined && current.validated_at > asked_at && current.validated_at <= now
+    if (token === undefined && isOutdated && current.sha1 !== entry.sha1) return false
     return attempt('written', false, () => {
       const { bytes, version, sha1 } = entry
       if (bytes.length > max_bytes) throw cacheError(`the cache takes ${max_bytes} bytes at most, got ${bytes.length}`)
@@ -134,7 +141,7 @@ export function createCache(
       checkPath(fs, path)
       checkPath(fs, `${path}.previous`)
       const content = encodeDocument({ bytes, tag: keepableTag(entry.tag), version, source })
-      replaceDurably(place, content, current !== undefined && current.sha1 !== sha1)
+      replaceDurably(place, content, current !== undefined && current.sha1 !== sha1, asked_at)
       return true
     })
   }
@@ -189,9 +196,9 @@ export function createCache(
       if (!isSame) entries = Object.freeze(found)
       return entries
     },
-    write(entry) {
+    write(entry, asked_at) {
       last = entry
-      return store(entry)
+      return store(entry, asked_at)
     },
     touch(sha1, tag) {
       const current = readNewest()

@@ -153,7 +153,7 @@ export function createRefresher({
       return healthy(undefined, asked_at)
     }
     const update = await activator.activate({ bytes, sha1, tag, from: 'network' }, duration)
-    if (sharing?.cache.write({ bytes, tag, version: update.version, sha1 })) highest.persist()
+    if (sharing?.cache.write({ bytes, tag, version: update.version, sha1 }, asked_at)) highest.persist()
     return healthy(update, asked_at)
   }
 

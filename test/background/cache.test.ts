@@ -185,6 +185,24 @@ describe('writing', () => {
     expect(reports).toEqual([])
   })
 
+  test('replaces nothing with what was asked for sooner, by whichever process', () => {
+    const path = cachePath()
+    const [first, second] = [openCache(path).cache, openCache(path).cache]
+    const asked_at = Date.now() - 1000
+    expect(second.write(storable('new', 2), asked_at + 10)).toBe(true)
+    expect(first.write(storable('old', 1), asked_at)).toBe(false)
+    expect(textOf(openCache(path).cache.read()[0])).toBe('new')
+    expect(first.read()[0]?.validated_at).toBeCloseTo(asked_at + 10, 0)
+    expect(first.write(storable('newer', 3), asked_at + 20)).toBe(true)
+  })
+
+  test('replaces what claims to be of the future', () => {
+    const path = cachePath()
+    const { cache } = openCache(path)
+    expect(cache.write(storable('ahead', 1), Date.now() + 3_600_000)).toBe(true)
+    expect(cache.write(storable('now', 2))).toBe(true)
+  })
+
   test('replaces nothing with what was fetched before the lock was lost', async () => {
     const path = cachePath()
     const [{ cache: slow }, { cache: next }] = [openCache(path), openCache(path)]

@@ -164,7 +164,10 @@ describe('with a cache', () => {
   test('what goes live is written, and the right to fetch given back', async () => {
     await create(sharing).refresh('poll')
     expect(cache.lock).toHaveBeenCalledWith({ max_age_ms: 900, stale_ms: 10, signal: closing.signal })
-    expect(cache.write).toHaveBeenCalledWith({ bytes, tag: 'new', version: 1, sha1: expect.any(String) })
+    expect(cache.write).toHaveBeenCalledWith(
+      { bytes, tag: 'new', version: 1, sha1: expect.any(String) },
+      expect.any(Number),
+    )
     expect(highest.persist).toHaveBeenCalledTimes(1)
     expect(release).toHaveBeenCalledTimes(1)
   })
@@ -187,6 +190,27 @@ describe('with a cache', () => {
     )
     expect(validated).toHaveBeenCalledWith(5)
     expect(heard.map(([name]) => name)).toEqual(['bg_cache_hit'])
+  })
+
+  test('what another process has written is taken over when it is newer, and only then', async () => {
+    const { takeOver, refresh } = create(sharing)
+    cache.fresh.mockReturnValue({ ...entry, validated_at: Date.now() - 10 })
+    await takeOver()
+    expect(activator.activate).toHaveBeenCalledTimes(1)
+    await refresh('noticed')
+    expect(activator.activate).toHaveBeenCalledTimes(2)
+    await takeOver()
+    expect(activator.activate).toHaveBeenCalledTimes(2)
+    cache.fresh.mockReturnValue({ ...entry, validated_at: Date.now() + 1000 })
+    await takeOver()
+    expect(activator.activate).toHaveBeenCalledTimes(3)
+  })
+
+  test('what was noticed is fetched without waiting for other processes', async () => {
+    await create(sharing).refresh('noticed')
+    expect(cache.lock).not.toHaveBeenCalled()
+    expect(fetch).toHaveBeenCalledTimes(1)
+    expect(cache.write).toHaveBeenCalledTimes(1)
   })
 
   test('a refresh that was asked for is a fetch in any case', async () => {
