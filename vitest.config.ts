@@ -10,7 +10,7 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['test/**/*.test.ts'],
+    include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
     exclude: ['test/bench/**'],
     environment: 'node',
     // One process a file: a leaked timer, socket or global of one file can't reach the next.

@@ -1,0 +1,2 @@
+ctx.state.checkout = 'one page'
+ctx.vary('Cookie')

@@ -1,0 +1,2 @@
+ctx.state.checkout = 'three steps'
+ctx.vary('Cookie')

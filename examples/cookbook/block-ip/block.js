@@ -1,0 +1,2 @@
+// Refuses whoever it is for.
+exit(403, 'blocked\n')

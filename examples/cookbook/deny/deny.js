@@ -1,0 +1,2 @@
+// Refuses whatever it is for.
+exit(403, 'forbidden\n')

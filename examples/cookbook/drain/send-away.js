@@ -1,0 +1,4 @@
+// Sends visitors of the servers that are drained to another place.
+if (params.servers.includes(server)) {
+  exit(302, '', { Location: params.to + ctx.path + ctx.search, 'Cache-Control': 'no-store' })
+}

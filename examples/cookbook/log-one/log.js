@@ -1,0 +1,11 @@
+// Writes a line for each request that it is for. No query, no cookie, no other header: these have secrets.
+const line = {
+  watched: params.watched,
+  method: ctx.method,
+  path: ctx.path,
+  status: ctx.status,
+  ip: ctx.ip,
+  user_agent: ctx.get('User-Agent').slice(0, 200),
+  finished: ctx.res.writableFinished,
+}
+console.log(JSON.stringify(line))

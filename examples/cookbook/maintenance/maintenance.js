@@ -1,0 +1,5 @@
+// Answers everything with a page that says when to come back.
+exit(503, '<!doctype html><title>Maintenance</title><h1>We are back soon</h1>\n', {
+  'Retry-After': String(params.seconds),
+  'Cache-Control': 'no-store',
+})

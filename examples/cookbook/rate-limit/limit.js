@@ -1,0 +1,3 @@
+// Lets each address make so many requests in so many seconds.
+const count = store.incr(`rate-limit ${ctx.ip}`, 1, 0, params.seconds)
+if (count > params.limit) exit(429, 'too many requests\n', { 'Retry-After': String(params.seconds) })
