@@ -11,7 +11,7 @@ const LAYERS = [
   [/^errors\.ts$/],
   // What both lines may use: every file at the top of lib that no other row names.
   [
-    /^(?!(errors|dynacode|readiness|status|control|index|redis.*|memcached.*|published-.*|testing|plugin-app)\.ts$)[^/]+\.ts$/,
+    /^(?!(errors|dynacode|readiness|status|control|index|redis.*|memcached.*|published-.*|testing|plugin.*)\.ts$)[^/]+\.ts$/,
   ],
   [/^background\//, /^request\//],
   [
@@ -19,6 +19,8 @@ const LAYERS = [
     /^(dynacode|readiness|status|control)\.ts$/,
     // The package's other entries, each with what is its own.
     /^(redis.*|memcached.*|published-document)\.ts$/,
+    /^plugin(\.ts$|\/)/,
+    /^plugin-types(\.ts$|\/)/,
   ],
   // What is for tests makes instances.
   [/^index\.ts$/, /^(testing\.ts$|conformance\/|plugin-app)/],

@@ -6,6 +6,8 @@ import { DynacodeError } from '../errors.ts'
 import { describeValue } from '../schema-error.ts'
 import { type FileRead, markFile, readFolderFile } from './folder-file.ts'
 import { type CodeOrFault, MANIFEST, readManifest } from './folder-manifest.ts'
+import type { ParseFault } from './parser.ts'
+import { stripTypes } from './strip-types.ts'
 
 /** What the folder was found to be. */
 export interface Look {
@@ -69,7 +71,7 @@ export async function lookAt(path: string, max_bytes: number, known: Reads, sign
       if (left < 0) throw tooLarge(join(path, file), max_bytes)
     }
     const before = known.get(at)
-    const came = before?.mark === mark ? before.came : await readFolderFile(real, file, allow)
+    const came = before?.mark === mark ? before.came : await toJavaScript(file, await readFolderFile(real, file, allow))
     if (came === before?.came && 'bytes' in came) allow(came.bytes.length)
     if (!is_fresh) reads.set(at, { mark, came })
     folders.add(dirname(at))
@@ -114,6 +116,21 @@ function toCode(file: string, came: FileRead): CodeOrFault {
   if ('fault' in came) return came
   const code = decode(came.bytes)
   return code === undefined ? { fault: `the file ${describeValue(file)} is not UTF-8` } : { code }
+}
+
+const TYPESCRIPT = /\.[cm]?ts$/
+
+/** A file of TypeScript without its types: here, so that one that has not changed is not stripped again. */
+async function toJavaScript(file: string, came: FileRead): Promise<FileRead> {
+  const code = 'bytes' in came && TYPESCRIPT.test(file) ? decode(came.bytes) : undefined
+  if ('fault' in came || code === undefined) return came
+  try {
+    return { ...came, bytes: Buffer.from(await stripTypes(code)) }
+  } catch (error) {
+    const { line, column, message } = error as ParseFault
+    const place = [file, line, column].filter((part) => part !== undefined).join(':')
+    return { fault: `${place}: ${message}` }
+  }
 }
 
 /** Without the byte order mark that some editors put in front. */

@@ -42,6 +42,35 @@ async function refusal(folder: string, options = {}): Promise<{ code?: string; m
 }
 
 describe('the document', () => {
+  test('has the code of TypeScript without its types, each character in its place', async () => {
+    const folder = folderOf({
+      'dynacode.json': documentOf({ file: 'a.ts' }, { file: 'b.mts' }, { code: 'const c: number = 1' }),
+      'a.ts': '\uFEFFconst a: number = 1\nreturn a',
+      'b.mts': 'type B = 1',
+    })
+    expect(await parsed(folder)).toEqual(
+      documentOf({ code: 'const a         = 1\nreturn a' }, { code: '          ' }, { code: 'const c: number = 1' }),
+    )
+  })
+
+  test('has the code of TypeScript as it was saved last', async () => {
+    const folder = folderOf({ 'dynacode.json': documentOf({ file: 'a.ts' }), 'a.ts': 'let a: 1' })
+    const source = folder_source(folder)
+    await bytesOf(source)
+    writeFiles(folder, { 'a.ts': 'let b: 1' })
+    expect(JSON.parse((await bytesOf(source)).toString())).toEqual(documentOf({ code: 'let b   ' }))
+  })
+
+  test('refuses a plugin alone whose TypeScript is more than types, and says where', async () => {
+    const folder = folderOf({
+      'dynacode.json': documentOf({ file: 'sub/a.ts' }, { code: '' }),
+      'sub/a.ts': 'const a = 1\nenum A { B }',
+    })
+    expect(await faultsOf(folder)).toEqual([
+      'domains[0].plugins[0].file: sub/a.ts:2:1: TypeScript enum is more than a type, and cannot be stripped',
+    ])
+  })
+
   test('has the code of files where they are named, in plugins and variants of domains and shared ones', async () => {
     const variants = [
       { name: 'a', percent: 50, file: 'lib/a.js' },

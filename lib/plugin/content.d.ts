@@ -1,0 +1,4 @@
+// What plugin code finds in the phase `content`.
+/// <reference path="./every-phase.d.ts" />
+/// <reference path="./exit.d.ts" />
+/// <reference path="./say.d.ts" />

@@ -1,0 +1,6 @@
+declare global {
+  /** Appends a line to the response's text body. */
+  function say(...text: unknown[]): void
+}
+
+export {}
