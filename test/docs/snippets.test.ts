@@ -36,8 +36,9 @@ describe('the snippets', () => {
     const MARKS: Record<string, readonly string[]> = {
       // What is to sign is tried in trust.test.ts.
       ts: ['app', 'check', 'sign'],
-      js: ['plugin', 'recipe', 'throws'],
-      json: ['document', 'step'],
+      // What is a file of the cookbook is tried beside it.
+      js: ['plugin', 'recipe', 'throws', 'file'],
+      json: ['document', 'step', 'file'],
       sh: [],
       console: [],
       lua: [],

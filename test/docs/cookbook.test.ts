@@ -1,0 +1,33 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { ROOT, readDocsPage } from './pages.ts'
+
+const COOKBOOK = join(ROOT, 'examples', 'cookbook')
+
+const { blocks } = readDocsPage('cookbook')
+const shown = blocks.map(({ marks, text }) => ({ file: marks.get('file') ?? '', text }))
+const files = readdirSync(COOKBOOK, { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile())
+  .map(({ parentPath, name }) =>
+    join(parentPath, name)
+      .slice(COOKBOOK.length + 1)
+      .replaceAll('\\', '/'),
+  )
+
+describe('docs/cookbook.md', () => {
+  test('shows every file of the cookbook once, and nothing else', () => {
+    const wanted = files.filter((file) => !file.endsWith('.test.ts'))
+    expect(wanted.length).toBeGreaterThan(40)
+    expect(shown.map(({ file }) => file).sort()).toEqual(wanted.sort())
+  })
+
+  test.each(shown)('shows $file as it is', ({ file, text }) => {
+    expect(`${text}\n`).toBe(readFileSync(join(COOKBOOK, file), 'utf8'))
+  })
+})
+
+test('every recipe has a test', () => {
+  const recipes = [...new Set(files.map((file) => file.split('/')[0] ?? ''))]
+  expect(recipes.filter((name) => !files.includes(`${name}/${name}.test.ts`))).toEqual([])
+})
