@@ -93,8 +93,9 @@ export async function runChaos({ seed, seconds }: { seed: number; seconds: numbe
       plugin_api_timeout: TIMEOUT_S,
       plugin_api_max_bytes: 200_000,
       max_plugins: 20,
-      // Nobody passes without plugins: that there is always a document is what is claimed.
+      // Nobody passes without plugins: that there is always a document is what is claimed. What is signed is verified first.
       when_not_loaded: 'closed',
+      listen_when_ready: true,
       bootstrap: documentOf(0),
       cache_path: cacheOf(name),
       ...(signer && { trusted_keys: { keys: [signer.public_key] } }),
