@@ -1,8 +1,9 @@
 // A user's program, as TypeScript sees it. It is compiled against the packed declarations, never run.
 import { dynacode, type Source } from 'dynacode'
 import * as memcached from 'dynacode/memcached'
+import type { PluginContext, Scope } from 'dynacode/plugin'
 import * as redis from 'dynacode/redis'
-import { checkSource } from 'dynacode/testing'
+import { checkSource, plugin_app, stream_body } from 'dynacode/testing'
 import Koa from 'koa'
 import { Client } from 'memjs'
 import { createClient } from 'redis'
@@ -38,3 +39,27 @@ for (const source of sources) {
 
 // @ts-expect-error the channel is missing
 redis.redis_source({ client, key: 'plugins' })
+
+const tried = await plugin_app({ phase: 'access', code: 'exit(403)' }, { app: stream_body(['a']), now: new Date() })
+console.log(tried.callback(), tried.events_of('rt_plugins_done')[0]?.duration_ms, tried.rollout_key('plugin'))
+const seen = tried.events.find(({ name }) => name === 'bg_compile_error')
+if (seen?.name === 'bg_compile_error') console.log(seen.payload.plugin.name)
+await tried.document({ domains: [] })
+
+// @ts-expect-error there is no such phase
+await plugin_app({ phase: 'acess', code: '' })
+
+// @ts-expect-error a misspelt option is a type error
+await plugin_app([], { glbals: {} })
+
+declare module 'dynacode/plugin' {
+  interface ContextExtras {
+    user?: { name: string }
+  }
+}
+declare const context: PluginContext
+declare const filter: Scope<'body_filter', { limit: number }>
+console.log(context.user?.name, filter.chunk.length > filter.params.limit)
+
+// @ts-expect-error there is no such member
+console.log(context.usr)

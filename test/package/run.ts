@@ -51,4 +51,24 @@ function checkTypes(): void {
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
   const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--types', 'node']
   run('tsc', [...options, join(folder, 'consumer.ts')])
+  checkEditor()
+}
+
+/** Compiles a plugin as an editor sees it: `@ts-expect-error` says what it has to underline. */
+function checkEditor(): void {
+  const path = join(folder, 'plugin.js')
+  writeFileSync(
+    path,
+    `/// <reference types="dynacode/plugin/body_filter" />
+if (ctx.status !== 200) exit(502)
+// @ts-expect-error a misspelt name
+stroe.get(params.key)
+// @ts-expect-error a misspelt member
+ctx.boddy = await fetch('http://localhost', { signal })
+// @ts-expect-error TypeScript knows no file that is the body of a function
+if (last) return String(chunk).length
+`,
+  )
+  const options = ['--allowJs', '--checkJs', '--strict', '--noEmit', '--moduleDetection', 'force', '--lib', 'es2023']
+  run('tsc', [...options, '--module', 'nodenext', '--target', 'es2022', '--types', '', path])
 }
