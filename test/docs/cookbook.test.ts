@@ -28,6 +28,6 @@ describe('docs/cookbook.md', () => {
 })
 
 test('every recipe has a test', () => {
-  const recipes = [...new Set(files.map((file) => file.split('/')[0] ?? ''))]
+  const recipes = [...new Set(files.filter((file) => file.includes('/')).map((file) => file.split('/')[0] ?? ''))]
   expect(recipes.filter((name) => !files.includes(`${name}/${name}.test.ts`))).toEqual([])
 })

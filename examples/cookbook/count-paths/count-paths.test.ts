@@ -49,3 +49,13 @@ test('the counts are for the own network alone', async () => {
   const { get } = await start()
   await get('/counts').expect(200, 'app')
 })
+
+test('a count that is lost harms no response', async () => {
+  const { app, get } = await start()
+  await app.document({ phase: 'content', code: `store.set('count-paths /', 'broken'); say('done')` })
+  await get('/').expect(200, 'done\n')
+  await app.document(import.meta.dirname)
+  await get('/').expect(200, 'app')
+  await app.settled()
+  expect(app.events_of('rt_plugins_error')).toMatchObject([{ plugin: { name: 'count' }, outcome: 'open' }])
+})

@@ -2,7 +2,7 @@
 const line = {
   watched: params.watched,
   method: ctx.method,
-  path: ctx.path,
+  path: ctx.path.slice(0, 200),
   status: ctx.status,
   ip: ctx.ip,
   user_agent: ctx.get('User-Agent').slice(0, 200),

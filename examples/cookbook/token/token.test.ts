@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { plugin_app } from 'dynacode/testing'
 import request from 'supertest'
 import { expect, test } from 'vitest'
@@ -66,4 +68,15 @@ test('no event has the token', async () => {
   await app.settled()
   expect(app.events_of('rt_plugins_done')).toHaveLength(2)
   expect(JSON.stringify(app.events)).not.toMatch(/s3cret|guess/)
+})
+
+test('in shadow mode it tells whom it would keep out, and lets them in', async () => {
+  const { app, get } = await start()
+  const code = readFileSync(join(import.meta.dirname, 'token.js'), 'utf8')
+  await app.document({ phase: 'access', code, mode: 'shadow', on_failure: 'closed' })
+  await get('/').expect(200, 'app: /')
+  await get('/?token=s3cret').expect(200, 'app: /?token=s3cret')
+  await app.settled()
+  const told = app.events_of('rt_plugins_shadow').map(({ effects }) => effects.join(', '))
+  expect(told).toEqual([expect.stringContaining('exit 403'), expect.not.stringContaining('exit')])
 })
