@@ -70,5 +70,5 @@ if (last) return String(chunk).length
 `,
   )
   const options = ['--allowJs', '--checkJs', '--strict', '--noEmit', '--moduleDetection', 'force', '--lib', 'es2023']
-  run('tsc', [...options, '--module', 'nodenext', '--target', 'es2022', '--types', '', path])
+  run('tsc', [...options, '--module', 'nodenext', '--target', 'es2022', '--types', 'node', path])
 }
