@@ -1,0 +1,15 @@
+import type { Command } from 'commander'
+import type { Terminal } from './terminal.ts'
+
+/** What every command can be told. */
+export interface CommonOptions {
+  readonly json?: boolean
+  readonly debug?: boolean
+}
+
+/**
+ * Adds one command, or some that belong together.
+ *
+ * @param finish told the exit code
+ */
+export type AddCommand = (program: Command, terminal: Terminal, finish: (exit_code: number) => void) => void

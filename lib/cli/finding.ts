@@ -1,0 +1,34 @@
+import type { Severity } from './lint/lint.ts'
+
+/** Something found in a document. */
+export interface Finding {
+  readonly rule: string
+  readonly severity: Severity
+  /** One sentence. */
+  readonly message: string
+  readonly plugin: string | null
+  readonly domain: string | null
+  readonly phase: string | null
+  /** Where in the document, such as `domains[0].plugins[2]`; '' for all of it. */
+  readonly path: string
+  /** The file with the code, in a folder. */
+  readonly file: string | null
+  /** In the plugin's code or, without a plugin, in the document; from 1. */
+  readonly line: number | null
+  readonly column: number | null
+}
+
+/** A finding with the text that its line and column are in. */
+export interface Located {
+  readonly finding: Finding
+  readonly text: string | undefined
+}
+
+/** Makes a finding from what is known of it. */
+export function createFinding(
+  known: Pick<Finding, 'rule' | 'severity' | 'message'> & Partial<Finding>,
+  text?: string,
+): Located {
+  const nowhere = { plugin: null, domain: null, phase: null, path: '', file: null, line: null, column: null }
+  return { finding: Object.freeze({ ...nowhere, ...known }), text }
+}

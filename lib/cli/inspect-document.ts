@@ -1,0 +1,96 @@
+import { findJsonFault } from '../background/json-fault.ts'
+import { readDocument } from '../background/validator.ts'
+import type { Document, Domain } from '../document.ts'
+import { DocumentError } from '../errors.ts'
+import { createEntryFinder } from './document-entry.ts'
+import { createFinding, type Located } from './finding.ts'
+import type { Input } from './input.ts'
+import { createPluginInspector, type PluginInspector } from './inspect-plugin.ts'
+import { createExpressionJudge, type ExpressionJudge } from './lint/expressions.ts'
+
+/** What was found in a document. */
+export interface Inspection {
+  readonly found: readonly Located[]
+  /** Plugins in domains, sound or not. */
+  readonly plugins: number
+  /** Undefined when the document is refused as a whole. */
+  readonly document: Document | undefined
+}
+
+/** Everything that can be said of a document without running it. */
+export async function inspectDocument(
+  { text, manifest }: Pick<Input, 'text' | 'manifest'>,
+  globals: readonly string[] = [],
+  judge: ExpressionJudge = createExpressionJudge(),
+): Promise<Inspection> {
+  const document = read(text)
+  if ('finding' in document) return { found: [document], plugins: 0, document: undefined }
+  const inspector = createPluginInspector(new Set(globals), createEntryFinder(JSON.parse(manifest ?? text)), judge)
+  const found = document.faults.map((fault) => toFinding(fault))
+  let plugins = 0
+  for (const domain of document.domains) {
+    if ('error' in domain) {
+      found.push(toFinding(domain.error, { domain: domain.name }))
+      continue
+    }
+    plugins += domain.plugins.length
+    found.push(...(await inspectDomain(domain, inspector, judge)))
+  }
+  if (judge.is_missing()) {
+    const message = 'regular expressions were not checked: npm install --save-dev recheck'
+    found.push(createFinding({ rule: 'slow-expression', severity: 'note', message }))
+  }
+  return { found, plugins, document }
+}
+
+/** The document, or what is wrong with all of it. */
+function read(text: string): Document | Located {
+  try {
+    return readDocument(text)
+  } catch (error) {
+    const fault = findJsonFault(text)
+    if (fault === undefined) return toFinding(error as Error)
+    const { line, column, message } = fault
+    return createFinding({ rule: 'document', severity: 'error', line, column, message: `no JSON: ${message}` }, text)
+  }
+}
+
+async function inspectDomain(domain: Domain, inspector: PluginInspector, judge: ExpressionJudge): Promise<Located[]> {
+  const { name, pattern, plugins } = domain
+  const found: Located[] = []
+  const about = { domain: name }
+  if (pattern.kind === 'expression') {
+    const fault = await judge.judge(pattern.expression.source, '')
+    if (fault !== undefined) found.push(createFinding({ ...about, ...fault }))
+  }
+  const deviation = describeDeviation(domain)
+  if (deviation !== undefined) {
+    found.push(createFinding({ ...about, rule: 'host-matching', severity: 'note', message: deviation }))
+  }
+  for (const plugin of plugins) {
+    if ('error' in plugin) {
+      const { error, phase = null } = plugin
+      found.push(toFinding(error, { domain: name, plugin: plugin.name ?? String(plugin.id), phase }))
+    } else {
+      found.push(...(await inspector(plugin)))
+    }
+  }
+  return found
+}
+
+/** Where a host is matched otherwise than lua-resty-dynacode would, which searches every name as an expression. */
+function describeDeviation({ name, pattern }: Domain): string | undefined {
+  if (pattern.kind === 'any' || pattern.kind === 'suffix') {
+    const meaning = pattern.kind === 'any' ? 'every host' : `every subdomain of ${name.slice(2)}`
+    return `${name} is ${meaning}; lua-resty-dynacode takes it for a broken regular expression, which matches none`
+  }
+  if (pattern.kind !== 'literal' || name.startsWith('[')) return undefined
+  return `${name} is this host alone; lua-resty-dynacode searches it as a regular expression, and finds it in x${name} too`
+}
+
+function toFinding(error: Error, about: { domain?: string; plugin?: string; phase?: string | null } = {}): Located {
+  const path = error instanceof DocumentError ? error.path : ''
+  const message =
+    path !== '' && error.message.startsWith(`${path}: `) ? error.message.slice(path.length + 2) : error.message
+  return createFinding({ rule: 'document', severity: 'error', message, path, ...about })
+}
