@@ -3,9 +3,10 @@ import { Command, CommanderError } from 'commander'
 import { addCheck } from './check.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure, messageOf } from './failure.ts'
+import { addPack } from './pack.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 
-const COMMANDS: readonly AddCommand[] = [addCheck]
+const COMMANDS: readonly AddCommand[] = [addCheck, addPack]
 
 /**
  * Runs one command.

@@ -1,0 +1,89 @@
+import { readDocument } from '../background/validator.ts'
+import type { AddCommand, CommonOptions } from './command.ts'
+import { Failure, messageOf } from './failure.ts'
+import { readInput } from './input.ts'
+import { refuseUnlessEmpty, writeOutput } from './output.ts'
+import { orderAsManifest, spreadDocument } from './spread-document.ts'
+
+interface PackOptions extends CommonOptions {
+  readonly output?: string
+}
+
+/** Adds `pack` and `unpack`. */
+export const addPack: AddCommand = (program, terminal, finish) => {
+  program
+    .command('pack')
+    .summary('make a document of a folder')
+    .description('Makes a document of a folder: the code of its files stands in it, TypeScript without its types.')
+    .argument('<folder>', 'a folder with a dynacode.json')
+    .option('-o, --output <file>', 'where to write it; stdout unless given')
+    .action(async (folder: string, _: unknown, command) => {
+      const { output, json } = command.optsWithGlobals() as PackOptions
+      const packed = await pack(folder)
+      if (output === undefined) {
+        terminal.print(packed)
+      } else {
+        await writeOutput(output, packed)
+        const bytes = Buffer.byteLength(packed)
+        terminal.print(json ? JSON.stringify({ file: output, bytes }) : `${output}: ${bytes} bytes`)
+      }
+      finish(0)
+    })
+
+  program
+    .command('unpack')
+    .summary('make a folder of a document')
+    .description('Makes a folder of a document: its dynacode.json, and a file for the code of each plugin.')
+    .argument('<source>', 'a file with a document, or a URL')
+    .argument('<folder>', 'a folder that is new or empty')
+    .action(async (source: string, folder: string, _: unknown, command) => {
+      const { json } = command.optsWithGlobals() as CommonOptions
+      const { text } = await readInput(source)
+      const files = spread(text, source)
+      await refuseUnlessEmpty(folder)
+      for (const [name, content] of files) await writeOutput(`${folder}/${name}`, content)
+      const names = [...files.keys()]
+      terminal.print(
+        json ? JSON.stringify({ folder, files: names }) : names.map((name) => `${folder}/${name}`).join('\n'),
+      )
+      finish(0)
+    })
+}
+
+/**
+ * The document that a folder makes up, on one line.
+ *
+ * @throws Failure
+ */
+export async function pack(folder: string): Promise<string> {
+  const { text, manifest } = await readInput(folder)
+  if (manifest === undefined) throw new Failure(`${folder}: expected a folder with a dynacode.json, got a document`)
+  const faults = listFaults(text, folder)
+  if (faults.length > 0) throw new Failure(`${folder}: ${faults.join('; ')}`, 1)
+  return JSON.stringify(orderAsManifest(JSON.parse(manifest), JSON.parse(text)))
+}
+
+/** What would keep the document, or a plugin for want of its file, from being used. */
+function listFaults(text: string, name: string): string[] {
+  const document = read(text, name)
+  const plugins = document.domains.flatMap((domain) => ('error' in domain ? [] : domain.plugins))
+  const errors = [...document.faults, ...plugins.flatMap((plugin) => ('error' in plugin ? [plugin.error] : []))]
+  return [...new Set(errors.map(({ message }) => message))]
+}
+
+function spread(text: string, name: string): ReadonlyMap<string, string> {
+  read(text, name)
+  try {
+    return spreadDocument(JSON.parse(text))
+  } catch (cause) {
+    throw new Failure(`${name}: ${messageOf(cause)}`, 2, cause)
+  }
+}
+
+function read(text: string, name: string): ReturnType<typeof readDocument> {
+  try {
+    return readDocument(text)
+  } catch (cause) {
+    throw new Failure(`${name}: ${messageOf(cause)}`, 2, cause)
+  }
+}
