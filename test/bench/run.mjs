@@ -10,7 +10,7 @@ import { pairs } from './pairs/index.mjs'
 import { createReport, writeReport } from './report.mjs'
 
 const PLANS = {
-  full: { in_process: { processes: 2, duration_ms: 500 }, http: { starts: 4, rounds: 6, requests: 2000 } },
+  full: { in_process: { processes: 2, duration_ms: 500 }, http: { starts: 8, rounds: 6, requests: 2000 } },
   quick: { in_process: { processes: 1, duration_ms: 300 }, http: { starts: 1, rounds: 2, requests: 1000 } },
 }
 const MEASURES = { in_process: measureCalls, http: measureHttp }
