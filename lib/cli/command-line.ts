@@ -4,9 +4,10 @@ import { addCheck } from './check.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure, messageOf } from './failure.ts'
 import { addPack } from './pack.ts'
+import { addRun } from './run.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 
-const COMMANDS: readonly AddCommand[] = [addCheck, addPack]
+const COMMANDS: readonly AddCommand[] = [addCheck, addPack, addRun]
 
 /**
  * Runs one command.

@@ -85,7 +85,7 @@ async function download(given: string): Promise<Uint8Array> {
  *
  * @throws Failure
  */
-function readUrl(given: string): { url: string; headers: Record<string, string> } {
+export function readUrl(given: string): { url: string; headers: Record<string, string> } {
   if (!URL.canParse(given))
     throw new Failure(`expected a URL such as http://localhost:3000, got ${describeValue(given)}`)
   const url = new URL(given)

@@ -1,0 +1,42 @@
+import type { Middleware } from 'koa'
+import { request } from 'undici'
+import { messageOf } from './failure.ts'
+
+/** Headers of one connection, which are not the next one's. */
+const OF_CONNECTION = [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+  'host',
+  'expect',
+]
+
+/**
+ * Makes middleware that asks another server, and answers as it does.
+ *
+ * @param failed told when that server cannot be reached
+ */
+export function createProxy(against: string, failed: (message: string) => void): Middleware {
+  const { origin } = new URL(against)
+  return async (ctx) => {
+    const headers = Object.fromEntries(
+      Object.entries(ctx.req.headers).filter(([name]) => !OF_CONNECTION.includes(name)),
+    )
+    try {
+      const method = ctx.method as 'GET'
+      const body = method === 'GET' || (method as string) === 'HEAD' ? null : ctx.req
+      const answer = await request(origin + ctx.url, { method, headers, body })
+      ctx.status = answer.statusCode
+      for (const [name, value] of Object.entries(answer.headers)) {
+        if (value !== undefined && !OF_CONNECTION.includes(name)) ctx.set(name, value)
+      }
+      ctx.body = answer.body
+    } catch (error) {
+      failed(messageOf(error))
+      ctx.throw(502)
+    }
+  }
+}
