@@ -2,12 +2,14 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addCheck } from './check.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
+import { addControl } from './control-client.ts'
 import { Failure, messageOf } from './failure.ts'
 import { addPack } from './pack.ts'
 import { addRun } from './run.ts'
+import { addSign } from './sign.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 
-const COMMANDS: readonly AddCommand[] = [addCheck, addPack, addRun]
+const COMMANDS: readonly AddCommand[] = [addCheck, addPack, addRun, addSign, addControl]
 
 /**
  * Runs one command.

@@ -43,7 +43,7 @@ export async function readInput(given: string): Promise<Input> {
  *
  * @throws Failure
  */
-async function readBytes(path: string): Promise<Uint8Array> {
+export async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
   } catch (cause) {
