@@ -6,10 +6,11 @@ import { addControl } from './control-client.ts'
 import { Failure, messageOf } from './failure.ts'
 import { addPack } from './pack.ts'
 import { addRun } from './run.ts'
+import { addServe } from './serve.ts'
 import { addSign } from './sign.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 
-const COMMANDS: readonly AddCommand[] = [addCheck, addPack, addRun, addSign, addControl]
+const COMMANDS: readonly AddCommand[] = [addCheck, addPack, addRun, addServe, addSign, addControl]
 
 /**
  * Runs one command.
