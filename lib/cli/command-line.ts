@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { addCheck } from './check.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { addControl } from './control-client.ts'
+import { addDiff } from './diff.ts'
 import { Failure, messageOf } from './failure.ts'
 import { addPack } from './pack.ts'
 import { addRun } from './run.ts'
@@ -10,7 +11,7 @@ import { addServe } from './serve.ts'
 import { addSign } from './sign.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 
-const COMMANDS: readonly AddCommand[] = [addCheck, addPack, addRun, addServe, addSign, addControl]
+const COMMANDS: readonly AddCommand[] = [addCheck, addPack, addDiff, addRun, addServe, addSign, addControl]
 
 /**
  * Runs one command.

@@ -1,0 +1,145 @@
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { diffLines } from '../../lib/cli/line-changes.ts'
+import { callCommand, callJson } from '../fixtures/command-line.ts'
+import { makeFolder, writeFiles } from '../fixtures/plugin-folder.ts'
+
+const LIMIT = { name: 'limit', phase: 'access', code: 'const key = ctx.ip\nif (key) exit(429)\nlog(1)\nlog(2)\nlog(3)' }
+
+function write(before: unknown, after: unknown): [string, string] {
+  const folder = makeFolder()
+  writeFiles(folder, { 'a.json': before, 'b.json': after })
+  return [join(folder, 'a.json'), join(folder, 'b.json')]
+}
+
+const documentOf = (plugins: readonly unknown[], more: object = {}) => ({
+  domains: [{ name: 'a.com', plugins }],
+  ...more,
+})
+
+describe('dynacode diff', () => {
+  test('shows in words and as code what is different', async () => {
+    const [a, b] = write(
+      documentOf([
+        { ...LIMIT, rollout: { percent: 10 } },
+        { name: 'cors', phase: 'log', code: 'log(1)' },
+      ]),
+      documentOf([
+        { ...LIMIT, rollout: { percent: 50 }, code: LIMIT.code.replace('if (key)', 'if (params.on)') },
+        { name: 'hello', phase: 'content', code: "say('hi')", when: { paths: '/hello' } },
+      ]),
+    )
+    const { exit_code, output } = await callCommand('diff', a, b)
+    expect(exit_code).toBe(1)
+    expect(output.split('\n')).toEqual([
+      'changed limit (access, a.com)',
+      '  rollout: {"percent":10,"by":"ip","from":0} → {"percent":50,"by":"ip","from":0}',
+      '    const key = ctx.ip',
+      '  - if (key) exit(429)',
+      '  + if (params.on) exit(429)',
+      '    log(1)',
+      '    log(2)',
+      'removed cors (log, a.com)',
+      'added hello (content, a.com)',
+      '  when: {"paths":"/hello"}',
+      "  + say('hi')",
+    ])
+  })
+
+  test('sees nothing where the same is written otherwise', async () => {
+    const [a, b] = write(
+      documentOf([LIMIT], { general: { status: 'enabled' } }),
+      documentOf([7], { plugins: [{ id: 7, ...LIMIT, priority: 0, enabled: true, on_failure: 'open' }] }),
+    )
+    const { exit_code, output } = await callCommand('diff', a, b)
+    expect({ exit_code, output }).toEqual({ exit_code: 0, output: 'nothing is different' })
+  })
+
+  test('sees domains that come and go, and what concerns the document', async () => {
+    const [a, b] = write(
+      {
+        domains: [
+          { name: 'a.com', plugins: [] },
+          { name: 'c', plugins: [] },
+        ],
+      },
+      {
+        general: { status: 'off', skip_domains: ['*.x'] },
+        domains: [
+          { name: '(', plugins: [] },
+          { name: 'c', plugins: [] },
+        ],
+      },
+    )
+    expect(await callJson('diff', a, b)).toMatchObject([
+      {
+        kind: 'changed',
+        domain: null,
+        changes: ['general.status: enabled → disabled', 'general.skip_domains: [] → ["*.x"]'],
+      },
+      { kind: 'removed', domain: 'a.com', plugin: null },
+      { kind: 'added', domain: '(', plugin: null },
+    ])
+  })
+
+  test('sees another order, but no other one for what is new', async () => {
+    const named = (name: string) => ({ name, phase: 'log', code: '' })
+    const [a, b] = write(documentOf(['x', 'y'].map(named)), documentOf(['n', 'y', 'x'].map(named)))
+    expect(await callJson('diff', a, b)).toMatchObject([
+      { kind: 'changed', plugin: null, changes: ['order in log: x, y → y, x'] },
+      { kind: 'added', plugin: 'n' },
+    ])
+  })
+
+  test('sees a plugin that is now refused, and one in another phase', async () => {
+    const [a, b] = write(
+      documentOf([LIMIT, { name: 'x', phase: 'log', code: '' }]),
+      documentOf([
+        { ...LIMIT, code: 1 },
+        { name: 'x', phase: 'content', code: '' },
+      ]),
+    )
+    const [refused, ...moved] = await callJson('diff', a, b)
+    expect(refused).toMatchObject({ kind: 'changed', plugin: 'limit' })
+    expect(refused.changes[0]).toContain('refused: none → domains[0].plugins[0].code: expected a string')
+    expect(moved).toMatchObject([
+      { kind: 'removed', phase: 'log' },
+      { kind: 'added', phase: 'content' },
+    ])
+  })
+
+  test('fails with 2 for what is no document', async () => {
+    const [a, b] = write({ domains: [] }, 'x')
+    expect(await callCommand('diff', a, b)).toMatchObject({
+      exit_code: 2,
+      told: expect.stringContaining('b.json: the document is not JSON'),
+    })
+    expect(await callCommand('diff', a, `${b}x`)).toMatchObject({
+      exit_code: 2,
+      told: expect.stringContaining('there is no such file'),
+    })
+  })
+})
+
+describe('lines', () => {
+  test('of two texts are all there, in order', () => {
+    const texts = fc.array(fc.constantFrom('a', 'b', 'c', ''), { maxLength: 12 }).map((lines) => lines.join('\n'))
+    fc.assert(
+      fc.property(texts, texts, (before, after) => {
+        const changes = diffLines(before, after)
+        const side = (without: string) =>
+          changes
+            .filter(({ kind }) => kind !== without)
+            .map(({ line }) => line)
+            .join('\n')
+        expect(side('+')).toBe(before)
+        expect(side('-')).toBe(after)
+      }),
+    )
+  })
+
+  test('that stayed are few where few changed', () => {
+    expect(diffLines('a\nb\nc', 'a\nx\nc').map(({ kind }) => kind)).toEqual([' ', '-', '+', ' '])
+  })
+})
