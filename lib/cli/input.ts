@@ -17,6 +17,8 @@ export interface Input {
   readonly is_signed: boolean
   /** The text of the folder's manifest, when it is a folder. */
   readonly manifest: string | undefined
+  /** Path of the folder, when it is one. */
+  readonly folder: string | undefined
 }
 
 const MAX_BYTES = 256 * 1024 * 1024
@@ -64,7 +66,7 @@ async function readFolder(name: string, folder: string): Promise<Input> {
   const { found } = await lookAt(folder, MAX_BYTES, new Map(), new AbortController().signal)
   if (found instanceof Error) throw new Failure(found.message, 2, found)
   const manifest = Buffer.from(await readBytes(join(folder, MANIFEST))).toString()
-  return { ...open(name, found), manifest }
+  return { ...open(name, found), manifest, folder }
 }
 
 async function download(given: string): Promise<Uint8Array> {
@@ -97,11 +99,11 @@ export function readUrl(given: string): { url: string; headers: Record<string, s
 
 function open(name: string, bytes: Uint8Array): Input {
   const text = decode(bytes, name)
-  if (!looksSigned(text)) return { name, text, bytes, is_signed: false, manifest: undefined }
+  if (!looksSigned(text)) return { name, text, bytes, is_signed: false, manifest: undefined, folder: undefined }
   try {
     const payload = decodeBase64url(readEnvelope(bytes).payload)
     if (payload === undefined) throw new Error('the payload: expected base64url without padding')
-    return { name, text: decode(payload, name), bytes, is_signed: true, manifest: undefined }
+    return { name, text: decode(payload, name), bytes, is_signed: true, manifest: undefined, folder: undefined }
   } catch (cause) {
     throw new Failure(`${name}: ${messageOf(cause)}`, 2, cause)
   }

@@ -2,7 +2,9 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Finding } from '../../lib/cli/finding.ts'
 import { inspectDocument } from '../../lib/cli/inspect-document.ts'
+import { inspectTypes } from '../../lib/cli/inspect-types.ts'
 import { createExpressionJudge } from '../../lib/cli/lint/expressions.ts'
+import type { Document } from '../../lib/document.ts'
 import { callCommand, callJson } from '../fixtures/command-line.ts'
 import { startPluginApi } from '../fixtures/plugin-api.ts'
 import { makeFolder, writeFiles } from '../fixtures/plugin-folder.ts'
@@ -326,5 +328,41 @@ describe('dynacode check fails with one sentence and 2', () => {
     const { exit_code, told } = await callCommand('check', folder)
     expect(exit_code).toBe(2)
     expect(told).toMatch(/dynacode\.json:1:2: expected .*, got the end$/)
+  })
+})
+
+describe('dynacode check --types', () => {
+  test('finds wrong types in JavaScript and TypeScript, each in its place', async () => {
+    const folder = makeFolder()
+    const plugins = [
+      { name: 'a', phase: 'content', file: 'a.ts', params: { count: 1 } },
+      { name: 'b', phase: 'access', code: 'log(ctx.pathh)' },
+      { name: 'c', phase: 'log', code: 'log(flags.on)' },
+    ]
+    writeFiles(folder, {
+      'dynacode.json': { domains: [{ name: '^a$', plugins }] },
+      'a.ts': 'const n: number = params.count\nconst s: string = params.count\nlog(n, s)',
+      'flags.d.ts': 'declare var flags: { off: boolean }',
+    })
+    const globals = ['--globals', 'flags', '--declarations', join(folder, 'flags.d.ts')]
+    const { findings } = await callJson('check', folder, '--types', ...globals)
+    expect(findings).toMatchObject([
+      { rule: 'types', plugin: 'a', file: 'a.ts', line: 2, column: 7, message: expect.stringMatching(/\(TS2322\)$/) },
+      { rule: 'types', plugin: 'b', line: 1, column: 9, message: expect.stringMatching(/pathh/) },
+      { rule: 'types', plugin: 'c', message: expect.stringMatching(/'on'/) },
+    ])
+    expect((await callJson('check', folder, '--globals', 'flags')).findings).toEqual([])
+    const missing = await callCommand('check', folder, '--types', '--declarations', join(folder, 'none.d.ts'))
+    expect(missing).toMatchObject({ exit_code: 2, told: expect.stringContaining('none.d.ts: there is no such file') })
+  }, 30_000)
+
+  test('says how to get TypeScript where there is none', async () => {
+    const text = JSON.stringify({ domains: [] })
+    const { document } = await inspectDocument({ text, manifest: undefined })
+    const load = () => Promise.reject(new Error('not found'))
+    const input = { text, manifest: undefined, folder: undefined }
+    await expect(inspectTypes(input, document as Document, {}, load)).rejects.toThrow(
+      /npm install --save-dev typescript/,
+    )
   })
 })
