@@ -1,17 +1,18 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addCheck } from './check.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { addControl } from './control-client.ts'
 import { addDiff } from './diff.ts'
 import { Failure, messageOf } from './failure.ts'
+import { addInit } from './init.ts'
 import { addPack } from './pack.ts'
 import { addRun } from './run.ts'
 import { addServe } from './serve.ts'
 import { addSign } from './sign.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
+import { readVersion } from './version.ts'
 
-const COMMANDS: readonly AddCommand[] = [addCheck, addPack, addDiff, addRun, addServe, addSign, addControl]
+const COMMANDS: readonly AddCommand[] = [addInit, addCheck, addPack, addDiff, addRun, addServe, addSign, addControl]
 
 /**
  * Runs one command.
@@ -60,9 +61,4 @@ function report(error: unknown, { json, debug }: CommonOptions, terminal: Termin
 
 function describeCause(cause: unknown): string {
   return cause instanceof Error ? `\ncaused by ${cause.stack}` : ''
-}
-
-function readVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  return String(version)
 }

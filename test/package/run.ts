@@ -1,6 +1,6 @@
 // Checks the packed tarball as somebody would get it: its files, its manifest, its types.
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pack, ROOT } from './pack.ts'
 
@@ -10,11 +10,13 @@ const folder = mkdtempSync(join(ROOT, '.reports', 'package-'))
 
 try {
   const tarball = pack(folder)
-  checkFiles(unpack(tarball))
+  const target = unpack(tarball)
+  checkFiles(target)
   run('publint', ['run', tarball, '--strict'])
   run('attw', [tarball, '--profile', 'esm-only', '--format', 'ascii'])
   checkTypes()
-  console.log('package: files, publint, attw and types are fine')
+  tryCommandLine(target)
+  console.log('package: files, publint, attw, types and the command line are fine')
 } catch (error) {
   // A tool that ran has said what is wrong; anything else speaks for itself.
   if (!(error instanceof Error && 'status' in error)) console.error(error)
@@ -71,4 +73,21 @@ if (last) return String(chunk).length
   )
   const options = ['--allowJs', '--checkJs', '--strict', '--noEmit', '--moduleDetection', 'force', '--lib', 'es2023']
   run('tsc', [...options, '--module', 'nodenext', '--target', 'es2022', '--types', 'node', path])
+}
+
+/** Begins a project with the package's own command, as `npx` would call it, and runs what it says comes next. */
+function tryCommandLine(target: string): void {
+  const { bin } = JSON.parse(readFileSync(join(target, 'package.json'), 'utf8')) as { bin: { dynacode: string } }
+  const main = join(target, bin.dynacode)
+  if (!readFileSync(main, 'utf8').startsWith('#!/usr/bin/env node\n')) throw new Error(`${bin.dynacode} has no shebang`)
+  const project = join(folder, 'project')
+  const node = (...words: string[]) =>
+    execFileSync(process.execPath, words, {
+      cwd: words.includes('init') ? folder : project,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+  node(main, 'init', 'project')
+  node(main, 'check', 'plugins', '--types')
+  node('--test')
+  node(main, 'run', 'plugins', 'GET', 'http://localhost/hello')
 }

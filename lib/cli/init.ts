@@ -1,0 +1,37 @@
+import { lstat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { AddCommand, CommonOptions } from './command.ts'
+import { Failure } from './failure.ts'
+import { createProject } from './new-project.ts'
+import { writeOutput } from './output.ts'
+import { readVersion } from './version.ts'
+
+/** Adds `init`. */
+export const addInit: AddCommand = (program, terminal, finish) => {
+  program
+    .command('init')
+    .summary('begin a folder of plugins')
+    .description('Begins a folder of plugins: a manifest, an example, a test, types, and what git and CI need.')
+    .argument('[folder]', 'where to write it', '.')
+    .action(async (folder: string, _: unknown, command) => {
+      const { json } = command.optsWithGlobals() as CommonOptions
+      const files = createProject(readVersion())
+      // All or nothing.
+      for (const name of files.keys()) await refuseIfThere(join(folder, name))
+      for (const [name, content] of files) await writeOutput(join(folder, name), content, { is_new: true })
+      const names = [...files.keys()]
+      if (json) terminal.print(JSON.stringify({ folder, files: names }))
+      else terminal.print([...names.map((name) => join(folder, name)), '', ...describeNext(folder)].join('\n'))
+      finish(0)
+    })
+}
+
+async function refuseIfThere(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found !== undefined) throw new Failure(`${path}: there is such a file already`)
+}
+
+function describeNext(folder: string): string[] {
+  const enter = folder === '.' ? [] : [`  cd ${folder}`]
+  return ['Next:', ...enter, '  npm install', '  npm run check', '  npm test', '  npm run serve']
+}
