@@ -17,8 +17,15 @@ export type Style = 'red' | 'green' | 'yellow' | 'cyan' | 'bold' | 'dim'
 export function createTerminal(environment: NodeJS.ProcessEnv = process.env): Terminal {
   const has_colours = process.stdout.isTTY === true && !environment.NO_COLOR && environment.TERM !== 'dumb'
   return Object.freeze({
-    print: (line: string) => void process.stdout.write(`${line}\n`),
-    tell: (line: string) => void process.stderr.write(`${line}\n`),
+    print: (line: string) => void process.stdout.write(`${clean(line, has_colours)}\n`),
+    tell: (line: string) => void process.stderr.write(`${clean(line, has_colours)}\n`),
     paint: (style: Style, text: string) => (has_colours ? styleText(style, text) : text),
   } satisfies Terminal)
+}
+
+/** Without what would steer a terminal, but for colours: names, code and answers come from elsewhere. */
+export function clean(text: string, has_colours: boolean): string {
+  return text.replace(/(?![\n\t\u007f-\u009f])\p{Cc}(\[\d+m)?/gu, (whole, colour?: string) => {
+    return colour !== undefined && has_colours ? whole : (colour ?? '')
+  })
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createTerminal } from '../../lib/cli/terminal.ts'
+import { clean, createTerminal } from '../../lib/cli/terminal.ts'
 import { callCommand, runCommand } from '../fixtures/command-line.ts'
 import { makeFolder, writeFiles } from '../fixtures/plugin-folder.ts'
 
@@ -59,4 +59,10 @@ describe('colours', () => {
     }
     if (!process.stdout.isTTY) expect(createTerminal({ TERM: 'xterm' }).paint('red', 'x')).toBe('x')
   })
+})
+
+test('nothing from elsewhere steers the terminal', () => {
+  expect(clean('a\u001b]0;title\u0007b\u001b[2Jc\r\n\td', true)).toBe('a]0;titleb[2Jc\n\td')
+  expect(clean('\u001b[31mred\u001b[39m', true)).toBe('\u001b[31mred\u001b[39m')
+  expect(clean('\u001b[31mred\u001b[39m', false)).not.toContain('\u001b')
 })
