@@ -2,6 +2,7 @@ import { findJsonFault } from '../background/json-fault.ts'
 import { readDocument } from '../background/validator.ts'
 import type { Document, Domain } from '../document.ts'
 import { DocumentError } from '../errors.ts'
+import type { HostPattern } from '../host-pattern.ts'
 import { createEntryFinder } from './document-entry.ts'
 import { createFinding, type Located } from './finding.ts'
 import type { Input } from './input.ts'
@@ -27,6 +28,12 @@ export async function inspectDocument(
   if ('finding' in document) return { found: [document], plugins: 0, document: undefined }
   const inspector = createPluginInspector(new Set(globals), createEntryFinder(JSON.parse(manifest ?? text)), judge)
   const found = document.faults.map((fault) => toFinding(fault))
+  for (const pattern of document.skip) {
+    const deviation = pattern.kind === 'literal' ? describeDeviation(pattern.host, pattern) : undefined
+    if (deviation === undefined) continue
+    const about = { rule: 'host-matching', severity: 'note', path: 'general.skip_domains' } as const
+    found.push(createFinding({ ...about, message: deviation }))
+  }
   let plugins = 0
   for (const domain of document.domains) {
     if ('error' in domain) {
@@ -63,7 +70,7 @@ async function inspectDomain(domain: Domain, inspector: PluginInspector, judge: 
     const fault = await judge.judge(pattern.expression.source, '')
     if (fault !== undefined) found.push(createFinding({ ...about, ...fault }))
   }
-  const deviation = describeDeviation(domain)
+  const deviation = describeDeviation(name, pattern)
   if (deviation !== undefined) {
     found.push(createFinding({ ...about, rule: 'host-matching', severity: 'note', message: deviation }))
   }
@@ -78,13 +85,13 @@ async function inspectDomain(domain: Domain, inspector: PluginInspector, judge: 
   return found
 }
 
-/** Where a host is matched otherwise than lua-resty-dynacode would, which searches every name as an expression. */
-function describeDeviation({ name, pattern }: Domain): string | undefined {
-  if (pattern.kind === 'any' || pattern.kind === 'suffix') {
-    const meaning = pattern.kind === 'any' ? 'every host' : `every subdomain of ${name.slice(2)}`
-    return `${name} is ${meaning}; lua-resty-dynacode takes it for a broken regular expression, which matches none`
+/** Where a host is matched otherwise than lua-resty-dynacode would: of its names, `*` alone is no regular expression. */
+function describeDeviation(name: string, { kind }: HostPattern): string | undefined {
+  if (kind === 'suffix') {
+    const hosts = `every subdomain of ${name.slice(2)}`
+    return `${name} is ${hosts}; lua-resty-dynacode takes it for a broken regular expression, which matches none`
   }
-  if (pattern.kind !== 'literal' || name.startsWith('[')) return undefined
+  if (kind !== 'literal' || name.startsWith('[')) return undefined
   return `${name} is this host alone; lua-resty-dynacode searches it as a regular expression, and finds it in x${name} too`
 }
 

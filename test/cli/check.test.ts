@@ -276,11 +276,11 @@ describe('dynacode check', () => {
   test('tells which hosts lua-resty-dynacode matches otherwise, as a note', async () => {
     const folder = makeFolder()
     const domains = ['a.com', '*', '*.a.com', '[::1]', '^b$'].map((name) => ({ name, plugins: [] }))
-    writeFiles(folder, { 'a.json': { domains } })
+    writeFiles(folder, { 'a.json': { domains, general: { skip_domains: ['b.com', '^c$', '*'] } } })
     const { findings, notes } = await callJson('check', join(folder, 'a.json'))
     expect(notes).toBe(3)
     expect(findings.map(({ domain, rule }: Finding) => [domain, rule])).toEqual(
-      ['a.com', '*', '*.a.com'].map((name) => [name, 'host-matching']),
+      [null, 'a.com', '*.a.com'].map((name) => [name, 'host-matching']),
     )
     expect((await callCommand('check', join(folder, 'a.json'))).exit_code).toBe(0)
   })
