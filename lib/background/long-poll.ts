@@ -27,7 +27,7 @@ const FIRST_WAIT_MS = 250
 /** An API that has something new all the time is asked so many times at once, */
 const BURST = 20
 /** and so many times a second after that. */
-const PER_SECOND = 5
+const PER_SECOND = 10
 
 /**
  * Makes the long poll of one source.

@@ -141,7 +141,7 @@ async function measure(medium, bare, redis) {
     const saved = performance.now()
     await publish()
     times.push((await done) - saved)
-    await sleep(20 + Math.random() * 80)
+    await sleep(150 + Math.random() * 100)
   }
 
   await Promise.all(loads.map((stop) => stop()))
