@@ -45,7 +45,9 @@ export function checkTypes(
   const host = typescript.createCompilerHost(options, true)
   refuseWithoutKoa(typescript, options, host)
   const folder = join(dirname(DECLARATIONS), 'checked-plugins')
-  const wrapped = plugins.map((plugin, index) => wrapPlugin(plugin, normalize(DECLARATIONS), join(folder, String(index))))
+  const wrapped = plugins.map((plugin, index) =>
+    wrapPlugin(plugin, normalize(DECLARATIONS), join(folder, String(index))),
+  )
   const texts = new Map(wrapped.map(({ path, text }) => [normalize(path), text]))
   for (const [index, { params = [] }] of plugins.entries()) {
     texts.set(normalize(join(folder, `${index}.params.d.ts`)), `export type Params = ${describeParams(params)}\n`)
