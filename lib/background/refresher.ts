@@ -178,9 +178,10 @@ export function createRefresher({
     return Object.freeze({ updated: false, reason, error })
   }
 
-  function begin(occasion: Occasion): Promise<Refresh> {
+  /** One cycle at a time. */
+  function begin(run: () => Promise<Refresh>): Promise<Refresh> {
     course = { fetched: false }
-    running = cycle(occasion).finally(() => {
+    running = run().finally(() => {
       running = null
       over()
     })
@@ -196,7 +197,7 @@ export function createRefresher({
 
   function refresh(occasion: Occasion = 'asked'): Promise<Refresh> {
     if (closing.aborted) return Promise.resolve(closedRefresh())
-    if (running === null) return begin(occasion)
+    if (running === null) return begin(() => cycle(occasion))
     if (occasion === 'poll' || (occasion === 'asked' && course.fetched)) return running
     if (occasion === 'asked') return joinFetch(running)
     next ??= beginNext(running)
@@ -212,8 +213,8 @@ export function createRefresher({
 
   /** Undefined: there is nothing to take over. */
   async function takeNewer(): Promise<Refresh | undefined> {
-    const entry = sharing?.cache.fresh(Number.POSITIVE_INFINITY)
-    if (entry === undefined || entry.validated_at < validated_at || entry.sha1 === refused) return undefined
+    const entry = sharing?.cache.fresh(Number.POSITIVE_INFINITY, refused)
+    if (entry === undefined || entry.validated_at < validated_at) return undefined
     if (entry.sha1 === activator.activated()?.sha1) {
       validated_at = entry.validated_at
       validated(validated_at)
@@ -233,15 +234,7 @@ export function createRefresher({
   async function takeOver(): Promise<void> {
     while (running !== null) await running
     if (closing.aborted) return
-    course = { fetched: false }
-    const taking = takeNewer()
-    // One cycle at a time.
-    running = taking.then((result) => result ?? { updated: false, reason: 'unchanged', error: undefined })
-    running = running.finally(() => {
-      running = null
-      over()
-    })
-    await running
+    await begin(async () => (await takeNewer()) ?? { updated: false, reason: 'unchanged', error: undefined })
   }
 
   return Object.freeze({
