@@ -10,8 +10,8 @@ export interface Clock {
   at(time: number, callback: () => void): () => void
 }
 
-/** Beyond this setTimeout fires at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+/** Longest time that a timer can wait for, in milliseconds: with a longer one setTimeout fires at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** The clock of the machine. */
 export const SYSTEM_CLOCK: Clock = Object.freeze({

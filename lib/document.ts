@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { LONGEST_TIMER_MS } from './clock.ts'
 import { conditionSchema } from './condition.ts'
 import type { DocumentError } from './errors.ts'
 import type { HostPattern } from './host-pattern.ts'
@@ -34,10 +35,7 @@ const name = z.string().min(1).max(MAX_NAME_LENGTH)
 const id = z.union([z.string().min(1).max(MAX_NAME_LENGTH), z.number()])
 const failurePolicy = z.enum(['open', 'closed'])
 /** A time that Node's timers can wait for. */
-const milliseconds = z
-  .number()
-  .positive()
-  .max(2 ** 31 - 1)
+const milliseconds = z.number().positive().max(LONGEST_TIMER_MS)
 const params = z.record(z.string(), z.unknown())
 const time = z.iso.datetime({ offset: true, error: 'an ISO 8601 time with its zone, such as "2030-01-31T12:00:00Z"' })
 const variant = z.strictObject({ name, code: z.string(), percent: z.number().min(0).max(100) })

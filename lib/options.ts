@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import { z } from 'zod'
+import { LONGEST_TIMER_MS } from './clock.ts'
 import type { GuardMode } from './document.ts'
 import { OptionError } from './errors.ts'
 import { CALLBACKS, type Callbacks } from './events.ts'
@@ -239,7 +240,7 @@ export type Options = Readonly<Required<Omit<DynacodeOptions, keyof Callbacks | 
 
 // The range of setTimeout, outside of which it fires at once.
 const SHORTEST_TIMER_SECONDS = 0.001
-const LONGEST_TIMER_SECONDS = (2 ** 31 - 1) / 1000
+const LONGEST_TIMER_SECONDS = LONGEST_TIMER_MS / 1000
 const LONGEST_TEXT = 536_870_888
 
 const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
@@ -247,10 +248,7 @@ const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
 const HEADER_VALUE = /^[^\0-\x08\x0a-\x1f\x7f\u0100-\uffff]*$/
 
 const seconds = z.number().min(SHORTEST_TIMER_SECONDS).max(LONGEST_TIMER_SECONDS)
-const milliseconds = z
-  .number()
-  .positive()
-  .max(2 ** 31 - 1)
+const milliseconds = z.number().positive().max(LONGEST_TIMER_MS)
 const count = z.int().positive()
 const callback = z.custom<() => unknown>((value) => typeof value === 'function', 'a function')
 const withMethod = <T>(method: string, message: string) =>

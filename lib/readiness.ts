@@ -1,9 +1,7 @@
+import { LONGEST_TIMER_MS } from './clock.ts'
 import { DynacodeError, OptionError } from './errors.ts'
 import type { Origin } from './events.ts'
 import { describeValue } from './schema-error.ts'
-
-/** Beyond this setTimeout fires at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** That a document is live, and where the first one came from. */
 export interface Readiness {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import createDebug from 'debug'
+import { LONGEST_TIMER_MS } from '../clock.ts'
 import type { Fetched } from '../source.ts'
 import { createTokenBucket } from '../token-bucket.ts'
 import { StatusError } from './status-error.ts'
@@ -135,5 +136,5 @@ export function createLongPoll({
 
 /** Waits, without keeping the process alive. */
 function rest(pause_ms: number, stopping: AbortSignal): Promise<unknown> {
-  return sleep(Math.min(pause_ms, 2 ** 31 - 1), undefined, { ref: false, signal: stopping }).catch(() => undefined)
+  return sleep(Math.min(pause_ms, LONGEST_TIMER_MS), undefined, { ref: false, signal: stopping }).catch(() => undefined)
 }

@@ -1,9 +1,7 @@
 import createDebug from 'debug'
+import { LONGEST_TIMER_MS } from '../clock.ts'
 
 const debug = createDebug('dynacode:poller')
-
-/** A longer wait would be none: setTimeout then fires at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** When polls happen. Times in milliseconds. */
 export interface Schedule {

@@ -1,7 +1,5 @@
+import { LONGEST_TIMER_MS } from '../clock.ts'
 import type { EventTable } from '../events.ts'
-
-/** Longest time a timer can wait for, in milliseconds. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** Knows whether the live document may be too old to rely on. */
 export interface Staleness {
