@@ -1,11 +1,9 @@
-import { createServer } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Middleware } from 'koa'
-import supertest from 'supertest'
 import { describe, expect, test, vi } from 'vitest'
 import { PHASES } from '../lib/document.ts'
 import type { DynacodeOptions } from '../lib/index.ts'
-import { createApp, createDeferred, everywhere, listen, plugin, startApp } from './fixtures/app.ts'
+import { createDeferred, everywhere, plugin, serveBehind, startApp } from './fixtures/app.ts'
 import { createInstance, payloadsOf, record } from './fixtures/instance.ts'
 import { startPluginApi } from './fixtures/plugin-api.ts'
 
@@ -178,15 +176,7 @@ describe('where requests would be refused', () => {
     api.answer({ status: 500 })
     const dyna = createInstance({ plugin_api_uri: api.uri, ...options })
     await dyna.refresh()
-    const { app } = createApp([
-      dyna,
-      (ctx) => {
-        ctx.body = 'app'
-      },
-    ])
-    const server = createServer(app.callback())
-    await listen(server)
-    return { dyna, request: supertest(server) }
+    return { dyna, request: await serveBehind(dyna) }
   }
 
   test.each(['open', 'closed', 'wait'] as const)(

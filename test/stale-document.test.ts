@@ -1,30 +1,14 @@
 import { mkdtempSync, rmSync, utimesSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import supertest from 'supertest'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Dynacode } from '../lib/index.ts'
-import { createApp, everywhere, listen, plugin, startApp } from './fixtures/app.ts'
+import { everywhere, plugin, serveBehind, startApp } from './fixtures/app.ts'
 import { createInstance, payloadsOf, record } from './fixtures/instance.ts'
 import { startPluginApi } from './fixtures/plugin-api.ts'
 
 const DOWN = { status: 503 }
 const marked = (general: object = {}) => ({ general, ...everywhere([plugin('rewrite', `ctx.set('X-Plugin', 'ran')`)]) })
 const soon = (ms: number) => new Date(Date.now() + ms).toISOString()
-
-/** A server with an app that answers `app` behind this instance. */
-async function serveWith(dyna: Dynacode) {
-  const { app } = createApp([
-    dyna,
-    (ctx) => {
-      ctx.body = 'app'
-    },
-  ])
-  const server = createServer(app.callback())
-  await listen(server)
-  return supertest(server)
-}
 
 describe('a document that was not found current for max_stale_seconds', () => {
   test('is told of once by bg_stale and on_stale, and served on', async () => {
@@ -92,7 +76,7 @@ describe('a document that was not found current for max_stale_seconds', () => {
     api.answer(DOWN)
     const options = { bootstrap: marked(), max_stale_seconds: 0.2, when_stale: 'closed' } as const
     const dyna = createInstance({ plugin_api_uri: api.uri, ...options })
-    const request = await serveWith(dyna)
+    const request = await serveBehind(dyna)
     expect(dyna.status()).toMatchObject({ from: 'bootstrap', stale: false })
     await expect.poll(() => dyna.status().stale).toBe(true)
     await request.get('/').expect(503)

@@ -6,7 +6,7 @@ import supertest from 'supertest'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { encodeDocument } from '../../lib/background/cache-format.ts'
 import type { Dynacode, DynacodeOptions } from '../../lib/index.ts'
-import { createApp, everywhere, listen } from '../fixtures/app.ts'
+import { createApp, everywhere, listen, serveBehind } from '../fixtures/app.ts'
 import { createInstance, payloadsOf, record } from '../fixtures/instance.ts'
 import { type PluginApi, startPluginApi } from '../fixtures/plugin-api.ts'
 import { type AppProcess, bundle, makeFolder, startAppProcess } from '../fixtures/processes.ts'
@@ -54,15 +54,8 @@ function startOffline(options: DynacodeOptions): { dyna: Dynacode; errors: { sec
 
 /** The version that a request to an app behind this instance sees. */
 async function versionBehind(dyna: Dynacode): Promise<string | undefined> {
-  const { app } = createApp([
-    dyna,
-    (ctx) => {
-      ctx.body = 'app'
-    },
-  ])
-  const server = createServer(app.callback())
-  await listen(server)
-  return (await supertest(server).get('/').expect(200)).headers['x-version']
+  const request = await serveBehind(dyna)
+  return (await request.get('/').expect(200)).headers['x-version']
 }
 
 /** Changes the bytes of a file. */
