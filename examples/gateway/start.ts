@@ -1,14 +1,13 @@
-// Starts two servers, a plugin API and the gateway in front of them, in one process.
+// Starts two servers and the gateway in front of them, in one process.
 // Usage: node --import tsx examples/gateway/start.ts
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { createPluginFolder } from '../quick-start/plugin-folder.ts'
+import { folder_source } from 'dynacode'
 import { createGateway } from './gateway.ts'
 
 const folder = process.env.PLUGINS_FOLDER ?? fileURLToPath(new URL('plugins', import.meta.url))
-const readFolder = createPluginFolder(folder)
 
 async function listen(listener: RequestListener, port = 0): Promise<Server> {
   const server = createServer(listener).listen(port, '127.0.0.1')
@@ -26,16 +25,10 @@ const upstream =
   }
 const [blue, green] = await Promise.all([listen(upstream('blue')), listen(upstream('green'))])
 
-const api = await listen(async (_req, res) => {
-  const reading = await readFolder()
-  if ('error' in reading) res.writeHead(500).end(reading.error)
-  else res.writeHead(200, { 'content-type': 'application/json' }).end(reading.document)
-})
-
 const gateway = createGateway(
   {
-    plugin_api_uri: addressOf(api),
-    plugin_api_polling_interval: 0.5,
+    source: folder_source(folder),
+    plugin_api_polling_interval: 5,
     when_not_loaded: 'wait',
     globals: { upstreams: { blue: addressOf(blue), green: addressOf(green) } },
     on_update: ({ version, plugins }) => console.log(`version ${version} is live: ${plugins} plugins`),
@@ -59,7 +52,7 @@ Ctrl-C ends it.
 `)
 
 async function stop() {
-  for (const server of [front, api, blue, green]) {
+  for (const server of [front, blue, green]) {
     server.close()
     server.closeAllConnections()
   }

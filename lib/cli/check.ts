@@ -31,7 +31,7 @@ export const addCheck: AddCommand = (program, terminal, finish) => {
 
 async function check(source: string, options: CheckOptions, terminal: Terminal): Promise<number> {
   const { globals = [], allow = [], types = false, declarations = [], json } = options
-  const input = await readInput(source)
+  const input = await readInput(source, options)
   const { found, plugins, document } = await inspectDocument(input, globals)
   const typing = types ? await readTypeOptions(globals, declarations) : undefined
   const typed = typing && document ? await inspectTypes(input, document, typing) : []

@@ -1,9 +1,10 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { addCheck } from './check.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { addControl } from './control-client.ts'
 import { addDiff } from './diff.ts'
 import { Failure, messageOf } from './failure.ts'
+import { collectLines } from './header-lines.ts'
 import { addInit } from './init.ts'
 import { addPack } from './pack.ts'
 import { addRun } from './run.ts'
@@ -44,6 +45,11 @@ export function createProgram(terminal: Terminal, finish: (exit_code: number) =>
     .helpCommand('help [command]', 'show help for a command')
     .option('--json', 'print JSON, for programs to read')
     .option('--debug', 'show where an error comes from')
+    .addOption(
+      new Option('--source-header <line>', 'a header for a source that is a URL, such as "Authorization: Bearer …"')
+        .env('DYNACODE_SOURCE_HEADER')
+        .argParser(collectLines),
+    )
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('(see dynacode --help)')
     .exitOverride()

@@ -5,6 +5,8 @@ import type { Terminal } from './terminal.ts'
 export interface CommonOptions {
   readonly json?: boolean
   readonly debug?: boolean
+  /** Header lines for a source that is a URL. */
+  readonly sourceHeader?: readonly string[]
 }
 
 /**

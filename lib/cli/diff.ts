@@ -21,8 +21,9 @@ export const addDiff: AddCommand = (program, terminal, finish) => {
     .argument('<before>', 'a file, a folder with a dynacode.json, or a URL')
     .argument('<after>', 'the same')
     .action(async (before: string, after: string, _: unknown, command) => {
-      const { json } = command.optsWithGlobals() as CommonOptions
-      const differences = compareDocuments(await read(before), await read(after))
+      const options = command.optsWithGlobals() as CommonOptions
+      const { json } = options
+      const differences = compareDocuments(await read(before, options), await read(after, options))
       if (json) terminal.print(JSON.stringify(differences, undefined, 2))
       else if (differences.length === 0) terminal.print('nothing is different')
       else for (const difference of differences) show(difference, terminal)
@@ -30,8 +31,8 @@ export const addDiff: AddCommand = (program, terminal, finish) => {
     })
 }
 
-async function read(source: string): Promise<Document> {
-  const { text } = await readInput(source)
+async function read(source: string, options: CommonOptions): Promise<Document> {
+  const { text } = await readInput(source, options)
   try {
     return readDocument(text)
   } catch (cause) {

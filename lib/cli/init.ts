@@ -11,7 +11,9 @@ export const addInit: AddCommand = (program, terminal, finish) => {
   program
     .command('init')
     .summary('begin a folder of plugins')
-    .description('Begins a folder of plugins: a manifest, an example, a test, types, and what git and CI need.')
+    .description(
+      'Begins a folder of plugins: a manifest, an example, a test, types, an app to try it on, and what git and CI need.',
+    )
     .argument('[folder]', 'where to write it', '.')
     .action(async (folder: string, _: unknown, command) => {
       const { json } = command.optsWithGlobals() as CommonOptions
@@ -33,5 +35,5 @@ async function refuseIfThere(path: string): Promise<void> {
 
 function describeNext(folder: string): string[] {
   const enter = folder === '.' ? [] : [`  cd ${folder}`]
-  return ['Next:', ...enter, '  npm install', '  npm run check', '  npm test', '  npm run serve']
+  return ['Next:', ...enter, '  npm install', '  npm run check', '  npm test', '  npm run serve', '  npm start']
 }

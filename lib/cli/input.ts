@@ -4,7 +4,9 @@ import { decodeBase64url, readEnvelope } from '../background/envelope.ts'
 import { lookAt } from '../background/folder-look.ts'
 import { MANIFEST } from '../background/folder-manifest.ts'
 import { describeValue } from '../schema-error.ts'
+import type { CommonOptions } from './command.ts'
 import { Failure, messageOf } from './failure.ts'
+import { readHeaderLines } from './header-lines.ts'
 
 /** A document, wherever it was read from. */
 export interface Input {
@@ -29,10 +31,10 @@ const TIMEOUT_MS = 10_000
  *
  * @throws Failure
  */
-export async function readInput(given: string): Promise<Input> {
-  if (/^https?:\/\//i.test(given)) return open(readUrl(given).url, await download(given))
+export async function readInput(given: string, { sourceHeader = [] }: CommonOptions = {}): Promise<Input> {
+  if (/^https?:\/\//i.test(given)) return open(readUrl(given).url, await download(given, sourceHeader))
   const found = await stat(given).catch((cause) => {
-    throw new Failure(`${given}: ${describe(cause, 'there is no such file or folder')}`, 2, cause)
+    throw new Failure(`${given}: ${describeFileError(cause, 'there is no such file or folder')}`, 2, cause)
   })
   if (found.isDirectory()) return readFolder(given, given)
   if (basename(given) === MANIFEST) return readFolder(given, dirname(given))
@@ -49,12 +51,12 @@ export async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
   } catch (cause) {
-    throw new Failure(`${path}: ${describe(cause, 'there is no such file')}`, 2, cause)
+    throw new Failure(`${path}: ${describeFileError(cause, 'there is no such file')}`, 2, cause)
   }
 }
 
 /** What went wrong with a file or folder, in words. */
-function describe(cause: unknown, missing: string): string {
+export function describeFileError(cause: unknown, missing: string): string {
   const { code } = cause as NodeJS.ErrnoException
   if (code === 'ENOENT' || code === 'ENOTDIR') return missing
   if (code === 'EACCES' || code === 'EPERM') return `no permission (${code})`
@@ -69,10 +71,16 @@ async function readFolder(name: string, folder: string): Promise<Input> {
   return { ...open(name, found), manifest, folder }
 }
 
-async function download(given: string): Promise<Uint8Array> {
-  const { url, headers } = readUrl(given)
+async function download(given: string, lines: readonly string[]): Promise<Uint8Array> {
+  const { url, headers: own } = readUrl(given)
+  const headers = new Headers(own)
+  for (const [name, value] of Object.entries(readHeaderLines(lines, '--source-header'))) {
+    for (const each of [value].flat()) headers.append(name, each)
+  }
   try {
-    const response = await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) })
+    // What is in such a header is for this server alone.
+    const redirect = lines.length > 0 ? 'manual' : 'follow'
+    const response = await fetch(url, { headers, redirect, signal: AbortSignal.timeout(TIMEOUT_MS) })
     if (!response.ok) throw new Failure(`${url}: expected status 200, got ${response.status}`)
     return new Uint8Array(await response.arrayBuffer())
   } catch (cause) {

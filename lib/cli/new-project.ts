@@ -57,8 +57,34 @@ const MANIFEST = {
   domains: [{ name: '*', plugins: [{ name: 'hello', phase: 'content', file: 'hello.js', params: { name: 'world' } }] }],
 }
 
+const APP = `// An app to try the plugins on: npm start, while npm run serve is running.
+import { dynacode } from 'dynacode'
+import Koa from 'koa'
+
+const { PORT = '3000', PLUGIN_API_URI = 'http://127.0.0.1:9090/plugins.json' } = process.env
+
+const app = new Koa()
+app.use(
+  dynacode({
+    plugin_api_uri: PLUGIN_API_URI,
+    plugin_api_wait: 30,
+    plugin_api_polling_interval: 1,
+    on_update: ({ version, plugins }) => console.log(\`version \${version} is live: plugins: \${plugins}\`),
+    on_compile_fail: ({ error }) => console.error(error.message),
+    on_fail: ({ plugin, error }) => console.error(plugin.name, error),
+  }),
+)
+app.use((ctx) => {
+  ctx.body = 'the app itself\\n'
+})
+const server = app.listen(Number(PORT), '127.0.0.1', () => {
+  console.log(\`listening on http://127.0.0.1:\${server.address().port}/\`)
+})
+`
+
 /**
- * The files of a new project, by their names: a folder of plugins, a test, and what git and CI need.
+ * The files of a new project, by their names: a folder of plugins, a test, an app to try them on, and what git and
+ * CI need.
  *
  * @param version of dynacode
  */
@@ -70,6 +96,7 @@ export function createProject(version: string): ReadonlyMap<string, string> {
       check: 'dynacode check plugins --types',
       test: 'node --test',
       serve: 'dynacode serve plugins',
+      start: 'node app.js',
       pack: 'dynacode pack plugins -o plugins.json',
     },
     devDependencies: {
@@ -87,6 +114,7 @@ export function createProject(version: string): ReadonlyMap<string, string> {
     ['plugins/hello.js', HELLO],
     ['plugins/tsconfig.json', toJson(TSCONFIG)],
     ['test/hello.test.js', TEST],
+    ['app.js', APP],
     ['.gitignore', 'node_modules/\n/plugins.json\nprivate.json\n'],
     ['.github/workflows/plugins.yml', CI],
   ])

@@ -37,8 +37,9 @@ export const addPack: AddCommand = (program, terminal, finish) => {
     .argument('<source>', 'a file with a document, or a URL')
     .argument('<folder>', 'a folder that is new or empty')
     .action(async (source: string, folder: string, _: unknown, command) => {
-      const { json } = command.optsWithGlobals() as CommonOptions
-      const { text } = await readInput(source)
+      const options = command.optsWithGlobals() as CommonOptions
+      const { json } = options
+      const { text } = await readInput(source, options)
       const files = spread(text, source)
       await refuseUnlessEmpty(folder)
       for (const [name, content] of files) await writeOutput(`${folder}/${name}`, content)

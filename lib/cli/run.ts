@@ -9,6 +9,8 @@ import type { Document } from '../document.ts'
 import { plugin_app } from '../plugin-app.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure, messageOf } from './failure.ts'
+import { collectLines, readHeaderLines } from './header-lines.ts'
+import { importGlobals } from './import-globals.ts'
 import { readInput, readUrl } from './input.ts'
 import { createProxy } from './proxy.ts'
 import { traceRequest } from './request-trace.ts'
@@ -20,6 +22,7 @@ interface RunOptions extends CommonOptions {
   readonly against?: string
   readonly ip?: string
   readonly at?: string
+  readonly globalsFrom?: string
 }
 
 /** Adds `run`. */
@@ -33,11 +36,12 @@ export const addRun: AddCommand = (program, terminal, finish) => {
     .argument('<source>', 'a file, a folder with a dynacode.json, or a URL')
     .argument('<method>', 'such as GET')
     .argument('<url>', 'such as http://shop.example/cart: its host decides which plugins there are')
-    .option('-H, --header <lines...>', 'headers of the request, such as "Accept: text/html"')
+    .option('-H, --header <line>', 'a header of the request, such as "Accept: text/html"', collectLines)
     .option('-d, --data <text>', 'body of the request')
     .option('--against <url>', 'a server that answers behind the plugins; a bare app unless given')
     .option('--ip <address>', 'where the request is from; 127.0.0.1 unless given')
     .option('--at <time>', 'what time it is, such as 2030-01-31T12:00:00Z')
+    .option('--globals-from <file>', "a module that exports the app's own names that plugins may use")
     .action(async (source: string, method: string, url: string, _: unknown, command) => {
       const options = command.optsWithGlobals() as RunOptions
       const ran = await run(source, method.toUpperCase(), url, options)
@@ -48,15 +52,16 @@ export const addRun: AddCommand = (program, terminal, finish) => {
 }
 
 async function run(source: string, method: string, given: string, options: RunOptions): Promise<Ran> {
-  const { header = [], data, against, ip, at } = options
+  const { header = [], data, against, ip, at, globalsFrom } = options
   if (!/^[A-Z]+$/.test(method)) throw new Failure(`expected a method such as GET, got ${JSON.stringify(method)}`)
   const url = new URL(readUrl(given).url)
   if (!/^https?:$/.test(url.protocol)) throw new Failure(`${given}: expected a URL that begins with http://`)
-  const headers = readHeaders(header)
+  const headers = readHeaderLines(header, '--header')
   if (against !== undefined) readUrl(against)
   if (at !== undefined && Number.isNaN(Date.parse(at)))
     throw new Failure(`--at: expected a time in ISO 8601, got ${at}`)
-  const { text } = await readInput(source)
+  const globals = globalsFrom === undefined ? {} : await importGlobals(globalsFrom)
+  const { text } = await readInput(source, options)
   const document = read(text, source)
 
   let unreachable: string | undefined
@@ -72,6 +77,7 @@ async function run(source: string, method: string, given: string, options: RunOp
       return proxy(ctx, next)
     },
     allow_refused: true,
+    globals,
     ...(at === undefined ? {} : { now: at }),
   })
   const trace = traceRequest(app, document, () => (at === undefined ? Date.now() : Date.parse(at)))
@@ -105,19 +111,6 @@ function read(text: string, name: string): Document {
   } catch (cause) {
     throw new Failure(`${name}: ${messageOf(cause)}`, 2, cause)
   }
-}
-
-function readHeaders(lines: readonly string[]): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = {}
-  for (const line of lines) {
-    const [, name, value] = /^([\w!#$%&'*+.^`|~-]+):[ \t]*([^\r\n\0]*)$/.exec(line) ?? []
-    if (name === undefined || value === undefined) {
-      throw new Failure(`--header: expected a header such as "Accept: text/html", got ${JSON.stringify(line)}`)
-    }
-    const key = name.toLowerCase()
-    headers[key] = headers[key] === undefined ? value : [headers[key], value].flat()
-  }
-  return headers
 }
 
 async function send(

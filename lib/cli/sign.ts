@@ -58,9 +58,10 @@ export const addSign: AddCommand = (program, terminal, finish) => {
     .option('--document-version <number>', 'sets general.version: a number, or now')
     .option('--expires <time>', 'sets general.expires: a time, or a number of days such as 30d')
     .action(async (source: string, _: unknown, command) => {
-      const { key, output, documentVersion, expires, json } = command.optsWithGlobals() as SignOptions
+      const options = command.optsWithGlobals() as SignOptions
+      const { key, output, documentVersion, expires, json } = options
       const private_key = await readPrivateKey(key)
-      const input = await readInput(source)
+      const input = await readInput(source, options)
       const text = setGeneral(input.manifest === undefined ? input.text : await pack(source), source, {
         ...(documentVersion === undefined ? {} : { version: readVersion(documentVersion) }),
         ...(expires === undefined ? {} : { expires: readExpiry(expires) }),
@@ -88,9 +89,10 @@ export const addSign: AddCommand = (program, terminal, finish) => {
     .argument('<source>', 'a file with a signed document, or a URL')
     .requiredOption('--keys <file>', 'the trusted keys, as keygen writes them')
     .action(async (source: string, _: unknown, command) => {
-      const { keys, json } = command.optsWithGlobals() as VerifyOptions
+      const options = command.optsWithGlobals() as VerifyOptions
+      const { keys, json } = options
       const trusted = await readTrustedKeys(keys)
-      const verified = await verify(await readInput(source), trusted)
+      const verified = await verify(await readInput(source, options), trusted)
       const { kid, version, expires } = verified
       if (json) terminal.print(JSON.stringify(verified))
       else terminal.print(`signed by ${kid ?? 'a key without a kid'}: version ${version}, until ${expires}`)

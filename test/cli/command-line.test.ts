@@ -1,7 +1,11 @@
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { clean, createTerminal } from '../../lib/cli/terminal.ts'
-import { callCommand, runCommand } from '../fixtures/command-line.ts'
+import { callCommand, callJson, runCommand } from '../fixtures/command-line.ts'
 import { makeFolder, writeFiles } from '../fixtures/plugin-folder.ts'
 
 describe('the command, in a process of its own', () => {
@@ -43,6 +47,57 @@ test('says as JSON what went wrong with --json', async () => {
   const path = join(makeFolder(), 'none')
   const { output } = await callCommand('check', path, '--json')
   expect(JSON.parse(output)).toEqual({ error: `${path}: there is no such file or folder` })
+})
+
+describe('a source that is a URL', () => {
+  const document = JSON.stringify({ domains: [{ name: 'a.com', plugins: [] }] })
+
+  async function startApi(): Promise<string> {
+    const server = createServer(({ url, headers }, response) => {
+      if (url === '/moved') response.writeHead(302, { Location: '/plugins.json' }).end()
+      else if (headers.authorization !== 'Bearer s3cret' || headers['x-team'] !== 'web') response.writeHead(401).end()
+      else response.end(document)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => void server.close())
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+
+  test('is asked with the headers that it needs', async () => {
+    const uri = `${await startApi()}/plugins.json`
+    const headers = ['--source-header', 'Authorization: Bearer s3cret', '--source-header', 'X-Team: web']
+    const file = join(makeFolder(), 'a.json')
+    writeFileSync(file, document)
+    expect(await callJson('check', uri, ...headers)).toMatchObject({ errors: 0 })
+    expect(await callCommand('diff', uri, file, ...headers)).toMatchObject({ output: 'nothing is different' })
+    expect(await callCommand('unpack', uri, join(makeFolder(), 'a'), ...headers)).toMatchObject({ exit_code: 0 })
+    const ran = await callJson('run', uri, 'GET', 'http://a.com/', ...headers)
+    expect(ran.response.status).toBe(200)
+    expect(await callCommand('check', uri)).toMatchObject({
+      exit_code: 2,
+      told: `error: ${uri}: expected status 200, got 401`,
+    })
+  })
+
+  test('has such a header from the environment, where nobody sees it among the processes', async () => {
+    const uri = `${await startApi()}/plugins.json`
+    vi.stubEnv('DYNACODE_SOURCE_HEADER', 'Authorization: Bearer wrong')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    expect(await callCommand('check', uri, '--source-header', 'X-Team: web')).toMatchObject({ exit_code: 2 })
+    vi.stubEnv('DYNACODE_SOURCE_HEADER', 'no header')
+    expect((await callCommand('check', uri)).told).toBe(
+      'error: --source-header: expected a header such as "Accept: text/html", got "no header"',
+    )
+  })
+
+  test('that redirects gets no headers for elsewhere, and a wrong one is not shown with its value', async () => {
+    const uri = `${await startApi()}/moved`
+    const words = ['check', uri, '--source-header', 'Authorization: Bearer s3cret']
+    expect((await callCommand(...words)).told).toBe(`error: ${uri}: expected status 200, got 302`)
+    const { told } = await callCommand('check', uri, '--source-header', 'Auth orization: Bearer s3cret')
+    expect(told).toContain('got "Auth orization: …"')
+    expect(told).not.toContain('s3cret')
+  })
 })
 
 describe('colours', () => {

@@ -108,7 +108,7 @@ describe('dynacode run', () => {
       { plugin: 'filter', changes: expect.arrayContaining(['status: 401 → 418']) },
     ])
     expect(response.status).toBe(418)
-    const passed = await callJson('run', path, 'GET', `http://${HOST}/`, '-H', 'X-Token: a', 'Accept: text/html')
+    const passed = await callJson('run', path, 'GET', `http://${HOST}/`, '-H', 'X-Token: a', '-H', 'Accept: text/html')
     expect(passed.plugins).toMatchObject([{ changes: [] }, { outcome: 'ran' }, { outcome: 'ran' }])
   })
 
@@ -128,6 +128,35 @@ describe('dynacode run', () => {
     ])
     expect(response.status).toBe(503)
     expect((await callCommand('run', path, 'GET', `http://${HOST}/`)).exit_code).toBe(1)
+  })
+
+  test.each([
+    ['names.mjs', "export const greet = (name) => 'hello ' + name"],
+    ['object.mjs', "export default { greet: (name) => 'hello ' + name }"],
+    ['common.cjs', "module.exports = { greet: (name) => 'hello ' + name }"],
+  ])("finds the app's own names in %s", async (file, code) => {
+    const path = writeDocument([{ name: 'p', phase: 'content', code: "say(greet('you'))" }])
+    const folder = makeFolder()
+    writeFiles(folder, { [file]: code })
+    const words = ['run', path, 'GET', `http://${HOST}/`]
+    expect((await callJson(...words, '--globals-from', join(folder, file))).response.body).toBe('hello you\n')
+    expect((await callJson(...words)).plugins[0].outcome).toBe('failed')
+  })
+
+  test.each([
+    ['there is no such file', undefined],
+    ['expected a module that exports the names that plugins may use', ''],
+    ['no luck', "throw new Error('no luck')"],
+  ])('says what is wrong with the module of such names: %s', async (message, code) => {
+    const folder = makeFolder()
+    if (code !== undefined) writeFiles(folder, { 'names.mjs': code })
+    const names = join(folder, 'names.mjs')
+    const path = writeDocument([])
+    const { exit_code, told } = await callCommand('run', path, 'GET', `http://${HOST}/`, '--globals-from', names)
+    expect({ exit_code, told }).toEqual({
+      exit_code: 2,
+      told: expect.stringMatching(`^error: ${names}: ${message}[^\n]*$`),
+    })
   })
 
   test('asks a real server behind the plugins', async () => {

@@ -1,7 +1,9 @@
 // Checks the packed tarball as somebody would get it: its files, its manifest, its types.
-import { execFileSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { pack, ROOT } from './pack.ts'
 
 // Inside the checkout, so that the consumer finds the package's dependencies in node_modules above it.
@@ -15,7 +17,7 @@ try {
   run('publint', ['run', tarball, '--strict'])
   run('attw', [tarball, '--profile', 'esm-only', '--format', 'ascii'])
   checkTypes()
-  tryCommandLine(target)
+  await tryCommandLine(target)
   console.log('package: files, publint, attw, types and the command line are fine')
 } catch (error) {
   // A tool that ran has said what is wrong; anything else speaks for itself.
@@ -76,7 +78,7 @@ if (last) return String(chunk).length
 }
 
 /** Begins a project with the package's own command, as `npx` would call it, and runs what it says comes next. */
-function tryCommandLine(target: string): void {
+async function tryCommandLine(target: string): Promise<void> {
   const { bin } = JSON.parse(readFileSync(join(target, 'package.json'), 'utf8')) as { bin: { dynacode: string } }
   const main = join(target, bin.dynacode)
   if (!readFileSync(main, 'utf8').startsWith('#!/usr/bin/env node\n')) throw new Error(`${bin.dynacode} has no shebang`)
@@ -90,4 +92,45 @@ function tryCommandLine(target: string): void {
   node(main, 'check', 'plugins', '--types')
   node('--test')
   node(main, 'run', 'plugins', 'GET', 'http://localhost/hello')
+  await tryLive(main, project)
+}
+
+/** Serves the project and starts its app, and changes the plugin while both are running. */
+async function tryLive(main: string, project: string): Promise<void> {
+  const started: ChildProcess[] = []
+  const start = async (words: string[], env: Record<string, string> = {}): Promise<string> => {
+    const child = spawn(process.execPath, words, {
+      cwd: project,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    started.push(child)
+    for await (const line of createInterface(child.stdout)) {
+      const [uri] = /http:\S+/.exec(line) ?? []
+      if (uri !== undefined) return uri
+    }
+    throw new Error(`node ${words.join(' ')} did not say where it listens`)
+  }
+  try {
+    const api = await start([main, 'serve', 'plugins', '--port', '0'])
+    const app = await start(['app.js'], { PORT: '0', PLUGIN_API_URI: api })
+    await answers(app, 'hello world\n')
+    writeFileSync(join(project, 'plugins', 'hello.js'), "if (ctx.path === '/hello') say('changed')\n")
+    await answers(app, 'changed\n')
+  } finally {
+    for (const child of started) {
+      child.kill('SIGKILL')
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    }
+  }
+}
+
+async function answers(app: string, expected: string): Promise<void> {
+  let came = ''
+  for (let tries = 0; tries < 100; tries += 1) {
+    came = await (await fetch(new URL('/hello', app))).text()
+    if (came === expected) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  throw new Error(`the app of a new project answers ${JSON.stringify(came)}, expected ${JSON.stringify(expected)}`)
 }
