@@ -54,6 +54,7 @@ export function createProgram(terminal: Terminal, finish: (exit_code: number) =>
     .showHelpAfterError('(see dynacode --help)')
     .exitOverride()
   for (const add of COMMANDS) add(program, terminal, finish)
+  for (const command of program.commands) command.showHelpAfterError(`(see dynacode ${command.name()} --help)`)
   return program
 }
 

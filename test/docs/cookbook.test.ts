@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { callJson } from '../fixtures/command-line.ts'
 import { ROOT, readDocsPage } from './pages.ts'
 
 const COOKBOOK = join(ROOT, 'examples', 'cookbook')
@@ -27,7 +28,16 @@ describe('docs/cookbook.md', () => {
   })
 })
 
+const recipes = [...new Set(files.filter((file) => file.includes('/')).map((file) => file.split('/')[0] ?? ''))]
+/** What the apps of the recipes offer plugins. */
+const GLOBALS = ['flags', 'secrets', 'server', 'upstreams']
+
+test.each(recipes)('%s passes the checks of the command line', async (recipe) => {
+  const found = await callJson('check', join(COOKBOOK, recipe), '--allow', 'host-matching', '--globals', ...GLOBALS)
+  expect(found.plugins).toBeGreaterThan(0)
+  expect(found.findings).toEqual([])
+})
+
 test('every recipe has a test', () => {
-  const recipes = [...new Set(files.filter((file) => file.includes('/')).map((file) => file.split('/')[0] ?? ''))]
   expect(recipes.filter((name) => !files.includes(`${name}/${name}.test.ts`))).toEqual([])
 })
