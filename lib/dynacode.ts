@@ -245,6 +245,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
         activated: activator.activated(),
         attempted: activator.attempted(),
         stale: staleness.isStale(),
+        validated_at: staleness.validated_at(),
         last_error: refresher.last_error(),
         next_poll_at: poller.next_at(),
         now: clock.now(),

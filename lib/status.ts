@@ -57,6 +57,8 @@ export interface Status {
   readonly stale: boolean
   /** Since when this version is live. */
   readonly since: number | null
+  /** When it was last found to be what the source has; null where nobody has found that, as with a bootstrap document. */
+  readonly validated_at: number | null
   /** What went wrong in the last refresh; null when it went well. */
   readonly last_error: { readonly code: string; readonly message: string } | null
   readonly next_poll_at: number | null
@@ -70,6 +72,7 @@ export function describeStatus({
   activated,
   attempted,
   stale,
+  validated_at,
   last_error,
   next_poll_at,
   now,
@@ -79,6 +82,7 @@ export function describeStatus({
   activated: Activated | null
   attempted: number | string | null
   stale: boolean
+  validated_at: number | null
   last_error: Error | null
   next_poll_at: number | null
   /** What time it is, in milliseconds since 1970. */
@@ -95,6 +99,7 @@ export function describeStatus({
     from: activated?.from ?? null,
     stale,
     since: activated?.at ?? null,
+    validated_at,
     last_error: last_error === null ? null : Object.freeze({ code, message: last_error.message }),
     next_poll_at,
     plugins: activated === null ? Object.freeze([]) : describePlugins(activated, now),
@@ -116,7 +121,7 @@ function describePlugins({ build }: Activated, now: number): readonly PluginStat
       error: error?.message ?? null,
     })
   })
-  const alive = new Set(program.plugins.map(({ info }) => info))
+  const alive = new Set(failures.length === 0 ? [] : program.plugins.map(({ info }) => info))
   const refused = failures.filter(({ info, kept_last_good }) => !kept_last_good && !alive.has(info))
   return Object.freeze([
     ...running,

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { everywhere, startApp } from './fixtures/app.ts'
 import { createInstance, createReadyInstance, record } from './fixtures/instance.ts'
 import { startPluginApi } from './fixtures/plugin-api.ts'
@@ -19,6 +19,7 @@ describe('the status', () => {
       version: null,
       from: null,
       since: null,
+      validated_at: null,
       last_error: { code: 'ERR_DYNACODE_DOCUMENT', message: expect.stringMatching(/not JSON/) },
       plugins: [],
     })
@@ -43,6 +44,24 @@ describe('the status', () => {
     expect(status.since).toBeLessThanOrEqual(Date.now())
     expect(status.next_poll_at).toBeGreaterThan(Date.now())
     expect(status.next_poll_at).toBeLessThanOrEqual(Date.now() + 3600 * 1000 * 1.1)
+  })
+
+  test('tells when the live document was last found current', async () => {
+    const api = await startPluginApi(document(7, P))
+    const options = { plugin_api_poll_at_init: false, bootstrap: document(6, P) }
+    const dyna = await createReadyInstance({ plugin_api_uri: api.uri, ...options })
+    expect(dyna.status()).toMatchObject({ from: 'bootstrap', validated_at: null })
+    const asked = Date.now()
+    await dyna.refresh()
+    const found = dyna.status().validated_at as number
+    expect(found).toBeGreaterThanOrEqual(asked)
+    api.answer({ status: 500 })
+    await dyna.refresh()
+    expect(dyna.status()).toMatchObject({ version: 7, validated_at: found })
+    api.serve(document(7, P))
+    await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(found))
+    await dyna.refresh()
+    expect(dyna.status().validated_at).toBeGreaterThan(found)
   })
 
   test('tells the attempted version from the one that is live, and why they differ', async () => {

@@ -4,6 +4,8 @@ import type { EventTable } from '../events.ts'
 /** Knows whether the live document may be too old to rely on. */
 export interface Staleness {
   isStale(): boolean
+  /** When the live document was last known to be what the source has, in milliseconds since 1970; null: never. */
+  validated_at(): number | null
   /** The live document was what the source had at this time, in milliseconds since 1970. */
   validated(at: number): void
   /** A document went live. */
@@ -20,6 +22,7 @@ export interface Staleness {
 export function createStaleness(max_stale_ms: number, tell: (stale: EventTable['bg_stale']) => void): Staleness {
   // The process's own clock: the wall's may jump by a day.
   let fresh_until = Number.POSITIVE_INFINITY
+  let validated_at: number | null = null
   let expires: number | undefined
   let told: 'age' | 'expired' | null = null
   let timer: NodeJS.Timeout | undefined
@@ -49,7 +52,9 @@ export function createStaleness(max_stale_ms: number, tell: (stale: EventTable['
 
   return Object.freeze({
     isStale: () => reasonOf(timeLeft()) !== null,
+    validated_at: () => validated_at,
     validated(at) {
+      validated_at = at
       fresh_until = now() + max_stale_ms - Math.max(0, Date.now() - at)
       check()
     },
