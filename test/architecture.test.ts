@@ -11,7 +11,7 @@ const LAYERS = [
   [/^errors\.ts$/],
   // What both lines may use: every file at the top of lib that no other row names.
   [
-    /^(?!(errors|dynacode|readiness|status|control|index|redis.*|memcached.*|published-.*|testing|plugin.*)\.ts$)[^/]+\.ts$/,
+    /^(?!(errors|dynacode|readiness|status|control|index|redis.*|memcached.*|published-.*|testing|tools|plugin.*)\.ts$)[^/]+\.ts$/,
   ],
   [/^background\//, /^request\//],
   [
@@ -24,6 +24,8 @@ const LAYERS = [
   ],
   // What is for tests makes instances.
   [/^index\.ts$/, /^(testing\.ts$|conformance\/|plugin-app)/],
+  // What can be done with documents without an instance of one's own, and the command line, which is a face of it.
+  [/^tools(\.ts$|\/)/],
   [/^cli\//],
 ]
 

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
+import { inspectDocument } from '../tools/inspect-document.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { readBytes, readInput } from './input.ts'
-import { inspectDocument } from './inspect-document.ts'
 import { inspectTypes, type TypeOptions } from './inspect-types.ts'
 import { countFindings, describeCounts, showFindings } from './show-findings.ts'
 import type { Terminal } from './terminal.ts'

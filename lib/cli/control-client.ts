@@ -1,5 +1,6 @@
+import { messageOf } from '../tools/message-of.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
-import { Failure, messageOf } from './failure.ts'
+import { Failure } from './failure.ts'
 import { readUrl } from './input.ts'
 import type { Style, Terminal } from './terminal.ts'
 

@@ -1,10 +1,11 @@
 import { readDocument } from '../background/validator.ts'
 import type { Document } from '../document.ts'
+import { compareDocuments, type Difference } from '../tools/compare-documents.ts'
+import { diffLines } from '../tools/line-changes.ts'
+import { messageOf } from '../tools/message-of.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
-import { compareDocuments, type Difference } from './compare-documents.ts'
-import { Failure, messageOf } from './failure.ts'
+import { Failure } from './failure.ts'
 import { readInput } from './input.ts'
-import { diffLines } from './line-changes.ts'
 import type { Style, Terminal } from './terminal.ts'
 
 /** Lines that are shown around changed ones. */

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { Failure, messageOf } from './failure.ts'
+import { messageOf } from '../tools/message-of.ts'
+import { Failure } from './failure.ts'
 import { describeFileError } from './input.ts'
 
 /**

@@ -4,8 +4,9 @@ import { decodeBase64url, readEnvelope } from '../background/envelope.ts'
 import { lookAt } from '../background/folder-look.ts'
 import { MANIFEST } from '../background/folder-manifest.ts'
 import { describeValue } from '../schema-error.ts'
+import { messageOf } from '../tools/message-of.ts'
 import type { CommonOptions } from './command.ts'
-import { Failure, messageOf } from './failure.ts'
+import { Failure } from './failure.ts'
 import { readHeaderLines } from './header-lines.ts'
 
 /** A document, wherever it was read from. */

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import type ts from 'typescript'
 import type { Document, PluginSpec } from '../document.ts'
 import { checkTypes, type PluginSource } from '../plugin-types.ts'
-import { createEntryFinder, fileOf } from './document-entry.ts'
-import { Failure, messageOf } from './failure.ts'
-import { createFinding, type Located } from './finding.ts'
+import { createEntryFinder, fileOf } from '../tools/document-entry.ts'
+import { createFinding, type Located } from '../tools/finding.ts'
+import { messageOf } from '../tools/message-of.ts'
+import { Failure } from './failure.ts'
 import type { Input } from './input.ts'
 
 const TYPESCRIPT = /\.[cm]?ts$/

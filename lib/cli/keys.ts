@@ -1,16 +1,12 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
 import { describeKind, describeMismatch } from '../schema-error.ts'
+import type { PrivateKey } from '../tools/sign-document.ts'
 import { type TrustedKeys, trustedKeysSchema } from '../trusted-keys.ts'
 import { Failure } from './failure.ts'
 import { readBytes } from './input.ts'
 
 /** Algorithms that keys are made for. */
 export const ALGORITHMS = ['EdDSA', 'ES256'] as const
-
-/** A key that documents are signed with. */
-export interface PrivateKey extends JWK {
-  readonly alg: string
-}
 
 /** Makes a key pair, as JSON Web Keys. */
 export async function createKeys(

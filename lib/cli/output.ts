@@ -1,6 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { Failure, messageOf } from './failure.ts'
+import { messageOf } from '../tools/message-of.ts'
+import { Failure } from './failure.ts'
 
 /**
  * Writes a file, and the folders that it needs.

@@ -1,9 +1,10 @@
 import { readDocument } from '../background/validator.ts'
+import { messageOf } from '../tools/message-of.ts'
+import { orderAsManifest, spreadDocument } from '../tools/spread-document.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
-import { Failure, messageOf } from './failure.ts'
+import { Failure } from './failure.ts'
 import { readInput } from './input.ts'
 import { refuseUnlessEmpty, writeOutput } from './output.ts'
-import { orderAsManifest, spreadDocument } from './spread-document.ts'
 
 interface PackOptions extends CommonOptions {
   readonly output?: string

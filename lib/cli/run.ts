@@ -1,20 +1,14 @@
-import { once } from 'node:events'
-import { createServer, request, STATUS_CODES } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { performance } from 'node:perf_hooks'
-import { buffer } from 'node:stream/consumers'
-import type { Context, Middleware, Next } from 'koa'
-import { readDocument } from '../background/validator.ts'
-import type { Document } from '../document.ts'
-import { plugin_app } from '../plugin-app.ts'
+import type { Middleware } from 'koa'
+import { OptionError } from '../errors.ts'
+import { messageOf } from '../tools/message-of.ts'
+import { type GivenRequest, type Ran, type RunRequestOptions, runRequest } from '../tools/run-request.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
-import { Failure, messageOf } from './failure.ts'
+import { Failure } from './failure.ts'
 import { collectLines, readHeaderLines } from './header-lines.ts'
 import { importGlobals } from './import-globals.ts'
 import { readInput, readUrl } from './input.ts'
 import { createProxy } from './proxy.ts'
-import { traceRequest } from './request-trace.ts'
-import { type Ran, showTrace } from './show-trace.ts'
+import { showTrace } from './show-trace.ts'
 
 interface RunOptions extends CommonOptions {
   readonly header?: readonly string[]
@@ -62,77 +56,39 @@ async function run(source: string, method: string, given: string, options: RunOp
     throw new Failure(`--at: expected a time in ISO 8601, got ${at}`)
   const globals = globalsFrom === undefined ? {} : await importGlobals(globalsFrom)
   const { text } = await readInput(source, options)
-  const document = read(text, source)
-
   let unreachable: string | undefined
-  const proxy =
+  const app =
     against === undefined
       ? answer
       : createProxy(against, (message) => {
           unreachable = message
         })
-  const app = await plugin_app(JSON.parse(text), {
-    app: (ctx: Context, next: Next) => {
-      trace.reachApp()
-      return proxy(ctx, next)
+  const ran = await tryRequest(
+    text,
+    {
+      method,
+      url,
+      headers,
+      ...(data === undefined ? {} : { body: data }),
+      ...(ip === undefined ? {} : { ip }),
     },
-    allow_refused: true,
-    globals,
-    ...(at === undefined ? {} : { now: at }),
-  })
-  const trace = traceRequest(app, document, () => (at === undefined ? Date.now() : Date.parse(at)))
-  app.middleware.unshift((ctx, next) => {
-    if (ip !== undefined) ctx.request.ip = ip
-    trace.begin(ctx)
-    return next()
-  })
-  const server = createServer(app.callback()).listen(0, '127.0.0.1')
+    { app, globals, ...(at === undefined ? {} : { now: at }) },
+    source,
+  )
+  if (unreachable !== undefined) throw new Failure(`${against}: ${unreachable}`)
+  return ran
+}
+
+async function tryRequest(text: string, request: GivenRequest, options: RunRequestOptions, name: string): Promise<Ran> {
   try {
-    await once(server, 'listening')
-    const started = performance.now()
-    const response = await send((server.address() as AddressInfo).port, method, url, headers, data)
-    const duration_ms = performance.now() - started
-    await app.settled()
-    if (unreachable !== undefined) throw new Failure(`${against}: ${unreachable}`)
-    return { request: { method, url: url.href }, plugins: trace.list(response.status), response, duration_ms }
-  } finally {
-    await app.close()
-    server.close()
+    return await runRequest(text, request, options)
+  } catch (cause) {
+    const about =
+      cause instanceof OptionError && cause.option === 'ip' ? '--ip: expected an address of IPv4 or IPv6' : undefined
+    throw new Failure(about ?? `${name}: ${messageOf(cause)}`, 2, cause)
   }
 }
 
 const answer: Middleware = (ctx) => {
   ctx.body = 'the app\n'
-}
-
-function read(text: string, name: string): Document {
-  try {
-    return readDocument(text)
-  } catch (cause) {
-    throw new Failure(`${name}: ${messageOf(cause)}`, 2, cause)
-  }
-}
-
-async function send(
-  port: number,
-  method: string,
-  { host, pathname, search }: URL,
-  headers: Record<string, string | string[]>,
-  data: string | undefined,
-): Promise<Ran['response']> {
-  const length = data === undefined ? {} : { 'content-length': String(Buffer.byteLength(data)) }
-  const path = pathname + search
-  const sent = request({
-    host: '127.0.0.1',
-    port,
-    path,
-    method,
-    headers: { host, ...length, ...headers },
-    agent: false,
-  })
-  sent.end(data)
-  const [response] = await once(sent, 'response')
-  const status = response.statusCode as number
-  const body = (await buffer(response)).toString()
-  return { status, message: response.statusMessage || (STATUS_CODES[status] ?? ''), headers: response.headers, body }
 }

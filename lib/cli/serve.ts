@@ -2,11 +2,12 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { folder_source } from '../background/folder-source.ts'
+import { createDocumentApi } from '../tools/document-api.ts'
+import { inspectDocument } from '../tools/inspect-document.ts'
+import { messageOf } from '../tools/message-of.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
-import { createDevelopmentApi } from './development-api.ts'
-import { Failure, messageOf } from './failure.ts'
+import { Failure } from './failure.ts'
 import { readInput } from './input.ts'
-import { inspectDocument } from './inspect-document.ts'
 import { countFindings, describeCounts, showFindings } from './show-findings.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -37,7 +38,7 @@ async function serve(folder: string, options: ServeOptions, terminal: Terminal):
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new Failure(`--port: expected a port, got ${port}`)
   const { manifest } = await readInput(folder)
   if (manifest === undefined) throw new Failure(`${folder}: expected a folder with a dynacode.json, got a document`)
-  const api = createDevelopmentApi()
+  const api = createDocumentApi()
   const closing = new AbortController()
   const source = folder_source(folder)
 

@@ -1,6 +1,6 @@
+import type { Located } from '../tools/finding.ts'
+import type { Severity } from '../tools/lint/lint.ts'
 import { drawFrame } from './code-frame.ts'
-import type { Located } from './finding.ts'
-import type { Severity } from './lint/lint.ts'
 import type { Style, Terminal } from './terminal.ts'
 
 const STYLES: Readonly<Record<Severity, Style>> = Object.freeze({ error: 'red', warning: 'yellow', note: 'cyan' })

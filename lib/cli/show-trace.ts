@@ -1,20 +1,7 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import { PHASES } from '../document.ts'
-import type { PluginTrace } from './request-trace.ts'
+import type { PluginTrace } from '../tools/request-trace.ts'
+import type { Ran } from '../tools/run-request.ts'
 import type { Style, Terminal } from './terminal.ts'
-
-/** What became of the request. */
-export interface Ran {
-  readonly request: { readonly method: string; readonly url: string }
-  readonly plugins: readonly PluginTrace[]
-  readonly response: {
-    readonly status: number
-    readonly message: string
-    readonly headers: IncomingHttpHeaders
-    readonly body: string
-  }
-  readonly duration_ms: number
-}
 
 const STYLES: Readonly<Record<PluginTrace['outcome'], Style>> = Object.freeze({
   ran: 'green',

@@ -1,9 +1,10 @@
 import { Option } from 'commander'
-import { FlattenedSign } from 'jose'
 import { readDocument } from '../background/validator.ts'
-import { checkFreshness, createVerifier } from '../background/verifier.ts'
+import { createVerifier } from '../background/verifier.ts'
+import { messageOf } from '../tools/message-of.ts'
+import { checkSignable, type PrivateKey, signDocument } from '../tools/sign-document.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
-import { Failure, messageOf } from './failure.ts'
+import { Failure } from './failure.ts'
 import { type Input, readInput } from './input.ts'
 import { ALGORITHMS, createKeys, readPrivateKey, readTrustedKeys } from './keys.ts'
 import { writeOutput } from './output.ts'
@@ -66,12 +67,8 @@ export const addSign: AddCommand = (program, terminal, finish) => {
         ...(documentVersion === undefined ? {} : { version: readVersion(documentVersion) }),
         ...(expires === undefined ? {} : { expires: readExpiry(expires) }),
       })
-      const { version, expires: end } = checkSignable(text, source)
-      const { alg, kid } = private_key
-      const header = kid === undefined ? { alg } : { alg, kid }
-      const signed = JSON.stringify(
-        await signWith(new FlattenedSign(Buffer.from(text)).setProtectedHeader(header), private_key, key),
-      )
+      const { version, expires: end } = checkFresh(text, source)
+      const signed = await signWith(text, private_key, key)
       if (output === undefined) {
         terminal.print(signed)
       } else {
@@ -100,12 +97,12 @@ export const addSign: AddCommand = (program, terminal, finish) => {
     })
 }
 
-async function signWith(jws: FlattenedSign, key: Parameters<FlattenedSign['sign']>[0], path: string): Promise<object> {
+/** Signs, with messages that name what was given. */
+async function signWith(text: string, key: PrivateKey, key_path: string): Promise<string> {
   try {
-    return await jws.sign(key)
+    return await signDocument(text, key)
   } catch (cause) {
-    // jose's own message may show parts of the key.
-    throw new Failure(`${path}: cannot sign with this key: expected one for EdDSA or ES256`, 2, cause)
+    throw new Failure(`${key_path}: ${messageOf(cause)}`, 2, cause)
   }
 }
 
@@ -116,8 +113,7 @@ async function verify(
   try {
     const { text_bytes, kid } = await createVerifier(trusted).verify(bytes)
     const document = readDocument(Buffer.from(text_bytes).toString())
-    const known = { highest: undefined, active_sha1_of_highest: undefined, sha1: '' }
-    checkFreshness(document, known, Date.now())
+    checkSignable(document)
     return { kid: kid ?? null, version: document.version, expires: new Date(document.expires as number).toISOString() }
   } catch (cause) {
     throw new Failure(`${name}: ${messageOf(cause)}`, 1, cause)
@@ -132,10 +128,10 @@ function setGeneral(text: string, name: string, fields: object): string {
   return JSON.stringify({ ...document, general: { ...document.general, ...fields } })
 }
 
-function checkSignable(text: string, name: string): ReturnType<typeof readDocument> {
+function checkFresh(text: string, name: string): ReturnType<typeof readDocument> {
   const document = checkDocument(text, name)
   try {
-    checkFreshness(document, { highest: undefined, active_sha1_of_highest: undefined, sha1: '' }, Date.now())
+    checkSignable(document)
     return document
   } catch (cause) {
     throw new Failure(`${name}: ${messageOf(cause)} (see --document-version and --expires)`, 1, cause)

@@ -53,7 +53,7 @@ export function createDate({ now }: Clock): DateConstructor {
   })
 }
 
-function toMilliseconds(time: Time): number {
+export function toMilliseconds(time: Time): number {
   const milliseconds = typeof time === 'number' ? time : new Date(time).getTime()
   if (Number.isFinite(milliseconds)) return milliseconds
   throw new TypeError(`expected a time: milliseconds since 1970, a Date or an ISO 8601 text, got ${String(time)}`)

@@ -2,7 +2,7 @@
 // Each is measured in runs that take turns, with a compiler and a judge of expressions that know nothing yet.
 import { performance } from 'node:perf_hooks'
 import { createCompiler } from '../../dist/background/compiler.js'
-import { inspectDocument } from '../../dist/cli/inspect-document.js'
+import { inspectDocument } from '../../dist/tools/inspect-document.js'
 
 const COUNT = 1000
 const ROUNDS = 7

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { diffLines } from '../../lib/cli/line-changes.ts'
+import { diffLines } from '../../lib/tools/line-changes.ts'
 import { callCommand, callJson } from '../fixtures/command-line.ts'
 import { makeFolder, writeFiles } from '../fixtures/plugin-folder.ts'
 

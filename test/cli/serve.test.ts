@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createDevelopmentApi } from '../../lib/cli/development-api.ts'
+import { createDocumentApi } from '../../lib/tools/document-api.ts'
 import { callCommand } from '../fixtures/command-line.ts'
 import { makeFolder, writeFiles } from '../fixtures/plugin-folder.ts'
 
@@ -54,7 +54,7 @@ describe('dynacode serve', () => {
 
 describe('the API of dynacode serve', () => {
   async function listen() {
-    const api = createDevelopmentApi()
+    const api = createDocumentApi()
     const server = createServer(api.listener).listen(0, '127.0.0.1')
     await once(server, 'listening')
     onTestFinished(() => {

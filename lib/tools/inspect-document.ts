@@ -5,9 +5,14 @@ import { DocumentError } from '../errors.ts'
 import type { HostPattern } from '../host-pattern.ts'
 import { createEntryFinder } from './document-entry.ts'
 import { createFinding, type Located } from './finding.ts'
-import type { Input } from './input.ts'
 import { createPluginInspector, type PluginInspector } from './inspect-plugin.ts'
 import { createExpressionJudge, type ExpressionJudge } from './lint/expressions.ts'
+
+/** A document, and the text of the manifest where it was made of a folder. */
+export interface DocumentText {
+  readonly text: string
+  readonly manifest?: string | undefined
+}
 
 /** What was found in a document. */
 export interface Inspection {
@@ -20,7 +25,7 @@ export interface Inspection {
 
 /** Everything that can be said of a document without running it. */
 export async function inspectDocument(
-  { text, manifest }: Pick<Input, 'text' | 'manifest'>,
+  { text, manifest }: DocumentText,
   globals: readonly string[] = [],
   judge: ExpressionJudge = createExpressionJudge(),
 ): Promise<Inspection> {

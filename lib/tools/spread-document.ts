@@ -1,5 +1,5 @@
 import { MANIFEST } from '../background/folder-manifest.ts'
-import { Failure } from './failure.ts'
+import { DocumentError } from '../errors.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -12,13 +12,14 @@ const LONGEST = 60
  * Spreads a document over files: the manifest, and one for the code of each plugin. Packed again, it is the same document.
  *
  * @returns contents by the files' names
- * @throws Failure when a plugin has a field `file` of its own, which would then be one's name
+ * @throws DocumentError when a plugin has a field `file` of its own, which would then be one's name
  */
 export function spreadDocument(document: unknown): ReadonlyMap<string, string> {
   const codes = new Map<string, string>()
   const spreadOwner = (owner: Fields, name: string) =>
     mapFields(owner, (key, value) => {
-      if (key === 'file' && value != null) throw new Failure(`the plugin ${JSON.stringify(name)} has a field "file"`)
+      if (key === 'file' && value != null)
+        throw new DocumentError('', `the plugin ${JSON.stringify(name)} has a field "file"`)
       if (key !== 'code' || typeof value !== 'string' || Object.hasOwn(owner, 'file') || !isText(value)) {
         return [key, value]
       }

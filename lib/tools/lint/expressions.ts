@@ -2,7 +2,7 @@ import type { ESTree } from 'meriyah'
 import type { check } from 'recheck'
 import type { Node } from '../../background/instrumenter.ts'
 import type { Condition } from '../../condition.ts'
-import { messageOf } from '../failure.ts'
+import { messageOf } from '../message-of.ts'
 import type { Fault, Subject } from './lint.ts'
 import { readNames } from './syntax-tree.ts'
 

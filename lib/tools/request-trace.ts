@@ -3,7 +3,7 @@ import type { Document, Phase, PluginSpec } from '../document.ts'
 import { PHASES } from '../document.ts'
 import type { PluginInfo } from '../events.ts'
 import type { PluginApp } from '../plugin-app.ts'
-import { messageOf } from './failure.ts'
+import { messageOf } from './message-of.ts'
 import { listChanges, type Snapshot, takeSnapshot } from './request-changes.ts'
 import { whyNotDomain, whyNotPlugin } from './skip-reason.ts'
 

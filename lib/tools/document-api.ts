@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { RequestListener, ServerResponse } from 'node:http'
 
 /** A plugin API for one document at a time. */
-export interface DevelopmentApi {
+export interface DocumentApi {
   readonly listener: RequestListener
   /** From now on: these bytes; whoever waits for them gets them at once. */
   publish(bytes: Uint8Array): void
@@ -15,7 +15,7 @@ const LONGEST_WAIT = 60
  * Makes an API that answers with an ETag, 304 for what did not change, and holds its answer back until there is something
  * new where it is asked to (`Prefer: wait=…`, RFC 7240). 503 before there is a document.
  */
-export function createDevelopmentApi(): DevelopmentApi {
+export function createDocumentApi(): DocumentApi {
   const waiting = new Set<() => void>()
   let current: { readonly bytes: Uint8Array; readonly etag: string } | undefined
 
@@ -50,5 +50,5 @@ export function createDevelopmentApi(): DevelopmentApi {
       current = { bytes, etag }
       for (const done of [...waiting]) done()
     },
-  } satisfies DevelopmentApi)
+  } satisfies DocumentApi)
 }

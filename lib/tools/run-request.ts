@@ -1,0 +1,139 @@
+import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders, request, STATUS_CODES } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { performance } from 'node:perf_hooks'
+import { buffer } from 'node:stream/consumers'
+import type { Context, Next } from 'koa'
+import { z } from 'zod'
+import { readDocument } from '../background/validator.ts'
+import { DynacodeError } from '../errors.ts'
+import { type Time, toMilliseconds } from '../plugin-app/test-clock.ts'
+import { createUpstream } from '../plugin-app/upstream.ts'
+import { type PluginApp, type PluginAppOptions, plugin_app } from '../plugin-app.ts'
+import { checkArguments } from '../source-arguments.ts'
+import { type PluginTrace, type RequestTrace, traceRequest } from './request-trace.ts'
+
+/** A request that is tried out. */
+export interface GivenRequest {
+  /** @default 'GET' */
+  readonly method?: string
+  /** Its host decides which plugins there are; nothing is sent there. */
+  readonly url: string | URL
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>
+  readonly body?: string | Uint8Array
+  /**
+   * Where it is from.
+   *
+   * @default '127.0.0.1'
+   */
+  readonly ip?: string
+}
+
+/** What is around the plugins while a request is tried out. */
+export interface RunRequestOptions extends Pick<PluginAppOptions, 'app' | 'globals'> {
+  /** @default the time of the machine */
+  readonly now?: Time
+}
+
+/** What became of the request. */
+export interface Ran {
+  readonly request: { readonly method: string; readonly url: string }
+  /** Every plugin of the document, in the order of the phases. */
+  readonly plugins: readonly PluginTrace[]
+  readonly response: {
+    readonly status: number
+    readonly message: string
+    readonly headers: IncomingHttpHeaders
+    readonly body: string
+  }
+  readonly duration_ms: number
+}
+
+const HEADER = z.string().regex(/^[^\r\n\0]*$/)
+const requestSchema = z.strictObject({
+  method: z
+    .string()
+    .regex(/^[A-Z]+$/)
+    .default('GET'),
+  url: z.union([z.url({ protocol: /^https?$/ }), z.instanceof(URL)]),
+  headers: z.record(z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/), z.union([HEADER, z.array(HEADER)])).default({}),
+  body: z.union([z.string(), z.instanceof(Uint8Array)]).optional(),
+  ip: z.union([z.ipv4(), z.ipv6()]).optional(),
+})
+
+/** No plugin and no app may take longer. In milliseconds. */
+const LONGEST_MS = 60_000
+
+/**
+ * Sends one request through the plugins of a document, in a Koa app of its own, and follows it. The plugins run for real,
+ * in this process: what they fetch, they fetch.
+ *
+ * @param text of the document, as JSON
+ * @throws DocumentError when the document is refused as a whole; OptionError for what is no request; DynacodeError
+ *   ERR_DYNACODE_TIMEOUT when there is no response within 60 seconds
+ */
+export async function runRequest(text: string, given: GivenRequest, options: RunRequestOptions = {}): Promise<Ran> {
+  const { method, ip, ...rest } = checkArguments('run_request(document, request)', requestSchema, given)
+  const { app: upstream = 'app', globals = {}, now } = options
+  const url = new URL(rest.url)
+  const document = readDocument(text)
+  const at = now === undefined ? undefined : toMilliseconds(now)
+  // Before the app's own middleware: only it is asked when no plugin has answered.
+  const reach = (_ctx: Context, next: Next) => {
+    trace.reachApp()
+    return next()
+  }
+  const app: PluginApp = await plugin_app(JSON.parse(text), {
+    app: [reach, ...createUpstream(upstream)],
+    allow_refused: true,
+    globals,
+    ...(at === undefined ? {} : { now: at }),
+  })
+  const trace: RequestTrace = traceRequest(app, document, () => at ?? Date.now())
+  app.middleware.unshift((ctx, next) => {
+    if (ip !== undefined) ctx.request.ip = ip
+    trace.begin(ctx)
+    return next()
+  })
+  const server = createServer(app.callback()).listen(0, '127.0.0.1')
+  try {
+    await once(server, 'listening')
+    const started = performance.now()
+    const response = await send((server.address() as AddressInfo).port, url, { ...rest, method })
+    const duration_ms = performance.now() - started
+    await app.settled()
+    return { request: { method, url: url.href }, plugins: trace.list(response.status), response, duration_ms }
+  } finally {
+    await app.close()
+    server.close()
+    server.closeAllConnections()
+  }
+}
+
+async function send(
+  port: number,
+  { host, pathname, search }: URL,
+  { method, headers, body }: Pick<z.output<typeof requestSchema>, 'method' | 'headers' | 'body'>,
+): Promise<Ran['response']> {
+  const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
+  const sent = request({
+    host: '127.0.0.1',
+    port,
+    path: pathname + search,
+    method,
+    headers: { host, ...length, ...headers },
+    agent: false,
+    signal: AbortSignal.timeout(LONGEST_MS),
+  })
+  try {
+    sent.end(body)
+    const [response] = await once(sent, 'response')
+    const status = response.statusCode as number
+    const answer = (await buffer(response)).toString()
+    const message = response.statusMessage || (STATUS_CODES[status] ?? '')
+    return { status, message, headers: response.headers, body: answer }
+  } catch (cause) {
+    if ((cause as Error).name !== 'AbortError') throw cause
+    throw new DynacodeError('ERR_DYNACODE_TIMEOUT', `there was no response within ${LONGEST_MS / 1000} seconds`)
+  }
+}
