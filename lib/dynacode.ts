@@ -21,7 +21,8 @@ import { startWatching } from './background/watching.ts'
 import { type Clock, SYSTEM_CLOCK } from './clock.ts'
 import { type ControlOptions, createControl } from './control.ts'
 import { DynacodeError } from './errors.ts'
-import { createEvents, type DynacodeEmitter, type Events, type Origin } from './events.ts'
+import { createEvents, type DynacodeEmitter, type Events, type Origin, type PluginInfo } from './events.ts'
+import { startLogging } from './logger.ts'
 import { type DynacodeOptions, type Options, parseOptions } from './options.ts'
 import type { Program } from './program.ts'
 import { openQuarantine, type Quarantine } from './quarantine.ts'
@@ -102,6 +103,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
   let disabled = process.env.DYNACODE_DISABLED === '1'
 
   const events = createEvents(options.callbacks, clock)
+  const logging = options.logger && startLogging(options.logger, events.emitter)
   if (options.linear_regexp) setFlagsFromString(LINEAR_REGEXP)
   const readiness = createReadiness()
   const store = createStore(test?.clock)
@@ -119,13 +121,21 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
   const build = createBuilder(
     createCompiler(options),
     {
-      bind: (compiled, info) => compiled.bind({ store, log: createDebug(chunkName(info.name)), guard: runner.guard }),
+      bind: (compiled, info) => compiled.bind({ store, log: createLog(info), guard: runner.guard }),
       begin: (info, sha1, expires_at) =>
         beginLife(info, watchdog.know(info.name, sha1), options.breaker_failures, expires_at, events, clock),
       quarantined: (sha1) => quarantine?.check(sha1),
     },
     clock,
   )
+  function createLog(info: PluginInfo): (...message: unknown[]) => void {
+    const debug = createDebug(chunkName(info.name))
+    if (logging === undefined) return debug
+    return (...message) => {
+      debug(...(message as [unknown]))
+      logging.say(info, message)
+    }
+  }
   const closing = new AbortController()
   const cache = openCache(options, events)
   const staleness = createStaleness(options.max_stale_seconds * 1000, (stale) => events.emit('bg_stale', stale))
@@ -222,6 +232,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
   async function closeAll(): Promise<void> {
     closed = true
     events.close()
+    logging?.close()
     poller.stop()
     unwatch()
     closing.abort()

@@ -5,6 +5,7 @@ import type { GuardMode } from './document.ts'
 import { OptionError } from './errors.ts'
 import { CALLBACKS, type Callbacks } from './events.ts'
 import { checkGlobals } from './globals.ts'
+import type { Logger } from './logger.ts'
 import { describeKind, describeMismatch, describeValue } from './schema-error.ts'
 import type { Source } from './source.ts'
 import { suggest } from './suggestion.ts'
@@ -227,9 +228,24 @@ export interface DynacodeOptions extends Callbacks {
    * @example { flags, redis }
    */
   globals?: Record<string, unknown>
+  /**
+   * Where the log goes: pino, or another logger of its kind. Each event becomes a line of plain data, and so does what
+   * plugins say with `log(...)`. What `debug` prints stays as it is.
+   *
+   * @default none: `debug` alone, under `dynacode:*`
+   * @example pino({ name: 'shop' })
+   */
+  logger?: Logger
 }
 
-type Optional = 'plugin_api_uri' | 'source' | 'plugin_api_dispatcher' | 'cache_path' | 'bootstrap' | 'trusted_keys'
+type Optional =
+  | 'plugin_api_uri'
+  | 'source'
+  | 'plugin_api_dispatcher'
+  | 'cache_path'
+  | 'bootstrap'
+  | 'trusted_keys'
+  | 'logger'
 
 /** The options as every part of dynacode uses them: complete and frozen. */
 export type Options = Readonly<Required<Omit<DynacodeOptions, keyof Callbacks | Optional | 'watchdog'>>> &
@@ -267,6 +283,8 @@ export const apiHeadersSchema = z.record(z.string(), z.string()).superRefine((he
     }
   }
 })
+
+const LOG_METHODS = ['debug', 'info', 'warn', 'error'] as const
 
 const callbacks = Object.fromEntries(Object.values(CALLBACKS).map((name) => [name, callback.optional()]))
 
@@ -316,6 +334,17 @@ const schema = z.strictObject({
       'an object',
     )
     .default({}),
+  logger: z
+    .custom<Logger>(
+      (value) => (typeof value === 'object' && value !== null) || typeof value === 'function',
+      'an object',
+    )
+    .superRefine((logger, context) => {
+      const missing = LOG_METHODS.find((method) => typeof logger[method] !== 'function')
+      if (missing === undefined) return
+      context.addIssue({ code: 'custom', path: [missing], message: 'a method, as pino has it' })
+    })
+    .optional(),
   ...callbacks,
 })
 

@@ -312,6 +312,8 @@ describe('G35', () => {
       createDebug.disable()
       createDebug.log = log
     })
+    const logged: string[] = []
+    const note = (fields: object, message: string) => void logged.push(show(fields), message)
     const folder = makeFolder()
     const api = await startPluginApi()
     const url = new URL(`${api.uri}?token=${SECRET}`)
@@ -328,6 +330,7 @@ describe('G35', () => {
       plugin_api_redirects: 1,
       plugin_api_max_bytes: 10_000,
       cache_path: join(folder, 'cache'),
+      logger: { debug: note, info: note, warn: note, error: note },
     })
     for (const name of Object.keys(CALLBACKS)) dyna.events.on(name as 'on_error', (payload) => seen.push(show(payload)))
 
@@ -395,6 +398,8 @@ describe('G35', () => {
     seen.push(show(await dyna.refresh()), show(await dyna.ready().catch((error: unknown) => error)))
     await dyna.close()
     expect(seen.length).toBeGreaterThan(behaviours.length * 3)
+    expect(logged.length).toBeGreaterThan(behaviours.length)
+    seen.push(...logged)
     for (const file of readdirSync(folder)) seen.push(file, readFileSync(join(folder, file), 'latin1'))
     expect(seen.flatMap((text) => findIn(text, SECRET) ?? findIn(text, private_key) ?? [])).toEqual([])
   })
@@ -423,7 +428,7 @@ describe('G35', () => {
     }
   })
 
-  test('G35 a plugin’s own code and parameters are in no event or status', async () => {
+  test('G35 a plugin’s own code and parameters are in no event, log or status', async () => {
     const api = await startPluginApi()
     const code = `const secret = '${SECRET}'; ctx.set('X-Mark', 'ran')`
     const plugins = [{ name: 'a', phase: 'rewrite', code, params: { token: SECRET } }]
@@ -431,12 +436,13 @@ describe('G35', () => {
       body: await signer.sign({ ...everywhere(plugins as never), general: { version: 1, expires: inTime(HOUR) } }),
     })
     const seen: string[] = []
-    const dyna = start({ plugin_api_uri: api.uri })
+    const note = (fields: object) => void seen.push(show(fields))
+    const dyna = start({ plugin_api_uri: api.uri, logger: { debug: note, info: note, warn: note, error: note } })
     for (const name of Object.keys(CALLBACKS)) dyna.events.on(name as 'on_error', (payload) => seen.push(show(payload)))
     await dyna.refresh()
     expect(await answerBehind(dyna)).toBe('ran')
     await wait(10)
-    expect(seen.length).toBeGreaterThan(4)
+    expect(seen.length).toBeGreaterThan(8)
     expect([...seen, show(dyna.status())].flatMap((text) => findIn(text, SECRET) ?? [])).toEqual([])
   })
 })
