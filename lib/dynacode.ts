@@ -29,6 +29,7 @@ import { openQuarantine, type Quarantine } from './quarantine.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
 import { createBodyFilter } from './request/body-filter.ts'
 import { createMiddleware } from './request/middleware.ts'
+import { createObservation } from './request/observation.ts'
 import { beginLife, endReplaced } from './request/plugin-life.ts'
 import { createRunner } from './request/runner.ts'
 import { createStore } from './request/store.ts'
@@ -111,8 +112,10 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
   const isClosed = () => closed
   const quarantine = openQuarantineOf(options, events)
   const watchdog = startWatchdogOf(options, events, quarantine, () => program)
+  const observation = createObservation(events)
   const runner = createRunner({
     events,
+    observation,
     isClosed,
     marker: watchdog,
     createFunction: createFunctionConstructor,
@@ -189,6 +192,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
         ),
     },
     events,
+    observation,
     runner,
     bodyFilter: createBodyFilter({ runner, events }),
   })

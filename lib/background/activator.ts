@@ -160,7 +160,7 @@ export function createActivator({
       failed: failures.length + faults.length,
       duration_ms,
     })
-    events.emit('bg_updated_plugins', update)
+    events.emit('bg_updated_plugins', { ...update })
     return update
   }
 

@@ -2,18 +2,19 @@ import type { Strike } from '../breaker.ts'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import type { LivePlugin } from '../program.ts'
+import type { Observation } from './observation.ts'
 import type { Run } from './run.ts'
 import { describeThrown } from './shadow.ts'
-import { hostOf, type RequestState } from './state.ts'
+import { type RequestState, readHost } from './state.ts'
 
 /** What a plugin's failure means for its request, its breaker, and those who listen. */
 export interface Failures {
   /** A run failed. */
-  fail(run: Run, error: unknown, duration_ms: number): void
+  fail(run: Run, error: unknown): void
   /** Something that a run left behind went wrong: the request does not depend on it. */
   failDetached(run: Run, error: unknown): void
   /** A plugin could not be run at all. */
-  failPlugin(state: RequestState, plugin: LivePlugin, error: unknown, duration_ms?: number): void
+  failPlugin(state: RequestState, plugin: LivePlugin, error: unknown): void
   /** Tells what a shadow run would have done. */
   tellShadow(state: RequestState, plugin: LivePlugin, effects: readonly string[], duration_ms: number): void
 }
@@ -23,21 +24,30 @@ export interface Failures {
  *
  * @param rewriteStack puts the places in an error's stack where the plugin's author knows them
  */
-export function createFailures(events: Events, rewriteStack: (plugin: LivePlugin, error: unknown) => void): Failures {
+export function createFailures(
+  events: Events,
+  observation: Observation,
+  rewriteStack: (plugin: LivePlugin, error: unknown) => void,
+): Failures {
   function tellShadow(state: RequestState, plugin: LivePlugin, effects: readonly string[], duration_ms: number): void {
     const { info, phase } = plugin
-    const host = hostOf(state.ctx)
+    const host = readHost(state)
     events.emit('rt_plugins_shadow', { plugin: info, phase, host, effects: Object.freeze(effects), duration_ms })
   }
 
-  function fail(run: Run, error: unknown, duration_ms: number): void {
+  function fail(run: Run, error: unknown): void {
     const { plugin, state } = run
     refuseIfClosed(state, plugin)
-    if (strike(run, error)) tell(state, plugin, error, duration_ms, state.ending === null ? 'open' : 'closed')
+    const told = !strike(run, error)
+    if (!told) state.shadow?.push(error)
+    observation.failed(run, error, outcomeOf(state), told)
   }
 
   function failDetached(run: Run, error: unknown): void {
-    if (strike(run, error)) tell(run.state, run.plugin, error, 0, 'open')
+    const { plugin, state } = run
+    if (!strike(run, error)) return
+    if (state.shadow === undefined) observation.failedOutside(state, plugin, error, 'open')
+    else state.shadow.push(error)
   }
 
   /** Counts an error against the plugin; false when it was counted already. */
@@ -59,26 +69,10 @@ export function createFailures(events: Events, rewriteStack: (plugin: LivePlugin
     return true
   }
 
-  function failPlugin(state: RequestState, plugin: LivePlugin, error: unknown, duration_ms = 0): void {
-    if (plugin.spec.shadow) return tellShadow(state, plugin, [describeThrown(error)], duration_ms)
+  function failPlugin(state: RequestState, plugin: LivePlugin, error: unknown): void {
+    if (plugin.spec.shadow) return tellShadow(state, plugin, [describeThrown(error)], 0)
     refuseIfClosed(state, plugin)
-    tell(state, plugin, error, duration_ms, state.ending === null ? 'open' : 'closed')
-  }
-
-  function tell(
-    state: RequestState,
-    plugin: LivePlugin,
-    error: unknown,
-    duration_ms: number,
-    outcome: 'open' | 'closed',
-  ): void {
-    if (state.shadow !== undefined) {
-      state.shadow.push(error)
-      return
-    }
-    if (!events.has('rt_plugins_error')) return
-    const { info, phase } = plugin
-    events.emit('rt_plugins_error', { plugin: info, phase, host: hostOf(state.ctx), error, duration_ms, outcome })
+    observation.failedOutside(state, plugin, error, outcomeOf(state))
   }
 
   return Object.freeze({ fail, failDetached, failPlugin, tellShadow } satisfies Failures)
@@ -87,6 +81,11 @@ export function createFailures(events: Events, rewriteStack: (plugin: LivePlugin
 /** Where a plugin that fails closed does not run, nobody gets through. */
 export function refuseIfClosed(state: RequestState, plugin: LivePlugin): void {
   if (plugin.spec.on_failure === 'closed') state.ending ??= { status: 503 }
+}
+
+/** What a failure has meant for its request, once that is settled. */
+function outcomeOf({ ending }: RequestState): 'open' | 'closed' {
+  return ending === null ? 'open' : 'closed'
 }
 
 function isAbortion(error: unknown): boolean {

@@ -7,6 +7,7 @@ import { queue } from './microtask.ts'
 import { watchPromises } from './promises.ts'
 import { demandRoom } from './room.ts'
 import { FIRST_BATCH, killRun, type Run } from './run.ts'
+import { countStretch, enterStretch, measureCallback, type Stopwatch } from './stopwatch.ts'
 import type { Marker } from './watchdog.ts'
 
 /** What instrumented code calls. */
@@ -158,9 +159,12 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
       else promises.handleLater(value, later === 1)
     }
     run.n -= CALL_WEIGHT
-    if (run.n >= 0 && run.batch <= FIRST_BATCH) return value
+    const isMeasured = later === undefined && run.watch !== null
+    const isLooked = run.n < 0 || run.batch > FIRST_BATCH
+    if (!isMeasured && !isLooked) return value
     try {
-      look(run)
+      if (isMeasured) countStretch(run.watch as Stopwatch)
+      if (isLooked) look(run)
     } catch {
       // Nothing is thrown here, not even for want of room on the stack: what is to be awaited would be left to itself.
     }
@@ -173,6 +177,7 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
     // Others had the thread until now. A run that takes its time is asked for it before and after.
     if (run.n < 0 || run.batch > FIRST_BATCH) over(run)
     marker.resume(run.plugin.life)
+    if (run.watch !== null) enterStretch(run.watch)
     return value
   }
 
@@ -221,7 +226,7 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
   function contain(run: Run, callback: () => unknown): unknown {
     marker.enter(run.plugin.life)
     try {
-      const value = callback()
+      const value = run.watch === null ? callback() : measureCallback(run.watch, callback)
       watch(run, value, false)
       return value
     } catch (error) {

@@ -5,6 +5,7 @@ import type { Chain, LivePlugin, Program } from '../program.ts'
 import type { BodyFilter } from './body-filter.ts'
 import { applyEnding } from './ending.ts'
 import { prepareErrorResponse } from './error-response.ts'
+import type { Observation } from './observation.ts'
 import type { Runner } from './runner.ts'
 import { createState, hostOf, type RequestState } from './state.ts'
 
@@ -26,6 +27,7 @@ export function createMiddleware({
   isDisabled,
   notLoaded,
   events,
+  observation,
   runner,
   bodyFilter,
 }: {
@@ -37,6 +39,7 @@ export function createMiddleware({
   isDisabled: () => boolean
   notLoaded: NotLoaded
   events: Events
+  observation: Observation
   runner: Runner
   bodyFilter: BodyFilter
 }): Middleware {
@@ -52,7 +55,7 @@ export function createMiddleware({
     const chain = current.match(ctx)
     if (chain === null) return next()
     if (isClosed()) return chain.isClosedAt(Date.now()) ? refuse(ctx) : next()
-    return serve(createState(ctx, chain, isObserved()), next)
+    return serve(createState(ctx, chain, observation.isWanted()), next)
   }
 
   async function passNotLoaded(ctx: Context, next: Next): Promise<unknown> {
@@ -150,16 +153,12 @@ export function createMiddleware({
   function runLogFrom(ctx: Context, chain: Chain, plugins: readonly LivePlugin[], from: number): unknown {
     for (let index = from; index < plugins.length; index += 1) {
       const plugin = plugins[index] as LivePlugin
-      const state = createState(ctx, chain, isObserved())
+      const state = createState(ctx, chain, observation.isWanted())
       if (plugin.applies !== null && !runner.applies(state, plugin)) continue
       const pending = runner.runPlugin(state, plugin)
       if (pending instanceof Promise) return pending.then(() => runLogFrom(ctx, chain, plugins, index + 1))
     }
     return undefined
-  }
-
-  function isObserved(): boolean {
-    return events.has('rt_plugins_starting') || events.has('rt_plugins_done') || events.has('rt_plugins_error')
   }
 
   /** Reports an error of the app that Koa will not see, because a plugin answers in its place. */

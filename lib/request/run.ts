@@ -1,6 +1,7 @@
 import { CALL_WEIGHT, type LivePlugin } from '../program.ts'
 import { queue } from './microtask.ts'
 import type { RequestState } from './state.ts'
+import type { Stopwatch } from './stopwatch.ts'
 
 /** What a run may leave behind, as far as its end is concerned. */
 export interface RunKit {
@@ -41,6 +42,8 @@ export interface Run {
   finished: boolean
   /** Whether the reason of its death was reported: once is enough, wherever else it surfaces. */
   told: boolean
+  /** Measures the run; null where nobody wants to know. */
+  watch: Stopwatch | null
   /** Rejections that nobody has handled so far; judged when the run is over. */
   rejections: Rejection[] | null
   /** What the run has in scope in place of timers and the like; made when the code uses them. */
@@ -80,6 +83,7 @@ export function createRun(state: RequestState, plugin: LivePlugin): Run {
     dead: null,
     finished: false,
     told: false,
+    watch: null,
     rejections: null,
     kit: undefined,
     abort: undefined,

@@ -8,10 +8,11 @@ import { EXIT } from './exit.ts'
 import { createFailures, refuseIfClosed } from './failures.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { createKit } from './kit.ts'
+import type { Observation } from './observation.ts'
 import { createPhaseRunner, type RunPhase } from './phase.ts'
 import { createRun, killRun, type Run, type RunKit } from './run.ts'
 import { createShadowView, describeBody, describeThrown, type ShadowView } from './shadow.ts'
-import { hostOf, type RequestState } from './state.ts'
+import type { RequestState } from './state.ts'
 import { createTrampoline } from './strict.ts'
 import type { Marker } from './watchdog.ts'
 
@@ -44,18 +45,20 @@ export interface Runner {
  */
 export function createRunner({
   events,
+  observation,
   isClosed,
   marker,
   createFunction,
   rewriteStack,
 }: {
   events: Events
+  observation: Observation
   isClosed: () => boolean
   marker: Marker
   createFunction: (guard: Guard, run: Run) => FunctionConstructor
   rewriteStack: (plugin: LivePlugin, error: unknown) => void
 }): Runner {
-  const { fail, failDetached, failPlugin, tellShadow } = createFailures(events, rewriteStack)
+  const { fail, failDetached, failPlugin, tellShadow } = createFailures(events, observation, rewriteStack)
   const guard = createGuard(failDetached, marker)
   const trampoline = createTrampoline()
 
@@ -112,21 +115,15 @@ export function createRunner({
   }
 
   function runLive(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): unknown {
-    let started = 0
-    if (state.observed) {
-      if (events.has('rt_plugins_starting')) {
-        events.emit('rt_plugins_starting', { plugin: plugin.info, phase: plugin.phase, host: hostOf(state.ctx) })
-      }
-      started = performance.now()
-    }
     const run = createRun(state, plugin)
+    if (state.observed) observation.begin(run)
     if (plugin.uses.kit) equip(run)
     try {
       const result = start(run, chunk, last)
-      if (isThenable(result)) return settle(run, result, started)
-      return succeed(run, result, started)
+      if (isThenable(result)) return settle(run, result)
+      return succeed(run, result)
     } catch (error) {
-      return thrown(run, error, started)
+      return thrown(run, error)
     }
   }
 
@@ -162,7 +159,8 @@ export function createRunner({
   }
 
   /** Waits for an asynchronous run, until its deadline. */
-  function settle(run: Run, result: PromiseLike<unknown>, started: number): Promise<unknown> {
+  function settle(run: Run, result: PromiseLike<unknown>): Promise<unknown> {
+    if (run.watch !== null) observation.leave(run)
     return new Promise((resolve, reject) => {
       const { timeout_ms } = run.plugin.spec
       const finish = (outcome: () => unknown) => {
@@ -177,39 +175,36 @@ export function createRunner({
       }
       const timer = setTimeout(() => killRun(run, timeoutError(run)), timeout_ms)
       timer.unref()
-      run.give_up = () => finish(() => thrown(run, run.dead, started))
+      run.give_up = () => finish(() => thrown(run, run.dead))
       if (run.dead !== null) run.give_up()
-      const failed = (error: unknown) => finish(() => thrown(run, error, started))
+      const failed = (error: unknown) => finish(() => thrown(run, error))
       try {
         // A thenable of another making may call back with anything, or throw; a promise is taken as it is.
-        Promise.resolve(result).then((value) => finish(() => succeed(run, value, started)), failed)
+        Promise.resolve(result).then((value) => finish(() => succeed(run, value)), failed)
       } catch (error) {
         failed(error)
       }
     })
   }
 
-  function succeed(run: Run, result: unknown, started: number): unknown {
+  function succeed(run: Run, result: unknown, deliberate = false): unknown {
     const { plugin, state, dead } = run
     // Code that caught what stopped it has overrun all the same.
-    if (dead !== null) return thrown(run, dead, started)
+    if (dead !== null) return thrown(run, dead)
     finish(run)
     if (!plugin.life.breaker.quiet) plugin.life.breaker.succeeded()
-    if (state.observed && events.has('rt_plugins_done')) {
-      const duration_ms = performance.now() - started
-      events.emit('rt_plugins_done', { plugin: plugin.info, phase: plugin.phase, host: hostOf(state.ctx), duration_ms })
-    }
+    if (run.watch !== null) observation.done(run, deliberate || state.ending !== null ? 'exit' : 'done')
     return result
   }
 
-  function thrown(run: Run, error: unknown, started: number): undefined {
+  function thrown(run: Run, error: unknown): undefined {
     const { plugin, state, dead } = run
     if (dead === null && error === EXIT) {
-      succeed(run, undefined, started)
+      succeed(run, undefined, true)
       return undefined
     }
     if (dead === null && plugin.phase !== 'log' && isDeliberate(error)) {
-      succeed(run, undefined, started)
+      succeed(run, undefined, true)
       if (state.ending !== null) return undefined
       if (isAnswerable(error)) throw error
       // Whoever throws it wants nobody to get through, whatever is wrong with it.
@@ -218,7 +213,7 @@ export function createRunner({
       return undefined
     }
     finish(run)
-    fail(run, dead ?? error, started === 0 ? 0 : performance.now() - started)
+    fail(run, dead ?? error)
     return undefined
   }
 

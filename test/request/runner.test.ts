@@ -241,12 +241,12 @@ describe('the events of a run', () => {
     await request.get('/').set('Host', 'Some.Host:81')
     const common = { phase: 'access', host: 'some.host', at: expect.any(Number) }
     const [a, b] = ['a', 'b'].map((name) => ({ name, domain: '*', phase: 'access' }))
-    const duration_ms = expect.any(Number)
+    const times = { duration_ms: expect.any(Number), sync_ms: expect.any(Number) }
     expect(seen).toEqual([
       { name: 'rt_plugins_starting', payload: { ...common, plugin: a } },
-      { name: 'rt_plugins_done', payload: { ...common, plugin: a, duration_ms } },
+      { name: 'rt_plugins_done', payload: { ...common, ...times, plugin: a, outcome: 'done' } },
       { name: 'rt_plugins_starting', payload: { ...common, plugin: b } },
-      { name: 'rt_plugins_error', payload: { ...common, plugin: b, duration_ms, error: 7, outcome: 'open' } },
+      { name: 'rt_plugins_error', payload: { ...common, ...times, plugin: b, error: 7, outcome: 'open' } },
     ])
     for (const { payload } of seen) expect(Object.isFrozen(payload)).toBe(true)
   })
