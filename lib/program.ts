@@ -4,8 +4,11 @@ import type { Breaker } from './breaker.ts'
 import type { Predicate } from './condition.ts'
 import { PHASES, type Phase, type PluginSpec } from './document.ts'
 import type { PluginInfo } from './events.ts'
+import { buildHostMatcher, type HostMatcher } from './host-matcher.ts'
+import { createHostMemory, type HostMemory } from './host-memory.ts'
 import { type HostPattern, normalizeHost } from './host-pattern.ts'
 import { createPathIndex, type PathIndex } from './path-index.ts'
+import type { Steps } from './steps.ts'
 
 /** Ends the request with a response; throws, so that the plugin's code stops there. */
 export type Exit = (status: number, body?: unknown, headers?: Record<string, string | string[]>) => never
@@ -119,80 +122,103 @@ export interface Program {
   readonly skip: readonly HostPattern[]
   readonly domains: readonly ProgramDomain[]
   readonly plugins: readonly LivePlugin[]
+  readonly matcher: HostMatcher
+  readonly hosts: KnownHosts
   /** The plugins for a request's host; null when there are none. */
   match(ctx: Context): Chain | null
 }
 
-/** Hosts whose plugins are remembered, so that a known host costs one look-up. */
-const REMEMBERED_HOSTS = 1000
+/** What is known of a host from one program to the next. */
+interface KnownHost {
+  readonly host: string
+  /** What the expressions say of it; undefined where these have not been asked. */
+  expressions: readonly number[] | undefined
+  /** Its plugins in the program that was asked last; undefined where that has not been asked. */
+  chain: Chain | null | undefined
+}
+
+/** What is known of hosts, and by what. One for all the programs of an instance: requests ask the newest alone. */
+interface KnownHosts {
+  readonly memory: HostMemory<KnownHost>
+  /** Whose chains these are. */
+  matcher: HostMatcher | undefined
+}
+
+/** Chains that are kept for hosts to come. */
+const KEPT_CHAINS = 1000
 /** A longer Host header is matched each time rather than remembered. */
 const LONGEST_REMEMBERED_HOST = 256
-/**
- * No name in DNS is longer. Over a Host header of many KB an expression that backtracks would hold up everybody; of such a
- * host the beginning is searched, so that `.*` stays every host and nobody gets past a plugin by an overlong name.
- */
-const LONGEST_SEARCHED_HOST = 255
 /** Koa cuts a host with these in it, how depends on where it comes from: nothing to remember anything under. */
 const AMBIGUOUS_HOST = /[,@]/
 
-/** Builds what a document's plugins, once compiled, mean for each host. */
-export function createProgram(parts: Omit<Program, 'plugins' | 'match'>): Program {
-  const { domains, skip } = parts
-  const skipped = createMatcher(skip.map((pattern, order) => ({ pattern, order })))
-  const matching = createMatcher(domains.map(({ pattern }, order) => ({ pattern, order })))
-  const remembered = new LRUCache<string, { chain: Chain | null }>({ max: REMEMBERED_HOSTS })
-  // By the domains that it is made of: any number of hosts may have the same ones.
-  const chains = new LRUCache<string, { chain: Chain | null }>({ max: REMEMBERED_HOSTS })
+/** What a program is made of. */
+export type ProgramParts = Pick<Program, 'version' | 'enabled' | 'skip' | 'domains'>
 
-  function find(host: string): Chain | null {
-    if (skipped(host).length > 0) return null
-    const orders = matching(host)
-    const known = chains.get(orders.join())
-    if (known !== undefined) return known.chain
-    const all = orders.flatMap((order) => domains[order]?.plugins ?? [])
-    const plugins = all.filter(({ spec }) => spec.scope.enabled)
-    const chain = plugins.length === 0 ? null : createChain(plugins)
-    chains.set(orders.join(), { chain })
-    return chain
+/**
+ * Builds what a document's plugins, once compiled, mean for each host.
+ *
+ * @param previous the program to be replaced: what it knows of the hosts in use goes on
+ */
+export function* buildProgram(parts: ProgramParts, previous: Program | null): Steps<Program> {
+  const { domains, skip } = parts
+  const patterns = [...skip, ...domains.map(({ pattern }) => pattern)]
+  const matcher = yield* buildHostMatcher(patterns, previous?.matcher)
+  const plugins: LivePlugin[] = []
+  for (const domain of domains) {
+    for (const plugin of domain.plugins) plugins.push(plugin)
+    yield
+  }
+  const hosts: KnownHosts = previous?.hosts ?? { memory: createHostMemory(), matcher: undefined }
+  // By the domains that it is made of: any number of hosts may have the same ones.
+  const chains = new LRUCache<string, { chain: Chain | null }>({ max: KEPT_CHAINS })
+
+  function find(known: KnownHost): Chain | null {
+    known.expressions ??= matcher.expressions.search(known.host)
+    const places = matcher.match(known.host, known.expressions)
+    const [first] = places
+    if (first === undefined || first < skip.length) return null
+    const key = places.join()
+    let found = chains.get(key)
+    if (found === undefined) {
+      const all = places.flatMap((place) => domains[place - skip.length]?.plugins ?? [])
+      const enabled = all.filter(({ spec }) => spec.scope.enabled)
+      found = { chain: enabled.length === 0 ? null : createChain(enabled) }
+      chains.set(key, found)
+    }
+    return found.chain
+  }
+
+  /** Keeps of the hosts what is true of them still; the rest is found out when they are asked for. */
+  function takeOver(): void {
+    const same = hosts.matcher?.expressions === matcher.expressions
+    for (const known of hosts.memory.values()) {
+      known.chain = undefined
+      if (!same) known.expressions = undefined
+    }
+    hosts.matcher = matcher
   }
 
   return Object.freeze({
     ...parts,
-    plugins: Object.freeze(domains.flatMap((domain) => domain.plugins)),
+    plugins: Object.freeze(plugins),
+    matcher,
+    hosts,
     match(ctx) {
+      if (hosts.matcher !== matcher) takeOver()
       const { req } = ctx
       // Koa's own reading of the host costs several times the whole look-up; without a proxy it comes from this header.
       const raw = (ctx.app.proxy || req.httpVersionMajor >= 2 ? ctx.host : req.headers.host) ?? ''
-      const known = remembered.get(raw)
-      if (known !== undefined) return known.chain
-      const chain = find(normalizeHost(ctx.hostname))
-      if (raw.length <= LONGEST_REMEMBERED_HOST && !AMBIGUOUS_HOST.test(raw)) remembered.set(raw, { chain })
-      return chain
+      const known = hosts.memory.get(raw)
+      if (known === undefined) {
+        const fresh: KnownHost = { host: normalizeHost(ctx.hostname), expressions: undefined, chain: undefined }
+        fresh.chain = find(fresh)
+        if (raw.length <= LONGEST_REMEMBERED_HOST && !AMBIGUOUS_HOST.test(raw)) hosts.memory.offer(raw, fresh)
+        return fresh.chain
+      }
+      if (known.chain === undefined) known.chain = find(known)
+      return known.chain
     },
   } satisfies Program)
-}
-
-/** Tells which patterns a host matches, as their orders in the document, ascending. */
-function createMatcher(patterns: readonly { pattern: HostPattern; order: number }[]): (host: string) => number[] {
-  const exact = new Map<string, number[]>()
-  const rest: { matches: (host: string) => boolean; order: number }[] = []
-  for (const { pattern, order } of patterns) {
-    if (pattern.kind === 'literal') exact.set(pattern.host, [...(exact.get(pattern.host) ?? []), order])
-    else rest.push({ matches: createTest(pattern), order })
-  }
-  return (host) => {
-    const orders = [...(exact.get(host) ?? [])]
-    for (const { matches, order } of rest) if (matches(host)) orders.push(order)
-    return orders.sort((a, b) => a - b)
-  }
-}
-
-function createTest(pattern: Exclude<HostPattern, { kind: 'literal' }>): (host: string) => boolean {
-  if (pattern.kind === 'any') return () => true
-  if (pattern.kind === 'expression') {
-    return (host) => pattern.expression.test(host.slice(0, LONGEST_SEARCHED_HOST))
-  }
-  return (host) => host.length > pattern.suffix.length && host.endsWith(pattern.suffix)
 }
 
 function createChain(plugins: readonly LivePlugin[]): Chain {

@@ -3,7 +3,8 @@ import type { Context } from 'koa'
 import { describe, expect, test } from 'vitest'
 import { PHASES, type Phase } from '../lib/document.ts'
 import { readHostPattern } from '../lib/host-pattern.ts'
-import { createProgram, type LivePlugin, type Program } from '../lib/program.ts'
+import { buildProgram, type LivePlugin, type Program } from '../lib/program.ts'
+import { runSteps } from '../lib/steps.ts'
 
 function live(
   name: string,
@@ -16,13 +17,14 @@ function live(
   } as unknown as LivePlugin
 }
 
-function program(domains: Record<string, LivePlugin[]>, skip: string[] = []): Program {
-  return createProgram({
+function program(domains: Record<string, LivePlugin[]>, skip: string[] = [], previous: Program | null = null): Program {
+  const parts = {
     version: 1,
     enabled: true,
     skip: skip.map(readHostPattern),
     domains: Object.entries(domains).map(([name, plugins]) => ({ name, pattern: readHostPattern(name), plugins })),
-  })
+  }
+  return runSteps(buildProgram(parts, previous))
 }
 
 /** A request with this Host header, as Koa reads it. */
@@ -89,32 +91,68 @@ describe('matching', () => {
     expect(each.match(request('internal'))).toBeNull()
   })
 
-  test('remembers a limited number of hosts, and no overlong ones', () => {
-    const each = program({ '*': [live('a')] })
-    let looked = 0
-    const match = (host: string) => {
+  /** Asks programs for hosts, and counts how often Koa was asked which host that is: when it is not known. */
+  function counting() {
+    const count = { looked: 0 }
+    const match = (each: Program, host: string) => {
       const asked = request(host)
       const { hostname } = asked
-      // Read where the host is not known yet.
       return each.match(
         Object.defineProperty(asked, 'hostname', {
           get() {
-            looked += 1
+            count.looked += 1
             return hostname
           },
         }),
       )
     }
-    match('h0.com')
-    match('h0.com')
-    expect(looked).toBe(1)
-    for (let count = 1; count <= 5000; count += 1) match(`h${count}.com`)
-    match('h0.com')
-    expect(looked).toBe(5002)
+    return { count, match }
+  }
+
+  test('remembers a limited number of hosts, of those the ones in use, and no overlong ones', () => {
+    const each = program({ '*': [live('a')] })
+    const { count, match } = counting()
+    match(each, 'h0.com')
+    match(each, 'h0.com')
+    expect(count.looked).toBe(1)
+    for (let index = 1; index <= 10_000; index += 1) match(each, `h${index}.com`)
+    match(each, 'h0.com')
+    expect(count.looked).toBe(10_001)
+    match(each, 'h10000.com')
+    expect(count.looked).toBe(10_002)
     const long = 'x'.repeat(10_000)
-    match(long)
-    match(long)
-    expect(looked).toBe(5004)
+    match(each, long)
+    match(each, long)
+    expect(count.looked).toBe(10_004)
+  })
+
+  test("knows the hosts in use when the next program takes over, and gives that one's plugins", () => {
+    const { count, match } = counting()
+    const names = (each: Program, host: string) => match(each, host)?.access.map(({ info }) => info.name) ?? null
+    const first = program({ 'a.com': [live('a')], '^b': [live('b')] })
+    expect(['a.com', 'b.com', 'c.com'].map((host) => names(first, host))).toEqual([['a'], ['b'], null])
+    const second = program({ '^c': [live('c')], 'a.com': [live('a2')], '^b': [live('b2')] }, [], first)
+    const third = program({ '^b': [live('b3')] }, ['^c', 'a.com'], second)
+    expect(['a.com', 'b.com', 'c.com'].map((host) => names(second, host))).toEqual([['a2'], ['b2'], ['c']])
+    expect(['a.com', 'b.com', 'c.com'].map((host) => names(third, host))).toEqual([null, ['b3'], null])
+    expect(['a.com', 'b.com', 'c.com'].map((host) => names(first, host))).toEqual([['a'], ['b'], null])
+    expect(count.looked).toBe(3)
+  })
+
+  test('asks no expression about a host that it has asked before the swap, where the expressions are the same', () => {
+    const first = program({ '^a': [live('a')], 'b.com': [live('b')] })
+    const expression = first.domains[0]?.pattern
+    if (expression?.kind !== 'expression') throw new Error('expected an expression')
+    let asked = 0
+    expression.expression.test = (host) => {
+      asked += 1
+      return host.startsWith('a')
+    }
+    namesFor(first, 'a.com')
+    const second = program({ '*': [live('any')], '^a': [live('a2')] }, [], first)
+    expect([namesFor(second, 'a.com'), asked]).toEqual([['any', 'a2'], 1])
+    namesFor(second, 'ab.com')
+    expect(asked).toBe(2)
   })
 
   test('makes one chain for all hosts of the same domains', () => {

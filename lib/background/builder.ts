@@ -4,7 +4,7 @@ import type { Document, Domain, PluginSpec, RefusedDomain, RefusedPlugin } from 
 import { DocumentError, DynacodeError } from '../errors.ts'
 import type { PluginInfo } from '../events.ts'
 import {
-  createProgram,
+  buildProgram,
   type LivePlugin,
   type PluginFunction,
   type PluginLife,
@@ -14,6 +14,7 @@ import {
 } from '../program.ts'
 import { createDraw } from '../rollout.ts'
 import { createScopeTest, listScopePaths, type Scope } from '../scope.ts'
+import { runSteps } from '../steps.ts'
 import type { CompiledCode, Compiler } from './compiler.ts'
 import {
   claimedKeys,
@@ -169,7 +170,8 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
     const domains = document.domains.flatMap((domain) =>
       'error' in domain ? keepDomain(domain) : [buildDomain(domain)],
     )
-    const program = createProgram({ version, enabled: document.enabled, skip: document.skip, domains })
+    const parts = { version, enabled: document.enabled, skip: document.skip, domains }
+    const program = runSteps(buildProgram(parts, previous))
     const alive = new Set(program.plugins.map(({ spec }) => keyOf(spec)))
     const removed = previous?.plugins.filter(({ spec, guard }) => !guard && !alive.has(keyOf(spec))).length ?? 0
     return { program, compiled, failures, faults, kept, reused, removed }

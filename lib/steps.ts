@@ -1,0 +1,9 @@
+/** Work that can be laid down between any two of its steps. What it makes is what it returns. */
+export type Steps<T> = Generator<undefined, T, undefined>
+
+/** Does all of some work at once. */
+export function runSteps<T>(steps: Steps<T>): T {
+  let step = steps.next()
+  while (step.done !== true) step = steps.next()
+  return step.value
+}

@@ -1,0 +1,228 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { buildHostMatcher, type HostMatcher } from '../lib/host-matcher.ts'
+import { type HostPattern, readHostPattern } from '../lib/host-pattern.ts'
+import { runSteps } from '../lib/steps.ts'
+
+const matcherOf = (names: readonly string[], previous?: HostMatcher) =>
+  runSteps(buildHostMatcher(names.map(readHostPattern), previous))
+
+const placesOf = (matcher: HostMatcher, host: string) => matcher.match(host, matcher.expressions.search(host))
+
+/** Asks each pattern for itself, as the contract has it. */
+function askEach(patterns: readonly HostPattern[], host: string): number[] {
+  return patterns.flatMap((pattern, place) => {
+    if (pattern.kind === 'any') return [place]
+    if (pattern.kind === 'literal') return pattern.host === host ? [place] : []
+    if (pattern.kind === 'expression') return pattern.expression.test(host.slice(0, 255)) ? [place] : []
+    return host.length > pattern.suffix.length && host.endsWith(pattern.suffix) ? [place] : []
+  })
+}
+
+const letters = fc.constantFrom(...'abc.-1A')
+const text = (maxLength: number) => fc.string({ unit: letters, maxLength })
+
+/** Expressions of every kind of part that there is, of few letters, so that they match now and then. */
+const { expression } = fc.letrec<{ expression: string; part: string; one: string }>((tie) => ({
+  expression: fc
+    .array(
+      fc.array(tie('part'), { minLength: 1, maxLength: 4 }).map((parts) => parts.join('')),
+      { minLength: 1, maxLength: 3 },
+    )
+    .map((alternatives) => alternatives.join('|')),
+  part: fc
+    .tuple(
+      tie('one'),
+      fc.constantFrom(
+        '',
+        '',
+        '',
+        '',
+        '*',
+        '+',
+        '?',
+        '+?',
+        '{0}',
+        '{0,}',
+        '{1}',
+        '{2}',
+        '{1,2}',
+        '{0,2}?',
+        '{',
+        '{a}',
+        '{,2}',
+      ),
+    )
+    .map(([one, quantifier]) => one + quantifier),
+  one: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    letters,
+    fc.string({ unit: fc.constantFrom('a', 'b', 'c', '1'), minLength: 1, maxLength: 6 }),
+    fc.constantFrom(
+      '^',
+      '$',
+      '\\b',
+      '\\B',
+      '\\.',
+      '\\-',
+      '\\w',
+      '\\W',
+      '\\d',
+      '\\D',
+      '\\s',
+      '\\S',
+      '.',
+      '\\x61',
+      '\\u0062',
+    ),
+    fc.constantFrom('[.]', '[ab]', '[^a]', '[a-c]', '[^]', '[]', '[\\d.]', '[\\]]', '[-a]', '[(|]', '[\\b]', '[a\\-c]'),
+    fc.constantFrom(
+      '\\1',
+      '\\2',
+      '\\k<n>',
+      '\\0',
+      '\\cA',
+      '\\c',
+      '\\8',
+      '\\e',
+      ']',
+      '}',
+      '\\u{61}',
+      '\\141',
+      '\\x6',
+      '\\/',
+    ),
+    tie('expression').map((inner) => `(${inner})`),
+    tie('expression').map((inner) => `(?:${inner})`),
+    tie('expression').map((inner) => `(?<n>${inner})`),
+    tie('expression').map((inner) => `(?=${inner})`),
+    tie('expression').map((inner) => `(?!${inner})`),
+    tie('expression').map((inner) => `(?<=${inner})`),
+    tie('expression').map((inner) => `(?<!${inner})`),
+    // Newer than some versions of Node.
+    tie('expression').map((inner) => `(?i:${inner})`),
+  ),
+}))
+
+const name = fc.oneof(
+  expression,
+  text(8).map((end) => `*.${end}`),
+  text(8),
+  fc.constantFrom('*', '[::1]', '^a\\.', '*..', '*.a', '*.a.b', '*.b'),
+)
+
+function isPattern(source: string): boolean {
+  try {
+    readHostPattern(source)
+    return true
+  } catch {
+    return false
+  }
+}
+
+describe('what many patterns say of a host together', () => {
+  test('is what each of them says for itself', () => {
+    let matched = 0
+    fc.assert(
+      fc.property(
+        fc.array(name.filter(isPattern), { maxLength: 30 }),
+        fc.array(fc.oneof(text(14), fc.string({ maxLength: 6 }), fc.constantFrom('', '.', '..', 'aab.c', 'abc')), {
+          minLength: 1,
+          maxLength: 20,
+        }),
+        (names, hosts) => {
+          const matcher = matcherOf(names)
+          for (const host of hosts) {
+            const expected = askEach(names.map(readHostPattern), host)
+            matched += expected.length
+            expect(placesOf(matcher, host)).toEqual(expected)
+          }
+        },
+      ),
+      { numRuns: 2000 },
+    )
+    // An answer that is always empty would be right too often.
+    expect(matched).toBeGreaterThan(1000)
+  })
+
+  test('is the same for a host that an expression was made from', () => {
+    const pieces = fc.array(fc.tuple(text(5), fc.constantFrom('\\d*', '[ab]+', '(a|bc)', '.?', '')), { maxLength: 4 })
+    fc.assert(
+      fc.property(fc.array(pieces, { minLength: 1, maxLength: 40 }), (all) => {
+        const names = all.map((parts) => parts.map(([literal, rest]) => literal.replaceAll('.', '\\.') + rest).join(''))
+        const hosts = all.map((parts) =>
+          parts.map(([literal, rest]) => literal + (rest === '\\d*' ? '1' : 'a')).join(''),
+        )
+        const usable = names.filter((each) => each !== '' && isPattern(each))
+        const matcher = matcherOf(usable)
+        for (const host of hosts) expect(placesOf(matcher, host)).toEqual(askEach(usable.map(readHostPattern), host))
+      }),
+    )
+  })
+
+  test('keeps the order of the patterns, and has each place of a name that is there twice', () => {
+    const matcher = matcherOf(['^a', 'a.b.c', '*.c', '*', 'a.b.c', '^a', '*.b.c', '*.c'])
+    expect(placesOf(matcher, 'a.b.c')).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+  })
+})
+
+describe('a wildcard', () => {
+  test.each([
+    ['a.'.repeat(5000), ['*.a', '*.a.a', '*.b'], []],
+    [`${'a.'.repeat(5000)}a`, ['*.a', '*.a.a', '*.b'], [0, 1]],
+    [`${'a.'.repeat(63)}com`, ['*.com', '*.a.com', `*.${'a.'.repeat(62)}com`, `*.${'a.'.repeat(63)}com`], [0, 1, 2]],
+    ['a'.repeat(16_000), ['*.a'], []],
+    ['', ['*.a', '*..'], []],
+  ])('of %j', (host, names, places) => {
+    expect(placesOf(matcherOf(names), host)).toEqual(places)
+  })
+})
+
+describe('expressions', () => {
+  /** The source of expressions that count how often they are asked. */
+  function counted(sources: readonly string[]) {
+    const asked: string[] = []
+    const patterns = sources.map((source): HostPattern => {
+      const expression = new RegExp(source)
+      const test = expression.test.bind(expression)
+      expression.test = (host) => {
+        asked.push(source)
+        return test(host)
+      }
+      return { kind: 'expression', expression }
+    })
+    return { asked, patterns }
+  }
+
+  test.each([
+    ['a number in the middle', (n: number) => `^(www|shop)\\.d${n}\\.example\\.com$`, 'shop.d77.example.com'],
+    ['a number after letters', (n: number) => `^[a-z]+-${n}\\.example\\.com$`, 'abc-77.example.com'],
+    ['a number before digits', (n: number) => `^api-${n}\\d*\\.example\\.com$`, 'api-77.example.com'],
+    ['dots that are any character', (n: number) => `[\\w\\d\\.\\-]*server${n}.local.com`, 'a.server77.local.com'],
+    ['alternatives', (n: number) => `^(?:a${n}\\.de|b${n}\\.at)$`, 'b77.at'],
+  ])('that differ by %s are not asked for every host', (_by, source, host) => {
+    const { asked, patterns } = counted(Array.from({ length: 5000 }, (_, n) => source(n)))
+    const matcher = runSteps(buildHostMatcher(patterns, undefined))
+    expect(placesOf(matcher, host)).toContain(77)
+    for (const unknown of ['unknown.test', 'unknown.example.com', `${'0123456789'.repeat(24)}.example.com`]) {
+      matcher.expressions.search(unknown)
+    }
+    expect(asked.length).toBeLessThan(100)
+  })
+
+  test('are taken over as they are when the next document has the same ones, in whatever order', () => {
+    const first = matcherOf(['a.com', '^a', '^b', '*'])
+    const second = matcherOf(['^b', '^a', '^b', 'c.com'], first)
+    expect(second.expressions).toBe(first.expressions)
+    expect(['ax', 'bx'].map((host) => placesOf(second, host))).toEqual([[1], [0, 2]])
+  })
+
+  test('that stay are taken over, compiled as they are, when others come and go', () => {
+    const first = matcherOf(['^a', '^b'])
+    const second = matcherOf(['^c', '^b'], first)
+    expect(second.expressions).not.toBe(first.expressions)
+    const [kept] = first.expressions.known.slice(1)
+    expect(second.expressions.known[1]).toBe(kept)
+    expect(['a', 'b', 'c'].map((host) => placesOf(second, host))).toEqual([[], [1], [0]])
+  })
+})
