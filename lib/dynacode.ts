@@ -30,7 +30,7 @@ import { createReadiness, type Readiness } from './readiness.ts'
 import { createBodyFilter } from './request/body-filter.ts'
 import { createMiddleware } from './request/middleware.ts'
 import { createObservation } from './request/observation.ts'
-import { beginLife, endReplaced } from './request/plugin-life.ts'
+import { beginLife, createBreakerMaker, endReplaced } from './request/plugin-life.ts'
 import { createRunner } from './request/runner.ts'
 import { createStore } from './request/store.ts'
 import { NO_WATCHDOG, startWatchdog, type Watchdog } from './request/watchdog.ts'
@@ -119,14 +119,17 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
     isClosed,
     marker: watchdog,
     createFunction: createFunctionConstructor,
+    makeBreaker: createBreakerMaker(options.breaker_failures, events, clock),
     rewriteStack,
   })
   const build = createBuilder(
     createCompiler(options),
     {
-      bind: (compiled, info) => compiled.bind({ store, log: createLog(info), guard: runner.guard }),
-      begin: (info, sha1, expires_at) =>
-        beginLife(info, watchdog.know(info.name, sha1), options.breaker_failures, expires_at, events, clock),
+      bind(compiled, info) {
+        const log = compiled.logs ? createLog(info) : undefined
+        return compiled.bind({ store, log, guard: runner.guard })
+      },
+      begin: (info, sha1, expires_at) => beginLife(info, watchdog.know(info.name, sha1), expires_at, events, clock),
       quarantined: (sha1) => quarantine?.check(sha1),
     },
     clock,

@@ -71,9 +71,10 @@ export interface Uses {
 export interface PluginLife {
   /** The number that the watchdog knows it by; 0 without one. */
   readonly id: number
-  readonly breaker: Breaker
-  /** Runs that left timers behind. */
-  readonly runs: Set<{ end(): void }>
+  /** Undefined until it first fails. */
+  breaker: Breaker | undefined
+  /** Runs that left timers behind; undefined until there was one. */
+  runs: Set<{ end(): void }> | undefined
   /** Calls off what is to be told when the plugin expires. */
   forgetExpiry: (() => void) | undefined
   /** Whether this version was replaced, removed or closed. */

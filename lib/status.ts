@@ -115,8 +115,8 @@ function describePlugins({ build }: Activated, now: number): readonly PluginStat
     return Object.freeze({
       ...info,
       state: stateOf(plugin, kept.has(plugin), now),
-      breaker: life.breaker.state(),
-      retry_at: life.breaker.retry_at(),
+      breaker: life.breaker?.state() ?? 'closed',
+      retry_at: life.breaker?.retry_at() ?? null,
       sha1: guard ? null : sha1,
       error: error?.message ?? null,
     })

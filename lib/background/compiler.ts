@@ -18,7 +18,8 @@ import { type ParsedCode, ParseFault, parseCode } from './parser.ts'
 /** What every plugin of one instance gets: the instance's own, or made for that plugin alone. */
 export interface Environment {
   readonly store: object
-  readonly log: (...message: unknown[]) => void
+  /** Undefined for code that does not use it. */
+  readonly log: ((...message: unknown[]) => void) | undefined
   readonly guard: GuardFunctions
 }
 
@@ -27,6 +28,8 @@ export interface CompiledCode {
   /** SHA-1 of the name and code, in hex. */
   readonly sha1: string
   readonly uses: Uses
+  /** Whether it uses `log`. */
+  readonly logs: boolean
   /** Gives the code its environment. */
   bind(environment: Environment): PluginFunction
 }
@@ -38,6 +41,16 @@ export interface Compiler {
    * @throws CompileError
    */
   compile(plugin: { name: string; code: string; guard: GuardMode }): { compiled: CompiledCode; fresh: boolean }
+  /** A plugin of this code begins to live: the code is at hand until as many have ended, however much else is compiled. */
+  hold(code: CodeKey): void
+  /** Such a plugin has ended. */
+  release(code: CodeKey): void
+}
+
+/** What tells compiled code from any other. */
+interface CodeKey {
+  readonly sha1: string
+  readonly guard: GuardMode
 }
 
 /**
@@ -52,35 +65,49 @@ export function createCompiler({
   compile_cache_max: number
   globals: Readonly<Record<string, unknown>>
 }): Compiler {
-  const cache = new LRUCache<string, CompiledCode>({ max: compile_cache_max })
+  /** Of plugins that live, with how many do. */
+  const live = new Map<string, { readonly compiled: CompiledCode; count: number }>()
+  /** Of plugins that may come back. */
+  const idle = new LRUCache<string, CompiledCode>({ max: compile_cache_max })
+  const shared = new Map<string, Uses>()
   const globalNames = Object.keys(globals)
   const globalValues = Object.values(globals)
 
   function compileFresh(name: string, code: string, guarded: boolean, sha1: string): CompiledCode {
     const parsed = parse(name, code, globals)
-    const uses = (used: string) => parsed.names.has(used) || parsed.names.has('eval')
+    const isUsed = (used: string) => parsed.names.has(used) || parsed.names.has('eval')
     const names = guardNames(code)
-    const kit = guarded ? KIT_NAMES.filter((used) => uses(used) && !globalNames.includes(used)) : []
+    const kit = guarded ? KIT_NAMES.filter((used) => isUsed(used) && !globalNames.includes(used)) : []
     const prologue = kit.length === 0 ? '' : `var {${kit.join(',')}}=${names.run}.kit;`
     const text = guarded ? instrument(code, parsed, names) : code
     // One line, and the code begins on it: so every line of the code keeps its number.
     const before = `return ${parsed.awaits ? 'async ' : ''}function(${names.run},${PARAMETERS.join(',')}){"use strict";${prologue}{`
     const scope = ['store', 'log', ...GUARD_PARAMETERS.map((part) => names[part]), ...globalNames]
     const make = compileWith(name, `${before}${text}\n}}`, scope, before.length)
-    const evaluate = createEvaluator(names)
-    return Object.freeze({
-      sha1,
-      uses: {
-        exit: uses('exit'),
-        say: uses('say'),
-        fetch: uses('fetch'),
-        signal: uses('signal'),
-        kit: kit.length > 0,
-        store: uses('store'),
-      },
-      bind: ({ store, log, guard }: Environment) =>
-        make(store, log, ...guardArguments(guard, evaluate), ...globalValues) as PluginFunction,
+    const uses = shareUses({
+      exit: isUsed('exit'),
+      say: isUsed('say'),
+      fetch: isUsed('fetch'),
+      signal: isUsed('signal'),
+      kit: kit.length > 0,
+      store: isUsed('store'),
     })
+    return createCode(sha1, uses, isUsed('log'), make, createEvaluator(names), globalValues)
+  }
+
+  /** The codes of a large document are of a few kinds. */
+  function shareUses(uses: Uses): Uses {
+    const key = Object.values(uses).join()
+    const known = shared.get(key)
+    if (known !== undefined) return known
+    shared.set(key, Object.freeze(uses))
+    return uses
+  }
+
+  /** The live ones count against the limit, but are never what gives way. */
+  function keepIdle(key: string, compiled: CompiledCode): void {
+    idle.set(key, compiled)
+    while (idle.size > 1 && live.size + idle.size > compile_cache_max) idle.pop()
   }
 
   return Object.freeze({
@@ -89,14 +116,51 @@ export function createCompiler({
       const sha1 = createHash('sha1')
         .update(JSON.stringify([name, code]))
         .digest('hex')
-      const key = guard === 'off' ? `${sha1} off` : sha1
-      const known = cache.get(key)
+      const key = keyOf({ sha1, guard })
+      const known = live.get(key)?.compiled ?? idle.get(key)
       if (known !== undefined) return { compiled: known, fresh: false }
       const compiled = compileFresh(name, code, guard !== 'off', sha1)
-      cache.set(key, compiled)
+      keepIdle(key, compiled)
       return { compiled, fresh: true }
     },
+    hold(code) {
+      const key = keyOf(code)
+      const known = live.get(key)
+      const compiled = idle.get(key)
+      if (known !== undefined) known.count += 1
+      else if (compiled !== undefined) live.set(key, { compiled, count: 1 })
+      idle.delete(key)
+    },
+    release(code) {
+      const key = keyOf(code)
+      const known = live.get(key)
+      if (known === undefined) return
+      known.count -= 1
+      if (known.count > 0) return
+      live.delete(key)
+      keepIdle(key, known.compiled)
+    },
   } satisfies Compiler)
+}
+
+const keyOf = ({ sha1, guard }: CodeKey) => (guard === 'off' ? `${sha1} off` : sha1)
+
+/** Apart from where the code was parsed: functions of one scope keep all of that scope, and so would keep the whole tree. */
+function createCode(
+  sha1: string,
+  uses: Uses,
+  logs: boolean,
+  make: (...args: unknown[]) => unknown,
+  evaluate: (source: unknown) => unknown,
+  globalValues: readonly unknown[],
+): CompiledCode {
+  return Object.freeze({
+    sha1,
+    uses,
+    logs,
+    bind: ({ store, log, guard }: Environment) =>
+      make(store, log, ...guardArguments(guard, evaluate), ...globalValues) as PluginFunction,
+  })
 }
 
 /** The name under which a plugin's code stands in stack traces and in `debug`. */

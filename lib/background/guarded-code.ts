@@ -29,9 +29,13 @@ export function guardArguments(guard: GuardFunctions, evaluate: (source: unknown
 
 /** Chooses names for the guard that the code cannot mean by chance, because they are nowhere in it. */
 export function guardNames(code: string): GuardNames {
-  let prefix = '$dyna'
+  let prefix = USUAL_PREFIX
   while (code.includes(prefix)) prefix += '$'
-  return {
+  return prefix === USUAL_PREFIX ? USUAL_NAMES : namesFrom(prefix)
+}
+
+function namesFrom(prefix: string): GuardNames {
+  return Object.freeze({
     prefix,
     run: `${prefix}s`,
     over: `${prefix}o`,
@@ -42,8 +46,12 @@ export function guardNames(code: string): GuardNames {
     resume: `${prefix}a`,
     listen: `${prefix}l`,
     evaluate: `${prefix}e`,
-  }
+  })
 }
+
+const USUAL_PREFIX = '$dyna'
+// Nearly every code has these; names and an evaluator of its own for each would take more room than the code.
+const USUAL_NAMES = namesFrom(USUAL_PREFIX)
 
 /** Puts the guard's checks into a plugin's code. */
 export function instrument(code: string, { block, offset }: ParsedCode, names: GuardNames): string {
@@ -59,15 +67,19 @@ export function createLocator(code: string): (line: number, column: number) => n
 
 /** Makes what instrumented code puts around the source that it hands to `eval`. */
 export function createEvaluator(names: GuardNames): (source: unknown) => unknown {
-  return (source) => {
-    if (typeof source !== 'string') return source
-    try {
-      const program = parse(source, { ranges: true, webcompat: true, impliedStrict: true })
-      return applyEdits(source, findEdits(source, program as Node, 0, names))
-    } catch {
-      // What cannot be parsed is V8's to complain about.
-      return source
-    }
+  return names === USUAL_NAMES ? evaluateUsual : (source) => evaluateWith(names, source)
+}
+
+const evaluateUsual = (source: unknown) => evaluateWith(USUAL_NAMES, source)
+
+function evaluateWith(names: GuardNames, source: unknown): unknown {
+  if (typeof source !== 'string') return source
+  try {
+    const program = parse(source, { ranges: true, webcompat: true, impliedStrict: true })
+    return applyEdits(source, findEdits(source, program as Node, 0, names))
+  } catch {
+    // What cannot be parsed is V8's to complain about.
+    return source
   }
 }
 

@@ -363,15 +363,23 @@ function inOrder(edits: readonly Edit[]): readonly Edit[] {
 
 function childrenOf(node: Node): Node[] {
   const children: Node[] = []
-  for (const [key, value] of Object.entries(node)) {
-    if (typeof value !== 'object' || value === null || key === 'parent') continue
-    for (const child of Array.isArray(value) ? value : [value]) {
-      if (typeof child === 'object' && child !== null && 'type' in child) children.push(child as Node)
-    }
-  }
   // In `{ a }` key and value are one text.
-  if (node.type === 'Property' && node.shorthand) return children.filter((child) => child !== (node.key as unknown))
-  return children.sort((a, b) => a.start - b.start)
+  const twice = node.type === 'Property' && node.shorthand ? (node.key as unknown) : undefined
+  let sorted = true
+  let last = 0
+  const add = (child: unknown) => {
+    if (typeof child !== 'object' || child === null || !('type' in child) || child === twice) return
+    children.push(child as Node)
+    sorted &&= (child as Node).start >= last
+    last = (child as Node).start
+  }
+  for (const key in node) {
+    const value = (node as unknown as Record<string, unknown>)[key]
+    if (typeof value !== 'object' || value === null || key === 'parent') continue
+    if (Array.isArray(value)) for (const child of value) add(child)
+    else add(value)
+  }
+  return sorted ? children : children.sort((a, b) => a.start - b.start)
 }
 
 /** Whether a promise that this node makes has somebody to handle it, by where it stands. */

@@ -85,9 +85,17 @@ function visit(root: Node, names: Set<string>, own: boolean): boolean {
     const label = propertyName(node)
     if (item.own && isWaiting(node)) awaits = true
     const inner = item.own && !FUNCTIONS.has(node.type)
-    for (const child of Object.values(node).flat()) {
-      if (typeof child !== 'object' || child === null || !('type' in child) || child === label) continue
-      pending.push({ node: child as Node, own: inner })
+    for (const key in node) {
+      const value = (node as unknown as Record<string, unknown>)[key]
+      if (typeof value !== 'object' || value === null || value === label) continue
+      if (!Array.isArray(value)) {
+        if ('type' in value) pending.push({ node: value as Node, own: inner })
+        continue
+      }
+      for (const child of value) {
+        if (typeof child !== 'object' || child === null || !('type' in child) || child === label) continue
+        pending.push({ node: child as Node, own: inner })
+      }
     }
   }
   return awaits

@@ -70,24 +70,11 @@ function createSpecs(
   path: string,
   defaults: PluginDefaults,
 ): readonly PluginSpec[] | DocumentError {
-  const params = freezeDeep(fields.params ?? {})
+  const params = fields.params == null ? NO_PARAMS : freezeDeep(fields.params)
   if (params === undefined) return new DocumentError(`${path}.params`, `expected at most ${MAX_DEPTH} levels, got more`)
   const codes = readCodes(fields, path)
   if (codes instanceof DocumentError) return codes
-  const common = {
-    domain,
-    id: fields.id ?? undefined,
-    phase: fields.phase,
-    params,
-    priority: fields.priority ?? 0,
-    on_failure: fields.on_failure ?? 'open',
-    guard: fields.guard ?? defaults.guard,
-    budget_ms: fields.budget_ms ?? defaults.budget_ms,
-    timeout_ms: fields.timeout_ms ?? defaults.timeout_ms,
-    shadow: fields.mode === 'shadow',
-    shadow_allows: Object.freeze(fields.shadow_allows ?? []),
-    path,
-  }
+  const shadow_allows = fields.shadow_allows == null ? NOTHING : Object.freeze(fields.shadow_allows)
   return codes.map(({ name, code, share }) => {
     const scope: Scope = Object.freeze({
       enabled: fields.enabled ?? true,
@@ -96,9 +83,30 @@ function createSpecs(
       starts_at: toTime(fields.starts_at),
       expires_at: toTime(fields.expires_at),
     })
-    return Object.freeze({ ...common, name, code, scope })
+    // One literal, so that the specs of a large document have one shape between them.
+    return Object.freeze({
+      domain,
+      name,
+      id: fields.id ?? undefined,
+      phase: fields.phase,
+      code,
+      params,
+      priority: fields.priority ?? 0,
+      on_failure: fields.on_failure ?? 'open',
+      guard: fields.guard ?? defaults.guard,
+      budget_ms: fields.budget_ms ?? defaults.budget_ms,
+      timeout_ms: fields.timeout_ms ?? defaults.timeout_ms,
+      shadow: fields.mode === 'shadow',
+      shadow_allows,
+      scope,
+      path,
+    } satisfies PluginSpec)
   })
 }
+
+// Shared by the many plugins that say nothing.
+const NO_PARAMS: PluginSpec['params'] = Object.freeze({})
+const NOTHING: PluginSpec['shadow_allows'] = Object.freeze([])
 
 /** The code of a plugin with its share of the traffic, or those of its variants, side by side. */
 function readCodes(

@@ -1,4 +1,4 @@
-import type { Strike } from '../breaker.ts'
+import type { Breaker, Strike } from '../breaker.ts'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import type { LivePlugin } from '../program.ts'
@@ -22,11 +22,13 @@ export interface Failures {
 /**
  * Makes the judge of one instance.
  *
+ * @param makeBreaker makes the breaker of a version of a plugin
  * @param rewriteStack puts the places in an error's stack where the plugin's author knows them
  */
 export function createFailures(
   events: Events,
   observation: Observation,
+  makeBreaker: (plugin: LivePlugin) => Breaker,
   rewriteStack: (plugin: LivePlugin, error: unknown) => void,
 ): Failures {
   function tellShadow(state: RequestState, plugin: LivePlugin, effects: readonly string[], duration_ms: number): void {
@@ -57,12 +59,16 @@ export function createFailures(
       if (run.told) return false
       run.told = true
     }
-    const { breaker } = run.plugin.life
+    const { plugin } = run
+    const { life } = plugin
     // A client that goes away is no fault of the plugin's, or clients could have any plugin left out. Only a try has to have
     // an outcome.
-    if (!isAbortion(error) || breaker.state() === 'half_open') breaker.failed(strikeOf(run, error))
+    if (!isAbortion(error) || life.breaker?.state() === 'half_open') {
+      life.breaker ??= makeBreaker(plugin)
+      life.breaker.failed(strikeOf(run, error))
+    }
     try {
-      rewriteStack(run.plugin, error)
+      rewriteStack(plugin, error)
     } catch {
       // What a plugin throws may be a proxy that throws on being looked at.
     }

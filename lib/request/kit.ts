@@ -27,7 +27,7 @@ export function createKit(
   }
   const done = (timer: unknown) => {
     if (!timers.delete(timer as object)) return
-    if (timers.size === 0 && run.finished) run.plugin.life.runs.delete(kit)
+    if (timers.size === 0 && run.finished) run.plugin.life.runs?.delete(kit)
   }
   const clear = () => {
     cleared = true
@@ -41,7 +41,10 @@ export function createKit(
     const { life } = run.plugin
     // What a run left to itself may start timers long after it: it ends with its version all the same.
     if (cleared || (run.finished && life.ended)) clear()
-    else if (run.finished) life.runs.add(kit)
+    else if (run.finished) {
+      life.runs ??= new Set()
+      life.runs.add(kit)
+    }
   }
   const keepTimer = (timer: NodeJS.Timeout): NodeJS.Timeout => {
     keep(timer, () => clearTimeout(timer))

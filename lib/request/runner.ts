@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import type { Breaker } from '../breaker.ts'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import type { LivePlugin } from '../program.ts'
@@ -41,6 +42,7 @@ export interface Runner {
  *
  * @param isClosed whether `close()` was called: nothing runs after it, and what fails closed refuses
  * @param createFunction makes the `Function` that a run finds
+ * @param makeBreaker makes the breaker of a version of a plugin
  * @param rewriteStack puts the places in an error's stack where the plugin's author knows them
  */
 export function createRunner({
@@ -49,6 +51,7 @@ export function createRunner({
   isClosed,
   marker,
   createFunction,
+  makeBreaker,
   rewriteStack,
 }: {
   events: Events
@@ -56,9 +59,10 @@ export function createRunner({
   isClosed: () => boolean
   marker: Marker
   createFunction: (guard: Guard, run: Run) => FunctionConstructor
+  makeBreaker: (plugin: LivePlugin) => Breaker
   rewriteStack: (plugin: LivePlugin, error: unknown) => void
 }): Runner {
-  const { fail, failDetached, failPlugin, tellShadow } = createFailures(events, observation, rewriteStack)
+  const { fail, failDetached, failPlugin, tellShadow } = createFailures(events, observation, makeBreaker, rewriteStack)
   const guard = createGuard(failDetached, marker)
   const trampoline = createTrampoline()
 
@@ -128,13 +132,15 @@ export function createRunner({
   }
 
   function mayRun({ life }: LivePlugin): boolean {
-    return !life.quarantined && (life.breaker.quiet || life.breaker.allows())
+    return !life.quarantined && (life.breaker === undefined || life.breaker.quiet || life.breaker.allows())
   }
 
   function equip(run: Run): void {
     const kit: RunKit = createKit(run, guard.contain, createFunction(guard, run))
     run.kit = kit
-    run.plugin.life.runs.add(kit)
+    const { life } = run.plugin
+    life.runs ??= new Set()
+    life.runs.add(kit)
   }
 
   /** Enters the plugin's code, until that returns or awaits. */
@@ -192,7 +198,8 @@ export function createRunner({
     // Code that caught what stopped it has overrun all the same.
     if (dead !== null) return thrown(run, dead)
     finish(run)
-    if (!plugin.life.breaker.quiet) plugin.life.breaker.succeeded()
+    const { breaker } = plugin.life
+    if (breaker !== undefined && !breaker.quiet) breaker.succeeded()
     if (run.watch !== null) observation.done(run, deliberate || state.ending !== null ? 'exit' : 'done')
     return result
   }
@@ -223,7 +230,7 @@ export function createRunner({
     const { kit, plugin } = run
     if (kit === undefined) return
     if (plugin.life.ended || run.dead !== null) kit.clear()
-    if (!kit.pending() || plugin.life.ended) plugin.life.runs.delete(kit)
+    if (!kit.pending() || plugin.life.ended) plugin.life.runs?.delete(kit)
   }
 
   return Object.freeze({
@@ -235,7 +242,7 @@ export function createRunner({
     endPlugin({ life }) {
       life.ended = true
       life.forgetExpiry?.()
-      for (const kit of life.runs) kit.end()
+      for (const kit of life.runs ?? []) kit.end()
     },
     close: () => trampoline.close(),
   } satisfies Runner)
