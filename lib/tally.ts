@@ -31,9 +31,9 @@ export interface Tallies {
   find(plugin: Named): Tally | undefined
   /**
    * Frees the tallies of plugins that are gone for longer than `keep_ms`, for others to have. What counted as `other`
-   * stays there. To be called with the status at hand; costs something only after a document went live.
+   * stays there. To be called now and then; it costs something only after a document went live.
    *
-   * @param live plugins of the live document
+   * @param live plugins of the document that is live at this moment
    * @param now in milliseconds since 1970
    */
   retain(live: readonly Named[], now?: number): void
@@ -94,10 +94,15 @@ export function createTallies(
     return tally
   }
 
+  function markGone(live: readonly Named[], now: number): void {
+    const alive = new Set(live.map(keyOf))
+    for (const [key, entry] of entries) entry.gone_since = alive.has(key) ? null : (entry.gone_since ?? now)
+  }
+
   const record = (outcome: Outcome, { plugin, phase, duration_ms, sync_ms }: Run) => {
     const tally = known.get(plugin) ?? learn(plugin, phase)
     addDuration(tally.runs[outcome], duration_ms / 1000)
-    tally.sync_seconds += (sync_ms ?? 0) / 1000
+    tally.sync_seconds += sync_ms / 1000
   }
 
   const listeners: Listeners = {
@@ -105,7 +110,7 @@ export function createTallies(
     // Those of each run, which has to be quick: one listener, and no look-up by name.
     rt_plugins_done(run) {
       events.rt_plugins_done += 1
-      record(run.outcome ?? 'done', run)
+      record(run.outcome, run)
     },
     rt_plugins_error(run) {
       events.rt_plugins_error += 1
@@ -140,15 +145,11 @@ export function createTallies(
     plugins: () => [...[...entries.values()].map(({ tally }) => tally), ...others.values()],
     find: (plugin) => entries.get(keyOf(plugin))?.tally,
     retain(live, now = Date.now()) {
-      if (!changed) return
-      const alive = new Set(live.map(keyOf))
-      const before = entries.size
+      if (changed) markGone(live, now)
       changed = false
-      for (const [key, entry] of entries) {
-        entry.gone_since = alive.has(key) ? null : (entry.gone_since ?? now)
-        if (entry.gone_since === null) continue
-        if (now - entry.gone_since < keep_ms) changed = true
-        else entries.delete(key)
+      const before = entries.size
+      for (const [key, { gone_since }] of entries) {
+        if (gone_since !== null && now - gone_since >= keep_ms) entries.delete(key)
       }
       // Those that are freed must not be found again, and others may have a tally of their own now.
       if (entries.size < before) known = new WeakMap()
@@ -159,13 +160,8 @@ export function createTallies(
   } satisfies Tallies)
 }
 
-interface Run {
-  readonly plugin: PluginInfo
-  readonly phase: Phase
-  readonly duration_ms: number
-  readonly sync_ms?: number
-}
-type Listeners = { [N in EventName]?: (payload: Payload<N> & { readonly outcome?: Outcome }) => void }
+type Listeners = { [N in EventName]?: (payload: Payload<N>) => void }
+type Run = Payload<'rt_plugins_done' | 'rt_plugins_error'>
 
 function createTally({ domain, name, phase }: Named & { readonly phase: Phase }): Tally {
   const runs = { done: createDurations(), exit: createDurations(), open: createDurations(), closed: createDurations() }

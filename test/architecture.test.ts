@@ -11,7 +11,7 @@ const LAYERS = [
   [/^errors\.ts$/],
   // What both lines may use: every file at the top of lib that no other row names.
   [
-    /^(?!(errors|dynacode|readiness|status|control|index|redis.*|memcached.*|published-.*|testing|tools|plugin.*)\.ts$)[^/]+\.ts$/,
+    /^(?!(errors|dynacode|readiness|status|control|index|redis.*|memcached.*|metrics|published-.*|testing|tools|plugin.*)\.ts$)[^/]+\.ts$/,
   ],
   [/^background\//, /^request\//],
   [
@@ -22,8 +22,8 @@ const LAYERS = [
     /^plugin(\.ts$|\/)/,
     /^plugin-types(\.ts$|\/)/,
   ],
-  // What is for tests makes instances.
-  [/^index\.ts$/, /^(testing\.ts$|conformance\/|plugin-app)/],
+  // What is for tests makes instances, and metrics look at them.
+  [/^index\.ts$/, /^(testing\.ts$|conformance\/|plugin-app)/, /^metrics(\.ts$|\/)/],
   // What can be done with documents without an instance of one's own, and the command line, which is a face of it.
   [/^tools(\.ts$|\/)/],
   [/^cli\//],

@@ -1,11 +1,13 @@
 // A user's program, as TypeScript sees it. It is compiled against the packed declarations, never run.
 import { dynacode, type Source } from 'dynacode'
 import * as memcached from 'dynacode/memcached'
+import { type CollectOptions, collect } from 'dynacode/metrics'
 import type { PluginContext, Scope } from 'dynacode/plugin'
 import * as redis from 'dynacode/redis'
 import { checkSource, plugin_app, stream_body } from 'dynacode/testing'
 import Koa from 'koa'
 import { Client } from 'memjs'
+import { Registry } from 'prom-client'
 import { createClient } from 'redis'
 
 const app = new Koa()
@@ -16,6 +18,13 @@ const dyna = dynacode({
 })
 dyna.events.on('rt_plugins_error', ({ error }) => console.error(error))
 app.use(dyna)
+
+const collecting: CollectOptions = { register: new Registry(), labels: { edge: 'a' } }
+const stop = collect(dyna, collecting)
+stop()
+
+// @ts-expect-error a misspelt option is a type error
+collect(dyna, { max_plugin: 5 })
 
 await dyna.ready()
 await dyna.refresh()
