@@ -35,6 +35,7 @@ import { createRunner } from './request/runner.ts'
 import { createStore } from './request/store.ts'
 import { NO_WATCHDOG, startWatchdog, type Watchdog } from './request/watchdog.ts'
 import { describeStatus, type Status } from './status.ts'
+import { createRefreshTracing } from './tracing.ts'
 
 /** Koa middleware that carries its instance. */
 export interface Dynacode extends Middleware {
@@ -176,6 +177,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
       stale_ms: options.plugin_api_timeout * 2000,
     },
     events,
+    trace: createRefreshTracing(),
     closing: closing.signal,
     validated: staleness.validated,
     // Not sooner: a refresh() after ready() would join the cycle that made it so, and bring nothing new.

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks'
 import createDebug from 'debug'
 import { DynacodeError } from '../errors.ts'
 import type { Events, NoUpdate, Update } from '../events.ts'
+import type { RefreshTracing } from '../tracing.ts'
 import type { Activator } from './activator.ts'
 import type { Cache, CacheEntry } from './cache.ts'
 import { type Fetcher, isFetchError } from './fetcher.ts'
@@ -53,6 +54,7 @@ export function createRefresher({
   highest,
   sharing,
   events,
+  trace,
   closing,
   validated,
   over,
@@ -62,6 +64,7 @@ export function createRefresher({
   highest: HighestVersion
   sharing: Sharing | undefined
   events: Events
+  trace: RefreshTracing
   closing: AbortSignal
   validated: (at: number) => void
   over: () => void
@@ -179,9 +182,9 @@ export function createRefresher({
   }
 
   /** One cycle at a time. */
-  function begin(run: () => Promise<Refresh>): Promise<Refresh> {
+  function begin(occasion: Occasion | 'shared', run: () => Promise<Refresh>): Promise<Refresh> {
     course = { fetched: false }
-    running = run().finally(() => {
+    running = trace(occasion, run).finally(() => {
       running = null
       over()
     })
@@ -197,7 +200,7 @@ export function createRefresher({
 
   function refresh(occasion: Occasion = 'asked'): Promise<Refresh> {
     if (closing.aborted) return Promise.resolve(closedRefresh())
-    if (running === null) return begin(() => cycle(occasion))
+    if (running === null) return begin(occasion, () => cycle(occasion))
     if (occasion === 'poll' || (occasion === 'asked' && course.fetched)) return running
     if (occasion === 'asked') return joinFetch(running)
     next ??= beginNext(running)
@@ -234,7 +237,8 @@ export function createRefresher({
   async function takeOver(): Promise<void> {
     while (running !== null) await running
     if (closing.aborted) return
-    await begin(async () => (await takeNewer()) ?? { updated: false, reason: 'unchanged', error: undefined })
+    const nothing = { updated: false, reason: 'unchanged', error: undefined } as const
+    await begin('shared', async () => (await takeNewer()) ?? nothing)
   }
 
   return Object.freeze({

@@ -1,8 +1,9 @@
 import type { Events } from '../events.ts'
 import type { LivePlugin } from '../program.ts'
+import { openPluginRunChannel, type PluginRunMessage } from '../tracing.ts'
 import type { Run } from './run.ts'
 import { type RequestState, readHost } from './state.ts'
-import { leaveFirstStretch, readStopwatch, readSyncTime, startStopwatch } from './stopwatch.ts'
+import { leaveFirstStretch, readStopwatch, readSyncTime, restartStopwatch, startStopwatch } from './stopwatch.ts'
 
 /** Tells of the runs of plugins to whoever wants to hear of them. */
 export interface Observation {
@@ -10,6 +11,12 @@ export interface Observation {
   isWanted(): boolean
   /** A run is about to begin. */
   begin(run: Run): void
+  /**
+   * Enters the code of a run that is traced.
+   *
+   * @throws what the code throws
+   */
+  enter(run: Run, start: () => unknown): unknown
   /** The run has returned a promise, and goes on later. */
   leave(run: Run): void
   /** The run is over, and the plugin has not failed. */
@@ -24,8 +31,20 @@ export interface Observation {
   failedOutside(state: RequestState, plugin: LivePlugin, error: unknown, outcome: 'open' | 'closed'): void
 }
 
+type Outcome = NonNullable<PluginRunMessage['outcome']>
+
 /** Makes what tells of the runs of one instance. */
 export function createObservation(events: Events): Observation {
+  const channel = openPluginRunChannel()
+
+  function publishEnd({ trace, watch }: Run, outcome: Outcome, duration_ms: number, sync_ms: number): void {
+    if (trace === null) return
+    Object.assign(trace, { outcome, duration_ms, sync_ms })
+    if (!watch?.is_asynchronous) return channel.end.publish(trace)
+    channel.asyncStart.publish(trace)
+    channel.asyncEnd.publish(trace)
+  }
+
   function tellFailure(
     state: RequestState,
     { info, phase }: LivePlugin,
@@ -41,35 +60,71 @@ export function createObservation(events: Events): Observation {
 
   return Object.freeze({
     isWanted: () =>
-      events.has('rt_plugins_starting') || events.has('rt_plugins_done') || events.has('rt_plugins_error'),
+      events.has('rt_plugins_starting') ||
+      events.has('rt_plugins_done') ||
+      events.has('rt_plugins_error') ||
+      channel.hasSubscribers,
 
     begin(run) {
       const { plugin, state } = run
-      if (events.has('rt_plugins_starting')) {
-        events.emit('rt_plugins_starting', { plugin: plugin.info, phase: plugin.phase, host: readHost(state) })
+      const { info, phase } = plugin
+      // What a shadow run did is told by an event of its own.
+      if (state.shadow === undefined && events.has('rt_plugins_starting')) {
+        events.emit('rt_plugins_starting', { plugin: info, phase, host: readHost(state) })
       }
+      if (channel.hasSubscribers) run.trace = describeRun(run)
       run.watch = startStopwatch()
     },
 
-    leave({ watch }) {
+    enter({ trace, watch }, start) {
+      return channel.start.runStores(trace as PluginRunMessage, () => {
+        // What subscribers took is not the plugin's.
+        if (watch !== null) restartStopwatch(watch)
+        return start()
+      })
+    },
+
+    leave({ watch, trace }) {
       if (watch !== null) leaveFirstStretch(watch)
+      if (trace !== null) channel.end.publish(trace)
     },
 
-    done({ plugin, state, watch }, outcome) {
-      if (watch === null || !events.has('rt_plugins_done')) return
-      const duration_ms = readStopwatch(watch)
-      const sync_ms = readSyncTime(watch, duration_ms)
-      const { info, phase } = plugin
-      const host = readHost(state)
-      events.emit('rt_plugins_done', { plugin: info, phase, host, duration_ms, sync_ms, outcome })
-    },
-
-    failed({ plugin, state, watch }, error, outcome, told) {
-      if (told || state.shadow !== undefined) return
+    done(run, outcome) {
+      const { plugin, state, watch } = run
       const duration_ms = watch === null ? 0 : readStopwatch(watch)
-      tellFailure(state, plugin, error, outcome, duration_ms, watch === null ? 0 : readSyncTime(watch, duration_ms))
+      const sync_ms = watch === null ? 0 : readSyncTime(watch, duration_ms)
+      publishEnd(run, outcome, duration_ms, sync_ms)
+      if (state.shadow !== undefined || !events.has('rt_plugins_done')) return
+      const { info, phase } = plugin
+      events.emit('rt_plugins_done', { plugin: info, phase, host: readHost(state), duration_ms, sync_ms, outcome })
+    },
+
+    failed(run, error, outcome, told) {
+      const { plugin, state, trace, watch } = run
+      const duration_ms = watch === null ? 0 : readStopwatch(watch)
+      const sync_ms = watch === null ? 0 : readSyncTime(watch, duration_ms)
+      if (trace !== null) {
+        trace.error = error
+        channel.error.publish(trace)
+      }
+      publishEnd(run, outcome, duration_ms, sync_ms)
+      if (!told && state.shadow === undefined) tellFailure(state, plugin, error, outcome, duration_ms, sync_ms)
     },
 
     failedOutside: (state, plugin, error, outcome) => tellFailure(state, plugin, error, outcome, 0, 0),
   } satisfies Observation)
+}
+
+function describeRun({ plugin, state }: Run): PluginRunMessage {
+  return {
+    plugin: plugin.info,
+    phase: plugin.phase,
+    host: readHost(state),
+    ctx: state.ctx,
+    shadow: state.shadow !== undefined,
+    outcome: undefined,
+    duration_ms: undefined,
+    sync_ms: undefined,
+    error: undefined,
+  }
 }

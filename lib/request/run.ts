@@ -1,4 +1,5 @@
 import { CALL_WEIGHT, type LivePlugin } from '../program.ts'
+import type { PluginRunMessage } from '../tracing.ts'
 import { queue } from './microtask.ts'
 import type { RequestState } from './state.ts'
 import type { Stopwatch } from './stopwatch.ts'
@@ -44,6 +45,8 @@ export interface Run {
   told: boolean
   /** Measures the run; null where nobody wants to know. */
   watch: Stopwatch | null
+  /** What those are called with who trace the run; null where nobody does. */
+  trace: PluginRunMessage | null
   /** Rejections that nobody has handled so far; judged when the run is over. */
   rejections: Rejection[] | null
   /** What the run has in scope in place of timers and the like; made when the code uses them. */
@@ -84,6 +87,7 @@ export function createRun(state: RequestState, plugin: LivePlugin): Run {
     finished: false,
     told: false,
     watch: null,
+    trace: null,
     rejections: null,
     kit: undefined,
     abort: undefined,

@@ -123,7 +123,8 @@ export function createRunner({
     if (state.observed) observation.begin(run)
     if (plugin.uses.kit) equip(run)
     try {
-      const result = start(run, chunk, last)
+      const result =
+        run.trace === null ? start(run, chunk, last) : observation.enter(run, () => start(run, chunk, last))
       if (isThenable(result)) return settle(run, result)
       return succeed(run, result)
     } catch (error) {

@@ -4,7 +4,7 @@ import { queue } from './microtask.ts'
 /** Measures one run: how long it took, and for how much of that it held the event loop. */
 export interface Stopwatch {
   /** When the run began, in milliseconds of `performance.now()`. */
-  readonly started: number
+  started: number
   /** Whether the run has returned a promise, so that others have the event loop in between. */
   is_asynchronous: boolean
   /** How long the synchronous stretches took that are over, in milliseconds. */
@@ -21,6 +21,11 @@ const now = performance.now.bind(performance)
 /** Begins to measure a run. */
 export function startStopwatch(): Stopwatch {
   return { started: now(), is_asynchronous: false, sync_ms: 0, since: 0, is_held: false }
+}
+
+/** Forgets what was before the plugin's code is entered. */
+export function restartStopwatch(watch: Stopwatch): void {
+  watch.started = now()
 }
 
 /** How long the run has taken by now, in milliseconds. */

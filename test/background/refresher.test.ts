@@ -37,6 +37,7 @@ function create(sharing?: { cache: Cache; max_age_ms: number; stale_ms: number }
     highest,
     sharing,
     events,
+    trace: (_occasion, refresh) => refresh(),
     closing: closing.signal,
     validated,
     over,
