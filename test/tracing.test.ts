@@ -17,10 +17,10 @@ afterEach(() => {
 
 /** What is published from now on: which part, a copy of the message as it was then, and the message. */
 function record<M extends object>(channel: typeof RUNS | typeof REFRESHES) {
-  const seen: { readonly part: string; readonly then: M; readonly message: M }[] = []
+  const seen: { readonly part: string; readonly state: M; readonly message: M }[] = []
   for (const part of PARTS) {
     const subscriber = (message: unknown) =>
-      void seen.push({ part, then: { ...(message as M) }, message: message as M })
+      void seen.push({ part, state: { ...(message as M) }, message: message as M })
     channel[part].subscribe(subscriber)
     undo.push(() => channel[part].unsubscribe(subscriber))
   }
@@ -42,7 +42,7 @@ describe('dynacode:plugin:run', () => {
     await request.get('/path').set('Host', 'Some.Host:81').expect(status)
     expect(seen.map(({ part }) => part)).toEqual(parts)
     expect(new Set(seen.map(({ message }) => message)).size).toBe(1)
-    const [first, last] = [seen[0]?.then, seen.at(-1)?.then]
+    const [first, last] = [seen[0]?.state, seen.at(-1)?.state]
     const about = { plugin: { name: 'it', domain: '*', phase: 'access' }, phase: 'access', host: 'some.host' }
     expect(first).toMatchObject({ ...about, shadow: false, outcome: undefined, duration_ms: undefined })
     expect(first?.ctx.path).toBe('/path')
@@ -59,8 +59,8 @@ describe('dynacode:plugin:run', () => {
       const running = await startApp({ plugins: [plugin('access', code, { on_failure: outcome })] })
       await running.request.get('/').expect(outcome === 'open' ? 200 : 503)
       expect(seen.map(({ part }) => part)).toEqual(parts)
-      expect(seen.find(({ part }) => part === 'error')?.then.error).toBe(7)
-      expect(seen.at(-1)?.then).toMatchObject({ outcome, error: 7, duration_ms: time, sync_ms: time })
+      expect(seen.find(({ part }) => part === 'error')?.state.error).toBe(7)
+      expect(seen.at(-1)?.state).toMatchObject({ outcome, error: 7, duration_ms: time, sync_ms: time })
       expect(failures(running)).toHaveLength(1)
     },
   )
@@ -71,7 +71,7 @@ describe('dynacode:plugin:run', () => {
       plugins: [plugin('access', `for (;;);`), plugin('access', `await new Promise(() => {})`, { timeout_ms: 20 })],
     })
     await request.get('/').expect(200)
-    const errors = seen.filter(({ part }) => part === 'error').map(({ then }) => then.error)
+    const errors = seen.filter(({ part }) => part === 'error').map(({ state }) => state.error)
     expect(errors).toMatchObject([{ code: 'ERR_DYNACODE_BUDGET' }, { code: 'ERR_DYNACODE_TIMEOUT' }])
     expect(seen.filter(({ part }) => part === 'start')).toHaveLength(2)
     expect(seen.at(-1)?.part).toBe('asyncEnd')
@@ -83,7 +83,7 @@ describe('dynacode:plugin:run', () => {
     const { request } = await startApp({ plugins: phases.map((phase) => plugin(phase, '')) })
     await request.get('/').expect(200)
     await expect.poll(() => seen.length).toBe(14)
-    expect(seen.filter(({ part }) => part === 'end').map(({ then }) => then.phase)).toEqual(phases)
+    expect(seen.filter(({ part }) => part === 'end').map(({ state }) => state.phase)).toEqual(phases)
   })
 
   it('marks runs in shadow mode, which reach no other event of runs', async () => {
@@ -95,7 +95,7 @@ describe('dynacode:plugin:run', () => {
     const { headers } = await running.request.get('/').expect(200)
     expect(headers).not.toHaveProperty('x-shadow')
     await expect.poll(() => seen.map(({ part }) => part)).toEqual(['start', 'end', 'error', 'asyncStart', 'asyncEnd'])
-    expect(seen.at(-1)?.then).toMatchObject({ shadow: true, outcome: 'open', error: 7 })
+    expect(seen.at(-1)?.state).toMatchObject({ shadow: true, outcome: 'open', error: 7 })
     expect(shadows).toHaveBeenCalledOnce()
     expect(running.seen).toEqual([])
   })
@@ -197,12 +197,12 @@ describe('dynacode:refresh', () => {
       'asyncStart',
       'asyncEnd',
     ])
-    expect(seen[0]?.then).toEqual({ occasion: 'poll', result: undefined, error: undefined })
-    expect(seen[3]?.then).toMatchObject({
+    expect(seen[0]?.state).toEqual({ occasion: 'poll', result: undefined, error: undefined })
+    expect(seen[3]?.state).toMatchObject({
       occasion: 'poll',
       result: { updated: true, plugins: 1, version: expect.any(String) },
     })
-    expect(seen.at(-1)?.then).toEqual({ occasion: 'asked', result: refreshed, error: undefined })
+    expect(seen.at(-1)?.state).toEqual({ occasion: 'asked', result: refreshed, error: undefined })
     expect(refreshed).toMatchObject({ updated: false, reason: 'unchanged' })
   })
 
@@ -216,11 +216,11 @@ describe('dynacode:refresh', () => {
     const seen = recordRefreshes()
     await dyna.refresh()
     await dyna.refresh()
-    expect(seen.filter(({ part }) => part === 'error').map(({ then }) => then.error?.message)).toEqual([
+    expect(seen.filter(({ part }) => part === 'error').map(({ state }) => state.error?.message)).toEqual([
       expect.stringContaining('down'),
       expect.stringContaining('JSON'),
     ])
-    expect(seen.filter(({ part }) => part === 'asyncEnd').map(({ then }) => then.result)).toMatchObject([
+    expect(seen.filter(({ part }) => part === 'asyncEnd').map(({ state }) => state.result)).toMatchObject([
       { updated: false, reason: 'fetch' },
       { updated: false, reason: 'invalid' },
     ])

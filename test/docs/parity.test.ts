@@ -127,6 +127,33 @@ describe('docs/errors.md', () => {
   })
 })
 
+describe('docs/tracing.md', () => {
+  const page = readDocsPage('tracing')
+
+  test.each([
+    ['field of a run', 'PluginRunMessage'],
+    ['field of a refresh', 'RefreshMessage'],
+  ])('lists every %s, and no other', (column, declared) => {
+    expect(sorted(namesIn(tablesOf(page, column)))).toEqual(
+      sorted(membersOf('tracing.ts', declared).map(({ name }) => name)),
+    )
+  })
+
+  test('lists every channel, and no other', () => {
+    expect(sorted(namesIn(tablesOf(page, 'channel')))).toEqual(findInLib(/tracingChannel\('([^']+)'\)/g))
+  })
+
+  test.each([
+    ['PluginRunMessage', 'outcome'],
+    ['RefreshMessage', 'occasion'],
+  ])('says what each value of %s.%s means', (declared, field) => {
+    const cells = tablesOf(page, declared === 'RefreshMessage' ? 'field of a refresh' : 'field of a run').flatMap(
+      (table) => table.rows.filter((row) => codeIn(row[0] ?? '')[0] === field).map((row) => cellOf(table, row, 'what')),
+    )
+    expect(codeIn(cells.join())).toEqual(expect.arrayContaining(literalsOf('tracing.ts', declared, field)))
+  })
+})
+
 describe('docs/phases.md', () => {
   test('lists the phases in the order in which they run', () => {
     expect(namesIn(tablesOf(readDocsPage('phases'), 'phase'))).toEqual(PHASES)
