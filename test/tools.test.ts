@@ -81,6 +81,12 @@ describe('run_request', () => {
     })
   })
 
+  test('says what a URL and an address look like', async () => {
+    await expect(run_request(document, { url: 'shop' })).rejects.toThrow('url: expected a URL that begins with http://')
+    const request = { url: `http://${HOST}/`, ip: 'here' }
+    await expect(run_request(document, request)).rejects.toThrow('ip: expected an address of IPv4 or IPv6')
+  })
+
   test('rejects where the document is none', async () => {
     await expect(run_request('{}', { url: `http://${HOST}/` })).rejects.toThrow(DocumentError)
   })

@@ -50,15 +50,19 @@ export interface Ran {
 }
 
 const HEADER = z.string().regex(/^[^\r\n\0]*$/)
+const ADDRESS = 'an address of IPv4 or IPv6'
 const requestSchema = z.strictObject({
   method: z
     .string()
-    .regex(/^[A-Z]+$/)
+    .regex(/^[A-Z]+$/, 'a method such as GET')
     .default('GET'),
-  url: z.union([z.url({ protocol: /^https?$/ }), z.instanceof(URL)]),
+  url: z.union([
+    z.url({ protocol: /^https?$/, error: 'a URL that begins with http:// or https://' }),
+    z.instanceof(URL),
+  ]),
   headers: z.record(z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/), z.union([HEADER, z.array(HEADER)])).default({}),
   body: z.union([z.string(), z.instanceof(Uint8Array)]).optional(),
-  ip: z.union([z.ipv4(), z.ipv6()]).optional(),
+  ip: z.union([z.ipv4(ADDRESS), z.ipv6(ADDRESS)]).optional(),
 })
 
 /** No plugin and no app may take longer. In milliseconds. */
