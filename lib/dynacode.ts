@@ -263,7 +263,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
         closed,
         disabled,
         activated: activator.activated(),
-        attempted: activator.attempted(),
+        attempted: activator.attempted()?.version ?? null,
         stale: staleness.isStale(),
         validated_at: staleness.validated_at(),
         last_error: refresher.last_error(),

@@ -33,11 +33,20 @@ export interface Activated extends Omit<Received, 'bytes'> {
   readonly build: Build
 }
 
+/** The document that was looked at last. */
+export interface Attempted extends Omit<Received, 'bytes'> {
+  readonly version: number | string
+  /** When, in milliseconds since 1970. */
+  readonly at: number
+  /** Why it was refused whole; null when it went live. */
+  readonly error: DynacodeError | null
+}
+
 /** Makes documents live. */
 export interface Activator {
   activated(): Activated | null
-  /** The version of the last document that was looked at, whatever came of it. */
-  attempted(): number | string | null
+  /** The document that was looked at last, whatever came of it; null before there was one. */
+  attempted(): Attempted | null
   /** The source has the live document: what was attempted since is no longer of interest. */
   confirm(): void
   /** Gives the live document the tag by which the source knows it today. */
@@ -81,13 +90,26 @@ export function createActivator({
   discard: (program: Program) => void
 }): Activator {
   let activated: Activated | null = null
-  let attempted: number | string | null = null
+  let attempted: Attempted | null = null
+
+  function note({ sha1, tag, from }: Received, version: number | string): void {
+    attempted = Object.freeze({ version, sha1, tag, from, at: Date.now(), error: null })
+  }
+
+  /** Whoever asks later wants to know what was wrong with it. */
+  function refuse(received: Received, error: unknown): never {
+    // While this one was verified, another may have been looked at.
+    if (attempted?.sha1 !== received.sha1) note(received, versionOf(received))
+    const refusal = error instanceof DynacodeError ? error : new DocumentError('', String(error), { cause: error })
+    attempted = Object.freeze({ ...(attempted as Attempted), error: refusal })
+    throw error
+  }
 
   function activateText(received: Received, text: Uint8Array, signed: boolean, duration: () => number): Update {
     const { sha1, tag, from } = received
     const document = readDocument(decodeText(text), rules)
-    const version = document.version ?? sha1.slice(0, 12)
-    attempted = version
+    const version = document.version ?? versionOf(received)
+    note(received, version)
     // The same document may be signed more than once, each time in other bytes.
     const document_sha1 = signed ? createHash('sha1').update(text).digest('hex') : sha1
     if (signed) checkVersion(document, document_sha1, from)
@@ -168,22 +190,37 @@ export function createActivator({
     activated: () => activated,
     attempted: () => attempted,
     confirm() {
-      attempted = activated?.version ?? null
+      attempted = activated === null ? null : attemptOf(activated)
     },
     retag(tag) {
       if (activated !== null) activated = Object.freeze({ ...activated, tag })
     },
     async activate(received, duration) {
-      attempted = received.sha1.slice(0, 12)
-      const text = verifier === undefined ? received.bytes : (await verifier.verify(received.bytes)).text_bytes
-      if (isClosed()) throw new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed')
-      return activateText(received, text, verifier !== undefined, duration)
+      note(received, versionOf(received))
+      try {
+        const text = verifier === undefined ? received.bytes : (await verifier.verify(received.bytes)).text_bytes
+        if (isClosed()) throw new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed')
+        return activateText(received, text, verifier !== undefined, duration)
+      } catch (error) {
+        return refuse(received, error)
+      }
     },
     activateTrusted(received, duration) {
-      attempted = received.sha1.slice(0, 12)
-      return activateText(received, received.bytes, false, duration)
+      note(received, versionOf(received))
+      try {
+        return activateText(received, received.bytes, false, duration)
+      } catch (error) {
+        return refuse(received, error)
+      }
     },
   } satisfies Activator)
+}
+
+/** Goes by its bytes until it is known what it says itself. */
+const versionOf = ({ sha1 }: Received) => sha1.slice(0, 12)
+
+function attemptOf({ version, sha1, tag, from, at }: Activated): Attempted {
+  return Object.freeze({ version, sha1, tag, from, at, error: null })
 }
 
 function decodeText(bytes: Uint8Array): string {

@@ -35,6 +35,8 @@ export interface Compilation {
 /** A plugin that the new program could not take as the document has it. */
 export interface Failure {
   readonly info: PluginInfo
+  /** Where in the document, as a JSON path; '' where that is not known. */
+  readonly path: string
   readonly error: DynacodeError
   readonly kept_last_good: boolean
 }
@@ -122,7 +124,7 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
       const info = known?.info ?? createInfo(plugin)
       // Who switches a plugin off does not want its last good version either, whatever else is wrong with it.
       const good = plugin.scope.enabled ? last.filter((live) => !live.guard) : []
-      failures.push({ info, error, kept_last_good: good.length > 0 })
+      failures.push({ info, path: pathOf(plugin, error), error, kept_last_good: good.length > 0 })
       if (good.length > 0) return keep(good, error)
       if (!mustGuard(plugin, clock.now())) return []
       // It begins and ends when the plugin would, whether or not anybody brings a new document by then.
@@ -195,6 +197,11 @@ function sameSpec(a: PluginSpec, b: PluginSpec): boolean {
 
 function createInfo({ name, id, domain, phase }: PluginSpec | RefusedPlugin): PluginInfo {
   return Object.freeze({ name: name ?? String(id), domain, phase: phase ?? null })
+}
+
+function pathOf(plugin: PluginSpec | RefusedPlugin, error: DynacodeError): string {
+  if (error instanceof DocumentError) return error.path
+  return 'path' in plugin ? plugin.path : ''
 }
 
 function locate(error: unknown, plugin: PluginSpec): DynacodeError {

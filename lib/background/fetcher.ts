@@ -4,6 +4,7 @@ import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import { describeValue } from '../schema-error.ts'
 import type { Fetched, Source } from '../source.ts'
+import { createDeadline } from './deadline.ts'
 import { StatusError } from './status-error.ts'
 
 /**
@@ -56,31 +57,6 @@ export function createFetcher({
 /** Whether there was no document to be had, as opposed to one that was refused. */
 export function isFetchError(error: unknown): boolean {
   return error instanceof DynacodeError && error.code.startsWith('ERR_DYNACODE_FETCH')
-}
-
-/**
- * A signal that aborts when the time is over, or dynacode is closed. It does not keep the process alive, and can be called
- * off. (AbortSignal.any() would leave something behind in `closing` for every fetch.)
- */
-function createDeadline(timeout_ms: number, closing: AbortSignal) {
-  const controller = new AbortController()
-  const { signal } = controller
-  const abort = () => controller.abort()
-  let late = false
-  const timer = setTimeout(() => {
-    late = !signal.aborted
-    abort()
-  }, timeout_ms).unref()
-  closing.addEventListener('abort', abort, { once: true })
-  if (closing.aborted) abort()
-  return {
-    signal,
-    isLate: () => late,
-    clear() {
-      clearTimeout(timer)
-      closing.removeEventListener('abort', abort)
-    },
-  }
 }
 
 /** Sources are the app's own, too: what they return is looked at before it is used. */

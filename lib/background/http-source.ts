@@ -1,13 +1,16 @@
-import type { Socket } from 'node:net'
-import { Agent, buildConnector, type Dispatcher, request } from 'undici'
+import { type Dispatcher, request } from 'undici'
 import { ACCEPT_ENCODING } from '../content-coding.ts'
 import { DynacodeError } from '../errors.ts'
-import { type ApiHeaders, apiHeadersSchema, type HeadersFunction } from '../options.ts'
-import { describeKind, describeMismatch, describeValue } from '../schema-error.ts'
+import type { ApiHeaders, HeadersFunction } from '../options.ts'
+import { describeValue } from '../schema-error.ts'
 import type { Fetched, Source } from '../source.ts'
+import { withoutSecrets } from './address.ts'
 import { readBody } from './body-reader.ts'
+import { leave, letPass, one, readRetryAfter } from './http-answer.ts'
 import { createLongPoll } from './long-poll.ts'
+import { askHeaders } from './request-headers.ts'
 import { StatusError } from './status-error.ts'
+import { createUnheldAgent } from './unheld-agent.ts'
 
 /** What the HTTP source needs of the options. */
 export interface HttpSourceOptions {
@@ -21,9 +24,6 @@ export interface HttpSourceOptions {
   readonly plugin_api_polling_interval: number
 }
 
-/** A 304 has no body; what comes all the same is let past up to this, so that the connection can be used again. */
-const MAX_DUMPED_BYTES = 128 * 1024
-
 /** Statuses that send the client elsewhere. */
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
@@ -35,12 +35,12 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 export function createHttpSource(options: HttpSourceOptions): Source {
   const { plugin_api_uri, plugin_api_headers, plugin_api_dispatcher, plugin_api_max_bytes, plugin_api_redirects } =
     options
-  const own = plugin_api_dispatcher === undefined ? createAgent() : undefined
+  const own = plugin_api_dispatcher === undefined ? createUnheldAgent() : undefined
   const dispatcher = plugin_api_dispatcher ?? (own as Dispatcher)
   const shown = withoutSecrets(plugin_api_uri)
 
   async function ask(signal: AbortSignal, asked: Asked, renew: boolean): Promise<Dispatcher.ResponseData> {
-    const own_headers = lowerCaseKeys(await askHeaders(plugin_api_headers, renew))
+    const own_headers = await askHeaders('plugin_api_headers', plugin_api_headers, renew)
     let uri = plugin_api_uri
     for (let left = plugin_api_redirects; ; left -= 1) {
       const headers: Record<string, string> = {
@@ -75,7 +75,7 @@ export function createHttpSource(options: HttpSourceOptions): Source {
     }
     const { statusCode: status, body, headers } = response
     if (status === 304 && asked.last !== undefined) {
-      await body.dump({ limit: MAX_DUMPED_BYTES, signal })
+      await letPass(response, signal)
       return { unchanged: true, status }
     }
     if (status !== 200) {
@@ -118,11 +118,6 @@ interface Asked {
   readonly wait?: number
 }
 
-/** Lets go of a response; whatever else it says is not waited for: it may come slowly, or never end. */
-function leave({ body }: Dispatcher.ResponseData): void {
-  body.on('error', () => undefined).destroy()
-}
-
 function redirected(location: string, from: string): string {
   const target = URL.canParse(location, from) ? new URL(location, from) : undefined
   const downgraded = target?.protocol === 'http:' && from.startsWith('https:')
@@ -133,60 +128,7 @@ function redirected(location: string, from: string): string {
   throw new DynacodeError('ERR_DYNACODE_FETCH', message)
 }
 
-/** Retry-After, in seconds or as a date (RFC 9110, 10.2.3), as milliseconds from now. */
-function readRetryAfter(header: string | undefined): number | undefined {
-  if (header === undefined) return undefined
-  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000
-  const at = Date.parse(header)
-  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now())
-}
-
-/** An agent whose sockets never keep the process alive, whatever they are doing. */
-function createAgent(): Agent {
-  const connect = buildConnector({})
-  return new Agent({
-    connect(options, callback) {
-      const socket = connect(options, callback) as unknown as Socket | undefined
-      if (socket === undefined) return
-      socket.unref()
-      // Where a name has several addresses, each attempt has a handle of its own.
-      socket.on('connectionAttempt', () => socket.unref())
-      // undici holds the process while a request is under way; a refresh is no reason to stay.
-      socket.ref = () => socket
-    },
-  })
-}
-
-async function askHeaders(given: HttpSourceOptions['plugin_api_headers'], renew: boolean): Promise<ApiHeaders> {
-  if (typeof given !== 'function') return given
-  let came: unknown
-  try {
-    came = await given({ renew })
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause)
-    throw new DynacodeError('ERR_DYNACODE_FETCH', `plugin_api_headers() failed: ${message}`, { cause })
-  }
-  const headers = apiHeadersSchema.safeParse(came)
-  if (headers.success) return headers.data
-  const { path, message } = describeMismatch(headers.error, came, describeKind)
-  throw new DynacodeError('ERR_DYNACODE_FETCH', `plugin_api_headers(): ${path === '' ? '' : `${path}: `}${message}`)
-}
-
 /** An ETag, if it can be sent back: one that cannot would make every later request fail. */
 function readTag(etag: string | undefined): string | undefined {
   return etag !== undefined && /^[\x20-\x7e]+$/.test(etag) ? etag : undefined
-}
-
-function lowerCaseKeys(headers: ApiHeaders): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
-}
-
-function one(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header
-}
-
-/** The address for messages: user, password and query may be secrets. */
-function withoutSecrets(uri: string): string {
-  const { origin, pathname } = new URL(uri)
-  return origin + pathname
 }

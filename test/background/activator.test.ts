@@ -84,7 +84,7 @@ describe('a document that goes live', () => {
     const activator = create()
     const { sha1 } = received(document([]))
     expect(await activate(activator, document([]))).toMatchObject({ version: sha1.slice(0, 12) })
-    expect(activator.attempted()).toBe(sha1.slice(0, 12))
+    expect(activator.attempted()).toMatchObject({ version: sha1.slice(0, 12), sha1, error: null })
   })
 
   test('can be known by another tag from now on', async () => {
@@ -122,9 +122,10 @@ describe('a document that is refused', () => {
       ),
     })
     expect(discard).toHaveBeenCalledTimes(1)
-    expect([activator.activated()?.version, activator.attempted()]).toEqual([1, 2])
+    expect(activator.activated()?.version).toBe(1)
+    expect(activator.attempted()).toMatchObject({ version: 2, from: 'network', error: { code: 'ERR_DYNACODE_HELD' } })
     activator.confirm()
-    expect(activator.attempted()).toBe(1)
+    expect(activator.attempted()).toMatchObject({ version: 1, error: null })
     expect(await activate(activator, document([P('a'), P('b')], { version: 3 }))).toMatchObject({ removed: 1 })
     expect(await activate(activator, document([], { allow_removal: true }))).toMatchObject({ removed: 2 })
   })
