@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setFlagsFromString } from 'node:v8'
 import createDebug from 'debug'
 import type { Middleware } from 'koa'
@@ -27,6 +28,7 @@ import { type DynacodeOptions, type Options, parseOptions } from './options.ts'
 import type { Program } from './program.ts'
 import { openQuarantine, type Quarantine } from './quarantine.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
+import { startReporting } from './reporting.ts'
 import { createBodyFilter } from './request/body-filter.ts'
 import { createMiddleware } from './request/middleware.ts'
 import { createObservation } from './request/observation.ts'
@@ -104,6 +106,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
   // biome-ignore lint/style/noProcessEnv: an operator can throw this switch where the app's code is out of reach
   let disabled = process.env.DYNACODE_DISABLED === '1'
 
+  const instance = randomUUID()
   const events = createEvents(options.callbacks, clock)
   const logging = options.logger && startLogging(options.logger, events.emitter)
   if (options.linear_regexp) setFlagsFromString(LINEAR_REGEXP)
@@ -163,6 +166,14 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
       origin ??= from
     },
     discard: (unused) => endReplaced(unused, program, runner),
+  })
+  const reporter = startReporting(options, {
+    instance,
+    events,
+    activator,
+    validated_at: staleness.validated_at,
+    isDisabled: () => disabled,
+    isStale: staleness.isStale,
   })
   const settleReadiness = () => {
     if (origin !== null) readiness.settle(origin)
@@ -240,6 +251,8 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
 
   async function closeAll(): Promise<void> {
     closed = true
+    // First of all: it tells how things are.
+    const reported = reporter?.close()
     events.close()
     logging?.close()
     poller.stop()
@@ -251,7 +264,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
     runner.close()
     watchdog.close()
     readiness.close(new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed'))
-    await source.close?.()
+    await Promise.all([source.close?.(), reported])
   }
 
   const methods = {
@@ -260,6 +273,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
     refresh: () => holdProcess(refresher.refresh('asked'), options.plugin_api_timeout * 1000),
     status: () =>
       describeStatus({
+        instance,
         closed,
         disabled,
         activated: activator.activated(),
@@ -272,9 +286,11 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
       }),
     disable() {
       disabled = true
+      reporter?.note('switch')
     },
     enable() {
       disabled = false
+      reporter?.note('switch')
     },
     control: (options: ControlOptions) =>
       createControl(options, {

@@ -121,8 +121,8 @@ export interface EventTable {
   }
   rt_breaker_closed: { readonly plugin: PluginInfo }
   on_error: {
-    /** The part of dynacode that met the error: `document`, `cache`, `bootstrap`, `watch`, `watchdog`, `listener`,
-     * `request`. */
+    /** The part of dynacode that met the error: `document`, `cache`, `bootstrap`, `watch`, `report`, `watchdog`,
+     * `listener`, `request`. */
     readonly section: string
     readonly error: unknown
   }

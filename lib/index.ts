@@ -10,6 +10,7 @@ export type { DynacodeEmitter, EventName, EventTable, NoUpdate, Origin, Payload,
 export type { Logger } from './logger.ts'
 export type { ApiHeaders, DynacodeOptions, HeadersFunction } from './options.ts'
 export type { Readiness } from './readiness.ts'
+export type { Report } from './report.ts'
 export type { Store } from './request/store.ts'
 export type { Fetched, Source } from './source.ts'
 export type { PluginState, PluginStatus, Status } from './status.ts'

@@ -236,6 +236,43 @@ export interface DynacodeOptions extends Callbacks {
    * @example pino({ name: 'shop' })
    */
   logger?: Logger
+  /**
+   * Address that is told how this instance fares: by POST, after whatever changes, and at least once in each
+   * `report_interval`. `http:` or `https:`. docs/reporting.md has the format.
+   *
+   * @default none: nothing is reported
+   * @example 'https://studio.internal/reports'
+   */
+  report_uri?: string
+  /** The app's name in its reports. At most 200 characters. */
+  report_name?: string
+  /**
+   * Headers of each report: an object, or a function (async, too) that is asked each time, and once more when the receiver
+   * answers 401.
+   *
+   * @default {}
+   */
+  report_headers?: ApiHeaders | HeadersFunction
+  /**
+   * undici dispatcher that carries the reports. That of the API is not used for them: its certificate is for the API. It
+   * stays yours to close, and its sockets may keep the process alive.
+   *
+   * @default an agent of dynacode's own
+   */
+  report_dispatcher?: Dispatcher
+  /**
+   * Longest time between reports, in seconds, but for a random tenth. What changes is reported within a tenth of it. The
+   * same range as `plugin_api_polling_interval`.
+   *
+   * @default 60
+   */
+  report_interval?: number
+  /**
+   * Deadline of one report, in seconds.
+   *
+   * @default 5
+   */
+  report_timeout?: number
 }
 
 type Optional =
@@ -246,6 +283,9 @@ type Optional =
   | 'bootstrap'
   | 'trusted_keys'
   | 'logger'
+  | 'report_uri'
+  | 'report_name'
+  | 'report_dispatcher'
 
 /** The options as every part of dynacode uses them: complete and frozen. */
 export type Options = Readonly<Required<Omit<DynacodeOptions, keyof Callbacks | Optional | 'watchdog'>>> &
@@ -284,6 +324,7 @@ export const apiHeadersSchema = z.record(z.string(), z.string()).superRefine((he
   }
 })
 
+const ADDRESSES = ['plugin_api_uri', 'report_uri'] as const
 const LOG_METHODS = ['debug', 'info', 'warn', 'error'] as const
 
 const callbacks = Object.fromEntries(Object.values(CALLBACKS).map((name) => [name, callback.optional()]))
@@ -345,6 +386,12 @@ const schema = z.strictObject({
       context.addIssue({ code: 'custom', path: [missing], message: 'a method, as pino has it' })
     })
     .optional(),
+  report_uri: z.url({ protocol: /^https?$/, error: 'an http: or https: URL' }).optional(),
+  report_name: z.string().min(1).max(200).optional(),
+  report_headers: z.union([apiHeadersSchema, callback as z.ZodType<HeadersFunction>]).default({}),
+  report_dispatcher: withMethod<Dispatcher>('dispatch', 'an undici Dispatcher').optional(),
+  report_interval: seconds.default(60),
+  report_timeout: seconds.default(5),
   ...callbacks,
 })
 
@@ -372,7 +419,7 @@ export function parseOptions(given: DynacodeOptions): Options {
       `option plugin_api_uri: expected it or source, got ${options.source ? 'both' : 'neither'}`,
     )
   }
-  refuseCredentials(options.plugin_api_uri)
+  for (const name of ADDRESSES) refuseCredentials(name, options[name])
   return Object.freeze({
     ...options,
     workers_max_jitter: readJitter(options),
@@ -399,8 +446,8 @@ function readJitter({
 
 /** What came, without what may be secret in it: messages end up in logs. */
 function describeGiven(value: unknown, path: string): string {
-  if (/^(plugin_api_headers|trusted_keys)/.test(path)) return describeKind(value)
-  if (path !== 'plugin_api_uri' || typeof value !== 'string') return describeValue(value)
+  if (/^(plugin_api_headers|report_headers|trusted_keys)/.test(path)) return describeKind(value)
+  if (!ADDRESSES.some((name) => name === path) || typeof value !== 'string') return describeValue(value)
   return describeValue(value.replace(/\/\/.*@/, '//…@').replace(/\?.*$/s, '?…'))
 }
 
@@ -413,12 +460,12 @@ function splitCallbacks(data: Record<string, unknown>): { on: Callbacks; rest: R
 }
 
 /** Credentials in an address end up in logs; there is a header for them. */
-function refuseCredentials(uri: string | undefined): void {
+function refuseCredentials(option: (typeof ADDRESSES)[number], uri: string | undefined): void {
   if (uri === undefined) return
   const { username, password } = new URL(uri)
   if (username === '' && password === '') return
   throw new OptionError(
-    'plugin_api_uri',
-    'option plugin_api_uri: expected a URL without user and password (put them into plugin_api_headers), got one with them',
+    option,
+    `option ${option}: expected a URL without user and password (put them into ${option.replace('uri', 'headers')}), got one with them`,
   )
 }

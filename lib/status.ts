@@ -41,6 +41,8 @@ export interface PluginStatus {
 
 /** The state of an instance, as plain data. Times are in milliseconds since 1970. */
 export interface Status {
+  /** Random for each instance; its reports carry it. */
+  readonly instance: string
   readonly closed: boolean
   /** Whether this process's own kill switch is thrown: `disable()`, or DYNACODE_DISABLED=1. */
   readonly disabled: boolean
@@ -51,6 +53,8 @@ export interface Status {
   readonly version: number | string | null
   /** The version that was looked at last: another than `version` when it was refused, and `last_error` says why. */
   readonly attempted_version: number | string | null
+  /** SHA-1 of the live document's bytes as they came, after decompression, in hex. */
+  readonly sha1: string | null
   /** Where the live document came from. */
   readonly from: Origin | null
   /** Whether the live document is stale, or past its end. */
@@ -67,6 +71,7 @@ export interface Status {
 
 /** Puts the state of an instance into data that can be sent as JSON. */
 export function describeStatus({
+  instance,
   closed,
   disabled,
   activated,
@@ -77,6 +82,7 @@ export function describeStatus({
   next_poll_at,
   now,
 }: {
+  instance: string
   closed: boolean
   disabled: boolean
   activated: Activated | null
@@ -90,53 +96,62 @@ export function describeStatus({
 }): Status {
   const code = last_error instanceof DynacodeError ? last_error.code : 'ERR_DYNACODE_FETCH'
   return Object.freeze({
+    instance,
     closed,
     disabled,
     loaded: activated !== null,
     enabled: activated?.build.program.enabled ?? null,
     version: activated?.version ?? null,
     attempted_version: attempted,
+    sha1: activated?.sha1 ?? null,
     from: activated?.from ?? null,
     stale,
     since: activated?.at ?? null,
     validated_at,
     last_error: last_error === null ? null : Object.freeze({ code, message: last_error.message }),
     next_poll_at,
-    plugins: activated === null ? Object.freeze([]) : describePlugins(activated, now),
+    plugins: Object.freeze(
+      activated === null ? [] : Array.from(listPlugins(activated, now), ({ describe }) => describe()),
+    ),
   })
 }
 
-function describePlugins({ build }: Activated, now: number): readonly PluginStatus[] {
+/** How a plugin fares, in short; the rest is made for those of whom it is wanted. */
+export interface Standing {
+  readonly state: PluginState
+  readonly breaker: BreakerState
+  describe(): PluginStatus
+}
+
+/** Each plugin of the live document, those that run first. */
+export function* listPlugins({ build }: Activated, now: number): Generator<Standing, void> {
   const { program, failures, kept } = build
   const errors = new Map(failures.map(({ info, error }) => [info, error]))
-  const running = program.plugins.map((plugin) => {
-    const { info, sha1, guard, life } = plugin
-    const error = kept.get(plugin) ?? errors.get(info)
-    return Object.freeze({
-      ...info,
-      state: stateOf(plugin, kept.has(plugin), now),
-      breaker: life.breaker?.state() ?? 'closed',
-      retry_at: life.breaker?.retry_at() ?? null,
-      sha1: guard ? null : sha1,
-      error: error?.message ?? null,
-    })
-  })
-  const alive = new Set(failures.length === 0 ? [] : program.plugins.map(({ info }) => info))
-  const refused = failures.filter(({ info, kept_last_good }) => !kept_last_good && !alive.has(info))
-  return Object.freeze([
-    ...running,
-    ...refused.map(({ info, error }) => {
-      const state = isQuarantine(error) ? 'quarantined' : 'refused'
+  for (const plugin of program.plugins) {
+    const state = stateOf(plugin, kept.has(plugin), now)
+    const breaker = plugin.life.breaker?.state() ?? 'closed'
+    const describe = () => {
+      const { info, sha1, guard, life } = plugin
+      const error = kept.get(plugin) ?? errors.get(info)
+      const retry_at = life.breaker?.retry_at() ?? null
       return Object.freeze({
         ...info,
         state,
-        breaker: 'closed',
-        retry_at: null,
-        sha1: null,
-        error: error.message,
-      } as const)
-    }),
-  ])
+        breaker,
+        retry_at,
+        sha1: guard ? null : sha1,
+        error: error?.message ?? null,
+      })
+    }
+    yield { state, breaker, describe }
+  }
+  const alive = new Set(failures.length === 0 ? [] : program.plugins.map(({ info }) => info))
+  for (const { info, error, kept_last_good } of failures) {
+    if (kept_last_good || alive.has(info)) continue
+    const standing = { state: isQuarantine(error) ? 'quarantined' : 'refused', breaker: 'closed' } as const
+    const describe = () => Object.freeze({ ...info, ...standing, retry_at: null, sha1: null, error: error.message })
+    yield { ...standing, describe }
+  }
 }
 
 function stateOf({ guard, life, spec }: LivePlugin, kept: boolean, now: number): PluginState {

@@ -11,12 +11,12 @@ const LAYERS = [
   [/^errors\.ts$/],
   // What both lines may use: every file at the top of lib that no other row names.
   [
-    /^(?!(errors|dynacode|readiness|status|control|index|redis.*|memcached.*|metrics|published-.*|testing|tools|plugin.*)\.ts$)[^/]+\.ts$/,
+    /^(?!(errors|dynacode|readiness|status|control|report|reporting|index|redis.*|memcached.*|metrics|published-.*|testing|tools|plugin.*)\.ts$)[^/]+\.ts$/,
   ],
   [/^background\//, /^request\//],
   [
     // The factory and what only it is made of.
-    /^(dynacode|readiness|status|control)\.ts$/,
+    /^(dynacode|readiness|status|control|report|reporting)\.ts$/,
     // The package's other entries, each with what is its own.
     /^(redis.*|memcached.*|published-document)\.ts$/,
     /^plugin(\.ts$|\/)/,

@@ -260,7 +260,8 @@ const REASONS: Partial<Record<DynacodeError['code'], NoUpdate['reason']>> = {
   ERR_DYNACODE_EXPIRED: 'untrusted',
 }
 
-function reasonOf(error: unknown): NoUpdate['reason'] {
+/** Why a refresh changed nothing, by the error that ended it. */
+export function reasonOf(error: unknown): NoUpdate['reason'] {
   if (isFetchError(error)) return 'fetch'
   return (error instanceof DynacodeError ? REASONS[error.code] : undefined) ?? 'invalid'
 }

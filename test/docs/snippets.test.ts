@@ -38,7 +38,7 @@ describe('the snippets', () => {
       ts: ['app', 'check', 'sign'],
       // What is a file of the cookbook is tried beside it.
       js: ['plugin', 'recipe', 'throws', 'file'],
-      json: ['document', 'step', 'file', 'tsconfig'],
+      json: ['document', 'step', 'file', 'tsconfig', 'report'],
       sh: [],
       console: [],
       lua: [],

@@ -12,6 +12,7 @@ import { createApp, everywhere, listen } from '../fixtures/app.ts'
 import { createInstance } from '../fixtures/instance.ts'
 import { startPluginApi } from '../fixtures/plugin-api.ts'
 import { bundle, makeFolder, startAppProcess } from '../fixtures/processes.ts'
+import { startReceiver } from '../fixtures/receiver.ts'
 import { createSigner } from '../fixtures/signing.ts'
 
 const NOBODY = 'http://127.0.0.1:1/plugins.json'
@@ -303,7 +304,7 @@ describe('G35', () => {
     return at === -1 ? undefined : text.slice(Math.max(at - 100, 0), at + 50)
   }
 
-  test('G35 secrets appear in no log, event, error, status or cache file, whatever goes wrong', async () => {
+  test('G35 secrets appear in no log, event, error, status, report or cache file, whatever goes wrong', async () => {
     const seen: string[] = []
     const { log } = createDebug
     createDebug.log = (...message: unknown[]) => void seen.push(message.map(show).join(' '))
@@ -314,6 +315,7 @@ describe('G35', () => {
     })
     const logged: string[] = []
     const note = (fields: object, message: string) => void logged.push(show(fields), message)
+    const receiver = await startReceiver()
     const folder = makeFolder()
     const api = await startPluginApi()
     const url = new URL(`${api.uri}?token=${SECRET}`)
@@ -331,6 +333,10 @@ describe('G35', () => {
       plugin_api_max_bytes: 10_000,
       cache_path: join(folder, 'cache'),
       logger: { debug: note, info: note, warn: note, error: note },
+      report_uri: `${receiver.uri}?token=${SECRET}`,
+      report_headers: (() => headers()) as never,
+      report_interval: 0.01,
+      report_timeout: 0.1,
     })
     for (const name of Object.keys(CALLBACKS)) dyna.events.on(name as 'on_error', (payload) => seen.push(show(payload)))
 
@@ -389,14 +395,23 @@ describe('G35', () => {
         },
       ],
     ]
-    for (const [, behave] of behaviours) {
+    for (const [what, behave] of behaviours) {
       await behave()
       seen.push(show(await dyna.refresh()), show(dyna.status()), JSON.stringify(dyna.status()))
+      const count = receiver.reports.length
+      // What makes headers fail keeps reports from being sent.
+      if (!what.startsWith('headers')) await receiver.got(count + 2)
     }
+    expect(receiver.requests.every(({ headers: sent }) => sent['x-api-key'] === SECRET)).toBe(true)
+    receiver.answer((response, { url: asked }) =>
+      response.writeHead(302, { Location: `http://127.0.0.1:1${asked}` }).end(),
+    )
     await api.close()
     headers = () => ({ authorization: SECRET })
     seen.push(show(await dyna.refresh()), show(await dyna.ready().catch((error: unknown) => error)))
+    await expect.poll(() => logged.some((line) => line.includes("section: 'report'"))).toBe(true)
     await dyna.close()
+    seen.push(...receiver.bodies)
     expect(seen.length).toBeGreaterThan(behaviours.length * 3)
     expect(logged.length).toBeGreaterThan(behaviours.length)
     seen.push(...logged)
@@ -414,6 +429,9 @@ describe('G35', () => {
       { plugin_api_uri: NOBODY, plugin_api_headers: `Bearer ${SECRET}` },
       { plugin_api_uri: NOBODY, trusted_keys: { keys: [{ ...signer.public_key, d: SECRET }] } },
       { plugin_api_uri: NOBODY, trusted_keys: SECRET },
+      { plugin_api_uri: NOBODY, report_uri: `http://user:${SECRET}@api.test/` },
+      { plugin_api_uri: NOBODY, report_uri: `//api.test/?token=${SECRET}` },
+      { plugin_api_uri: NOBODY, report_headers: { authorization: `${SECRET}\r\n` } },
       { plugin_api_uri: NOBODY, trusted_keys: { keys: [{ kty: 'oct', k: SECRET, alg: 'HS256' }] } },
     ]
     for (const options of WRONG) {
