@@ -1,5 +1,6 @@
 import { readDocument } from './background/validator.ts'
 import type { Document } from './document.ts'
+import type { GivenDocument } from './plugin-app/given.ts'
 import { compareDocuments, type Difference } from './tools/compare-documents.ts'
 import type { Finding } from './tools/finding.ts'
 import { inspectDocument } from './tools/inspect-document.ts'
@@ -13,7 +14,7 @@ export type { PluginTrace } from './tools/request-trace.ts'
 export type { Difference, Finding, GivenRequest, PrivateKey, Ran, RunRequestOptions }
 
 /** A document: its JSON text, or what that means. */
-export type GivenText = string | { readonly domains: readonly unknown[]; readonly [field: string]: unknown }
+export type GivenText = string | GivenDocument
 
 /** What was found in a document without running it. */
 export interface Checked {
