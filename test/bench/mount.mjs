@@ -1,10 +1,10 @@
 import Koa from 'koa'
 import { HOST } from './instance.mjs'
-import { pairs } from './pairs/index.mjs'
+import { everyPair } from './pairs/index.mjs'
 
 /** The pair of a name, as the measuring processes get it from their command line. */
 export function findPair(name) {
-  const pair = pairs.find((candidate) => candidate.name === name)
+  const pair = everyPair.find((candidate) => candidate.name === name)
   if (pair === undefined) throw new Error(`no pair is named ${JSON.stringify(name)}`)
   return pair
 }

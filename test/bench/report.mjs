@@ -4,16 +4,15 @@ import { cpus } from 'node:os'
 const begin_of = (section) => `<!-- measured: ${section}, not written by hand -->`
 const end_of = (section) => `<!-- measured: end of ${section} -->`
 
+const CALLS_HEADS = ['pair', 'A, ns', 'B, ns', 'A − B, ns', 'middle half', '±', 'A ÷ B', 'reach']
+
 /** The tables of a run, in Markdown. */
-export function createReport(results) {
+export function createReport(results, command = 'npm run bench') {
   const cores = cpus()
+  const called = results.filter(({ in_process }) => in_process !== undefined)
   const sections = [
-    `Command: \`npm run bench\`. Node ${process.version}, ${process.platform} ${process.arch}, ${cores.length} × ${cores[0].model.trim()}.`,
-    '### In process',
-    createTable(
-      ['pair', 'A, ns', 'B, ns', 'A − B, ns', 'middle half', '±', 'A ÷ B', 'reach'],
-      results.filter(({ in_process }) => in_process !== undefined).map(describeCalls),
-    ),
+    `Command: \`${command}\`. Node ${process.version}, ${process.platform} ${process.arch}, ${cores.length} × ${cores[0].model.trim()}.`,
+    ...(called.length === 0 ? [] : ['### In process', createTable(CALLS_HEADS, called.map(describeCalls))]),
     '### Over HTTP',
     createTable(
       ['pair', 'A, req/s', 'B, req/s', 'A ÷ B', 'middle half', '±', 'by CPU time', '±', 'reach'],

@@ -1,4 +1,5 @@
 import { guardPairs } from './guard.mjs'
+import { metricsPairs } from './metrics.mjs'
 import { outagePairs } from './outage.mjs'
 import { pluginPairs } from './plugins.mjs'
 import { precisionPairs } from './precision.mjs'
@@ -26,3 +27,6 @@ import { precisionPairs } from './precision.mjs'
 
 /** @type {Pair[]} */
 export const pairs = [...pluginPairs, ...guardPairs, ...precisionPairs, ...outagePairs]
+
+/** With those that have a command of their own. */
+export const everyPair = [...pairs, ...metricsPairs]
