@@ -36,6 +36,7 @@ import { beginLife, createBreakerMaker, endReplaced } from './request/plugin-lif
 import { createRunner } from './request/runner.ts'
 import { createStore } from './request/store.ts'
 import { NO_WATCHDOG, startWatchdog, type Watchdog } from './request/watchdog.ts'
+import { createRunObservers, OBSERVE_RUNS } from './run-observers.ts'
 import { describeStatus, type Status } from './status.ts'
 import { createRefreshTracing } from './tracing.ts'
 
@@ -116,7 +117,8 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
   const isClosed = () => closed
   const quarantine = openQuarantineOf(options, events)
   const watchdog = startWatchdogOf(options, events, quarantine, () => program)
-  const observation = createObservation(events)
+  const observers = createRunObservers()
+  const observation = createObservation(events, observers)
   const runner = createRunner({
     events,
     observation,
@@ -254,6 +256,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
     // First of all: it tells how things are.
     const reported = reporter?.close()
     events.close()
+    observers.close()
     logging?.close()
     poller.stop()
     unwatch()
@@ -268,6 +271,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
   }
 
   const methods = {
+    [OBSERVE_RUNS]: observers.add,
     events: events.emitter,
     ready: (timeout_ms = 10_000) => readiness.wait(timeout_ms, refresher.last_error, true),
     refresh: () => holdProcess(refresher.refresh('asked'), options.plugin_api_timeout * 1000),

@@ -11,6 +11,7 @@ import { createLabelSets, type Labels } from './metrics/label-sets.ts'
 import { createMetric, INSTANCES, type Metric } from './metrics/metric.ts'
 import { createScrapes } from './metrics/scrape.ts'
 import { METRICS } from './metrics/table.ts'
+import { OBSERVE_RUNS, type RunObservers } from './run-observers.ts'
 import { checkArguments } from './source-arguments.ts'
 import type { Status } from './status.ts'
 import { createTallies } from './tally.ts'
@@ -44,6 +45,7 @@ export interface CollectOptions {
 export interface Observed {
   readonly events: DynacodeEmitter
   status(): Status
+  readonly [OBSERVE_RUNS]?: RunObservers['add']
 }
 
 const OWN_LABELS: ReadonlySet<string> = new Set(['le', ...METRICS.flatMap(({ labels }) => labels)])
@@ -83,7 +85,7 @@ export function collect(dyna: Observed, options: CollectOptions = {}): () => voi
     const message = 'expected labels that no other instance on this register has, or another prefix'
     throw new OptionError('labels', `collect: option labels: ${message}`)
   }
-  const tallies = createTallies(dyna.events, { max: max_plugins })
+  const tallies = createTallies(dyna.events, { max: max_plugins, observeRuns: dyna[OBSERVE_RUNS] })
   const label_sets = createLabelSets(labels)
   const scrapes = createScrapes(() => {
     const status = dyna.status()

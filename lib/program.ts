@@ -4,6 +4,7 @@ import type { Breaker } from './breaker.ts'
 import type { Predicate } from './condition.ts'
 import { PHASES, type Phase, type PluginSpec } from './document.ts'
 import type { PluginInfo } from './events.ts'
+import { isMemorable, readHostHeader } from './host-header.ts'
 import { buildHostMatcher, type HostMatcher } from './host-matcher.ts'
 import { createHostMemory, type HostMemory } from './host-memory.ts'
 import { type HostPattern, normalizeHost } from './host-pattern.ts'
@@ -147,10 +148,6 @@ interface KnownHosts {
 
 /** Chains that are kept for hosts to come. */
 const KEPT_CHAINS = 1000
-/** A longer Host header is matched each time rather than remembered. */
-const LONGEST_REMEMBERED_HOST = 256
-/** Koa cuts a host with these in it, how depends on where it comes from: nothing to remember anything under. */
-const AMBIGUOUS_HOST = /[,@]/
 
 /** What a program is made of. */
 export type ProgramParts = Pick<Program, 'version' | 'enabled' | 'skip' | 'domains'>
@@ -206,14 +203,12 @@ export function* buildProgram(parts: ProgramParts, previous: Program | null): St
     hosts,
     match(ctx) {
       if (hosts.matcher !== matcher) takeOver()
-      const { req } = ctx
-      // Koa's own reading of the host costs several times the whole look-up; without a proxy it comes from this header.
-      const raw = (ctx.app.proxy || req.httpVersionMajor >= 2 ? ctx.host : req.headers.host) ?? ''
-      const known = hosts.memory.get(raw)
+      const header = readHostHeader(ctx)
+      const known = hosts.memory.get(header)
       if (known === undefined) {
         const fresh: KnownHost = { host: normalizeHost(ctx.hostname), expressions: undefined, chain: undefined }
         fresh.chain = find(fresh)
-        if (raw.length <= LONGEST_REMEMBERED_HOST && !AMBIGUOUS_HOST.test(raw)) hosts.memory.offer(raw, fresh)
+        if (isMemorable(header)) hosts.memory.offer(header, fresh)
         return fresh.chain
       }
       if (known.chain === undefined) known.chain = find(known)

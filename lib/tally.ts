@@ -1,9 +1,7 @@
 import type { Phase } from './document.ts'
 import { addDuration, createDurations, type Durations } from './durations.ts'
 import { CALLBACKS, type DynacodeEmitter, type EventName, type Payload, type PluginInfo } from './events.ts'
-
-/** How a run ends: to its end, with a response, or failed, with the request going on (`open`) or refused (`closed`). */
-export type Outcome = 'done' | 'exit' | 'open' | 'closed'
+import type { Outcome, RunObserver, RunObservers } from './run-observers.ts'
 
 /** What one plugin has done since it was first seen: all of its versions together. Numbers only grow. */
 export interface Tally {
@@ -57,11 +55,16 @@ const COUNTED = Object.keys(CALLBACKS).filter((name) => name !== 'rt_plugins_sta
  * Begins to count what an instance emits.
  *
  * @param max how many plugins get a tally of their own
+ * @param observeRuns hears of the runs where that can be had for less than by events
  * @param keep_ms for how long that of a plugin stays which the document has no longer: somebody may still have to read it
  */
 export function createTallies(
   emitter: DynacodeEmitter,
-  { max, keep_ms = 300_000 }: { max: number; keep_ms?: number },
+  {
+    max,
+    keep_ms = 300_000,
+    observeRuns,
+  }: { max: number; keep_ms?: number; observeRuns?: RunObservers['add'] | undefined },
 ): Tallies {
   const entries = new Map<string, Entry>()
   const others = new Map<Phase, Tally>()
@@ -99,23 +102,20 @@ export function createTallies(
     for (const [key, entry] of entries) entry.gone_since = alive.has(key) ? null : (entry.gone_since ?? now)
   }
 
-  const record = (outcome: Outcome, { plugin, phase, duration_ms, sync_ms }: Run) => {
+  const record: RunObserver = (plugin, phase, outcome, duration_ms, sync_ms) => {
     const tally = known.get(plugin) ?? learn(plugin, phase)
     addDuration(tally.runs[outcome], duration_ms / 1000)
     tally.sync_seconds += sync_ms / 1000
+    if (outcome === 'done' || outcome === 'exit') events.rt_plugins_done += 1
+    else events.rt_plugins_error += 1
   }
+  const recordEvent = ({ plugin, phase, outcome, duration_ms, sync_ms }: Run) =>
+    record(plugin, phase, outcome, duration_ms, sync_ms)
 
   const listeners: Listeners = {
     ...(Object.fromEntries(COUNTED.map((name) => [name, () => increment(events, name)])) as Listeners),
-    // Those of each run, which has to be quick: one listener, and no look-up by name.
-    rt_plugins_done(run) {
-      events.rt_plugins_done += 1
-      record(run.outcome, run)
-    },
-    rt_plugins_error(run) {
-      events.rt_plugins_error += 1
-      record(run.outcome, run)
-    },
+    rt_plugins_done: recordEvent,
+    rt_plugins_error: recordEvent,
     rt_plugins_shadow({ plugin, phase }) {
       events.rt_plugins_shadow += 1
       const tally = known.get(plugin) ?? learn(plugin, phase)
@@ -135,7 +135,10 @@ export function createTallies(
       increment(sections, section)
     },
   }
-  const listening = Object.entries(listeners) as [EventName, () => void][]
+  const stop = observeRuns?.(record)
+  const listening = (Object.entries(listeners) as [EventName, () => void][]).filter(
+    ([name]) => stop === undefined || (name !== 'rt_plugins_done' && name !== 'rt_plugins_error'),
+  )
   for (const [name, listener] of listening) emitter.on(name, listener)
 
   return Object.freeze({
@@ -155,6 +158,7 @@ export function createTallies(
       if (entries.size < before) known = new WeakMap()
     },
     close() {
+      stop?.()
       for (const [name, listener] of listening) emitter.off(name, listener)
     },
   } satisfies Tallies)

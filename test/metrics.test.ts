@@ -303,7 +303,7 @@ describe('collect', () => {
     const { own, stop, dyna } = await startCollected({}, EXIT)
     for (const _ of [1, 2]) stop()
     expect(own.getMetricsAsArray()).toEqual([])
-    expect(dyna.events.listenerCount('rt_plugins_done')).toBe(1)
+    expect(dyna.events.listenerCount('bg_updated_plugins')).toBe(0)
     collect(dyna, { register: own })
     stop()
     expect(own.getMetricsAsArray()).not.toEqual([])
@@ -323,11 +323,22 @@ describe('collect', () => {
     expect(await scraping).toMatchObject({ dynacode_document_loaded: 1 })
   })
 
-  test('listens to no event that precedes a run', async () => {
+  test('listens to no event of each run, so that none is made', async () => {
     const dyna = createInstance({ source: { fetch: () => new Promise(() => {}) } })
     collect(dyna, { register: new Registry() })
-    expect(dyna.events.listenerCount('rt_plugins_done')).toBe(1)
-    expect(dyna.events.listenerCount('rt_plugins_starting')).toBe(0)
+    const names = dyna.events.eventNames()
+    expect(names).toContain('rt_plugins_shadow')
+    expect(names.filter((name) => /rt_plugins_(starting|done|error)/.test(name))).toEqual([])
+  })
+
+  test('counts the same where it is given no more than events and status of an instance', async () => {
+    const { request, own, dyna } = await startCollected({}, EXIT, FAILS)
+    const other = new Registry()
+    collect({ events: dyna.events, status: () => dyna.status() }, { register: other })
+    for (const path of ['/', '/wall', '/fail']) await request.get(path)
+    const counts = async (from: Registry) => beginning(await scrape(from), 'dynacode_plugin_duration_seconds_count')
+    expect(Object.keys(await counts(own))).toHaveLength(4)
+    expect(await counts(other)).toEqual(await counts(own))
   })
 })
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Phase } from '../lib/document.ts'
 import { CALLBACKS, createEvents, type PluginInfo } from '../lib/events.ts'
+import { createRunObservers } from '../lib/run-observers.ts'
 import { createTallies, OTHER } from '../lib/tally.ts'
 
 const KEEP_MS = 60_000
@@ -150,10 +151,29 @@ describe('events', () => {
     const names = Object.keys(CALLBACKS) as (keyof typeof CALLBACKS)[]
     expect(Object.keys(tallies.events).sort()).toEqual(names.filter((name) => name !== 'rt_plugins_starting').sort())
     expect(events.has('rt_plugins_starting')).toBe(false)
+    const payload = { ...about(info('p')), duration_ms: 1, sync_ms: 1, reason: 'fetch' }
     for (const name of names) {
-      events.emit(name, { ...about(info('p')), duration_ms: 1, sync_ms: 1, outcome: 'open', reason: 'fetch' } as never)
+      events.emit(name, { ...payload, outcome: name === 'rt_plugins_error' ? 'open' : 'done' } as never)
     }
     expect(new Set(Object.values(tallies.events))).toEqual(new Set([1]))
+  })
+
+  test('of runs are not listened to where runs are told of in another way, and are counted all the same', () => {
+    const events = createEvents({})
+    const observers = createRunObservers()
+    const tallies = createTallies(events.emitter, { max: 10, observeRuns: observers.add })
+    expect([events.has('rt_plugins_done'), events.has('rt_plugins_error'), events.has('on_error')]).toEqual([
+      false,
+      false,
+      true,
+    ])
+    for (const outcome of ['done', 'exit', 'open', 'closed'] as const) {
+      for (const observe of observers.all()) observe(info('p'), 'access', outcome, 2, 1)
+    }
+    expect(tallies.events).toMatchObject({ rt_plugins_done: 2, rt_plugins_error: 2 })
+    expect(tallies.plugins()).toMatchObject([{ name: 'p', runs: { exit: { count: 1, seconds: 0.002 } } }])
+    tallies.close()
+    expect(observers.all()).toEqual([])
   })
 
   test('are counted by the result of refreshes and the section of errors', () => {

@@ -1,5 +1,6 @@
 import type { Durations } from '../durations.ts'
-import type { Outcome, Tally } from '../tally.ts'
+import type { Outcome } from '../run-observers.ts'
+import type { Tally } from '../tally.ts'
 
 /** Labels of a series. */
 export type Labels = Readonly<Record<string, string>>

@@ -1,6 +1,7 @@
 import { BOUNDS, type Durations } from '../durations.ts'
+import type { Outcome } from '../run-observers.ts'
 import type { PluginState, PluginStatus } from '../status.ts'
-import { OTHER, type Outcome, type Tally } from '../tally.ts'
+import { OTHER, type Tally } from '../tally.ts'
 import { byKey, type Definition, type Sample } from './definition.ts'
 import type { Labels } from './label-sets.ts'
 import type { Snapshot } from './scrape.ts'

@@ -5,7 +5,7 @@ import type { LivePlugin } from '../program.ts'
 import type { Observation } from './observation.ts'
 import type { Run } from './run.ts'
 import { describeThrown } from './shadow.ts'
-import { type RequestState, readHost } from './state.ts'
+import type { RequestState } from './state.ts'
 
 /** What a plugin's failure means for its request, its breaker, and those who listen. */
 export interface Failures {
@@ -33,7 +33,7 @@ export function createFailures(
 ): Failures {
   function tellShadow(state: RequestState, plugin: LivePlugin, effects: readonly string[], duration_ms: number): void {
     const { info, phase } = plugin
-    const host = readHost(state)
+    const host = observation.readHost(state.ctx)
     events.emit('rt_plugins_shadow', { plugin: info, phase, host, effects: Object.freeze(effects), duration_ms })
   }
 

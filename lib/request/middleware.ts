@@ -7,7 +7,7 @@ import { applyEnding } from './ending.ts'
 import { prepareErrorResponse } from './error-response.ts'
 import type { Observation } from './observation.ts'
 import type { Runner } from './runner.ts'
-import { createState, hostOf, type RequestState } from './state.ts'
+import { createState, type RequestState } from './state.ts'
 
 /** Which filters a response has entered. */
 type Filtered = 'nothing' | 'headers' | 'body'
@@ -48,7 +48,7 @@ export function createMiddleware({
     const current = program()
     if (current === null && !isDisabled()) return passNotLoaded(ctx, next)
     if (current === null || !current.enabled || isDisabled()) {
-      if (events.has('rt_plugins_disabled')) events.emit('rt_plugins_disabled', { host: hostOf(ctx) })
+      if (events.has('rt_plugins_disabled')) events.emit('rt_plugins_disabled', { host: observation.readHost(ctx) })
       return next()
     }
     if (isStale()) return refuse(ctx)
@@ -59,7 +59,7 @@ export function createMiddleware({
   }
 
   async function passNotLoaded(ctx: Context, next: Next): Promise<unknown> {
-    if (events.has('rt_plugins_not_loaded')) events.emit('rt_plugins_not_loaded', { host: hostOf(ctx) })
+    if (events.has('rt_plugins_not_loaded')) events.emit('rt_plugins_not_loaded', { host: observation.readHost(ctx) })
     if (notLoaded.policy === 'open') return next()
     // The kill switch may have been thrown in the meantime.
     if (notLoaded.policy === 'wait' && ((await notLoaded.wait()) || isDisabled())) return dynacode(ctx, next)

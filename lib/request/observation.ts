@@ -1,8 +1,10 @@
+import type { Context } from 'koa'
 import type { Events } from '../events.ts'
 import type { LivePlugin } from '../program.ts'
+import type { Outcome, RunObservers } from '../run-observers.ts'
 import { openPluginRunChannel, type PluginRunMessage } from '../tracing.ts'
 import type { Run } from './run.ts'
-import { type RequestState, readHost } from './state.ts'
+import { createHostReader, type RequestState } from './state.ts'
 import { leaveFirstStretch, readStopwatch, readSyncTime, restartStopwatch, startStopwatch } from './stopwatch.ts'
 
 /** Tells of the runs of plugins to whoever wants to hear of them. */
@@ -29,13 +31,14 @@ export interface Observation {
   failed(run: Run, error: unknown, outcome: 'open' | 'closed', told: boolean): void
   /** A plugin has failed that did not run, or whose run is over. */
   failedOutside(state: RequestState, plugin: LivePlugin, error: unknown, outcome: 'open' | 'closed'): void
+  /** The host under which events tell of a request. */
+  readHost(ctx: Context): string
 }
 
-type Outcome = NonNullable<PluginRunMessage['outcome']>
-
 /** Makes what tells of the runs of one instance. */
-export function createObservation(events: Events): Observation {
+export function createObservation(events: Events, observers: RunObservers): Observation {
   const channel = openPluginRunChannel()
+  const readHost = createHostReader()
 
   function publishEnd({ trace, watch }: Run, outcome: Outcome, duration_ms: number, sync_ms: number): void {
     if (trace === null) return
@@ -53,13 +56,15 @@ export function createObservation(events: Events): Observation {
     duration_ms: number,
     sync_ms: number,
   ): void {
+    for (const observe of observers.all()) observe(info, phase, outcome, duration_ms, sync_ms)
     if (!events.has('rt_plugins_error')) return
-    const host = readHost(state)
+    const host = readHost(state.ctx)
     events.emit('rt_plugins_error', { plugin: info, phase, host, error, duration_ms, sync_ms, outcome })
   }
 
   return Object.freeze({
     isWanted: () =>
+      observers.all().length > 0 ||
       events.has('rt_plugins_starting') ||
       events.has('rt_plugins_done') ||
       events.has('rt_plugins_error') ||
@@ -70,9 +75,9 @@ export function createObservation(events: Events): Observation {
       const { info, phase } = plugin
       // What a shadow run did is told by an event of its own.
       if (state.shadow === undefined && events.has('rt_plugins_starting')) {
-        events.emit('rt_plugins_starting', { plugin: info, phase, host: readHost(state) })
+        events.emit('rt_plugins_starting', { plugin: info, phase, host: readHost(state.ctx) })
       }
-      if (channel.hasSubscribers) run.trace = describeRun(run)
+      if (channel.hasSubscribers) run.trace = describeRun(run, readHost(run.state.ctx))
       run.watch = startStopwatch()
     },
 
@@ -94,9 +99,11 @@ export function createObservation(events: Events): Observation {
       const duration_ms = watch === null ? 0 : readStopwatch(watch)
       const sync_ms = watch === null ? 0 : readSyncTime(watch, duration_ms)
       publishEnd(run, outcome, duration_ms, sync_ms)
-      if (state.shadow !== undefined || !events.has('rt_plugins_done')) return
+      if (state.shadow !== undefined) return
       const { info, phase } = plugin
-      events.emit('rt_plugins_done', { plugin: info, phase, host: readHost(state), duration_ms, sync_ms, outcome })
+      for (const observe of observers.all()) observe(info, phase, outcome, duration_ms, sync_ms)
+      if (!events.has('rt_plugins_done')) return
+      events.emit('rt_plugins_done', { plugin: info, phase, host: readHost(state.ctx), duration_ms, sync_ms, outcome })
     },
 
     failed(run, error, outcome, told) {
@@ -112,14 +119,15 @@ export function createObservation(events: Events): Observation {
     },
 
     failedOutside: (state, plugin, error, outcome) => tellFailure(state, plugin, error, outcome, 0, 0),
+    readHost,
   } satisfies Observation)
 }
 
-function describeRun({ plugin, state }: Run): PluginRunMessage {
+function describeRun({ plugin, state }: Run, host: string): PluginRunMessage {
   return {
     plugin: plugin.info,
     phase: plugin.phase,
-    host: readHost(state),
+    host,
     ctx: state.ctx,
     shadow: state.shadow !== undefined,
     outcome: undefined,

@@ -1,4 +1,6 @@
 import type { Context } from 'koa'
+import { isMemorable, readHostHeader } from '../host-header.ts'
+import { createHostMemory } from '../host-memory.ts'
 import { normalizeHost } from '../host-pattern.ts'
 import type { Chain, LivePlugin } from '../program.ts'
 
@@ -20,15 +22,13 @@ export interface RequestState {
   filters: readonly LivePlugin[] | null
   /** Whether anybody wants to hear of each run; asked once, since it rarely changes and is needed for each plugin. */
   readonly observed: boolean
-  /** The host under which events tell of the request; read when it is first needed. */
-  host: string | null
   /** Where the errors of a shadow run go; undefined where plugins run for real. */
   readonly shadow: unknown[] | undefined
 }
 
 /** Begins what there is to know of a request, or of a part of it that ends by itself. */
 export function createState(ctx: Context, chain: Chain, observed: boolean, shadow?: unknown[]): RequestState {
-  return { ctx, chain, ending: null, filters: null, observed, host: null, shadow }
+  return { ctx, chain, ending: null, filters: null, observed, shadow }
 }
 
 /** The request's host as plugins are matched and events told: lower case, no port. */
@@ -36,8 +36,15 @@ export function hostOf(ctx: Context): string {
   return normalizeHost(ctx.hostname)
 }
 
-/** The same, of a request under way: Koa's own reading of it costs more than all else that there is to tell of a run. */
-export function readHost(state: RequestState): string {
-  state.host ??= hostOf(state.ctx)
-  return state.host
+/** Makes what does the same at less cost: Koa's own reading of the host takes longer than all else that an event tells. */
+export function createHostReader(): (ctx: Context) => string {
+  const memory = createHostMemory<string>()
+  return (ctx) => {
+    const header = readHostHeader(ctx)
+    const known = memory.get(header)
+    if (known !== undefined) return known
+    const host = hostOf(ctx)
+    if (isMemorable(header)) memory.offer(header, host)
+    return host
+  }
 }
