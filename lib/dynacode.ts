@@ -172,6 +172,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
   const reporter = startReporting(options, {
     instance,
     events,
+    observeRuns: observers.add,
     activator,
     validated_at: staleness.validated_at,
     isDisabled: () => disabled,

@@ -4,6 +4,7 @@ import { type Reporter, startReporter } from './background/reporter.ts'
 import type { Events, NoUpdate } from './events.ts'
 import type { Options } from './options.ts'
 import { createReportWriter, type ReportedRefresh, reportError } from './report.ts'
+import type { RunObservers } from './run-observers.ts'
 import { createTallies } from './tally.ts'
 
 /** How many plugins are counted each by themselves: more than a report has room for, since it tells the busiest. */
@@ -16,11 +17,13 @@ export function startReporting(
     instance,
     events,
     activator,
+    observeRuns,
     ...subject
   }: {
     instance: string
     events: Events
     activator: Activator
+    observeRuns: RunObservers['add']
     validated_at: () => number | null
     isDisabled: () => boolean
     isStale: () => boolean
@@ -28,7 +31,7 @@ export function startReporting(
 ): Reporter | undefined {
   if (report_uri === undefined) return undefined
   const { emitter } = events
-  const tallies = createTallies(emitter, { max: MAX_TALLIES })
+  const tallies = createTallies(emitter, { max: MAX_TALLIES, observeRuns })
   const write = createReportWriter({
     ...subject,
     instance,

@@ -62,7 +62,10 @@ export function startReporter({
   const closing = new AbortController()
   const waits = createFailureWait(interval_ms * SPREAD, interval_ms * LONGEST_WAIT)
   let timer: NodeJS.Timeout | undefined
-  /** `idle`: until the interval is over; `soon`: a change is about to be told; `busy`: a report is under way; `away`: the receiver does not take any. */
+  /**
+   * What is waited for. `idle`: the end of the interval; `soon`: what else changes; `busy`: an answer; `away`: a receiver that
+   * takes reports.
+   */
   let state: 'idle' | 'soon' | 'busy' | 'away' = 'idle'
   let occasions = new Set<ReportOccasion>()
   /** Whether the receiver may know of this instance. */
