@@ -30,6 +30,7 @@ import { openQuarantine, type Quarantine } from './quarantine.ts'
 import { createReadiness, type Readiness } from './readiness.ts'
 import { startReporting } from './reporting.ts'
 import { createBodyFilter } from './request/body-filter.ts'
+import { createDebugRequests, type DebugRequests } from './request/debug-requests.ts'
 import { createMiddleware } from './request/middleware.ts'
 import { createObservation } from './request/observation.ts'
 import { beginLife, createBreakerMaker, endReplaced } from './request/plugin-life.ts'
@@ -123,6 +124,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
     events,
     observation,
     isClosed,
+    now: clock.now,
     marker: watchdog,
     createFunction: createFunctionConstructor,
     makeBreaker: createBreakerMaker(options.breaker_failures, events, clock),
@@ -210,6 +212,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
           () => false,
         ),
     },
+    debugging: openDebugging(options, events, clock),
     events,
     observation,
     runner,
@@ -326,6 +329,11 @@ function openCache({ cache_path, plugin_api_uri, plugin_api_max_bytes }: Options
 function openQuarantineOf({ watchdog }: Options, events: Events): Quarantine | undefined {
   const failed = (error: unknown) => events.emit('on_error', { section: 'watchdog', error })
   return watchdog === undefined ? undefined : openQuarantine(watchdog.quarantine_path, failed)
+}
+
+function openDebugging({ debug_requests }: Options, events: Events, clock: Clock): DebugRequests | null {
+  if (debug_requests === undefined) return null
+  return createDebugRequests(debug_requests, clock, (error) => events.emit('on_error', { section: 'request', error }))
 }
 
 function startWatchdogOf(

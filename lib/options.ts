@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { z } from 'zod'
 import { LONGEST_TIMER_MS } from './clock.ts'
+import { type DebugOptions, debugOptionsSchema } from './debug-options.ts'
 import type { GuardMode } from './document.ts'
 import { OptionError } from './errors.ts'
 import { CALLBACKS, type Callbacks } from './events.ts'
@@ -273,6 +274,14 @@ export interface DynacodeOptions extends Callbacks {
    * @default 5
    */
   report_timeout?: number
+  /**
+   * Who may see what plugins did to their own requests, in the headers of the response. A request asks by a header,
+   * `dynacode-debug` unless `header` says otherwise, with one of `tokens` or a token that one of `trusted_keys` has signed.
+   *
+   * @default none: nobody
+   * @example { trusted_keys: JSON.parse(readFileSync('debug/trusted-keys.json', 'utf8')) }
+   */
+  debug_requests?: DebugOptions
 }
 
 type Optional =
@@ -286,6 +295,7 @@ type Optional =
   | 'report_uri'
   | 'report_name'
   | 'report_dispatcher'
+  | 'debug_requests'
 
 /** The options as every part of dynacode uses them: complete and frozen. */
 export type Options = Readonly<Required<Omit<DynacodeOptions, keyof Callbacks | Optional | 'watchdog'>>> &
@@ -362,6 +372,7 @@ const schema = z.strictObject({
   timeout_ms: milliseconds.default(5000),
   breaker_failures: z.int().nonnegative().default(5),
   linear_regexp: z.boolean().default(false),
+  debug_requests: debugOptionsSchema.optional(),
   watchdog: z
     .strictObject({
       quarantine_path: z.string().min(1),
@@ -446,7 +457,7 @@ function readJitter({
 
 /** What came, without what may be secret in it: messages end up in logs. */
 function describeGiven(value: unknown, path: string): string {
-  if (/^(plugin_api_headers|report_headers|trusted_keys)/.test(path)) return describeKind(value)
+  if (/^(plugin_api_headers|report_headers|trusted_keys|debug_requests)/.test(path)) return describeKind(value)
   if (!ADDRESSES.some((name) => name === path) || typeof value !== 'string') return describeValue(value)
   return describeValue(value.replace(/\/\/.*@/, '//…@').replace(/\?.*$/s, '?…'))
 }

@@ -3,6 +3,7 @@ import { messageOf } from '../tools/message-of.ts'
 import { addCheck } from './check.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { addControl } from './control-client.ts'
+import { addDebugToken } from './debug-token.ts'
 import { addDiff } from './diff.ts'
 import { Failure } from './failure.ts'
 import { collectLines } from './header-lines.ts'
@@ -14,7 +15,17 @@ import { addSign } from './sign.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 import { readVersion } from './version.ts'
 
-const COMMANDS: readonly AddCommand[] = [addInit, addCheck, addPack, addDiff, addRun, addServe, addSign, addControl]
+const COMMANDS: readonly AddCommand[] = [
+  addInit,
+  addCheck,
+  addPack,
+  addDiff,
+  addRun,
+  addServe,
+  addSign,
+  addDebugToken,
+  addControl,
+]
 
 /**
  * Runs one command.

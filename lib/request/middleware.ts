@@ -3,9 +3,11 @@ import onFinished from 'on-finished'
 import type { Events } from '../events.ts'
 import type { Chain, LivePlugin, Program } from '../program.ts'
 import type { BodyFilter } from './body-filter.ts'
+import type { DebugRequests } from './debug-requests.ts'
 import { applyEnding } from './ending.ts'
 import { prepareErrorResponse } from './error-response.ts'
 import type { Observation } from './observation.ts'
+import type { RunRecord } from './run-record.ts'
 import type { Runner } from './runner.ts'
 import { createState, type RequestState } from './state.ts'
 
@@ -26,6 +28,7 @@ export function createMiddleware({
   isStale,
   isDisabled,
   notLoaded,
+  debugging,
   events,
   observation,
   runner,
@@ -38,6 +41,8 @@ export function createMiddleware({
   /** Whether this process's own kill switch is thrown. */
   isDisabled: () => boolean
   notLoaded: NotLoaded
+  /** Who may see what plugins did to a request; null where nobody may. */
+  debugging: DebugRequests | null
   events: Events
   observation: Observation
   runner: Runner
@@ -45,8 +50,19 @@ export function createMiddleware({
 }): Middleware {
   // Not async: without plugins for the host, the app's own promise is handed through as it is.
   function dynacode(ctx: Context, next: Next): Promise<unknown> {
+    const token = debugging?.takeToken(ctx)
+    return token === undefined ? pass(ctx, next, null) : debug(ctx, next, token)
+  }
+
+  async function debug(ctx: Context, next: Next, token: string): Promise<unknown> {
+    const record = isClosed() ? null : await (debugging as DebugRequests).open(ctx, token)
+    return pass(ctx, next, record)
+  }
+
+  function pass(ctx: Context, next: Next, record: RunRecord | null): Promise<unknown> {
     const current = program()
-    if (current === null && !isDisabled()) return passNotLoaded(ctx, next)
+    if (record !== null) record.version = current?.version ?? null
+    if (current === null && !isDisabled()) return passNotLoaded(ctx, next, record)
     if (current === null || !current.enabled || isDisabled()) {
       if (events.has('rt_plugins_disabled')) events.emit('rt_plugins_disabled', { host: observation.readHost(ctx) })
       return next()
@@ -55,14 +71,15 @@ export function createMiddleware({
     const chain = current.match(ctx)
     if (chain === null) return next()
     if (isClosed()) return chain.isClosedAt(Date.now()) ? refuse(ctx) : next()
-    return serve(createState(ctx, chain, observation.isWanted()), next)
+    if (record !== null) record.chain = chain
+    return serve(createState(ctx, chain, record !== null || observation.isWanted(), record), next)
   }
 
-  async function passNotLoaded(ctx: Context, next: Next): Promise<unknown> {
+  async function passNotLoaded(ctx: Context, next: Next, record: RunRecord | null): Promise<unknown> {
     if (events.has('rt_plugins_not_loaded')) events.emit('rt_plugins_not_loaded', { host: observation.readHost(ctx) })
     if (notLoaded.policy === 'open') return next()
     // The kill switch may have been thrown in the meantime.
-    if (notLoaded.policy === 'wait' && ((await notLoaded.wait()) || isDisabled())) return dynacode(ctx, next)
+    if (notLoaded.policy === 'wait' && ((await notLoaded.wait()) || isDisabled())) return pass(ctx, next, record)
     return refuse(ctx)
   }
 

@@ -4,6 +4,7 @@ import type { LivePlugin } from '../program.ts'
 import type { Outcome, RunObservers } from '../run-observers.ts'
 import { openPluginRunChannel, type PluginRunMessage } from '../tracing.ts'
 import type { Run } from './run.ts'
+import { noteRun } from './run-record.ts'
 import { createHostReader, type RequestState } from './state.ts'
 import { leaveFirstStretch, readStopwatch, readSyncTime, restartStopwatch, startStopwatch } from './stopwatch.ts'
 
@@ -40,7 +41,8 @@ export function createObservation(events: Events, observers: RunObservers): Obse
   const channel = openPluginRunChannel()
   const readHost = createHostReader()
 
-  function publishEnd({ trace, watch }: Run, outcome: Outcome, duration_ms: number, sync_ms: number): void {
+  function tellEnd({ plugin, state, trace, watch }: Run, outcome: Outcome, duration_ms: number, sync_ms: number): void {
+    if (state.record !== null) noteRun(state.record, plugin, outcome, duration_ms)
     if (trace === null) return
     Object.assign(trace, { outcome, duration_ms, sync_ms })
     if (!watch?.is_asynchronous) return channel.end.publish(trace)
@@ -78,6 +80,7 @@ export function createObservation(events: Events, observers: RunObservers): Obse
         events.emit('rt_plugins_starting', { plugin: info, phase, host: readHost(state.ctx) })
       }
       if (channel.hasSubscribers) run.trace = describeRun(run, readHost(run.state.ctx))
+      if (state.record !== null) noteRun(state.record, plugin, 'running', 0)
       run.watch = startStopwatch()
     },
 
@@ -98,7 +101,7 @@ export function createObservation(events: Events, observers: RunObservers): Obse
       const { plugin, state, watch } = run
       const duration_ms = watch === null ? 0 : readStopwatch(watch)
       const sync_ms = watch === null ? 0 : readSyncTime(watch, duration_ms)
-      publishEnd(run, outcome, duration_ms, sync_ms)
+      tellEnd(run, outcome, duration_ms, sync_ms)
       if (state.shadow !== undefined) return
       const { info, phase } = plugin
       for (const observe of observers.all()) observe(info, phase, outcome, duration_ms, sync_ms)
@@ -114,11 +117,14 @@ export function createObservation(events: Events, observers: RunObservers): Obse
         trace.error = error
         channel.error.publish(trace)
       }
-      publishEnd(run, outcome, duration_ms, sync_ms)
+      tellEnd(run, outcome, duration_ms, sync_ms)
       if (!told && state.shadow === undefined) tellFailure(state, plugin, error, outcome, duration_ms, sync_ms)
     },
 
-    failedOutside: (state, plugin, error, outcome) => tellFailure(state, plugin, error, outcome, 0, 0),
+    failedOutside(state, plugin, error, outcome) {
+      if (state.record !== null) noteRun(state.record, plugin, outcome, 0)
+      tellFailure(state, plugin, error, outcome, 0, 0)
+    },
     readHost,
   } satisfies Observation)
 }

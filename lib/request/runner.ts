@@ -12,6 +12,7 @@ import { createKit } from './kit.ts'
 import type { Observation } from './observation.ts'
 import { createPhaseRunner, type RunPhase } from './phase.ts'
 import { createRun, killRun, type Run, type RunKit } from './run.ts'
+import { whyNot } from './run-record.ts'
 import { createShadowView, describeBody, describeThrown, type ShadowView } from './shadow.ts'
 import type { RequestState } from './state.ts'
 import { createTrampoline } from './strict.ts'
@@ -49,6 +50,7 @@ export function createRunner({
   events,
   observation,
   isClosed,
+  now,
   marker,
   createFunction,
   makeBreaker,
@@ -57,6 +59,7 @@ export function createRunner({
   events: Events
   observation: Observation
   isClosed: () => boolean
+  now: () => number
   marker: Marker
   createFunction: (guard: Guard, run: Run) => FunctionConstructor
   makeBreaker: (plugin: LivePlugin) => Breaker
@@ -69,7 +72,11 @@ export function createRunner({
   /** Where it cannot be told whether a plugin is for a request, that plugin has failed. */
   function applies(state: RequestState, plugin: LivePlugin): boolean {
     try {
-      return plugin.applies === null || plugin.applies(state.ctx)
+      const holds = plugin.applies === null || plugin.applies(state.ctx)
+      if (!holds && state.record !== null) {
+        state.record.skipped.set(plugin, whyNot(plugin, state.ctx, now()) ?? 'rollout')
+      }
+      return holds
     } catch (error) {
       failPlugin(state, plugin, error)
       return false
@@ -80,6 +87,7 @@ export function createRunner({
     const { shadow } = plugin.spec
     // Asked once: the answer may be the one try that an open breaker grants.
     if (isClosed() || !mayRun(plugin)) {
+      state.record?.skipped.set(plugin, plugin.life.quarantined ? 'quarantined' : 'breaker')
       if (!shadow) refuseIfClosed(state, plugin)
       return undefined
     }

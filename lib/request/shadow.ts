@@ -17,11 +17,11 @@ export interface ShadowView {
  * Values inside of these are the same objects, so a plugin that changes something in their depth does change it. Streams
  * are not among them: to read, replace or end the request's body or the response's would do it for real.
  */
-export function createShadowView({ ctx, chain, observed }: RequestState): ShadowView {
+export function createShadowView({ ctx, chain, observed, record }: RequestState): ShadowView {
   const view = copyContext(ctx)
   const before = describe(view)
   const errors: unknown[] = []
-  const state = createState(view, chain, observed, errors)
+  const state = createState(view, chain, observed, record, errors)
 
   return {
     state,

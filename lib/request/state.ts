@@ -3,6 +3,7 @@ import { isMemorable, readHostHeader } from '../host-header.ts'
 import { createHostMemory } from '../host-memory.ts'
 import { normalizeHost } from '../host-pattern.ts'
 import type { Chain, LivePlugin } from '../program.ts'
+import type { RunRecord } from './run-record.ts'
 
 /** A response that a plugin ended the request with. */
 export interface Ending {
@@ -22,13 +23,21 @@ export interface RequestState {
   filters: readonly LivePlugin[] | null
   /** Whether anybody wants to hear of each run; asked once, since it rarely changes and is needed for each plugin. */
   readonly observed: boolean
+  /** Where what plugins do is noted for the response to show; null for all but those who ask and may. */
+  readonly record: RunRecord | null
   /** Where the errors of a shadow run go; undefined where plugins run for real. */
   readonly shadow: unknown[] | undefined
 }
 
 /** Begins what there is to know of a request, or of a part of it that ends by itself. */
-export function createState(ctx: Context, chain: Chain, observed: boolean, shadow?: unknown[]): RequestState {
-  return { ctx, chain, ending: null, filters: null, observed, shadow }
+export function createState(
+  ctx: Context,
+  chain: Chain,
+  observed: boolean,
+  record: RunRecord | null = null,
+  shadow?: unknown[],
+): RequestState {
+  return { ctx, chain, ending: null, filters: null, observed, record, shadow }
 }
 
 /** The request's host as plugins are matched and events told: lower case, no port. */

@@ -81,12 +81,18 @@ function readCurl(command: string): Omit<Exchange, 'expected'> & { verbose: bool
   return { method, path: url.pathname + url.search, headers: { host: url.host, ...headers }, verbose }
 }
 
-/** Whether the output is as shown; a line `…` stands for any number of lines. */
+/** Whether the output is as shown; a line `…` stands for any number of lines, and within a line for any text. */
 export function isShown(actual: readonly string[], shown: readonly string[]): boolean {
   const [first, ...rest] = shown
   if (first === undefined) return actual.length === 0
-  if (first !== '…') return actual[0] === first && isShown(actual.slice(1), rest)
+  if (first !== '…') return isLineShown(actual[0], first) && isShown(actual.slice(1), rest)
   return actual.some((_, index) => isShown(actual.slice(index), rest)) || rest.length === 0
+}
+
+function isLineShown(actual: string | undefined, shown: string): boolean {
+  if (actual === shown) return true
+  const parts = shown.split('…').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+  return parts.length > 1 && new RegExp(`^${parts.join('.+')}$`).test(actual ?? '')
 }
 
 /** What the comments of a plugin's snippet say: fields of the plugin, then requests and their answers. */

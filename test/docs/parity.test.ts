@@ -41,15 +41,24 @@ describe('docs/options.md', () => {
   })
 
   test('lists every field of the options that are objects, with its default', () => {
-    const nested = tablesOf(readDocsPage('options'), 'field of `watchdog`')
+    const fieldsOf = (option: string) =>
+      Object.fromEntries(
+        tablesOf(readDocsPage('options'), `field of \`${option}\``).flatMap((table) =>
+          table.rows.map((row) => {
+            const text = codeIn(cellOf(table, row, 'default'))[0]
+            return [codeIn(row[0] ?? '')[0], text && evaluate(text, {})]
+          }),
+        ),
+      )
     const { watchdog } = parseOptions({ ...BARE, watchdog: { quarantine_path: '/quarantine' } })
-    const said = nested.flatMap((table) =>
-      table.rows.map((row) => [codeIn(row[0] ?? '')[0], codeIn(cellOf(table, row, 'default'))[0]] as const),
+    expect(fieldsOf('watchdog')).toEqual({ ...watchdog, quarantine_path: undefined })
+    const { debug_requests } = parseOptions({ ...BARE, debug_requests: { tokens: ['0123456789abcdef'] } })
+    expect(fieldsOf('debug_requests')).toEqual({ ...debug_requests, tokens: undefined, trusted_keys: undefined })
+    expect(Object.keys(fieldsOf('debug_requests')).sort()).toEqual(
+      membersOf('debug-options.ts', 'DebugOptions')
+        .map(({ name }) => name)
+        .sort(),
     )
-    expect(Object.fromEntries(said.map(([name, text]) => [name, text && evaluate(text, {})]))).toEqual({
-      ...watchdog,
-      quarantine_path: undefined,
-    })
   })
 })
 
@@ -151,6 +160,31 @@ describe('docs/tracing.md', () => {
       (table) => table.rows.filter((row) => codeIn(row[0] ?? '')[0] === field).map((row) => cellOf(table, row, 'what')),
     )
     expect(codeIn(cells.join())).toEqual(expect.arrayContaining(literalsOf('tracing.ts', declared, field)))
+  })
+})
+
+describe('docs/debugging.md', () => {
+  const page = readDocsPage('debugging')
+  const first = (column: string) =>
+    tablesOf(page, column).flatMap(({ rows }) => rows.flatMap((row) => codeIn(row[0] ?? '')))
+  const quoted = (text: string) => [...text.matchAll(/'(\w+)'/g)].map((match) => match[1] as string)
+  const source = readFileSync(join(LIB, 'request/run-record.ts'), 'utf8')
+
+  test('lists every reason why a plugin is skipped, and no other', () => {
+    expect(sorted(first('reason in `skipped`'))).toEqual(
+      sorted(quoted(/type SkipReason =[^=]*?\n\n/.exec(source)?.[0] ?? '')),
+    )
+  })
+
+  test('lists every outcome, and no other', () => {
+    expect(sorted(first('outcome'))).toEqual(
+      sorted([...literalsOf('tracing.ts', 'PluginRunMessage', 'outcome'), 'running']),
+    )
+  })
+
+  test('lists every field of a plugin, and no other', () => {
+    const fields = membersOf('request/debug-headers.ts', 'Line').map(({ name }) => name)
+    expect(sorted(first("field of the header's `plugins`"))).toEqual(sorted(fields))
   })
 })
 
