@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { messageOf } from '../tools/message-of.ts'
+import { VERSION } from '../version.ts'
 import { addCheck } from './check.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { addControl } from './control-client.ts'
@@ -13,7 +14,6 @@ import { addRun } from './run.ts'
 import { addServe } from './serve.ts'
 import { addSign } from './sign.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
-import { readVersion } from './version.ts'
 
 const COMMANDS: readonly AddCommand[] = [
   addInit,
@@ -52,7 +52,7 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
 export function createProgram(terminal: Terminal, finish: (exit_code: number) => void): Command {
   const program = new Command('dynacode')
     .description('Write, check, try out and ship plugins for dynacode.')
-    .version(readVersion(), '--version', 'show the version')
+    .version(VERSION, '--version', 'show the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
     .option('--json', 'print JSON, for programs to read')

@@ -1,10 +1,10 @@
 import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { VERSION } from '../version.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'
 import { createProject } from './new-project.ts'
 import { writeOutput } from './output.ts'
-import { readVersion } from './version.ts'
 
 /** Adds `init`. */
 export const addInit: AddCommand = (program, terminal, finish) => {
@@ -17,7 +17,7 @@ export const addInit: AddCommand = (program, terminal, finish) => {
     .argument('[folder]', 'where to write it', '.')
     .action(async (folder: string, _: unknown, command) => {
       const { json } = command.optsWithGlobals() as CommonOptions
-      const files = createProject(readVersion())
+      const files = createProject(VERSION)
       // All or nothing.
       for (const name of files.keys()) await refuseIfThere(join(folder, name))
       for (const [name, content] of files) await writeOutput(join(folder, name), content, { is_new: true })
