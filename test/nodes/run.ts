@@ -21,6 +21,8 @@ try {
   for (const { path } of apps) {
     for (const file of ['scenario.cjs', ...SMOKES]) cpSync(join(import.meta.dirname, file), join(path, file))
   }
+  const metrics = install('metrics', [tarball, 'koa@3', 'prom-client@15.1.0'])
+  cpSync(join(import.meta.dirname, 'metrics.mjs'), join(metrics, 'metrics.mjs'))
   const nodes = install(
     'nodes',
     NODES.map((version) => `node-${version}@npm:node-${process.platform}-${process.arch}@${version}`),
@@ -28,7 +30,10 @@ try {
 
   for (const version of NODES) {
     const node = join(nodes, 'node_modules', `node-${version}`, 'bin', 'node')
-    const failures = apps.flatMap(({ koa, path }) => SMOKES.flatMap((smoke) => tryOut(node, path, smoke, koa)))
+    const failures = [
+      ...apps.flatMap(({ koa, path }) => SMOKES.flatMap((smoke) => tryOut(node, path, smoke, koa))),
+      ...tryOut(node, metrics, 'metrics.mjs', '3'),
+    ]
     console.log(`node ${version} (${nameOf(node)}): ${failures.length === 0 ? 'ok' : 'FAILED'}`)
     for (const failure of failures) console.log(failure)
     if (failures.length > 0) process.exitCode = 1
