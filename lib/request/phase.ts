@@ -32,7 +32,11 @@ export function createPhaseRunner(
   function runFrom(state: RequestState, plugins: readonly LivePlugin[], from: number): void | Promise<void> {
     for (let index = from; index < plugins.length; index += 1) {
       const plugin = plugins[index] as LivePlugin
-      if (plugin.applies !== null && !applies(state, plugin)) continue
+      if (plugin.applies !== null && !applies(state, plugin)) {
+        // Where that could not be told of one that fails closed, it has refused.
+        if (state.ending !== null) return undefined
+        continue
+      }
       const result = runPlugin(state, plugin)
       if (result instanceof Promise) {
         return result.then(() => (state.ending === null ? runFrom(state, plugins, index + 1) : undefined))
@@ -50,7 +54,11 @@ export function createPhaseRunner(
     if (index === undefined) return runFrom(state, plugins, 0)
     const { url } = state.ctx.req
     for (const plugin of index(state.ctx)) {
-      if (plugin.applies !== null && !applies(state, plugin)) continue
+      if (plugin.applies !== null && !applies(state, plugin)) {
+        // Where that could not be told of one that fails closed, it has refused.
+        if (state.ending !== null) return undefined
+        continue
+      }
       const result = runPlugin(state, plugin)
       if (result instanceof Promise) return result.then(() => runAfter(state, plugins, plugin))
       if (state.ending !== null) return undefined
