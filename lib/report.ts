@@ -330,23 +330,14 @@ export function reportError(error: Error): ReportedError {
 }
 
 /** Takes rows for as long as their JSON fits. */
-function fill<T, R = T>(
-  all: Iterable<T>,
-  max_bytes: number,
-  describe: (item: T) => R = (item) => item as unknown as R,
-) {
+function fill<T, R>(items: readonly T[], max_bytes: number, describe: (item: T) => R): { rows: R[]; left_out: number } {
   const rows: R[] = []
   let bytes = 0
-  let left_out = 0
-  for (const item of all) {
-    if (left_out > 0) {
-      left_out += 1
-      continue
-    }
+  for (const item of items) {
     const row = describe(item)
     bytes += Buffer.byteLength(JSON.stringify(row)) + 1
-    if (bytes > max_bytes) left_out += 1
-    else rows.push(row)
+    if (bytes > max_bytes) break
+    rows.push(row)
   }
-  return { rows, left_out }
+  return { rows, left_out: items.length - rows.length }
 }

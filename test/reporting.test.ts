@@ -353,7 +353,7 @@ describe('a receiver that', () => {
     const errors: unknown[] = []
     const { receiver } = await setUp({
       report_interval: 0.2,
-      report_timeout: 0.1,
+      report_timeout: 0.5,
       on_error: (error) => errors.push(error),
     })
     receiver.answer(answer)
