@@ -64,6 +64,10 @@ export function createObservation(events: Events, observers: RunObservers): Obse
     events.emit('rt_plugins_error', { plugin: info, phase, host, error, duration_ms, sync_ms, outcome })
   }
 
+  /** Most who want to hear of runs want to hear of those that fail. */
+  const isEndHeard = ({ state, trace }: Run): boolean =>
+    trace !== null || state.record !== null || observers.all().length > 0 || events.has('rt_plugins_done')
+
   return Object.freeze({
     isWanted: () =>
       observers.all().length > 0 ||
@@ -98,6 +102,7 @@ export function createObservation(events: Events, observers: RunObservers): Obse
     },
 
     done(run, outcome) {
+      if (!isEndHeard(run)) return
       const { plugin, state, watch } = run
       const duration_ms = watch === null ? 0 : readStopwatch(watch)
       const sync_ms = watch === null ? 0 : readSyncTime(watch, duration_ms)
