@@ -1,4 +1,4 @@
-import { createLiteralIndex } from './literal-index.ts'
+import { createLiteralIndex, type LiteralIndex } from './literal-index.ts'
 import { type Clause, requireLiterals } from './required-literals.ts'
 import type { Steps } from './steps.ts'
 
@@ -54,9 +54,18 @@ export function* buildExpressionIndex(
     index.add(number, each.clauses)
     yield
   }
+  return createIndex(numbers, known, index)
+}
+
+// Apart from where it is built: a function made there would hold on to the earlier index, and that to the one before it.
+function createIndex(
+  numbers: ReadonlyMap<string, number>,
+  known: readonly Known[],
+  index: LiteralIndex,
+): ExpressionIndex {
   return Object.freeze({
     numbers,
-    known: Object.freeze(known),
+    known,
     search(host) {
       const searched = host.slice(0, LONGEST_SEARCHED_HOST)
       const found: number[] = []

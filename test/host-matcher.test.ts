@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { buildHostMatcher, type HostMatcher } from '../lib/host-matcher.ts'
@@ -225,4 +227,24 @@ describe('expressions', () => {
     expect(second.expressions.known[1]).toBe(kept)
     expect(['a', 'b', 'c'].map((host) => placesOf(second, host))).toEqual([[], [1], [0]])
   })
+
+  test('let go of those before the last ones', async () => {
+    const collectGarbage = exposeGarbageCollector()
+    let matcher = matcherOf(['^a0', '^b'])
+    const earlier: WeakRef<object>[] = []
+    for (let round = 1; round < 10; round += 1) {
+      earlier.push(new WeakRef(matcher.expressions))
+      matcher = matcherOf([`^a${round}`, '^b'], matcher)
+    }
+    await new Promise(setImmediate)
+    collectGarbage()
+    expect(earlier.filter((each) => each.deref() !== undefined)).toEqual([])
+    expect(placesOf(matcher, 'a9')).toEqual([0])
+  })
 })
+
+/** V8's own, which scripts do not find unless the process was started so. */
+function exposeGarbageCollector(): () => void {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc')
+}
