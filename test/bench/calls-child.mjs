@@ -1,10 +1,8 @@
 // Measures one pair in this process: calls of the composed middleware, without a network.
-// Arguments: the pair's name, and for how many milliseconds. Sends its rounds, as nanoseconds per request of A and B.
+// Arguments: the pair's name, and for how many milliseconds. Sends its rounds, as nanoseconds per request of each side.
 import assert from 'node:assert/strict'
-import { IncomingMessage, ServerResponse } from 'node:http'
-import { Socket } from 'node:net'
-import onFinished from 'on-finished'
-import { findPair, mount, requestOf } from './mount.mjs'
+import { createContext, finish } from './context.mjs'
+import { findPair, mount, requestOf, sidesOf } from './mount.mjs'
 import { median } from './statistics.mjs'
 
 /** Requests that are made ready at a time: few, so that they are still in the processor's cache when they are served. */
@@ -14,10 +12,10 @@ const WARM_UP_ROUNDS = 8
 
 const [name, duration_ms] = process.argv.slice(2)
 const pair = findPair(name)
-const { method, path, headers } = requestOf(pair)
+const request = requestOf(pair)
 
-const sides = await Promise.all([pair.a, pair.b].map(createSide))
-assert.deepEqual(await answer(sides[0]), await answer(sides[1]), 'A and B must answer alike')
+const sides = await Promise.all(sidesOf(pair).map((side) => createSide(pair[side])))
+for (const side of sides) assert.deepEqual(await answer(side), await answer(sides[0]), 'all must answer alike')
 for (let index = 0; index < WARM_UP_ROUNDS; index += 1) await measureRound()
 const rounds = []
 const end = performance.now() + Number(duration_ms)
@@ -32,21 +30,22 @@ async function createSide(make) {
 }
 
 /**
- * The two take turns at every batch, so that whatever else the machine does hits both; and the middle batch of each side
+ * The sides take turns at every batch, so that whatever else the machine does hits all; and the middle batch of each side
  * counts, so that it does not count when it hits.
  */
 async function measureRound() {
-  const times = [[], []]
+  const times = sides.map(() => [])
   for (let index = 0; index < BATCHES_PER_ROUND; index += 1) {
-    const first = index % 2
-    times[first].push(await measureBatch(sides[first]))
-    times[1 - first].push(await measureBatch(sides[1 - first]))
+    for (let turn = 0; turn < sides.length; turn += 1) {
+      const side = (index + turn) % sides.length
+      times[side].push(await measureBatch(sides[side]))
+    }
   }
   return times.map((batches) => median(batches) / BATCH)
 }
 
 async function measureBatch({ app, serve }) {
-  const contexts = Array.from({ length: BATCH }, () => createContext(app))
+  const contexts = Array.from({ length: BATCH }, () => createContext(app, request))
   const start = process.hrtime.bigint()
   for (const ctx of contexts) {
     await serve(ctx)
@@ -56,36 +55,7 @@ async function measureBatch({ app, serve }) {
 }
 
 async function answer({ app, serve }) {
-  const ctx = createContext(app)
+  const ctx = createContext(app, request)
   await serve(ctx)
   return { status: ctx.status, headers: ctx.res.getHeaders(), body: ctx.body }
-}
-
-/** What Node and Koa have made of a request by the time the first middleware is called. */
-function createContext(app) {
-  const socket = new Socket()
-  const req = new IncomingMessage(socket)
-  req.method = method
-  req.url = copy(path)
-  req.httpVersion = '1.1'
-  req.httpVersionMajor = 1
-  req.httpVersionMinor = 1
-  req.headers = Object.fromEntries(Object.entries(headers).map(([key, value]) => [key, copy(value)]))
-  const res = new ServerResponse(req)
-  res.assignSocket(socket)
-  const ctx = app.createContext(req, res)
-  res.statusCode = 404
-  onFinished(res, () => undefined)
-  return ctx
-}
-
-/** A string of its own, as the parser of a real request makes: not one whose hash is known from the last request. */
-function copy(text) {
-  return Buffer.from(text, 'latin1').latin1Slice()
-}
-
-/** Sending is left out; what waits for its end is not. */
-function finish({ res }) {
-  res.emit('finish')
-  res.emit('close')
 }

@@ -1,13 +1,14 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { summarize } from './statistics.mjs'
+import { sidesOf } from './mount.mjs'
+import { summarize, summarizeSides } from './statistics.mjs'
 
 /**
  * Measures a pair in process. Each of several processes has both sides: the optimizer does not decide alike each time.
  *
  * @param plan how many `processes`, and for how long each measures (`duration_ms`)
- * @returns nanoseconds per request of A and B, and of A over B
+ * @returns nanoseconds per request of each side, and of A over the others
  */
 export async function measureCalls(pair, plan) {
   const rounds = []
@@ -20,12 +21,16 @@ export async function measureCalls(pair, plan) {
     rounds.push(...result[0])
     await exit
   }
-  return {
-    a: summarize(rounds.map(([a]) => a)),
-    b: summarize(rounds.map(([, b]) => b)),
-    over: summarize(rounds.map(([a, b]) => a - b)),
-    ratio: summarize(rounds.map(([a, b]) => a / b)),
-  }
+  const sides = sidesOf(pair)
+  const of = (round, side) => round[sides.indexOf(side)]
+  return summarizeSides(
+    sides,
+    (side) => rounds.map((round) => of(round, side)),
+    (side) => ({
+      ratio: summarize(rounds.map((round) => of(round, 'a') / of(round, side))),
+      over: summarize(rounds.map((round) => of(round, 'a') - of(round, side))),
+    }),
+  )
 }
 
 function fail(pair, code) {

@@ -5,41 +5,42 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import autocannon from 'autocannon'
-import { requestOf } from './mount.mjs'
-import { summarize } from './statistics.mjs'
+import { requestOf, sidesOf } from './mount.mjs'
+import { summarize, summarizeSides } from './statistics.mjs'
 
 const CONNECTIONS = 32
 /** Turns of each side before anything counts. */
 const WARM_UP_TURNS = 4
-/** The order in which the sides are loaded in a round: what drifts steadily hits both alike. */
-const ORDER = ['a', 'b', 'b', 'a']
 
 /**
- * Measures a pair over HTTP. One process serves both sides, on two ports that are loaded in turns, and this one loads
+ * Measures a pair over HTTP. One process serves its sides, on ports that are loaded in turns, and this one loads
  * them: two processes of the very same code differ by more than most of what is to be seen here. The servers' process is
  * started anew several times, because the optimizer does not decide alike each time.
  *
  * @param plan how many `starts`, `rounds` of each, and `requests` of each turn
- * @returns requests per second of A and B, A ÷ B, and A ÷ B of the requests per second of the servers' processor time
+ * @returns requests per second of each side, A ÷ B (and A ÷ C where there is one), and the same of the requests per second
+ *   of the servers' processor time
  */
 export async function measureHttp(pair, plan) {
   const rounds = []
+  const sides = sidesOf(pair)
   for (let start = 0; start < plan.starts; start += 1) {
-    const server = await startServer(pair, start % 2 === 0 ? ['a', 'b'] : ['b', 'a'])
+    const server = await startServer(pair, start % 2 === 0 ? sides : sides.toReversed())
     try {
-      assert.deepEqual(await ask(pair, server.ports.a), await ask(pair, server.ports.b), 'A and B must answer alike')
+      const first = await ask(pair, server.ports.a)
+      for (const side of sides) assert.deepEqual(await ask(pair, server.ports[side]), first, 'all must answer alike')
       for (let turn = 0; turn < WARM_UP_TURNS; turn += 1) await measureRound(pair, server, plan.requests)
       for (let round = 0; round < plan.rounds; round += 1) rounds.push(await measureRound(pair, server, plan.requests))
     } finally {
       await server.stop()
     }
   }
-  return {
-    a: summarize(rounds.map(({ a }) => a.per_second)),
-    b: summarize(rounds.map(({ b }) => b.per_second)),
-    ratio: summarize(rounds.map(({ a, b }) => a.per_second / b.per_second)),
-    cpu_ratio: summarize(rounds.map(({ a, b }) => a.per_cpu_second / b.per_cpu_second)),
-  }
+  const compare = (side, rate) => summarize(rounds.map((round) => round.a[rate] / round[side][rate]))
+  return summarizeSides(
+    sides,
+    (side) => rounds.map((round) => round[side].per_second),
+    (side) => ({ ratio: compare(side, 'per_second'), cpu_ratio: compare(side, 'per_cpu_second') }),
+  )
 }
 
 async function startServer({ name }, order) {
@@ -77,12 +78,14 @@ async function ask(pair, port) {
 }
 
 async function measureRound(pair, server, requests) {
-  const sums = { a: { requests: 0, ms: 0, cpu_us: 0 }, b: { requests: 0, ms: 0, cpu_us: 0 } }
-  for (const side of ORDER) {
+  const sides = sidesOf(pair)
+  const sums = Object.fromEntries(sides.map((side) => [side, { requests: 0, ms: 0, cpu_us: 0 }]))
+  // There and back: what drifts steadily hits all alike.
+  for (const side of [...sides, ...sides.toReversed()]) {
     const turn = await load(pair, server, side, requests)
     for (const key of Object.keys(turn)) sums[side][key] += turn[key]
   }
-  return { a: rates(sums.a), b: rates(sums.b) }
+  return Object.fromEntries(sides.map((side) => [side, rates(sums[side])]))
 }
 
 function rates({ requests, ms, cpu_us }) {

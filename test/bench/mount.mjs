@@ -2,6 +2,9 @@ import Koa from 'koa'
 import { HOST } from './instance.mjs'
 import { everyPair } from './pairs/index.mjs'
 
+/** What of a pair is measured, beginning with what is judged. */
+export const sidesOf = (pair) => ['a', 'b', 'c'].filter((side) => side in pair)
+
 /** The pair of a name, as the measuring processes get it from their command line. */
 export function findPair(name) {
   const pair = everyPair.find((candidate) => candidate.name === name)
@@ -17,7 +20,7 @@ export function requestOf({ request = {} }) {
 /**
  * The smallest app there is, behind one side of a pair: the less an app does itself, the more shows what stands in front.
  *
- * @param side one of `a` and `b` of a pair
+ * @param side one of the sides of a pair
  * @returns the app, and what closes it
  */
 export async function mount(side) {

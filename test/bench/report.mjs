@@ -4,14 +4,19 @@ import { cpus } from 'node:os'
 const begin_of = (section) => `<!-- measured: ${section}, not written by hand -->`
 const end_of = (section) => `<!-- measured: end of ${section} -->`
 
+/** What the figures were measured on. */
+export function describeMachine() {
+  const cores = cpus()
+  return `Node ${process.version}, ${process.platform} ${process.arch}, ${cores.length} × ${cores[0].model.trim()}`
+}
+
 const CALLS_HEADS = ['pair', 'A, ns', 'B, ns', 'A − B, ns', 'middle half', '±', 'A ÷ B', 'reach']
 
 /** The tables of a run, in Markdown. */
 export function createReport(results, command = 'npm run bench') {
-  const cores = cpus()
   const called = results.filter(({ in_process }) => in_process !== undefined)
   const sections = [
-    `Command: \`${command}\`. Node ${process.version}, ${process.platform} ${process.arch}, ${cores.length} × ${cores[0].model.trim()}.`,
+    `Command: \`${command}\`. ${describeMachine()}.`,
     ...(called.length === 0 ? [] : ['### In process', createTable(CALLS_HEADS, called.map(describeCalls))]),
     '### Over HTTP',
     createTable(
@@ -37,7 +42,8 @@ export function createTable(heads, rows) {
   return [line(heads), line(heads.map((_, index) => (index === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n')
 }
 
-function describeCalls({ pair, in_process: { a, b, over, ratio } }) {
+function describeCalls({ pair, in_process: { a, b, against } }) {
+  const { over, ratio } = against.b
   const reach = pair.reach?.in_process
   const { over_ns, ratio: most } = reach ?? {}
   const goals = [
@@ -56,7 +62,8 @@ function describeCalls({ pair, in_process: { a, b, over, ratio } }) {
   ]
 }
 
-function describeHttp({ pair, http: { a, b, ratio, cpu_ratio } }) {
+function describeHttp({ pair, http: { a, b, against } }) {
+  const { ratio, cpu_ratio } = against.b
   const least = pair.reach?.http?.ratio
   return [
     pair.name,

@@ -1,5 +1,5 @@
 /** The value below which the share `p` of the sorted values lies, between two of them if need be. */
-function quantile(sorted, p) {
+export function quantile(sorted, p) {
   const place = (sorted.length - 1) * p
   const below = Math.floor(place)
   const above = Math.min(below + 1, sorted.length - 1)
@@ -27,4 +27,15 @@ export function summarize(values) {
     upper: quantile(sorted, 0.75),
     error: (high - low) / 2,
   }
+}
+
+/**
+ * The summaries of each side, and under `against` those of A against each of the others.
+ *
+ * @param values the values of a side
+ * @param compare summaries of A against a side
+ */
+export function summarizeSides(sides, values, compare) {
+  const each = (chosen, summary) => Object.fromEntries(chosen.map((side) => [side, summary(side)]))
+  return { ...each(sides, (side) => summarize(values(side))), against: each(sides.slice(1), compare) }
 }

@@ -1,3 +1,4 @@
+import { scalePairs } from '../scale/pairs.mjs'
 import { guardPairs } from './guard.mjs'
 import { metricsPairs } from './metrics.mjs'
 import { outagePairs } from './outage.mjs'
@@ -11,7 +12,8 @@ import { precisionPairs } from './precision.mjs'
  * @property {string} name row of the table, and what `--only` looks for
  * @property {string} about one line: A, against B
  * @property {Side} a what is judged
- * @property {Side} b what it is judged by; both must answer `request` alike
+ * @property {Side} b what it is judged by; all must answer `request` alike
+ * @property {Side} [c] what it is judged by as well
  * @property {{ method?: string, path?: string, headers?: Record<string, string> }} [request] GET /hello unless given
  * @property {('in_process' | 'http')[]} [levels] where it is measured; both unless given
  * @property {Reach} [reach]
@@ -29,4 +31,4 @@ import { precisionPairs } from './precision.mjs'
 export const pairs = [...pluginPairs, ...guardPairs, ...precisionPairs, ...outagePairs]
 
 /** With those that have a command of their own. */
-export const everyPair = [...pairs, ...metricsPairs]
+export const everyPair = [...pairs, ...metricsPairs, ...scalePairs]

@@ -1,0 +1,18 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+
+/** Runs a file of this folder in a process of its own, and waits for the one thing that it sends. */
+export async function runChild(file, args, execArgv = []) {
+  const child = fork(join(import.meta.dirname, file), args.map(String), {
+    execArgv,
+    env: { ...process.env, NODE_ENV: 'production' },
+  })
+  const exit = once(child, 'exit').then(([code]) => {
+    throw new Error(`${file} ${args.join(' ')} ended with code ${code}`)
+  })
+  exit.catch(() => undefined)
+  const [result] = await Promise.race([once(child, 'message'), exit])
+  await exit.catch(() => undefined)
+  return result
+}
