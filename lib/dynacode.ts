@@ -19,7 +19,7 @@ import { createStaleness } from './background/staleness.ts'
 import { startFromDisk } from './background/start.ts'
 import { createVerifier } from './background/verifier.ts'
 import { startWatching } from './background/watching.ts'
-import { type Clock, SYSTEM_CLOCK } from './clock.ts'
+import { type Clock, LONGEST_TIMER_MS, SYSTEM_CLOCK } from './clock.ts'
 import { type ControlOptions, createControl } from './control.ts'
 import { DynacodeError } from './errors.ts'
 import { createEvents, type DynacodeEmitter, type Events, type Origin, type PluginInfo } from './events.ts'
@@ -33,7 +33,7 @@ import { createBodyFilter } from './request/body-filter.ts'
 import { createDebugRequests, type DebugRequests } from './request/debug-requests.ts'
 import { createMiddleware } from './request/middleware.ts'
 import { createObservation } from './request/observation.ts'
-import { beginLife, createBreakerMaker, endReplaced } from './request/plugin-life.ts'
+import { beginLife, createBreakerMaker, watchExpiry } from './request/plugin-life.ts'
 import { createRunner } from './request/runner.ts'
 import { createStore } from './request/store.ts'
 import { NO_WATCHDOG, startWatchdog, type Watchdog } from './request/watchdog.ts'
@@ -130,14 +130,15 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
     makeBreaker: createBreakerMaker(options.breaker_failures, events, clock),
     rewriteStack,
   })
-  const build = createBuilder(
+  const builder = createBuilder(
     createCompiler(options),
     {
       bind(compiled, info) {
         const log = compiled.logs ? createLog(info) : undefined
         return compiled.bind({ store, log, guard: runner.guard })
       },
-      begin: (info, sha1, expires_at) => beginLife(info, watchdog.know(info.name, sha1), expires_at, events, clock),
+      begin: (info, sha1) => beginLife(watchdog.know(info.name, sha1)),
+      end: (plugin) => runner.endPlugin(plugin),
       quarantined: (sha1) => quarantine?.check(sha1),
     },
     clock,
@@ -159,17 +160,19 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
     max_removed_ratio: options.max_removed_ratio,
     verifier: options.trusted_keys === undefined ? undefined : createVerifier(options.trusted_keys),
     highest,
-    build,
+    builder,
     events,
-    isClosed,
-    swap(next, from) {
-      const previous = program
+    closing: closing.signal,
+    swap(next, begun, from) {
       program = next
-      endReplaced(previous, next, runner)
+      for (const plugin of begun) {
+        watchExpiry(plugin, events, clock)
+        // Its code may have stopped the process while the program was built.
+        if (quarantine?.check(plugin.sha1) !== undefined) plugin.life.quarantined = true
+      }
       staleness.activated(activator.activated()?.expires)
       origin ??= from
     },
-    discard: (unused) => endReplaced(unused, program, runner),
   })
   const reporter = startReporting(options, {
     instance,
@@ -267,7 +270,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
     closing.abort()
     staleness.close()
     cache?.close()
-    endReplaced(program, null, runner)
+    for (const plugin of program?.plugins ?? []) runner.endPlugin(plugin)
     runner.close()
     watchdog.close()
     readiness.close(new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed'))
@@ -278,7 +281,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
     [OBSERVE_RUNS]: observers.add,
     events: events.emitter,
     ready: (timeout_ms = 10_000) => readiness.wait(timeout_ms, refresher.last_error, true),
-    refresh: () => holdProcess(refresher.refresh('asked'), options.plugin_api_timeout * 1000),
+    refresh: () => holdProcess(refresher.refresh('asked')),
     status: () =>
       describeStatus({
         instance,
@@ -351,7 +354,7 @@ function startWatchdogOf(
 }
 
 /** Who waits for a refresh before anything else is going on would find the process gone, were nothing to hold it. */
-function holdProcess<T>(promise: Promise<T>, longest_ms: number): Promise<T> {
-  const timer = setTimeout(() => undefined, longest_ms)
-  return promise.finally(() => clearTimeout(timer))
+function holdProcess<T>(promise: Promise<T>): Promise<T> {
+  const timer = setInterval(() => undefined, LONGEST_TIMER_MS)
+  return promise.finally(() => clearInterval(timer))
 }

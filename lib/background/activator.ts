@@ -1,13 +1,15 @@
-import { createHash } from 'node:crypto'
-import { TextDecoder } from 'node:util'
 import createDebug from 'debug'
-import type { Document } from '../document.ts'
 import { DocumentError, DynacodeError } from '../errors.ts'
 import type { Events, Origin, Update } from '../events.ts'
-import type { Program } from '../program.ts'
+import type { LivePlugin, Program } from '../program.ts'
+import { runSteps, type Steps } from '../steps.ts'
 import type { Build, Builder } from './builder.ts'
+import { hashBytes } from './content-hash.ts'
+import { readBytes } from './document-reader.ts'
 import type { HighestVersion } from './highest-version.ts'
-import { type DocumentRules, readDocument } from './validator.ts'
+import { NO_TEXT } from './live-text.ts'
+import { runInSlices } from './slices.ts'
+import type { DocumentRules, PartlyRead } from './validator.ts'
 import { checkFreshness, type Verifier } from './verifier.ts'
 
 const debug = createDebug('dynacode:activator')
@@ -30,7 +32,7 @@ export interface Activated extends Omit<Received, 'bytes'> {
   readonly at: number
   /** When it says that it ends, in milliseconds since 1970. */
   readonly expires: number | undefined
-  readonly build: Build
+  readonly build: Pick<Build, 'program' | 'failures' | 'faults' | 'kept'>
 }
 
 /** The document that was looked at last. */
@@ -51,99 +53,112 @@ export interface Activator {
   confirm(): void
   /** Gives the live document the tag by which the source knows it today. */
   retag(tag: string | undefined): void
-  /** As `activateTrusted`, after its signature was verified, where keys are configured. */
-  activate(received: Received, duration: () => number): Promise<Update>
   /**
-   * Checks, compiles and swaps, whether signed or not.
+   * Checks, compiles and swaps, after its signature was verified where keys are configured. In slices, beside which
+   * everything else goes on, and one document after the other.
    *
    * @throws DynacodeError when the document is refused whole; nothing has changed then
    */
+  activate(received: Received, duration: () => number): Promise<Update>
+  /** As `activate`, whether signed or not, and at once; not while another document is being activated. */
   activateTrusted(received: Received, duration: () => number): Update
+  /** Resolves when no document is being activated. */
+  idle(): Promise<void>
 }
 
 /**
  * Makes the activator of one instance.
  *
  * @param max_removed_ratio share of the live plugins that a document may drop at once
- * @param discard ends the plugins of a program that was built and will not be live
- * @param swap makes a program the live one; the only way in which anything changes
+ * @param swap makes a program the live one, of which some plugins are new; the only way in which anything changes
+ * @param closing breaks off what is under way, and has it cleaned up, at once
  */
 export function createActivator({
   rules,
   max_removed_ratio,
   verifier,
   highest,
-  build,
+  builder,
   events,
-  isClosed,
+  closing,
   swap,
-  discard,
 }: {
   rules: DocumentRules
   max_removed_ratio: number
   verifier: Verifier | undefined
   highest: HighestVersion
-  build: Builder
+  builder: Builder
   events: Events
-  isClosed: () => boolean
-  swap: (program: Program, from: Origin) => void
-  discard: (program: Program) => void
+  closing: AbortSignal
+  swap: (program: Program, begun: readonly LivePlugin[], from: Origin) => void
 }): Activator {
   let activated: Activated | null = null
   let attempted: Attempted | null = null
+  let live = NO_TEXT
+  let running: Promise<unknown> = Promise.resolve()
+  let waiting = 0
 
-  function note({ sha1, tag, from }: Received, version: number | string): void {
-    attempted = Object.freeze({ version, sha1, tag, from, at: Date.now(), error: null })
+  /** Not before it is decided: what is under way was neither taken nor refused. */
+  function note({ sha1, tag, from }: Received, version: number | string, error: DynacodeError | null): void {
+    attempted = Object.freeze({ version, sha1, tag, from, at: Date.now(), error })
   }
 
   /** Whoever asks later wants to know what was wrong with it. */
-  function refuse(received: Received, error: unknown): never {
-    // While this one was verified, another may have been looked at.
-    if (attempted?.sha1 !== received.sha1) note(received, versionOf(received))
-    const refusal = error instanceof DynacodeError ? error : new DocumentError('', String(error), { cause: error })
-    attempted = Object.freeze({ ...(attempted as Attempted), error: refusal })
+  function refuse(received: Received, version: number | string, error: unknown): never {
+    note(
+      received,
+      version,
+      error instanceof DynacodeError ? error : new DocumentError('', String(error), { cause: error }),
+    )
     throw error
   }
 
-  function activateText(received: Received, text: Uint8Array, signed: boolean, duration: () => number): Update {
+  function* activateText(
+    received: Received,
+    course: Course,
+    text: Uint8Array,
+    signed: boolean,
+    duration: () => number,
+  ): Steps<Update> {
     const { sha1, tag, from } = received
-    const document = readDocument(decodeText(text), rules)
-    const version = document.version ?? versionOf(received)
-    note(received, version)
+    const { document, learn } = yield* readBytes(text, rules, live)
+    const version = document.version ?? course.version
+    course.version = version
     // The same document may be signed more than once, each time in other bytes.
-    const document_sha1 = signed ? createHash('sha1').update(text).digest('hex') : sha1
+    const document_sha1 = signed ? yield* hashBytes(text) : sha1
     if (signed) checkVersion(document, document_sha1, from)
-    const built = build(document, version, activated?.build.program ?? null)
+    const built = yield* builder.build(document, version, activated?.build.program ?? null)
     try {
+      // Once more: another process may have accepted a higher one meanwhile.
+      if (signed) checkVersion(document, document_sha1, from)
       checkRemoved(document, built)
     } catch (error) {
-      discard(built.program)
+      yield* builder.end(built.begun)
       throw error
     }
     if (signed && typeof version === 'number') highest.note(version)
-    activated = Object.freeze({
-      version,
-      sha1,
-      document_sha1,
-      tag,
-      from,
-      at: Date.now(),
-      expires: document.expires,
-      build: built,
-    })
-    swap(built.program, from)
+    const { program, failures, faults, kept } = built
+    const { expires } = document
+    const build = { program, failures, faults, kept }
+    activated = Object.freeze({ version, sha1, document_sha1, tag, from, at: Date.now(), expires, build })
+    note(received, version, null)
+    live = NO_TEXT
+    swap(program, built.begun, from)
+    const took_ms = duration()
     debug(
       'version %s is live (%s): %d plugins, %d compiled',
       version,
       from,
-      built.program.plugins.length,
+      program.plugins.length,
       built.compiled.length,
     )
-    return report(built, version, from, duration())
+    yield* builder.end(built.replaced)
+    live = yield* learn((domain) => built.sound.get(domain))
+    return yield* report(built, version, from, took_ms)
   }
 
   /** A document from the disk may be past its end, where it is the best there is; a new one may not. */
-  function checkVersion(document: Document, sha1: string, from: Origin): void {
+  function checkVersion(document: PartlyRead, sha1: string, from: Origin): void {
     const atStart = from !== 'network' && activated === null
     const known = highest.get()
     checkFreshness(
@@ -157,20 +172,23 @@ export function createActivator({
     )
   }
 
-  function checkRemoved(document: Document, { removed }: Build): void {
+  function checkRemoved(document: PartlyRead, { removed }: Build): void {
     const before = activated?.build.program.plugins.filter(({ guard }) => !guard).length ?? 0
     if (document.allow_removal || before === 0 || removed / before <= max_removed_ratio) return
     const message = `the document drops ${removed} of ${before} plugins at once, expected at most ${max_removed_ratio} of them (max_removed_ratio); if it means to, it says general.allow_removal`
     throw new DynacodeError('ERR_DYNACODE_HELD', message)
   }
 
-  function report(built: Build, version: number | string, from: Origin, duration_ms: number): Update {
+  function* report(built: Build, version: number | string, from: Origin, duration_ms: number): Steps<Update> {
     const { program, compiled, failures, faults, reused, removed } = built
     for (const error of faults) events.emit('on_error', { section: 'document', error })
-    for (const { info, duration_ms: took } of compiled)
+    for (const { info, duration_ms: took } of events.has('bg_compile_success') ? compiled : []) {
       events.emit('bg_compile_success', { plugin: info, duration_ms: took })
+      yield
+    }
     for (const { info, error, kept_last_good } of failures) {
       events.emit('bg_compile_error', { plugin: info, error, kept_last_good })
+      yield
     }
     const update: Update = Object.freeze({
       version,
@@ -186,6 +204,19 @@ export function createActivator({
     return update
   }
 
+  /** What a document is built beside must not change meanwhile. */
+  async function inTurn<T>(run: () => Promise<T>): Promise<T> {
+    waiting += 1
+    const before = running
+    const turn = before.then(run)
+    running = turn.catch(() => undefined)
+    try {
+      return await turn
+    } finally {
+      waiting -= 1
+    }
+  }
+
   return Object.freeze({
     activated: () => activated,
     attempted: () => attempted,
@@ -196,37 +227,37 @@ export function createActivator({
       if (activated !== null) activated = Object.freeze({ ...activated, tag })
     },
     async activate(received, duration) {
-      note(received, versionOf(received))
+      const course = begin(received)
       try {
         const text = verifier === undefined ? received.bytes : (await verifier.verify(received.bytes)).text_bytes
-        if (isClosed()) throw new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed')
-        return activateText(received, text, verifier !== undefined, duration)
+        const signed = verifier !== undefined
+        return await inTurn(() => runInSlices(activateText(received, course, text, signed, duration), closing))
       } catch (error) {
-        return refuse(received, error)
+        return refuse(received, course.version, error)
       }
     },
     activateTrusted(received, duration) {
-      note(received, versionOf(received))
+      const course = begin(received)
       try {
-        return activateText(received, received.bytes, false, duration)
+        return runSteps(activateText(received, course, received.bytes, false, duration))
       } catch (error) {
-        return refuse(received, error)
+        return refuse(received, course.version, error)
       }
+    },
+    async idle() {
+      while (waiting > 0) await running
     },
   } satisfies Activator)
 }
 
+/** What is known of a document while it is looked at. */
+interface Course {
+  version: number | string
+}
+
 /** Goes by its bytes until it is known what it says itself. */
-const versionOf = ({ sha1 }: Received) => sha1.slice(0, 12)
+const begin = ({ sha1 }: Received): Course => ({ version: sha1.slice(0, 12) })
 
 function attemptOf({ version, sha1, tag, from, at }: Activated): Attempted {
   return Object.freeze({ version, sha1, tag, from, at, error: null })
-}
-
-function decodeText(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch (cause) {
-    throw new DocumentError('', 'the document is not UTF-8', { cause })
-  }
 }

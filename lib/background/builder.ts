@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { type Clock, SYSTEM_CLOCK } from '../clock.ts'
-import type { Document, Domain, PluginSpec, RefusedDomain, RefusedPlugin } from '../document.ts'
+import type { Domain, PluginSpec, RefusedDomain, RefusedPlugin } from '../document.ts'
 import { DocumentError, DynacodeError } from '../errors.ts'
 import type { PluginInfo } from '../events.ts'
 import {
@@ -14,7 +14,7 @@ import {
 } from '../program.ts'
 import { createDraw } from '../rollout.ts'
 import { createScopeTest, listScopePaths, type Scope } from '../scope.ts'
-import { runSteps } from '../steps.ts'
+import type { Steps } from '../steps.ts'
 import type { CompiledCode, Compiler } from './compiler.ts'
 import {
   claimedKeys,
@@ -25,6 +25,7 @@ import {
   keyOf,
   listEntries,
 } from './earlier-versions.ts'
+import type { PartlyRead } from './validator.ts'
 
 /** A plugin that was compiled for this program. */
 export interface Compilation {
@@ -52,18 +53,30 @@ export interface Build {
   readonly kept: ReadonlyMap<LivePlugin, DynacodeError>
   readonly reused: number
   readonly removed: number
+  /** The plugins that were not in the program before. */
+  readonly begun: readonly LivePlugin[]
+  /** Those of the program before that are not in this one. */
+  readonly replaced: readonly LivePlugin[]
+  /** What the document's domains became, but for those with anything that is not as the document has it. */
+  readonly sound: ReadonlyMap<object, ProgramDomain>
 }
 
-/** The request line's part in a new plugin: an environment for its code, and what it gathers while it lives. */
+/** The request line's part in a plugin: an environment for its code, and what it gathers while it lives. */
 export interface Mount {
   bind(compiled: CompiledCode, info: PluginInfo): PluginFunction
-  begin(info: PluginInfo, sha1: string, expires_at: number | undefined): PluginLife
+  begin(info: PluginInfo, sha1: string): PluginLife
+  end(plugin: LivePlugin): void
   /** Why this code may not run, as far as earlier runs tell. */
   quarantined(sha1: string): DynacodeError | undefined
 }
 
 /** Turns documents into programs. */
-export type Builder = (document: Document, version: number | string, previous: Program | null) => Build
+export interface Builder {
+  /** What was begun for a program is ended again, should the work be laid down before it is done. */
+  build(document: PartlyRead, version: number | string, previous: Program | null): Steps<Build>
+  /** Ends plugins that are no longer live, or will not be: all of them, even if the work is laid down before. */
+  end(plugins: readonly LivePlugin[]): Steps<void>
+}
 
 /**
  * Makes the builder of one instance: it compiles what changed, takes over what did not, and keeps the last good version
@@ -72,14 +85,55 @@ export type Builder = (document: Document, version: number | string, previous: P
 export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = SYSTEM_CLOCK): Builder {
   const draw = createDraw()
 
-  return function build(document, version, previous) {
+  function endOne(plugin: LivePlugin): void {
+    if (!plugin.guard) compiler.release({ sha1: plugin.sha1, guard: plugin.spec.guard })
+    mount.end(plugin)
+  }
+
+  function* end(plugins: readonly LivePlugin[]): Steps<void> {
+    const left = plugins.values()
+    try {
+      for (const plugin of left) {
+        endOne(plugin)
+        yield
+      }
+    } finally {
+      for (const plugin of left) endOne(plugin)
+    }
+  }
+
+  function* build(document: PartlyRead, version: number | string, previous: Program | null): Steps<Build> {
+    const begun: LivePlugin[] = []
+    let done = false
+    try {
+      const built = yield* buildSteps(document, version, previous, begun)
+      done = true
+      return built
+    } finally {
+      if (!done) begun.forEach(endOne)
+    }
+  }
+
+  function* buildSteps(
+    document: PartlyRead,
+    version: number | string,
+    previous: Program | null,
+    begun: LivePlugin[],
+  ): Steps<Build> {
     const compiled: Compilation[] = []
     const failures: Failure[] = []
     const faults = [...document.faults]
-    const before = indexPlugins(previous)
-    const claimed = claimedKeys(document)
+    const before = yield* listChanged(document, previous)
+    const claimed = yield* claimedKeys(document)
+    const live = yield* indexPlugins(before)
     const kept = new Map<LivePlugin, DynacodeError>()
+    const sound = new Map<object, ProgramDomain>()
     let reused = 0
+
+    const begin = (plugin: LivePlugin) => {
+      begun.push(plugin)
+      return plugin
+    }
 
     /** Takes over earlier versions: each once, however many entries of the document they could stand in for. */
     function keep(last: readonly LivePlugin[], error: DynacodeError): LivePlugin[] {
@@ -113,8 +167,10 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
       if (fresh) compiled.push({ info, duration_ms: performance.now() - started })
       return () => {
         if (!fresh) reused += 1
-        const life = mount.begin(info, sha1, spec.scope.expires_at)
-        return Object.freeze({ info, spec, phase: spec.phase, run, uses, sha1, guard: false, applies, paths, life })
+        const life = mount.begin(info, sha1)
+        compiler.hold({ sha1, guard: spec.guard })
+        const phase = spec.phase
+        return begin(Object.freeze({ info, spec, phase, run, uses, sha1, guard: false, applies, paths, life }))
       }
     }
 
@@ -130,18 +186,27 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
       // It begins and ends when the plugin would, whether or not anybody brings a new document by then.
       const { starts_at, expires_at } = plugin.scope
       const scope = Object.freeze({ ...EVERYTHING, starts_at, expires_at })
-      const life = mount.begin(info, '', scope.expires_at)
-      return [createGuard(plugin, info, life, scope, createScopeTest(scope, draw, clock))]
+      const life = mount.begin(info, '')
+      return [begin(createGuard(plugin, info, life, scope, createScopeTest(scope, draw, clock)))]
     }
 
-    function buildDomain({ name, pattern, plugins }: Domain): ProgramDomain {
-      return Object.freeze({ name, pattern, plugins: Object.freeze(listEntries(plugins).flatMap(buildEntry)) })
+    function* buildDomain(domain: Domain): Steps<ProgramDomain> {
+      const { name, pattern } = domain
+      const plugins: LivePlugin[] = []
+      const failed = failures.length
+      for (const entry of listEntries(domain.plugins)) {
+        plugins.push(...buildEntry(entry))
+        yield
+      }
+      const built = Object.freeze({ name, pattern, plugins: Object.freeze(plugins) })
+      if (failures.length === failed) sound.set(domain, built)
+      return built
     }
 
     /** Builds a plugin, or the variants of one. */
     function buildEntry(entry: Entry): LivePlugin[] {
       const parts = entry.map((plugin) => {
-        const last = earlierVersions(plugin, before, claimed)
+        const last = earlierVersions(plugin, live, claimed)
         if ('error' in plugin) return { plugin, last, error: plugin.error }
         try {
           const same = last.find((candidate) => candidate.phase === plugin.phase)
@@ -152,7 +217,7 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
       })
       const fault = parts.find((part) => part.error !== undefined)
       // One that stayed behind would have its old share of the traffic, over and under the others' new ones.
-      const together = fault === undefined ? [] : earlierVariants(entry, before, claimed)
+      const together = fault === undefined ? [] : earlierVariants(entry, live, claimed)
       return parts.flatMap((part) => {
         if (part.error !== undefined) return fail(part.plugin, part.error, together.length > 0 ? together : part.last)
         return fault !== undefined && together.length > 0 ? keep(together, fault.error) : [part.take()]
@@ -162,25 +227,78 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
     /** What was live under a refused domain's name, but for what other entries of that name carry on. */
     function keepDomain({ name, error }: RefusedDomain): ProgramDomain[] {
       faults.push(error)
-      const earlier = previous?.domains.filter((domain) => domain.name === name) ?? []
+      const earlier = before.filter((domain) => domain.name === name)
       return earlier.map(({ pattern, plugins }) => {
         const last = plugins.filter(({ spec }) => !claimed.has(keyOf(spec)))
         return Object.freeze({ name, pattern, plugins: Object.freeze(keep(last, error)) })
       })
     }
 
-    const domains = document.domains.flatMap((domain) =>
-      'error' in domain ? keepDomain(domain) : [buildDomain(domain)],
-    )
-    const parts = { version, enabled: document.enabled, skip: document.skip, domains }
-    const program = runSteps(buildProgram(parts, previous))
-    const alive = new Set(program.plugins.map(({ spec }) => keyOf(spec)))
-    const removed = previous?.plugins.filter(({ spec, guard }) => !guard && !alive.has(keyOf(spec))).length ?? 0
-    return { program, compiled, failures, faults, kept, reused, removed }
+    const domains: ProgramDomain[] = []
+    const changed: ProgramDomain[] = []
+    for (const domain of document.domains) {
+      if ('kept' in domain) {
+        domains.push(domain.kept)
+        reused += domain.kept.plugins.length
+      } else {
+        const built = 'error' in domain ? keepDomain(domain) : [yield* buildDomain(domain)]
+        domains.push(...built)
+        changed.push(...built)
+      }
+      yield
+    }
+    const parts = { version, enabled: document.enabled, skip: document.skip, domains: Object.freeze(domains) }
+    const program = yield* buildProgram(parts, previous)
+    const { replaced, removed } = yield* compare(before, changed)
+    return { program, compiled, failures, faults, kept, reused, removed, begun, replaced, sound }
   }
+
+  return Object.freeze({ build, end } satisfies Builder)
+}
+
+/** The domains of the program before that do not go on as they are. */
+function* listChanged(document: PartlyRead, previous: Program | null): Steps<readonly ProgramDomain[]> {
+  const going = new Set<ProgramDomain>()
+  for (const domain of document.domains) {
+    if ('kept' in domain) going.add(domain.kept)
+    yield
+  }
+  const changed: ProgramDomain[] = []
+  for (const domain of previous?.domains ?? []) {
+    if (!going.has(domain)) changed.push(domain)
+    yield
+  }
+  return changed
+}
+
+/** The plugins that are not live any more, and how many of them are not in the document in any version. */
+function* compare(
+  before: readonly ProgramDomain[],
+  after: readonly ProgramDomain[],
+): Steps<{ replaced: readonly LivePlugin[]; removed: number }> {
+  const alive = new Set<LivePlugin>()
+  const keys = new Set<string>()
+  for (const { plugins } of after) {
+    for (const plugin of plugins) {
+      alive.add(plugin)
+      keys.add(keyOf(plugin.spec))
+      yield
+    }
+  }
+  const replaced: LivePlugin[] = []
+  let removed = 0
+  for (const { plugins } of before) {
+    for (const plugin of plugins) {
+      if (!alive.has(plugin)) replaced.push(plugin)
+      if (!plugin.guard && !keys.has(keyOf(plugin.spec))) removed += 1
+      yield
+    }
+  }
+  return { replaced, removed }
 }
 
 function sameSpec(a: PluginSpec, b: PluginSpec): boolean {
+  if (a === b) return true
   return (
     a.code === b.code &&
     a.name === b.name &&

@@ -1,26 +1,41 @@
-import type { Document, PluginSpec, RefusedPlugin } from '../document.ts'
-import type { LivePlugin, Program } from '../program.ts'
+import type { PluginSpec, RefusedPlugin } from '../document.ts'
+import type { LivePlugin, ProgramDomain } from '../program.ts'
+import type { Steps } from '../steps.ts'
+import type { PartlyRead } from './validator.ts'
 
-/** The live plugins by domain and name, and by domain and id. */
-export function indexPlugins(program: Program | null): ReadonlyMap<string, readonly LivePlugin[]> {
+/** The plugins of some live domains by domain and name, and by domain and id. */
+export function* indexPlugins(domains: readonly ProgramDomain[]): Steps<ReadonlyMap<string, readonly LivePlugin[]>> {
   const index = new Map<string, LivePlugin[]>()
-  for (const plugin of program?.plugins ?? []) {
-    const { domain, name, id } = plugin.spec
-    // A plugin with variants is also known by the name that they have in common.
-    const names = new Set([name, plugin.spec.scope.share?.salt ?? name])
-    for (const key of [...[...names].map((known) => nameKey(domain, known)), idKey(domain, id)]) {
-      const known = index.get(key)
-      if (known === undefined) index.set(key, [plugin])
-      else known.push(plugin)
+  const add = (key: string, plugin: LivePlugin) => {
+    const known = index.get(key)
+    if (known === undefined) index.set(key, [plugin])
+    else known.push(plugin)
+  }
+  for (const { plugins } of domains) {
+    for (const plugin of plugins) {
+      const { domain, name, id, scope } = plugin.spec
+      add(nameKey(domain, name), plugin)
+      // A plugin with variants is also known by the name that they have in common.
+      const common = scope.share?.salt ?? name
+      if (common !== name) add(nameKey(domain, common), plugin)
+      if (id !== undefined) add(idKey(domain, id), plugin)
+      yield
     }
   }
   return index
 }
 
-/** What the document's usable plugins are known by. */
-export function claimedKeys({ domains }: Document): ReadonlySet<string> {
-  const plugins = domains.flatMap((domain) => ('error' in domain ? [] : domain.plugins))
-  return new Set(plugins.flatMap((plugin) => ('error' in plugin ? [] : [keyOf(plugin)])))
+/** What the usable plugins are known by that the document was read for. */
+export function* claimedKeys({ domains }: PartlyRead): Steps<ReadonlySet<string>> {
+  const claimed = new Set<string>()
+  for (const domain of domains) {
+    if ('error' in domain || 'kept' in domain) continue
+    for (const plugin of domain.plugins) {
+      if (!('error' in plugin)) claimed.add(keyOf(plugin))
+      yield
+    }
+  }
+  return claimed
 }
 
 /**

@@ -24,6 +24,18 @@ export function readJson(text: string): unknown {
   }
 }
 
+/**
+ * Reads the JSON of one item of a document's list, to the same as where it stands.
+ *
+ * @param list the key of that list
+ * @throws SyntaxError when it is no JSON, or not that of one item
+ */
+export function readItem(text: string, list: 'domains' | 'plugins'): unknown {
+  const { [list]: items } = readJson(`{"${list}":[${text}]}`) as { readonly [list: string]: readonly unknown[] }
+  if (items?.length !== 1) throw new SyntaxError('expected one item')
+  return items[0]
+}
+
 function pluginsOf(document: unknown): Record<string, unknown>[] {
   const lists = [document, ...listOf(document, 'domains')].flatMap((owner) => listOf(owner, 'plugins'))
   return lists.filter((plugin) => typeof plugin === 'object' && plugin !== null) as Record<string, unknown>[]

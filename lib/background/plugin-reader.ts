@@ -13,6 +13,7 @@ import {
 import { DocumentError } from '../errors.ts'
 import { describeMismatch, describeValue } from '../schema-error.ts'
 import type { Scope } from '../scope.ts'
+import type { Steps } from '../steps.ts'
 import { freezeDeep, MAX_DEPTH } from './freeze.ts'
 
 type PluginFields = z.infer<typeof pluginSchema>
@@ -28,7 +29,7 @@ export interface PluginDefaults {
 }
 
 /** Reads the document's shared plugins. */
-export function readShared(plugins: readonly unknown[], faults: DocumentError[]): Shared {
+export function* readShared(plugins: readonly unknown[], faults: DocumentError[]): Steps<Shared> {
   const shared: Shared = new Map()
   for (const [index, raw] of plugins.entries()) {
     const path = `plugins[${index}]`
@@ -43,6 +44,7 @@ export function readShared(plugins: readonly unknown[], faults: DocumentError[])
     } else {
       shared.set(id, { fields: readFields(raw, path), path, raw, referenced: false })
     }
+    yield
   }
   return shared
 }

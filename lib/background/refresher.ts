@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import createDebug from 'debug'
 import { DynacodeError } from '../errors.ts'
@@ -6,8 +5,10 @@ import type { Events, NoUpdate, Update } from '../events.ts'
 import type { RefreshTracing } from '../tracing.ts'
 import type { Activator } from './activator.ts'
 import type { Cache, CacheEntry } from './cache.ts'
+import { hashBytes } from './content-hash.ts'
 import { type Fetcher, isFetchError } from './fetcher.ts'
 import type { HighestVersion } from './highest-version.ts'
+import { runInSlices } from './slices.ts'
 
 const debug = createDebug('dynacode:refresher')
 
@@ -73,8 +74,8 @@ export function createRefresher({
   /** When the live document was last found to be what the source has, in milliseconds since 1970. */
   let validated_at = 0
   let running: Promise<Refresh> | null = null
-  /** Of what is running: whether it came to ask the source. */
-  let course = { fetched: false }
+  /** Of what is running: whether it came to ask the source, and the SHA-1 of what that had before it is live. */
+  let course: Course = { fetched: false, answer: undefined }
   /** SHA-1 of what is in the cache and cannot go live here: others may have wider caps, or other keys. */
   let refused: string | undefined
   let next: Promise<Refresh> | null = null
@@ -148,13 +149,14 @@ export function createRefresher({
       return healthy(undefined, asked_at)
     }
     const { bytes, tag } = fetched
-    const sha1 = createHash('sha1').update(bytes).digest('hex')
+    const sha1 = await runInSlices(hashBytes(bytes), closing)
     if (sha1 === active?.sha1) {
       // The bytes are live already; from now on they go by the tag that the source gives them today.
       activator.retag(tag)
       keep(sha1, tag)
       return healthy(undefined, asked_at)
     }
+    course.answer = sha1
     const update = await activator.activate({ bytes, sha1, tag, from: 'network' }, duration)
     if (sharing?.cache.write({ bytes, tag, version: update.version, sha1 }, asked_at)) highest.persist()
     return healthy(update, asked_at)
@@ -183,7 +185,7 @@ export function createRefresher({
 
   /** One cycle at a time. */
   function begin(occasion: Occasion | 'shared', run: () => Promise<Refresh>): Promise<Refresh> {
-    course = { fetched: false }
+    course = { fetched: false, answer: undefined }
     running = trace(occasion, run).finally(() => {
       running = null
       over()
@@ -201,17 +203,23 @@ export function createRefresher({
   function refresh(occasion: Occasion = 'asked'): Promise<Refresh> {
     if (closing.aborted) return Promise.resolve(closedRefresh())
     if (running === null) return begin(occasion, () => cycle(occasion))
-    if (occasion === 'poll' || (occasion === 'asked' && course.fetched)) return running
+    if (occasion === 'poll' || (occasion === 'asked' && course.fetched && !isBuilding(course))) return running
     if (occasion === 'asked') return joinFetch(running)
     next ??= beginNext(running)
     return next
   }
 
-  /** What the cache says is no answer for who asks the source. */
+  /** What the cache says is no answer for who asks the source, nor what the source said before. */
   async function joinFetch(joined: Promise<Refresh>): Promise<Refresh> {
     const its = course
+    const isLate = isBuilding(its)
     const result = await joined
-    return its.fetched || closing.aborted ? result : refresh('asked')
+    return (its.fetched && !isLate) || closing.aborted ? result : refresh('asked')
+  }
+
+  /** Whether the source has answered, with something that is not live yet: that takes time, and it may be outdated by then. */
+  function isBuilding({ answer }: Course): boolean {
+    return answer !== undefined && answer !== activator.activated()?.sha1
   }
 
   /** Undefined: there is nothing to take over. */
@@ -246,6 +254,11 @@ export function createRefresher({
     takeOver,
     last_error: () => last_error,
   } satisfies Refresher)
+}
+
+interface Course {
+  fetched: boolean
+  answer: string | undefined
 }
 
 function closedRefresh(): Refresh {

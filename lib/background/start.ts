@@ -88,6 +88,8 @@ export function startFromDisk({
 
   async function fromSigned(): Promise<void> {
     await fromSignedCache()
+    // Somebody may have asked for a refresh meanwhile.
+    await activator.idle()
     // A document inside the app's own code is as trusted as that is; a file is not.
     if (typeof bootstrap !== 'string') return fromBootstrap()
     try {

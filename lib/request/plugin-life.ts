@@ -1,35 +1,22 @@
 import { type Breaker, createBreaker } from '../breaker.ts'
 import type { Clock } from '../clock.ts'
 import type { Events, PluginInfo } from '../events.ts'
-import type { PluginLife, Program } from '../program.ts'
-import type { Runner } from './runner.ts'
+import type { LivePlugin, PluginLife } from '../program.ts'
 
 /**
  * Begins the life of a version of a plugin.
  *
  * @param id the number that the watchdog knows it by
- * @param expires_at when it ends by itself, in milliseconds since 1970; told once, by an event
  */
-export function beginLife(
-  plugin: PluginInfo,
-  id: number,
-  expires_at: number | undefined,
-  events: Events,
-  clock: Clock,
-): PluginLife {
-  const life: PluginLife = {
-    id,
-    breaker: undefined,
-    runs: undefined,
-    forgetExpiry: undefined,
-    ended: false,
-    quarantined: false,
-  }
-  if (expires_at !== undefined) {
-    // The clock does not call before the program is live in which it has expired.
-    life.forgetExpiry = clock.at(expires_at, () => events.emit('bg_plugin_expired', { plugin, expires_at }))
-  }
-  return life
+export function beginLife(id: number): PluginLife {
+  return { id, breaker: undefined, runs: undefined, forgetExpiry: undefined, ended: false, quarantined: false }
+}
+
+/** Has it told, once, when a plugin ends by itself. Not before it is live: there would be nothing to tell of. */
+export function watchExpiry({ info: plugin, spec, life }: LivePlugin, events: Events, clock: Clock): void {
+  const { expires_at } = spec.scope
+  if (expires_at === undefined) return
+  life.forgetExpiry = clock.at(expires_at, () => events.emit('bg_plugin_expired', { plugin, expires_at }))
 }
 
 /** Makes what makes the breaker of a version of a plugin, which most never need. */
@@ -47,10 +34,4 @@ export function createBreakerMaker(
       },
       clock,
     )
-}
-
-/** Ends what the versions of plugins left behind that are no longer live. */
-export function endReplaced(previous: Program | null, next: Program | null, runner: Runner): void {
-  const alive = new Set(next?.plugins)
-  for (const plugin of previous?.plugins ?? []) if (!alive.has(plugin)) runner.endPlugin(plugin)
 }

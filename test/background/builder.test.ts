@@ -6,10 +6,12 @@ import { readDocument } from '../../lib/background/validator.ts'
 import { DynacodeError } from '../../lib/errors.ts'
 import type { PluginInfo } from '../../lib/events.ts'
 import type { LivePlugin, PluginFunction, PluginLife, Program } from '../../lib/program.ts'
+import { runSteps } from '../../lib/steps.ts'
 
 const BROKEN = '('
 const bind = vi.fn((): PluginFunction => () => undefined)
-const begin = vi.fn((_info: PluginInfo, _sha1: string, _expires_at: number | undefined) => ({}) as PluginLife)
+const begin = vi.fn((_info: PluginInfo, _sha1: string) => ({}) as PluginLife)
+const end = vi.fn((_plugin: LivePlugin) => undefined)
 const quarantined = vi.fn((_sha1: string): DynacodeError | undefined => undefined)
 
 let build: (document: unknown) => Build
@@ -22,10 +24,11 @@ beforeEach(() => {
   const builder: Builder = createBuilder(createCompiler({ compile_cache_max: 100, globals: {} }), {
     bind,
     begin,
+    end,
     quarantined,
   })
   build = (document) => {
-    const built = builder(readDocument(JSON.stringify(document)), 'v', live)
+    const built = runSteps(builder.build(readDocument(JSON.stringify(document)), 'v', live))
     live = built.program
     return built
   }
@@ -298,7 +301,8 @@ describe('a guard in place of a plugin that ends', () => {
     const [guard] = build(document(given)).program.plugins
     expect(guard).toMatchObject({ guard: true, phase: 'access' })
     expect(guard?.applies?.(ctx)).toBe(true)
-    expect(begin).toHaveBeenCalledWith(guard?.info, '', Date.UTC(2030, 0, 1))
+    expect(begin).toHaveBeenCalledWith(guard?.info, '')
+    expect(guard?.spec.scope.expires_at).toBe(Date.UTC(2030, 0, 1))
     vi.setSystemTime(Date.UTC(2030, 0, 1))
     expect(guard?.applies?.(ctx)).toBe(false)
     vi.useRealTimers()

@@ -118,10 +118,40 @@ describe('one cycle at a time', () => {
     const [first, second] = [refresh(), refresh()]
     expect(second).toBe(first)
     expect(over).not.toHaveBeenCalled()
-    over.mockImplementationOnce(() => expect(refresh()).not.toBe(first))
+    const third = new Promise((resolve) => over.mockImplementationOnce(() => resolve([refresh()])))
     await first
-    await refresh()
+    const [next] = (await third) as [Promise<unknown>]
+    expect(next).not.toBe(first)
+    await next
     expect(fetch).toHaveBeenCalledTimes(2)
+  })
+})
+
+describe('while a document is being built', () => {
+  test('who asks is told what the source has after that, and only once for all', async () => {
+    let live = () => {}
+    activator.activate.mockImplementationOnce(() => new Promise((resolve) => (live = () => resolve(UPDATE))))
+    const { refresh } = create()
+    const first = refresh()
+    await vi.waitFor(() => expect(activator.activate).toHaveBeenCalled())
+    const asked = [refresh(), refresh()]
+    live()
+    await first
+    expect(await asked[0]).toBe(await asked[1])
+    expect(fetch).toHaveBeenCalledTimes(2)
+  })
+
+  test('who asks once it is live joins', async () => {
+    let told = () => {}
+    activator.activate.mockImplementationOnce(() => new Promise((resolve) => (told = () => resolve(UPDATE))))
+    const { refresh } = create()
+    const first = refresh()
+    await vi.waitFor(() => expect(activator.activate).toHaveBeenCalled())
+    const [{ sha1 }] = activator.activate.mock.calls[0] as [{ sha1: string }]
+    activator.activated.mockReturnValue({ sha1, tag: 'new' })
+    expect(refresh()).toBe(first)
+    told()
+    await first
   })
 })
 

@@ -1,0 +1,313 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type Reading, readBytes } from '../../lib/background/document-reader.ts'
+import { type LiveText, NO_TEXT } from '../../lib/background/live-text.ts'
+import { readDocument } from '../../lib/background/validator.ts'
+import type { Domain } from '../../lib/document.ts'
+import type { ProgramDomain } from '../../lib/program.ts'
+import { runSteps } from '../../lib/steps.ts'
+
+const RULES = {
+  guard: 'on',
+  budget_ms: 50,
+  timeout_ms: 5000,
+  max_domains: 1000,
+  max_plugins: 1000,
+  max_code_bytes: 100_000,
+} as const
+
+const inParts = (text: string | Uint8Array, live: LiveText = NO_TEXT) =>
+  runSteps(readBytes(Buffer.from(text as string), RULES, live, 0))
+
+/** What comes of something, errors included. */
+function outcome(action: () => unknown): unknown {
+  try {
+    return action()
+  } catch (error) {
+    return { thrown: (error as Error).message, path: (error as { path?: string }).path }
+  }
+}
+
+const plugin = (name: string, fields: object = {}) => ({ name, phase: 'access', code: `say('${name}')`, ...fields })
+const domain = (name: string, ...plugins: unknown[]) => ({ name, plugins })
+const many = (count: number, code: (index: number) => string = () => '') =>
+  Array.from({ length: count }, (_, index) =>
+    domain(`${index}.com`, plugin('p', { code: code(index) + ';'.repeat(500) })),
+  )
+
+/** Stands for having built a document: every domain without a fault becomes what it would in a program. */
+function build({ document, learn }: Reading): { live: LiveText; built: Map<object, ProgramDomain> } {
+  const built = new Map<object, ProgramDomain>()
+  for (const read of document.domains) {
+    if ('error' in read || 'kept' in read || read.plugins.some((entry) => 'error' in entry)) continue
+    const plugins = read.plugins.map((spec) => ({ spec }))
+    built.set(read, { name: read.name, pattern: read.pattern, plugins } as unknown as ProgramDomain)
+  }
+  return { live: runSteps(learn((read) => built.get(read))), built }
+}
+
+/** The document with what was kept in the form in which it would have been read. */
+function spelledOut({ document }: Reading): unknown {
+  const domains = document.domains.map((read) => {
+    if (!('kept' in read)) return read
+    const { name, pattern, plugins } = read.kept
+    return { name, pattern, plugins: plugins.map(({ spec }) => spec) }
+  })
+  return { ...document, domains }
+}
+
+/** Where something stands is no part of it: what was kept stays what it was. */
+const withoutPaths = (value: unknown) =>
+  JSON.parse(JSON.stringify(value, (key, item) => (key === 'path' ? undefined : item)))
+
+describe('a document that is read part by part', () => {
+  const key = fc.constantFrom(
+    'domains',
+    'plugins',
+    'general',
+    'name',
+    'code',
+    'phase',
+    'id',
+    '__proto__',
+    'constructor',
+    'prototype',
+    'when',
+    'a"b',
+    '\\',
+  )
+  const leaf = fc.oneof(
+    fc.string(),
+    fc.integer(),
+    fc.boolean(),
+    fc.constantFrom(null, '*', 'a.com', 'access', '[', '}', '"', '\\"', '(', ''),
+  )
+  const hostile = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      leaf,
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc.array(fc.tuple(key, tie('value')), { maxLength: 4 }).map((entries) => new Map(entries)),
+    ),
+  })).value
+  const entry = fc.oneof(
+    fc
+      .record(
+        {
+          name: fc.constantFrom('p', 'q'),
+          phase: fc.constantFrom('access', 'log', 'nope'),
+          code: leaf,
+          id: leaf,
+          when: hostile,
+          params: hostile,
+          on_failure: leaf,
+        },
+        { requiredKeys: ['name'] },
+      )
+      .map((fields) => new Map(Object.entries(fields))),
+    fc.integer({ min: 1, max: 3 }),
+    hostile,
+  )
+  const listed = fc
+    .record(
+      {
+        name: fc.constantFrom('a.com', 'b.com', '*', '(', ''),
+        plugins: fc.oneof(fc.array(entry, { maxLength: 3 }), hostile),
+      },
+      { requiredKeys: ['name'] },
+    )
+    .map((fields) => new Map<string, unknown>(Object.entries(fields)))
+  const top = fc.array(
+    fc.oneof(
+      { weight: 4, arbitrary: fc.tuple(fc.constant('domains'), fc.array(fc.oneof(listed, hostile), { maxLength: 4 })) },
+      fc.tuple(fc.constant('plugins'), fc.array(entry, { maxLength: 3 })),
+      fc.tuple(fc.constant('general'), hostile),
+      fc.tuple(key, hostile),
+    ),
+    { maxLength: 4 },
+  )
+  /** JSON as nobody's library would write it: keys that stand there twice, and space wherever it may be. */
+  function write(value: unknown, space: string, escaped: boolean): string {
+    const name = (text: string) =>
+      escaped
+        ? `"${text.replace(/./gsu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)}"`
+        : JSON.stringify(text)
+    if (Array.isArray(value))
+      return `[${space}${value.map((item) => write(item, space, escaped)).join(`${space},`)}${space}]`
+    if (!(value instanceof Map) && !isEntries(value)) return JSON.stringify(value)
+    const entries = value instanceof Map ? [...value] : value.entries
+    return `{${entries.map(([k, v]) => `${space}${name(k)}${space}:${space}${write(v, space, escaped)}`).join(',')}${space}}`
+  }
+  const isEntries = (value: unknown): value is { entries: [string, unknown][] } =>
+    typeof value === 'object' && value !== null && 'entries' in value
+  const texts = fc
+    .tuple(
+      top,
+      fc.constantFrom('', ' ', '\n\t ', '\r'),
+      fc.boolean(),
+      fc.constantFrom('', '\ufeff', ' '),
+      fc.constantFrom('', ' ', ',', '}', 'x'),
+    )
+    .map(
+      ([entries, space, escaped, before, after]) =>
+        before + write({ entries }, space, escaped && entries.length % 2 === 0) + after,
+    )
+
+  test('is the same as one that is read whole, whatever it is', () => {
+    fc.assert(
+      fc.property(texts, (text) => {
+        const whole = outcome(() => readDocument(text.replace(/^\ufeff/, ''), RULES))
+        expect(outcome(() => inParts(text).document)).toEqual(whole)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('is the same however its text is cut or changed', () => {
+    const text = JSON.stringify({
+      general: { version: 3 },
+      domains: [domain('a.com', plugin('p'), 1), domain('b.com')],
+      plugins: [plugin('s', { id: 1 })],
+    })
+    fc.assert(
+      fc.property(
+        fc.nat(text.length),
+        fc.nat(3),
+        fc.constantFrom('', '"', '\\', '{', '}', '[', ']', ',', ':', '1 ', '\u0000', 'é'),
+        (at, cut, inserted) => {
+          const changed = text.slice(0, at) + inserted + text.slice(at + cut)
+          const whole = outcome(() => readDocument(changed, RULES))
+          expect(outcome(() => inParts(changed).document)).toEqual(whole)
+        },
+      ),
+      { numRuns: 2000 },
+    )
+  })
+
+  test.each([
+    '{"domains":[x],"domains":[]}',
+    '{"domains":[{"name":"a","plugins":[]}],"domains":[{"name":"b","plugins":[]}]}',
+    '{"domains":[{"name":"a","plugins":[]}],"d\\u006fmains":[{"name":"b","plugins":[]}]}',
+    '{"d\\u006fmains":[{"name":"b","plugins":[]}],"domains":[{"name":"a","plugins":[]}]}',
+    '{"domains":[],"plugins":[1}]',
+    '{"domains":[{"name":"a","plugins":[]},]}',
+    '{"domains":[{"name":"a","plugins":[]}{"name":"b","plugins":[]}]}',
+    '{"domains":[1 2]}',
+    '{"domains":{"name":"a"}}',
+    '{"__proto__":{"domains":[]},"domains":[{"name":"a","plugins":[{"name":"p","phase":"log","code":"","when":{"__proto__":1}}]}]}',
+    '[{"domains":[]}]',
+  ])('is the same where it is written as nobody would: %s', (text) => {
+    expect(outcome(() => inParts(text).document)).toEqual(outcome(() => readDocument(text, RULES)))
+  })
+
+  test('splits a domain of much text, too', () => {
+    const large = JSON.stringify({
+      domains: [
+        {
+          plugins: many(200).flatMap(({ plugins }, index) => [{ ...(plugins[0] as object), name: `p${index}` }]),
+          name: 'a.com',
+        },
+      ],
+    })
+    expect(inParts(large).document).toEqual(readDocument(large, RULES))
+  })
+
+  test.each([
+    ['a byte that is none of UTF-8', [0xff]],
+    ['half a character', [0xc3]],
+    ['a surrogate', [0xed, 0xa0, 0x80]],
+    ['a character in more bytes than it takes', [0xc0, 0x80]],
+  ])('is refused with %s in it', (_, wrong) => {
+    const bytes = Buffer.concat([Buffer.from('{"domains":[],"a":"'), Buffer.from(wrong), Buffer.from('"}')])
+    expect(() => inParts(bytes)).toThrow('the document is not UTF-8')
+  })
+})
+
+describe('a document beside the one that is live', () => {
+  const keptOf = ({ document }: Reading) => document.domains.filter((read) => 'kept' in read)
+
+  test('is not read where it is the same', () => {
+    const text = JSON.stringify({ general: { version: 1 }, domains: many(300) })
+    const { live, built } = build(inParts(text))
+    const again = inParts(text.replace('"version":1', '"version":2'), live)
+    expect(keptOf(again)).toHaveLength(300)
+    expect(keptOf(again).every(({ kept }) => [...built.values()].includes(kept))).toBe(true)
+    expect(again.document.version).toBe(2)
+  })
+
+  test.each([
+    ['changed', (domains: unknown[]) => domains.with(150, domain('150.com', plugin('p', { code: 'changed' })))],
+    ['more', (domains: unknown[]) => domains.toSpliced(150, 0, domain('new.com', plugin('p')))],
+    ['less', (domains: unknown[]) => domains.toSpliced(150, 1)],
+    ['in another order', (domains: unknown[]) => [...domains.slice(200), ...domains.slice(0, 200)]],
+  ])('is read for little else than what is %s', (_, change) => {
+    const { live } = build(inParts(JSON.stringify({ domains: many(300) })))
+    const text = JSON.stringify({ domains: change(many(300)) })
+    const again = inParts(text, live)
+    expect(withoutPaths(spelledOut(again))).toEqual(withoutPaths(readDocument(text, RULES)))
+    expect(keptOf(again).length).toBeGreaterThan(100)
+    // And so on: what was kept is known again the next time.
+    const next = build(again)
+    expect(keptOf(inParts(text, next.live))).toHaveLength(again.document.domains.length)
+  })
+
+  test('is the same as one that is read whole, whatever was live', () => {
+    const filler = '-'.repeat(66_000)
+    const item = fc.constantFrom(
+      { ...domain('a.com', plugin('p')), filler },
+      { ...domain('a.com', plugin('q')), filler },
+      { ...domain('a.com', plugin('p', { code: 'changed' }), plugin('q')), filler },
+      { ...domain('b.com', plugin('p'), 1), filler },
+      { ...domain('b.com', { id: 2, params: { a: 1 } }), filler },
+      { ...domain('c.com', plugin('r', { code: 7 })), filler },
+      { ...domain('(', plugin('p')), filler },
+    )
+    const shared = fc.constantFrom(
+      [],
+      [plugin('s', { id: 1 })],
+      [plugin('s', { id: 1 }), plugin('t', { id: 2, phase: 'x' })],
+      [plugin('u', { id: 1 }), { name: 'nobody' }],
+    )
+    const documents = fc.record({
+      plugins: shared,
+      domains: fc.array(item, { maxLength: 8 }),
+      general: fc.constantFrom({}, { version: 5 }),
+    })
+    fc.assert(
+      fc.property(fc.array(documents, { minLength: 2, maxLength: 4 }), (all) => {
+        let live = NO_TEXT
+        for (const value of all) {
+          const text = JSON.stringify(value)
+          const reading = inParts(text, live)
+          const [read, whole] = [withoutPaths(spelledOut(reading)), withoutPaths(readDocument(text, RULES))]
+          expect(read).toEqual(whole)
+          live = build(reading).live
+        }
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('is read again where it refers to a shared plugin that is another one', () => {
+    const withShared = (code: string) =>
+      JSON.stringify({
+        domains: [domain('a.com', 1, plugin('p', { code: ';'.repeat(1000) }))],
+        plugins: [plugin('s', { id: 1, code })],
+      })
+    const { live } = build(inParts(withShared('one')))
+    expect(keptOf(inParts(withShared('one'), live))).toHaveLength(1)
+    const changed = inParts(withShared('two'), live)
+    expect(keptOf(changed)).toEqual([])
+    expect((changed.document.domains[0] as Domain).plugins[0]).toMatchObject({ name: 's', code: 'two' })
+  })
+
+  test('has the caps for all of it', () => {
+    const text = JSON.stringify({ domains: many(300) })
+    const { live } = build(inParts(text))
+    const longer = JSON.stringify({
+      domains: [...many(300), domain('z.com', ...Array.from({ length: 701 }, (_, n) => plugin(`${n}`)))],
+    })
+    expect(outcome(() => inParts(longer, live))).toEqual(outcome(() => readDocument(longer, RULES)))
+    expect(() => inParts(longer, live)).toThrow('expected at most 1000 (max_plugins), got 1001')
+  })
+})
