@@ -15,7 +15,9 @@ if (!(seconds >= 3 && seconds <= 86_400)) throw new Error(`--seconds: expected 3
 if (!Number.isSafeInteger(seed)) throw new Error(`--seed: expected a whole number, got ${values.seed}`)
 console.log(`soak for ${seconds} s and a third for warming up, with --seed ${seed}, on Node ${process.version}`)
 
-const plan = { seed, seconds, every_ms: 50, stretches: 9, connections: 8, leak: values.leak }
+/** Until the memory of hosts is full, and those that wait for a place in it are as many as can be. */
+const made_up_hosts = 15_000
+const plan = { seed, seconds, every_ms: 50, stretches: 9, connections: 8, made_up_hosts, leak: values.leak }
 const stretches = await soak(plan, ({ sample, requests, failed, p50_ms, p99_ms }) =>
   console.log(
     [

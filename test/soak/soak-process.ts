@@ -76,7 +76,7 @@ const app = new Koa()
 app.silent = true
 app.use(instance)
 app.use((ctx) => {
-  if (leak === 'latency') for (let turn = 0; turn < kept.length * 20_000; turn += 1) ctx.state.turn = turn
+  if (leak === 'latency') for (let turn = 0; turn < kept.length * 1000; turn += 1) ctx.state.turn = turn
   ctx.body = 'app'
 })
 const server = app.listen(0, '127.0.0.1')

@@ -14,12 +14,11 @@ export interface Plan {
   readonly every_ms: number
   readonly stretches: number
   readonly connections: number
+  /** Hosts that are made up while it warms up. */
+  readonly made_up_hosts: number
   /** What the process leaks on purpose: `heap`, `handles` or `latency`. */
   readonly leak?: string | undefined
 }
-
-/** Made-up hosts until the memory of hosts is full, and those that wait for a place in it are as many as can be. */
-const MADE_UP_HOSTS = 15_000
 
 /**
  * Loads a process whose document changes all the time.
@@ -52,7 +51,7 @@ export async function soak(plan: Plan, told: (stretch: Stretch) => void = () => 
       return { sample, requests: times.length, failed, p50_ms: at(0.5), p99_ms: at(0.99) }
     }
     // Until the caches are full and the code is compiled; as long as a third of what counts.
-    await run((plan.seconds * 1000) / 3, MADE_UP_HOSTS)
+    await run((plan.seconds * 1000) / 3, plan.made_up_hosts)
     const stretches: Stretch[] = []
     for (let count = 0; count < plan.stretches; count += 1) {
       const stretch = await run(stretch_ms, 0)

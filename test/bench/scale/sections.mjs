@@ -118,7 +118,7 @@ async function measurePeers(plan) {
   for (const pair of peerPairs) {
     console.error(`peers: ${pair.name}`)
     const calls = await measureCalls(pair, plan.calls)
-    results.push({ pair, calls, http: await measureHttp(pair, plan.http.judged) })
+    results.push({ pair, calls, http: await measureHttp(pair, plan.http.others) })
   }
   const rows = results.map(({ pair, calls, http }) => [
     pair.name,
