@@ -164,8 +164,8 @@ export interface DynacodeOptions extends Callbacks {
    */
   trusted_keys?: TrustedKeys
   /**
-   * How many compiled plugins are remembered, beside those that are live. At most 1 000 000: room for that many is made
-   * at once.
+   * How many compiled plugins are remembered, those that are live among them, which always are. At most 1 000 000: room
+   * for that many is made at once.
    *
    * @default 10000
    */
