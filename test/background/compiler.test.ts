@@ -315,3 +315,22 @@ describe('whatever compiles', () => {
     expect(compiled).toBeGreaterThan(25)
   })
 })
+
+describe('code of plugins that live', () => {
+  test('is at hand until as many have ended, however much else is compiled', () => {
+    const compiler = create({}, 1)
+    const compileOne = (code: string) => compiler.compile({ name: 'p', code, guard: 'on' })
+    const first = compileOne('1')
+    const key = { sha1: first.compiled.sha1, guard: 'on' } as const
+    compiler.hold(key)
+    compiler.hold(key)
+    for (const code of ['2', '3', '4']) expect(compileOne(code).fresh).toBe(true)
+    expect(compileOne('1')).toEqual({ compiled: first.compiled, fresh: false })
+    compiler.release(key)
+    compileOne('5')
+    expect(compileOne('1').fresh).toBe(false)
+    compiler.release(key)
+    compileOne('6')
+    expect(compileOne('1').fresh).toBe(true)
+  })
+})
