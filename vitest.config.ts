@@ -11,7 +11,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
-    exclude: ['test/bench/**'],
+    exclude: ['test/bench/**', 'examples/studio/**', '**/node_modules/**'],
     environment: 'node',
     // One process a file: a leaked timer, socket or global of one file can't reach the next.
     pool: 'forks',
