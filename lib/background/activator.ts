@@ -231,7 +231,11 @@ export function createActivator({
       try {
         const text = verifier === undefined ? received.bytes : (await verifier.verify(received.bytes)).text_bytes
         const signed = verifier !== undefined
-        return await inTurn(() => runInSlices(activateText(received, course, text, signed, duration), closing))
+        return await inTurn(() => {
+          const steps = activateText(received, course, text, signed, duration)
+          // Before the first one is live, it is what an app that starts waits for.
+          return runInSlices(steps, closing, activated === null)
+        })
       } catch (error) {
         return refuse(received, course.version, error)
       }

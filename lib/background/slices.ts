@@ -6,15 +6,19 @@ import type { Steps } from '../steps.ts'
 
 /** For how long the background line has the thread at a stretch, in milliseconds; a single step may take longer. */
 const SLICE_MS = 1
+/** The same, where everybody waits for what is being done. */
+const URGENT_SLICE_MS = 4
 
 /**
  * Does some work in slices. Between these everything else has its turn, for as long as it needs; the work takes no more than
  * half of the time.
  *
+ * @param urgent whether it may take most of the time
  * @param closing lays the work down at once: it cleans up after itself then
  * @throws DynacodeError ERR_DYNACODE_CLOSED when it was laid down, or what the work throws
  */
-export async function runInSlices<T>(steps: Steps<T>, closing: AbortSignal): Promise<T> {
+export async function runInSlices<T>(steps: Steps<T>, closing: AbortSignal, urgent = false): Promise<T> {
+  const slice_ms = urgent ? URGENT_SLICE_MS : SLICE_MS
   let isUnderWay = false
   // Somebody may close dynacode out of one of the steps; then it ends behind that.
   const layDown = () => {
@@ -23,7 +27,7 @@ export async function runInSlices<T>(steps: Steps<T>, closing: AbortSignal): Pro
   closing.addEventListener('abort', layDown, { once: true })
   try {
     for (;;) {
-      const end = performance.now() + SLICE_MS
+      const end = performance.now() + slice_ms
       isUnderWay = true
       do {
         if (closing.aborted) throw new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed')
@@ -41,4 +45,4 @@ export async function runInSlices<T>(steps: Steps<T>, closing: AbortSignal): Pro
 }
 
 /** By a timer: an immediate would either hold the process or, if it did not, wait for the next event. */
-const pause = () => new Promise<void>((resolve) => setTimeout(resolve, SLICE_MS).unref())
+const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 1).unref())
