@@ -1,0 +1,23 @@
+import { ROLES, type Role } from '../store/tables.ts'
+import { Problem } from '../problem.ts'
+
+/** Who asks: somebody who is signed in, or a program with a token. */
+export interface Actor {
+  /** The account; of a token, who made it. */
+  readonly account_id: number
+  readonly name: string
+  readonly role: Role
+  /** What a page has to send with every change; undefined for a token, which no browser sends by itself. */
+  readonly csrf: string | undefined
+}
+
+/** Whether a role may do what another may. */
+export function includesRole(role: Role, needed: Role): boolean {
+  return ROLES.indexOf(role) >= ROLES.indexOf(needed)
+}
+
+/** @throws Problem where it may not */
+export function demandRole(actor: Actor, needed: Role): void {
+  if (includesRole(actor.role, needed)) return
+  throw new Problem(403, `this is for ${needed}s, and ${actor.name} is a ${actor.role}`)
+}

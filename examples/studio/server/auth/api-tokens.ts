@@ -1,0 +1,87 @@
+import type { Kysely } from 'kysely'
+import { Problem } from '../problem.ts'
+import { writeAudit } from '../store/audit.ts'
+import type { Role, Tables } from '../store/tables.ts'
+import { type Actor, demandRole } from './actor.ts'
+import { createSecret, hashSecret } from './secrets.ts'
+
+/** A token for a program, such as CI, as it is listed: without the secret. */
+export interface ApiToken {
+  readonly id: number
+  readonly name: string
+  readonly role: Role
+  readonly created_at: Date
+  readonly expires_at: Date | null
+  readonly used_at: Date | null
+}
+
+const SHOWN = ['id', 'name', 'role', 'created_at', 'expires_at', 'used_at'] as const
+/** By which a secret that leaked can be found by who scans for them. */
+const PREFIX = 'dynastudio_'
+
+/**
+ * Makes a token. It may do no more than who makes it.
+ *
+ * @returns the token's text, which is not stored: it is shown once
+ */
+export async function createApiToken(
+  db: Kysely<Tables>,
+  actor: Actor,
+  { name, role, expires_at }: { name: string; role: Role; expires_at: Date | null },
+): Promise<ApiToken & { secret: string }> {
+  demandRole(actor, role)
+  const secret = PREFIX + createSecret()
+  return db.transaction().execute(async (transaction) => {
+    const values = { name, role, expires_at, token_hash: hashSecret(secret), created_by: actor.account_id }
+    const token = await transaction
+      .insertInto('api_token')
+      .values({ ...values, used_at: null, revoked_at: null })
+      .returning(SHOWN)
+      .executeTakeFirstOrThrow()
+    await writeAudit(transaction, actor, 'create token', name, { role })
+    return { ...token, secret }
+  })
+}
+
+/** Tokens that were not revoked, the newest first. */
+export function listApiTokens(db: Kysely<Tables>): Promise<ApiToken[]> {
+  return db.selectFrom('api_token').select(SHOWN).where('revoked_at', 'is', null).orderBy('id', 'desc').execute()
+}
+
+/** Revokes a token, for good. */
+export async function revokeApiToken(db: Kysely<Tables>, actor: Actor, id: number): Promise<void> {
+  await db.transaction().execute(async (transaction) => {
+    const revoked = await transaction
+      .updateTable('api_token')
+      .set({ revoked_at: new Date() })
+      .where('id', '=', id)
+      .where('revoked_at', 'is', null)
+      .returning('name')
+      .executeTakeFirst()
+    if (revoked === undefined) throw new Problem(404, 'there is no such token')
+    await writeAudit(transaction, actor, 'revoke token', revoked.name)
+  })
+}
+
+/** How old the note of a token's last use may be, in milliseconds: each is a write. */
+const NOTED_FOR_MS = 60_000
+
+/** Who a token speaks for; undefined when it is none, has ended, or its maker was switched off. */
+export async function findApiToken(db: Kysely<Tables>, secret: string): Promise<Actor | undefined> {
+  const now = new Date()
+  const found = await db
+    .selectFrom('api_token')
+    .innerJoin('account', 'account.id', 'api_token.created_by')
+    .select(['api_token.id', 'account.id as account_id', 'api_token.name', 'api_token.role', 'api_token.used_at'])
+    .where('token_hash', '=', hashSecret(secret))
+    .where('revoked_at', 'is', null)
+    .where('account.active', '=', true)
+    .where((builder) => builder.or([builder('expires_at', 'is', null), builder('expires_at', '>', now)]))
+    .executeTakeFirst()
+  if (found === undefined) return undefined
+  const { id, account_id, name, role, used_at } = found
+  if (used_at === null || now.getTime() - used_at.getTime() > NOTED_FOR_MS) {
+    await db.updateTable('api_token').set({ used_at: now }).where('id', '=', id).execute()
+  }
+  return Object.freeze({ account_id, name: `token ${name}`, role, csrf: undefined })
+}

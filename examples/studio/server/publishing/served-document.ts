@@ -1,0 +1,51 @@
+import type { RequestListener } from 'node:http'
+import { document_api } from 'dynacode/tools'
+import type { Database } from '../store/database.ts'
+import { findLatest, NOTHING } from './versions.ts'
+
+/** The document as instances get it. */
+export interface ServedDocument {
+  readonly listener: RequestListener
+  /** The version that is served. */
+  version(): number
+  close(): void
+}
+
+/**
+ * Serves the newest version, from memory: it is read once for all who ask. Every process of the studio is told
+ * of a new one by the database.
+ *
+ * @param failed told when it cannot be read; what was served before is served on
+ */
+export async function serveDocument(
+  { db, listen }: Database,
+  failed: (error: Error) => void,
+): Promise<ServedDocument> {
+  const api = document_api()
+  let served = -1
+  let running = Promise.resolve()
+
+  async function load(): Promise<void> {
+    const latest = await findLatest(db)
+    const version = latest?.version ?? 0
+    // Announcements may overtake each other.
+    if (version < served) return
+    api.publish(Buffer.from(latest?.signed ?? latest?.document ?? NOTHING))
+    served = version
+  }
+
+  /** One after the other, so that an older one cannot come last. */
+  function reload(): void {
+    running = running.then(load).catch(failed)
+  }
+
+  await load()
+  const unlisten = listen('studio_version', reload)
+  return Object.freeze({
+    listener: api.listener,
+    version: () => served,
+    close() {
+      unlisten()
+    },
+  })
+}

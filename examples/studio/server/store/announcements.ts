@@ -1,0 +1,91 @@
+import type { PGlite } from '@electric-sql/pglite'
+import { type Kysely, sql } from 'kysely'
+import pg from 'pg'
+import type { Tables } from './tables.ts'
+
+/** What processes of the studio tell each other of. */
+export type Channel = 'studio_version' | 'studio_report' | 'studio_draft'
+
+/**
+ * Listens on a channel.
+ *
+ * @param heard called with the announcement's text; and with `''` after an interruption, when something may have been missed
+ * @returns ends it
+ */
+export type Listening = (channel: Channel, heard: (payload: string) => void) => () => void
+
+/** Announces something to every process, once the transaction is committed. */
+export async function announce(db: Kysely<Tables>, channel: Channel, payload: string): Promise<void> {
+  await sql`select pg_notify(${channel}, ${payload})`.execute(db)
+}
+
+/** Listens to the database inside this process. */
+export function listenEmbedded(engine: PGlite): Listening {
+  return (channel, heard) => {
+    const listening = engine.listen(channel, heard)
+    return () => {
+      listening.then((unlisten) => unlisten()).catch(() => undefined)
+    }
+  }
+}
+
+/** Pause before a broken connection is made anew, in milliseconds. */
+const PAUSE_MS = 1000
+
+/** Listens to a server, over a connection of its own. */
+export function listenServer(url: string): { listen: Listening; close(): Promise<void> } {
+  const listeners = new Map<Channel, Set<(payload: string) => void>>()
+  let client: pg.Client | undefined
+  let timer: NodeJS.Timeout | undefined
+  let closed = false
+
+  const tell = (channel: string, payload: string) => {
+    for (const heard of listeners.get(channel as Channel) ?? []) heard(payload)
+  }
+
+  function again(broken: pg.Client): void {
+    if (client !== broken) return
+    client = undefined
+    broken.end().catch(() => undefined)
+    if (closed || timer !== undefined) return
+    timer = setTimeout(() => {
+      timer = undefined
+      void connect(true)
+    }, PAUSE_MS).unref()
+  }
+
+  async function connect(is_again: boolean): Promise<void> {
+    if (closed || client !== undefined) return
+    const own = new pg.Client({ connectionString: url, keepAlive: true })
+    client = own
+    own.on('error', () => again(own))
+    own.on('end', () => again(own))
+    own.on('notification', ({ channel, payload = '' }) => tell(channel, payload))
+    try {
+      await own.connect()
+      for (const channel of listeners.keys()) await own.query(`listen ${channel}`)
+      if (is_again) for (const channel of listeners.keys()) tell(channel, '')
+    } catch {
+      again(own)
+    }
+  }
+
+  return {
+    listen(channel, heard) {
+      const known = listeners.get(channel)
+      if (known === undefined) {
+        listeners.set(channel, new Set([heard]))
+        if (client === undefined) void connect(false)
+        else client.query(`listen ${channel}`).catch(() => undefined)
+      } else {
+        known.add(heard)
+      }
+      return () => void listeners.get(channel)?.delete(heard)
+    },
+    async close() {
+      closed = true
+      clearTimeout(timer)
+      await client?.end().catch(() => undefined)
+    },
+  }
+}

@@ -1,0 +1,78 @@
+import { mkdir } from 'node:fs/promises'
+import { PGlite } from '@electric-sql/pglite'
+import { Kysely, Migrator, PostgresDialect, sql } from 'kysely'
+import { PGliteDialect } from 'kysely-pglite-dialect'
+import pg from 'pg'
+import { type Listening, listenEmbedded, listenServer } from './announcements.ts'
+import { MIGRATIONS } from './migrations.ts'
+import type { Tables } from './tables.ts'
+
+/** The studio's database: a PostgreSQL server, or the one that runs inside this process. */
+export interface Database {
+  readonly db: Kysely<Tables>
+  /** Tells of what any process of the studio announces on a channel; a connection that breaks is mended. */
+  readonly listen: Listening
+  close(): Promise<void>
+}
+
+/** Where the data is. */
+export type DatabaseOptions =
+  /** `postgres://…`; any number of studios may share it. */
+  | { readonly url: string }
+  /** A folder that this process alone uses; `memory` keeps nothing. */
+  | { readonly folder: string | 'memory' }
+
+/**
+ * Opens the database, and brings its tables to this version of the studio.
+ *
+ * @throws Error that says what cannot be reached, or which migration failed
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const opened = 'url' in options ? openServer(options.url) : await openEmbedded(options.folder)
+  try {
+    await migrate(opened.db)
+    return opened
+  } catch (error) {
+    await opened.close()
+    throw error
+  }
+}
+
+function openServer(url: string): Database {
+  const pool = new pg.Pool({ connectionString: url, max: 10, connectionTimeoutMillis: 5000 })
+  // A connection that breaks while nobody uses it is replaced by the next query.
+  pool.on('error', () => undefined)
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+  const { listen, close } = listenServer(url)
+  return Object.freeze({
+    db,
+    listen,
+    async close() {
+      await close()
+      await db.destroy()
+    },
+  })
+}
+
+async function openEmbedded(folder: string): Promise<Database> {
+  if (folder !== 'memory') await mkdir(folder, { recursive: true, mode: 0o700 })
+  const engine = await PGlite.create(folder === 'memory' ? 'memory://' : folder)
+  const db = new Kysely<Tables>({ dialect: new PGliteDialect(engine) })
+  return Object.freeze({ db, listen: listenEmbedded(engine), close: () => db.destroy() })
+}
+
+async function migrate(db: Kysely<Tables>): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => ({ ...MIGRATIONS }) } })
+  const { error, results = [] } = await migrator.migrateToLatest()
+  if (error === undefined) return
+  const failed = results.find(({ status }) => status === 'Error')
+  const what = failed === undefined ? 'the database cannot be used' : `migration ${failed.migrationName} failed`
+  throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+}
+
+/** Of all transactions that take it, one goes on at a time, in whichever process. */
+export async function lockPublishing(db: Kysely<Tables>): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${PUBLISHING_LOCK})`.execute(db)
+}
+/** Any number that nobody else uses in this database. */
+const PUBLISHING_LOCK = 4_203_671

@@ -1,0 +1,115 @@
+import type { ColumnType, Generated, JSONColumnType } from 'kysely'
+
+/** What an account may do: each role may do what those before it may. */
+export const ROLES = ['viewer', 'author', 'publisher'] as const
+export type Role = (typeof ROLES)[number]
+
+/** How a version came about; `renew`: what is live was signed anew before its end. */
+export const VERSION_KINDS = ['publish', 'rollback', 'switch', 'import', 'renew'] as const
+export type VersionKind = (typeof VERSION_KINDS)[number]
+
+type Created = ColumnType<Date, never, never> & Generated<Date>
+type Fields = Record<string, unknown>
+
+export interface Tables {
+  account: {
+    id: Generated<number>
+    name: string
+    role: Role
+    password_hash: string
+    active: Generated<boolean>
+    created_at: Created
+  }
+  invitation: {
+    /** SHA-256 of the token in the link. */
+    token_hash: string
+    role: Role
+    created_by: number | null
+    created_at: Created
+    expires_at: Date
+    used_at: Date | null
+  }
+  session: {
+    token_hash: string
+    account_id: number
+    csrf: string
+    created_at: Created
+    expires_at: Date
+  }
+  api_token: {
+    id: Generated<number>
+    name: string
+    token_hash: string
+    role: Role
+    created_by: number
+    created_at: Created
+    expires_at: Date | null
+    used_at: Date | null
+    revoked_at: Date | null
+  }
+  domain: {
+    id: Generated<number>
+    name: string
+    position: number
+    /** Grows with every change: who saves says which one it is based on. */
+    revision: Generated<number>
+  }
+  plugin: {
+    id: Generated<number>
+    domain_id: number
+    name: string
+    phase: string
+    /** As a document has it, without name and phase. */
+    fields: JSONColumnType<Fields>
+    position: number
+    revision: Generated<number>
+    updated_by: number | null
+    updated_at: Generated<Date>
+  }
+  general: {
+    /** One row. */
+    id: Generated<number>
+    fields: JSONColumnType<Fields>
+    revision: Generated<number>
+  }
+  version: {
+    version: number
+    kind: VersionKind
+    message: string
+    document: string
+    /** As instances get it, where there is a key; made once, so that all studios serve the same bytes. */
+    signed: string | null
+    created_by: number | null
+    /** Who agreed, where two persons are needed. */
+    approved_by: number | null
+    created_at: Created
+  }
+  proposal: {
+    id: Generated<number>
+    kind: VersionKind
+    message: string
+    document: string
+    /** The version that was the last one when it was proposed. */
+    base: number
+    created_by: number
+    created_at: Created
+    closed_at: Date | null
+  }
+  audit: {
+    id: Generated<number>
+    at: Created
+    account_id: number | null
+    /** Name of the account or token, as it was then. */
+    actor: string
+    action: string
+    subject: string
+    details: JSONColumnType<Fields>
+  }
+  instance: {
+    id: string
+    host: string
+    pid: number
+    report: JSONColumnType<Fields>
+    received_at: Generated<Date>
+  }
+}
