@@ -16,7 +16,10 @@ describe.each(databases)('on $name', ({ open }) => {
   test('the audit log and the versions can only grow', async () => {
     database = await open()
     const { db } = database
-    await db.insertInto('audit').values({ account_id: null, actor: 'a', action: 'b', subject: 'c', details: '{}' }).execute()
+    await db
+      .insertInto('audit')
+      .values({ account_id: null, actor: 'a', action: 'b', subject: 'c', details: '{}' })
+      .execute()
     await expect(db.updateTable('audit').set({ actor: 'x' }).execute()).rejects.toThrow('audit is append-only')
     await expect(db.deleteFrom('audit').execute()).rejects.toThrow('audit is append-only')
     await expect(db.deleteFrom('version').execute()).rejects.toThrow('version is append-only')

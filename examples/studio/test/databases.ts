@@ -17,7 +17,8 @@ interface Kind {
 
 const VERSIONS = '/usr/lib/postgresql'
 const bin = existsSync(VERSIONS) ? join(VERSIONS, readdirSync(VERSIONS).sort().at(-1) as string, 'bin') : undefined
-if (bin === undefined && process.env.DYNACODE_TEST_SERVICES === '1') throw new Error('expected PostgreSQL to be installed')
+if (bin === undefined && process.env.DYNACODE_TEST_SERVICES === '1')
+  throw new Error('expected PostgreSQL to be installed')
 
 const embedded: Kind = {
   name: 'the embedded database',
@@ -45,7 +46,11 @@ function startServer(programs: string): Kind {
       stdio: 'ignore',
     })
     const settings = ['-c', 'fsync=off', '-c', 'listen_addresses=', '-c', `unix_socket_directories=${folder}`]
-    const server = spawn(join(programs, 'postgres'), ['-D', data, ...settings], { ...owner, cwd: folder, stdio: 'ignore' })
+    const server = spawn(join(programs, 'postgres'), ['-D', data, ...settings], {
+      ...owner,
+      cwd: folder,
+      stdio: 'ignore',
+    })
     const ended = new Promise((resolve) => server.once('close', resolve))
     stop = async () => {
       server.kill('SIGINT')

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { acceptInvitation, inviteFirst } from '../server/auth/accounts.ts'
 import type { Actor } from '../server/auth/actor.ts'
-import { findLatest, publishDraft, rollBack } from '../server/publishing/versions.ts'
 import { throwSwitch } from '../server/publishing/switches.ts'
+import { findLatest, publishDraft, rollBack } from '../server/publishing/versions.ts'
 import type { Database } from '../server/store/database.ts'
 import { addDomain, addPlugin, listPlugins, savePlugin } from '../server/store/drafts.ts'
 import { databases } from './databases.ts'
@@ -56,7 +56,9 @@ describe.each(databases)('publishing on $name', ({ open }) => {
   test('refuses to publish over what the publisher has not seen, and nothing', async () => {
     await addCors()
     await publishDraft(database.db, actor, { message: 'cors', base: 0 }, RULES)
-    await expect(publishDraft(database.db, actor, { message: 'again', base: 0 }, RULES)).rejects.toThrow('version 1 was')
+    await expect(publishDraft(database.db, actor, { message: 'again', base: 0 }, RULES)).rejects.toThrow(
+      'version 1 was',
+    )
     await expect(publishDraft(database.db, actor, { message: 'again', base: 1 }, RULES)).rejects.toThrow('nothing is')
   })
 
@@ -80,8 +82,16 @@ describe.each(databases)('publishing on $name', ({ open }) => {
 
   test.each([
     [{}, (document: { general: { status?: string } }) => document.general.status === 'disabled'],
-    [{ domain: '^shop' }, (document: { domains: { plugins: { enabled?: boolean }[] }[] }) => document.domains[0]?.plugins[0]?.enabled === false],
-    [{ domain: '^shop', plugin: 'cors' }, (document: { domains: { plugins: { enabled?: boolean }[] }[] }) => document.domains[0]?.plugins[0]?.enabled === false],
+    [
+      { domain: '^shop' },
+      (document: { domains: { plugins: { enabled?: boolean }[] }[] }) =>
+        document.domains[0]?.plugins[0]?.enabled === false,
+    ],
+    [
+      { domain: '^shop', plugin: 'cors' },
+      (document: { domains: { plugins: { enabled?: boolean }[] }[] }) =>
+        document.domains[0]?.plugins[0]?.enabled === false,
+    ],
   ])('switches %j off without the rest of the draft, and on again', async (what, isOff) => {
     await addCors()
     await publishDraft(database.db, actor, { message: 'cors', base: 0 }, RULES)

@@ -72,7 +72,8 @@ export async function acceptInvitation(db: Db, secret: string, name: string, pas
       .where('expires_at', '>', new Date())
       .returning(['role'])
       .executeTakeFirst()
-    if (invitation === undefined) throw new Problem(410, 'the invitation was used already, or has ended; ask for another')
+    if (invitation === undefined)
+      throw new Problem(410, 'the invitation was used already, or has ended; ask for another')
     await refuseTaken(transaction, name)
     const account = await transaction
       .insertInto('account')
@@ -90,7 +91,8 @@ async function refuseTaken(db: Db, name: string): Promise<void> {
     .select('id')
     .where((builder) => builder(builder.fn<string>('lower', ['name']), '=', name.toLowerCase()))
     .executeTakeFirst()
-  if (taken !== undefined) throw new Problem(409, 'the name is taken', { fields: { name: 'there is an account of that name' } })
+  if (taken !== undefined)
+    throw new Problem(409, 'the name is taken', { fields: { name: 'there is an account of that name' } })
 }
 
 /** Every account, by name. */
@@ -169,7 +171,11 @@ export async function signIn(db: Db, name: string, password: string): Promise<Si
   const { password_hash: _, ...account } = found
   return db.transaction().execute(async (transaction) => {
     await transaction.deleteFrom('session').where('expires_at', '<', new Date()).execute()
-    const signed = { secret: createSecret(), csrf: createSecret(), expires_at: new Date(Date.now() + SESSION_HOURS * HOUR_MS) }
+    const signed = {
+      secret: createSecret(),
+      csrf: createSecret(),
+      expires_at: new Date(Date.now() + SESSION_HOURS * HOUR_MS),
+    }
     const { secret, ...session } = signed
     await transaction
       .insertInto('session')

@@ -1,5 +1,5 @@
-import { ROLES, type Role } from '../store/tables.ts'
 import { Problem } from '../problem.ts'
+import { ROLES, type Role } from '../store/tables.ts'
 
 /** Who asks: somebody who is signed in, or a program with a token. */
 export interface Actor {

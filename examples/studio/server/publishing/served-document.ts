@@ -8,6 +8,8 @@ export interface ServedDocument {
   readonly listener: RequestListener
   /** The version that is served. */
   version(): number
+  /** Looks for a newer version now; never rejects. */
+  reload(): Promise<void>
   close(): void
 }
 
@@ -17,10 +19,7 @@ export interface ServedDocument {
  *
  * @param failed told when it cannot be read; what was served before is served on
  */
-export async function serveDocument(
-  { db, listen }: Database,
-  failed: (error: Error) => void,
-): Promise<ServedDocument> {
+export async function serveDocument({ db, listen }: Database, failed: (error: Error) => void): Promise<ServedDocument> {
   const api = document_api()
   let served = -1
   let running = Promise.resolve()
@@ -35,15 +34,17 @@ export async function serveDocument(
   }
 
   /** One after the other, so that an older one cannot come last. */
-  function reload(): void {
+  function reload(): Promise<void> {
     running = running.then(load).catch(failed)
+    return running
   }
 
   await load()
-  const unlisten = listen('studio_version', reload)
+  const unlisten = listen('studio_version', () => void reload())
   return Object.freeze({
     listener: api.listener,
     version: () => served,
+    reload,
     close() {
       unlisten()
     },

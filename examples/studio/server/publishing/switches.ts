@@ -27,12 +27,7 @@ interface Live {
  *
  * @throws Problem
  */
-export function throwSwitch(
-  db: Kysely<Tables>,
-  actor: Actor,
-  given: Switch,
-  rules: PublishingRules,
-): Promise<Version> {
+export function throwSwitch(db: Kysely<Tables>, actor: Actor, given: Switch, rules: PublishingRules): Promise<Version> {
   const { domain, plugin, on } = given
   const what = domain === undefined ? 'everything' : plugin === undefined ? domain : `${domain}/${plugin}`
   return publish(db, actor, 'switch', `${what} is switched ${on ? 'on' : 'off'}`, rules, async (transaction, live) => {
@@ -54,7 +49,8 @@ function switchDocument(live: Live, { domain, plugin, on }: Switch): Live {
     })
     return { ...each, plugins }
   })
-  if (found === 0) throw new Problem(404, `nothing live is called ${plugin === undefined ? domain : `${domain}/${plugin}`}`)
+  if (found === 0)
+    throw new Problem(404, `nothing live is called ${plugin === undefined ? domain : `${domain}/${plugin}`}`)
   return { ...live, domains }
 }
 

@@ -42,6 +42,23 @@ export function findLatest(db: Db): Promise<Version | undefined> {
   return db.selectFrom('version').select(VERSION).orderBy('version', 'desc').limit(1).executeTakeFirst()
 }
 
+/** A version as it is listed: without its document, and with the name of who made it. */
+export type ListedVersion = Pick<Version, 'version' | 'kind' | 'message' | 'created_at'> & {
+  readonly created_by: string | null
+}
+
+/** Versions, the newest first. @param before the last one of the page before */
+export function listVersions(db: Db, limit: number, before?: number): Promise<ListedVersion[]> {
+  return db
+    .selectFrom('version')
+    .leftJoin('account', 'account.id', 'version.created_by')
+    .select(['version.version', 'version.kind', 'version.message', 'version.created_at', 'account.name as created_by'])
+    .$if(before !== undefined, (query) => query.where('version.version', '<', before as number))
+    .orderBy('version.version', 'desc')
+    .limit(limit)
+    .execute()
+}
+
 /** @throws Problem where there is none */
 export async function findVersion(db: Db, version: number): Promise<Version> {
   const found = await db.selectFrom('version').select(VERSION).where('version', '=', version).executeTakeFirst()
@@ -91,7 +108,10 @@ export async function publish(
   kind: VersionKind,
   message: string,
   { globals, key }: PublishingRules,
-  compose: (transaction: Db, live: Pick<Version, 'version' | 'document'>) => Promise<{ general?: object; domains: readonly unknown[] }>,
+  compose: (
+    transaction: Db,
+    live: Pick<Version, 'version' | 'document'>,
+  ) => Promise<{ general?: object; domains: readonly unknown[] }>,
 ): Promise<Version> {
   return db.transaction().execute(async (transaction) => {
     await lockPublishing(transaction)

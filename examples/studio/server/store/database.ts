@@ -38,8 +38,14 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   }
 }
 
+/** int8 as a number, as the embedded database has it: no table gets near 2^53 rows. */
+const TYPES: pg.CustomTypesConfig = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+    oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format as 'text'),
+}
+
 function openServer(url: string): Database {
-  const pool = new pg.Pool({ connectionString: url, max: 10, connectionTimeoutMillis: 5000 })
+  const pool = new pg.Pool({ connectionString: url, max: 10, connectionTimeoutMillis: 5000, types: TYPES })
   // A connection that breaks while nobody uses it is replaced by the next query.
   pool.on('error', () => undefined)
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })

@@ -41,8 +41,14 @@ export interface Paged {
 }
 
 /** Domains in the order of the document, each with how many plugins it has. */
-export async function listDomains(db: Db, { search, after, limit }: Paged): Promise<(DraftDomain & { plugins: number })[]> {
-  const begin = after === undefined ? undefined : await db.selectFrom('domain').select('position').where('id', '=', after).executeTakeFirst()
+export async function listDomains(
+  db: Db,
+  { search, after, limit }: Paged,
+): Promise<(DraftDomain & { plugins: number })[]> {
+  const begin =
+    after === undefined
+      ? undefined
+      : await db.selectFrom('domain').select('position').where('id', '=', after).executeTakeFirst()
   return db
     .selectFrom('domain')
     .select((builder) => [
@@ -65,12 +71,15 @@ export async function listDomains(db: Db, { search, after, limit }: Paged): Prom
 export async function addDomain(db: Db, actor: Actor, name: string): Promise<DraftDomain> {
   return change(db, actor, 'add domain', name, async (transaction) => {
     const taken = await transaction.selectFrom('domain').select('id').where('name', '=', name).executeTakeFirst()
-    if (taken !== undefined) throw new Problem(409, `there is a domain ${name} already`, { fields: { name: 'is taken' } })
+    if (taken !== undefined)
+      throw new Problem(409, `there is a domain ${name} already`, { fields: { name: 'is taken' } })
     return transaction
       .insertInto('domain')
       .values((builder) => ({
         name,
-        position: builder.selectFrom('domain').select((inner) => inner.fn.coalesce(inner(inner.fn.max('position'), '+', 1), inner.lit(1)).as('next')),
+        position: builder
+          .selectFrom('domain')
+          .select((inner) => inner.fn.coalesce(inner(inner.fn.max('position'), '+', 1), inner.lit(1)).as('next')),
       }))
       .returning(DOMAIN)
       .executeTakeFirstOrThrow()

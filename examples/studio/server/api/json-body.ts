@@ -1,0 +1,26 @@
+import type { Middleware } from 'koa'
+import { Problem } from '../problem.ts'
+
+/** Reads the body of a request that changes something, as JSON, into `ctx.state.body`. */
+export function readJsonBody(max_bytes: number): Middleware {
+  return async (ctx, next) => {
+    if (!['POST', 'PUT', 'PATCH', 'DELETE'].includes(ctx.method)) return next()
+    const parts: Buffer[] = []
+    let bytes = 0
+    for await (const part of ctx.req) {
+      bytes += (part as Buffer).length
+      if (bytes > max_bytes)
+        throw new Problem(413, `expected at most ${max_bytes} bytes`, { headers: { Connection: 'close' } })
+      parts.push(part as Buffer)
+    }
+    if (bytes === 0) return next()
+    // A form of another site can send no such type without asking first.
+    if (!ctx.is('application/json')) throw new Problem(415, 'expected application/json')
+    try {
+      ctx.state.body = JSON.parse(Buffer.concat(parts).toString())
+    } catch (error) {
+      throw new Problem(400, `the request is not JSON: ${(error as Error).message}`)
+    }
+    return next()
+  }
+}

@@ -1,0 +1,45 @@
+import { z } from 'zod'
+import { ROLES, VERSION_KINDS } from '../store/tables.ts'
+
+/** A number that stands in an address. */
+export const ID = z.coerce.number<string>().int().positive()
+export const ROLE = z.enum(ROLES)
+/** A time in answers: ISO 8601, once it is JSON. */
+export const TIME = z.iso.datetime()
+export const REVISION = z.int().positive()
+
+/** A page of a list. */
+export const PAGE = z.object({
+  search: z.string().max(200).optional(),
+  after: ID.optional(),
+  limit: z.coerce.number<string>().int().min(1).max(200).default(50),
+})
+
+export const FINDING = z.object({
+  rule: z.string(),
+  severity: z.enum(['error', 'warning', 'note']),
+  message: z.string(),
+  plugin: z.string().nullable(),
+  domain: z.string().nullable(),
+  phase: z.string().nullable(),
+  path: z.string(),
+  line: z.int().nullable(),
+  column: z.int().nullable(),
+})
+
+export const DIFFERENCE = z.object({
+  kind: z.enum(['added', 'removed', 'changed']),
+  domain: z.string().nullable(),
+  plugin: z.string().nullable(),
+  phase: z.string().nullable(),
+  changes: z.array(z.string()),
+  code: z.object({ before: z.string(), after: z.string() }).nullable(),
+})
+
+export const VERSION = z.object({
+  version: z.int(),
+  kind: z.enum(VERSION_KINDS),
+  message: z.string(),
+  created_by: z.string().nullable(),
+  created_at: TIME,
+})

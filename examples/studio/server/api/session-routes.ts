@@ -1,0 +1,151 @@
+import type { Context } from 'koa'
+import { z } from 'zod'
+import {
+  acceptInvitation,
+  changeAccount,
+  inviteAccount,
+  listAccounts,
+  type SignedIn,
+  signIn,
+  signOut,
+} from '../auth/accounts.ts'
+import { createApiToken, listApiTokens, revokeApiToken } from '../auth/api-tokens.ts'
+import { cookieName } from '../auth/authenticate.ts'
+import type { LoginLimit } from '../auth/login-limit.ts'
+import type { Database } from '../store/database.ts'
+import { type Route, route } from './route.ts'
+import { ID, ROLE, TIME } from './schemas.ts'
+
+const NAME = z
+  .string()
+  .trim()
+  .min(1)
+  .max(60)
+  .regex(/^[\p{L}\p{N} ._@-]+$/u, 'expected letters, digits, spaces and ._@-')
+const PASSWORD = z.string().max(1000)
+const ACCOUNT = z.object({ id: z.int(), name: z.string(), role: ROLE, active: z.boolean(), created_at: TIME })
+const SESSION = z.object({ name: z.string(), role: ROLE, csrf: z.string() })
+const TOKEN = z.object({
+  id: z.int(),
+  name: z.string(),
+  role: ROLE,
+  created_at: TIME,
+  expires_at: TIME.nullable(),
+  used_at: TIME.nullable(),
+})
+
+/** Signing in, and who may do what. */
+export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Route[] {
+  function begin(ctx: Context, { account, secret, csrf, expires_at }: SignedIn): z.input<typeof SESSION> {
+    ctx.cookies.set(cookieName(ctx.secure), secret, {
+      httpOnly: true,
+      sameSite: 'strict',
+      secure: ctx.secure,
+      path: '/',
+      expires: expires_at,
+    })
+    return { name: account.name, role: account.role, csrf }
+  }
+
+  return [
+    route({
+      method: 'post',
+      path: '/session',
+      summary: 'Sign in',
+      body: z.object({ name: NAME, password: PASSWORD }),
+      answer: SESSION,
+      async handle({ ctx, body: { name, password } }) {
+        await limit.attempt(name, ctx.ip)
+        const signed = await signIn(db, name, password)
+        await limit.succeeded(name, ctx.ip)
+        return begin(ctx, signed)
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/session',
+      summary: 'Who is signed in',
+      role: 'viewer',
+      answer: SESSION,
+      handle: ({ actor: { name, role, csrf = '' } }) => ({ name, role, csrf }),
+    }),
+    route({
+      method: 'delete',
+      path: '/session',
+      summary: 'Sign out',
+      role: 'viewer',
+      async handle({ ctx }) {
+        if (ctx.state.session !== undefined) await signOut(db, ctx.state.session)
+        ctx.cookies.set(cookieName(ctx.secure), null)
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/invitations',
+      summary: 'Invite somebody; the secret is the end of a link, and works once',
+      role: 'publisher',
+      body: z.object({ role: ROLE }),
+      answer: z.object({ secret: z.string() }),
+      status: 201,
+      handle: async ({ actor, body }) => ({ secret: await inviteAccount(db, actor, body.role) }),
+    }),
+    route({
+      method: 'post',
+      path: '/accounts',
+      summary: 'Accept an invitation',
+      body: z.object({ invitation: z.string().max(200), name: NAME, password: PASSWORD }),
+      answer: SESSION,
+      status: 201,
+      async handle({ ctx, body: { invitation, name, password } }) {
+        await limit.attempt(name, ctx.ip)
+        await acceptInvitation(db, invitation, name, password)
+        return begin(ctx, await signIn(db, name, password))
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/accounts',
+      summary: 'Every account',
+      role: 'publisher',
+      answer: z.array(ACCOUNT),
+      handle: () => listAccounts(db),
+    }),
+    route({
+      method: 'patch',
+      path: '/accounts/:id',
+      summary: 'Change what an account may do, or switch it off',
+      role: 'publisher',
+      params: z.object({ id: ID }),
+      body: z.object({ role: ROLE.optional(), active: z.boolean().optional() }),
+      answer: ACCOUNT,
+      handle: ({ actor, params, body }) => changeAccount(db, actor, params.id, body),
+    }),
+    route({
+      method: 'get',
+      path: '/tokens',
+      summary: 'Tokens for programs, without their secrets',
+      role: 'publisher',
+      answer: z.array(TOKEN),
+      handle: () => listApiTokens(db),
+    }),
+    route({
+      method: 'post',
+      path: '/tokens',
+      summary: 'Make a token; its secret is shown once',
+      role: 'publisher',
+      body: z.object({ name: NAME, role: ROLE, expires_at: z.iso.datetime({ offset: true }).nullable().default(null) }),
+      answer: TOKEN.extend({ secret: z.string() }),
+      status: 201,
+      handle: ({ actor, body: { expires_at, ...rest } }) =>
+        createApiToken(db, actor, { ...rest, expires_at: expires_at === null ? null : new Date(expires_at) }),
+    }),
+    route({
+      method: 'delete',
+      path: '/tokens/:id',
+      summary: 'Revoke a token',
+      role: 'publisher',
+      params: z.object({ id: ID }),
+      handle: ({ actor, params }) => revokeApiToken(db, actor, params.id),
+    }),
+  ]
+}

@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto'
+import type { PrivateKey } from 'dynacode/tools'
+import Koa, { type Middleware } from 'koa'
+import { draftRoutes } from './api/draft-routes.ts'
+import { readJsonBody } from './api/json-body.ts'
+import { describeApi } from './api/openapi.ts'
+import { answerProblems } from './api/problems.ts'
+import { createRouter } from './api/route.ts'
+import { sessionRoutes } from './api/session-routes.ts'
+import { versionRoutes } from './api/version-routes.ts'
+import { inviteFirst } from './auth/accounts.ts'
+import { authenticate } from './auth/authenticate.ts'
+import { createLoginLimit } from './auth/login-limit.ts'
+import { serveDocument } from './publishing/served-document.ts'
+import { type DatabaseOptions, openDatabase } from './store/database.ts'
+
+/** What a studio can be told. */
+export interface StudioOptions {
+  readonly database: DatabaseOptions
+  /** Names of the apps' own that plugins may use. */
+  readonly globals?: readonly string[]
+  /** By which documents are signed. */
+  readonly key?: PrivateKey
+  /** Whether a proxy in front says who asks, and that it is by TLS. */
+  readonly proxy?: boolean
+  /** Told of errors that nobody foresaw. */
+  readonly failed?: (error: unknown) => void
+}
+
+/** A studio that is running. */
+export interface Studio {
+  readonly app: Koa
+  /** The secret of the link by which the first account is made; undefined when there is one. */
+  readonly invitation: string | undefined
+  close(): Promise<void>
+}
+
+/** Of a whole folder that is imported; anything else is far smaller. */
+const LARGEST_BODY = 32 * 1024 * 1024
+
+/**
+ * Starts a studio.
+ *
+ * @throws Error when its database cannot be used
+ */
+export async function startStudio(options: StudioOptions): Promise<Studio> {
+  const { globals = [], key, proxy = false, failed = console.error } = options
+  const database = await openDatabase(options.database)
+  const served = await serveDocument(database, failed)
+  const routes = [
+    ...sessionRoutes(database, createLoginLimit()),
+    ...draftRoutes(database),
+    ...versionRoutes(database, { globals, key }, served.reload),
+  ]
+  const description = JSON.stringify(describeApi('/api', routes))
+
+  const app = new Koa({ proxy, keys: [randomUUID()] })
+  app.on('error', failed)
+  app.use(setHeaders)
+  app.use((ctx, next) => {
+    if (ctx.path !== '/plugins.json') return next()
+    // Straight from memory: thousands may wait here.
+    ctx.respond = false
+    served.listener(ctx.req, ctx.res)
+    return undefined
+  })
+  app.use(answerProblems(failed))
+  app.use((ctx, next) => {
+    if (ctx.path !== '/api/openapi.json') return next()
+    ctx.type = 'application/json'
+    ctx.body = description
+    return undefined
+  })
+  app.use(readJsonBody(LARGEST_BODY))
+  app.use(authenticate(database.db))
+  app.use(createRouter('/api', routes))
+  return Object.freeze({
+    app,
+    invitation: await inviteFirst(database.db),
+    async close() {
+      served.close()
+      await database.close()
+    },
+  })
+}
+
+/** What keeps a browser from doing with the pages what they do not mean (OWASP's secure headers). */
+const setHeaders: Middleware = (ctx, next) => {
+  ctx.set({
+    'Content-Security-Policy':
+      "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Referrer-Policy': 'no-referrer',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Frame-Options': 'DENY',
+    ...(ctx.secure ? { 'Strict-Transport-Security': 'max-age=31536000' } : {}),
+  })
+  if (ctx.path.startsWith('/api/')) ctx.set('Cache-Control', 'no-store')
+  return next()
+}

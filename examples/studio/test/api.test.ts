@@ -1,0 +1,202 @@
+import { createServer, type Server } from 'node:http'
+import supertest, { type Test } from 'supertest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type Studio, startStudio } from '../server/studio.ts'
+import { databases } from './databases.ts'
+
+const PASSWORD = 'correct horse battery'
+const CORS = { name: 'cors', phase: 'header_filter', fields: { code: "ctx.set('Access-Control-Allow-Origin', '*')" } }
+
+describe.each(databases)('the API on $name', ({ options }) => {
+  let studio: Studio
+  let server: Server
+  const failures: unknown[] = []
+  let invitation: string
+
+  beforeAll(async () => {
+    studio = await startStudio({ database: await options(), failed: (error) => failures.push(error) })
+    server = createServer(studio.app.callback()).listen(0, '127.0.0.1')
+    invitation = studio.invitation as string
+  })
+  beforeEach(() => void failures.splice(0))
+  afterAll(async () => {
+    server.close()
+    server.closeAllConnections()
+    await studio.close()
+  })
+
+  /** Somebody at a browser. */
+  function createVisitor() {
+    let agent: ReturnType<typeof supertest.agent>
+    let csrf = ''
+    const send = (test: Test) => test.set('X-CSRF-Token', csrf)
+    const visitor = {
+      open() {
+        agent = supertest.agent(server)
+        return agent
+      },
+      async sign(path: string, body: object) {
+        const { body: session } = await visitor
+          .open()
+          .post(path)
+          .send(body)
+          .expect((response) => {
+            if (response.status >= 300) throw new Error(response.text)
+          })
+        csrf = session.csrf
+      },
+      get: (path: string) => agent.get(path),
+      post: (path: string, body: object) => send(agent.post(path)).send(body),
+      put: (path: string, body: object) => send(agent.put(path)).send(body),
+      patch: (path: string, body: object) => send(agent.patch(path)).send(body),
+      delete: (path: string, body?: object) => send(agent.delete(path)).send(body),
+    }
+    return visitor
+  }
+  const ada = createVisitor()
+  const bob = createVisitor()
+
+  test('is closed to who is not signed in, but for the document', async () => {
+    for (const path of ['/api/session', '/api/plugins', '/api/draft', '/api/versions', '/api/audit', '/api/accounts']) {
+      await supertest(server).get(path).expect(401)
+    }
+    await supertest(server).post('/api/versions').send({ message: 'x', base: 0 }).expect(401)
+    await supertest(server)
+      .get('/plugins.json')
+      .expect(200, { general: { version: 0 }, domains: [] })
+  })
+
+  test('has no password to begin with: the first account comes by a link that works once', async () => {
+    const account = { invitation, name: 'Ada', password: PASSWORD }
+    await supertest(server).post('/api/session').send({ name: 'admin', password: 'admin' }).expect(401)
+    await supertest(server)
+      .post('/api/accounts')
+      .send({ ...account, password: 'short' })
+      .expect(422, /12 to 200 characters/)
+    await ada.sign('/api/accounts', account)
+    await ada.get('/api/session').expect(200, /"name":"Ada","role":"publisher"/)
+    const again = { ...account, name: 'Eve' }
+    await supertest(server).post('/api/accounts').send(again).expect(410)
+  })
+
+  test('takes nothing from a page that does not know the session’s token', async () => {
+    await ada
+      .post('/api/domains', { name: 'x' })
+      .set('X-CSRF-Token', 'guessed')
+      .expect(403, /X-CSRF-Token/)
+    await ada
+      .post('/api/domains', undefined as never)
+      .type('form')
+      .send({ name: 'x' })
+      .expect(415)
+  })
+
+  test('invites others, who may do what their role says', async () => {
+    const { body } = await ada.post('/api/invitations', { role: 'author' }).expect(201)
+    await bob.sign('/api/accounts', { invitation: body.secret, name: 'bob', password: PASSWORD })
+    await bob
+      .post('/api/versions', { message: 'x', base: 0 })
+      .expect(403, /this is for publishers, and bob is a author/)
+    await bob.get('/api/accounts').expect(403)
+  })
+
+  test('brings a plugin from the draft to the document', async () => {
+    const { body: domain } = await bob.post('/api/domains', { name: '^shop' }).expect(201)
+    await bob.post('/api/domains', { name: '^shop' }).expect(409)
+    const { body: plugin } = await bob.post(`/api/domains/${domain.id}/plugins`, CORS).expect(201)
+    const broken = { ...CORS, fields: { code: 'ctx.set(' }, revision: plugin.revision }
+    const { body: saved } = await bob.put(`/api/plugins/${plugin.id}`, broken).expect(200)
+    const { body: draft } = await ada.get('/api/draft').expect(200)
+    expect(draft).toMatchObject({ base: 0, findings: [{ rule: 'compile', plugin: 'cors', line: 1 }] })
+    const refused = await ada.post('/api/versions', { message: 'cors', base: 0 }).expect(422)
+    expect(refused.body).toMatchObject({ findings: [{ rule: 'compile' }] })
+
+    // The form still has what was there before.
+    const late = await bob.put(`/api/plugins/${plugin.id}`, { ...CORS, revision: plugin.revision }).expect(409)
+    expect(late.body.current).toMatchObject({ revision: saved.revision, fields: broken.fields })
+    await bob.put(`/api/plugins/${plugin.id}`, { ...CORS, revision: saved.revision }).expect(200)
+    await ada.post('/api/versions', { message: '', base: 0 }).expect(422, /say what is new/)
+    await ada.post('/api/versions', { message: 'cors', base: 0 }).expect(201, { version: 1 })
+    await supertest(server)
+      .get('/plugins.json')
+      .expect(({ body }) => {
+        expect(body.domains).toEqual([
+          { name: '^shop', plugins: [{ name: 'cors', phase: 'header_filter', ...CORS.fields }] },
+        ])
+      })
+  })
+
+  test('switches off and back, and rolls back', async () => {
+    await ada.post('/api/switch', { plugin: 'cors', on: false }).expect(422, /of which domain/)
+    await ada.post('/api/switch', { domain: '^shop', plugin: 'none', on: false }).expect(404)
+    await ada.post('/api/switch', { domain: '^shop', plugin: 'cors', on: false }).expect(201, { version: 2 })
+    await ada.post('/api/versions/1/rollback', {}).expect(201, { version: 3 })
+    await ada.get('/api/versions/2/changes/3').expect(200, /enabled: false → true/)
+    const { body: versions } = await ada.get('/api/versions').expect(200)
+    expect(versions).toMatchObject([{ version: 3, kind: 'rollback' }, { kind: 'switch' }, { created_by: 'Ada' }])
+    await ada.post('/api/versions/99/rollback', {}).expect(404)
+  })
+
+  test('gives programs tokens, and takes them back', async () => {
+    const { body: token } = await ada.post('/api/tokens', { name: 'ci', role: 'author' }).expect(201)
+    const asCi = (test: Test) => test.set('Authorization', `Bearer ${token.secret}`)
+    await asCi(supertest(server).post('/api/domains')).send({ name: 'ci.example' }).expect(201)
+    await asCi(supertest(server).post('/api/versions')).send({ message: 'x', base: 3 }).expect(403)
+    const { body: tokens } = await ada.get('/api/tokens').expect(200)
+    expect(JSON.stringify(tokens)).not.toContain(token.secret)
+    await ada.delete(`/api/tokens/${token.id}`).expect(204)
+    await asCi(supertest(server).get('/api/domains')).expect(401)
+  })
+
+  test('keeps one publisher, and shuts out whom it switches off', async () => {
+    const { body: accounts } = await ada.get('/api/accounts').expect(200)
+    const [first, second] = accounts
+    await ada.patch(`/api/accounts/${first.id}`, { role: 'viewer' }).expect(409, /the only publisher/)
+    await ada.patch(`/api/accounts/${second.id}`, { active: false }).expect(200)
+    await bob.get('/api/session').expect(401)
+    await supertest(server).post('/api/session').send({ name: 'bob', password: PASSWORD }).expect(401)
+  })
+
+  test('writes down who did what, and no secret', async () => {
+    const { text, body } = await ada.get('/api/audit?limit=200').expect(200)
+    const actions = body.map(({ actor, action }: { actor: string; action: string }) => `${actor}: ${action}`)
+    expect(actions).toEqual(expect.arrayContaining(['Ada: publish', 'bob: save plugin', 'token ci: add domain']))
+    expect(text).not.toMatch(/argon2|dynastudio_|battery/)
+  })
+
+  test('slows down who guesses', async () => {
+    const statuses: number[] = []
+    for (let tries = 0; tries < 11; tries += 1) {
+      const { status } = await supertest(server).post('/api/session').send({ name: 'carol', password: 'wrong' })
+      statuses.push(status)
+    }
+    expect(statuses.slice(0, 10)).toEqual(Array(10).fill(401))
+    expect(statuses[10]).toBe(429)
+  })
+
+  test.each([
+    ['no JSON', (test: Test) => test.set('Content-Type', 'application/json').send('{'), 400, /not JSON/],
+    ['an array', (test: Test) => test.send([]), 422, /the request/],
+    ['another type', (test: Test) => test.send({ name: 1 }), 422, /name/],
+    ['nothing', (test: Test) => test, 422, /the request/],
+  ])('says of %s what is wrong with it', async (_, send, status, message) => {
+    const response = await send(ada.post('/api/domains', undefined as never)).expect(status)
+    expect(response.headers['content-type']).toMatch(/^application\/problem\+json/)
+    expect(response.body.title).toMatch(message)
+    expect(failures).toEqual([])
+  })
+
+  test('describes itself', async () => {
+    const { body } = await supertest(server).get('/api/openapi.json').expect(200)
+    expect(body.openapi).toBe('3.1.0')
+    expect(body.paths['/api/plugins/{id}'].put.requestBody.content['application/json'].schema.required).toContain(
+      'revision',
+    )
+    await supertest(server).get('/api/none').expect(404)
+  })
+
+  test('signs out', async () => {
+    await ada.delete('/api/session').expect(204)
+    await ada.get('/api/session').expect(401)
+  })
+})
