@@ -2,17 +2,20 @@ import { randomUUID } from 'node:crypto'
 import type { PrivateKey } from 'dynacode/tools'
 import Koa, { type Middleware } from 'koa'
 import { draftRoutes } from './api/draft-routes.ts'
+import { createEventStreams } from './api/event-stream.ts'
 import { readJsonBody } from './api/json-body.ts'
 import { describeApi } from './api/openapi.ts'
 import { answerProblems } from './api/problems.ts'
 import { createRouter } from './api/route.ts'
 import { sessionRoutes } from './api/session-routes.ts'
 import { versionRoutes } from './api/version-routes.ts'
+import { workRoutes } from './api/work-routes.ts'
 import { inviteFirst } from './auth/accounts.ts'
 import { authenticate } from './auth/authenticate.ts'
 import { createLoginLimit } from './auth/login-limit.ts'
 import { serveDocument } from './publishing/served-document.ts'
 import { type DatabaseOptions, openDatabase } from './store/database.ts'
+import { createTrials } from './trying/try-request.ts'
 
 /** What a studio can be told. */
 export interface StudioOptions {
@@ -47,10 +50,12 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const { globals = [], key, proxy = false, failed = console.error } = options
   const database = await openDatabase(options.database)
   const served = await serveDocument(database, failed)
+  const streams = createEventStreams(database)
   const routes = [
     ...sessionRoutes(database, createLoginLimit()),
     ...draftRoutes(database),
     ...versionRoutes(database, { globals, key }, served.reload),
+    ...workRoutes(database, createTrials(), streams),
   ]
   const description = JSON.stringify(describeApi('/api', routes))
 
@@ -79,6 +84,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     invitation: await inviteFirst(database.db),
     async close() {
       served.close()
+      streams.close()
       await database.close()
     },
   })

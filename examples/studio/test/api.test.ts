@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import supertest, { type Test } from 'supertest'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Studio, startStudio } from '../server/studio.ts'
@@ -16,6 +18,7 @@ describe.each(databases)('the API on $name', ({ options }) => {
   beforeAll(async () => {
     studio = await startStudio({ database: await options(), failed: (error) => failures.push(error) })
     server = createServer(studio.app.callback()).listen(0, '127.0.0.1')
+    await once(server, 'listening')
     invitation = studio.invitation as string
   })
   beforeEach(() => void failures.splice(0))
@@ -146,6 +149,91 @@ describe.each(databases)('the API on $name', ({ options }) => {
     expect(JSON.stringify(tokens)).not.toContain(token.secret)
     await ada.delete(`/api/tokens/${token.id}`).expect(204)
     await asCi(supertest(server).get('/api/domains')).expect(401)
+  })
+
+  test('tries requests out in a process that cannot harm the studio', async () => {
+    const request = { url: 'http://shop.example.com/' }
+    const { body: ran } = await bob.post('/api/try', { source: 'live', request }).expect(200)
+    expect(ran.plugins).toMatchObject([{ plugin: 'cors', outcome: 'ran' }])
+    const own = (code: string) => ({
+      source: 'document',
+      request,
+      document: { domains: [{ name: '*', plugins: [{ name: 'a', phase: 'content', code }] }] },
+    })
+    const { body: said } = await bob.post('/api/try', own('say(Object.keys(process.env).join())')).expect(200)
+    expect(said.response.body).toBe('\n')
+    const read = "say(process.getBuiltinModule('node:fs').readFileSync('/etc/hostname', 'utf8'))"
+    const { body: refused } = await bob.post('/api/try', own(read)).expect(200)
+    expect(refused.plugins[0]).toMatchObject({ outcome: 'failed', reason: expect.stringMatching(/restricted/) })
+    await bob.post('/api/try', own('process.exit(3)')).expect(422, /could not be tried out/)
+    await bob.post('/api/try', { source: 'draft', request: { url: 'shop' } }).expect(422, /expected a URL/)
+    await bob.post('/api/try', { source: 'document', request }).expect(422, /expected a document/)
+  })
+
+  test('knows the instances that report', async () => {
+    const report = (sequence: number, version: number) => ({
+      format: 1,
+      instance: 'one',
+      sequence,
+      host: 'web-1',
+      pid: 7,
+      closing: false,
+      active: { version },
+    })
+    await bob.post('/api/reports', report(2, 5)).expect(204)
+    await bob.post('/api/reports', report(1, 4)).expect(204)
+    await bob.post('/api/reports', { format: 2 }).expect(422)
+    const { body: fleet } = await bob.get('/api/fleet').expect(200)
+    expect(fleet).toMatchObject([{ id: 'one', host: 'web-1', pid: 7, report: { active: { version: 5 } } }])
+  })
+
+  test('tells pages that are open what happens', async () => {
+    const { port } = server.address() as AddressInfo
+    const { body: session } = await ada.get('/api/session').expect(200)
+    const { body: token } = await ada.post('/api/tokens', { name: 'watch', role: 'viewer' }).expect(201)
+    expect(session.name).toBe('Ada')
+    const ending = new AbortController()
+    const headers = { authorization: `Bearer ${token.secret}` }
+    const response = await fetch(`http://127.0.0.1:${port}/api/events`, { headers, signal: ending.signal })
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+    let seen = ''
+    const reading = (async () => {
+      while (!seen.includes('event: draft')) seen += Buffer.from((await reader.read()).value ?? []).toString()
+    })()
+    await bob.post('/api/domains', { name: 'told.example' }).expect(201)
+    await reading
+    expect(seen).toContain('data: "told.example"')
+    ending.abort()
+  })
+
+  test('takes a whole document for the draft, and gives it out again', async () => {
+    const document = {
+      general: { skip_domains: ['health.local'], version: 9 },
+      domains: [
+        { name: 'a.com', plugins: [1, { name: 'own', phase: 'log', code: '1' }] },
+        { name: 'b.com', plugins: [{ id: 1, params: { limit: 5 } }] },
+      ],
+      plugins: [{ id: 1, name: 'shared', phase: 'access', code: 'exit(403)', params: { limit: 1, all: true } }],
+    }
+    await bob.post('/api/import', { document }).expect(204)
+    const { body: exported } = await bob.get('/api/export').expect(200)
+    const shared = { name: 'shared', phase: 'access', code: 'exit(403)' }
+    expect(exported).toEqual({
+      general: { skip_domains: ['health.local'] },
+      domains: [
+        {
+          name: 'a.com',
+          plugins: [
+            { ...shared, params: { limit: 1, all: true } },
+            { name: 'own', phase: 'log', code: '1' },
+          ],
+        },
+        { name: 'b.com', plugins: [{ ...shared, params: { limit: 5, all: true } }] },
+      ],
+    })
+    const broken = { domains: [{ name: 'a.com', plugins: [7] }] }
+    await bob.post('/api/import', { document: broken }).expect(422, /domains\.0\.plugins\.0/)
+    expect((await bob.get('/api/export')).body).toEqual(exported)
   })
 
   test('keeps one publisher, and shuts out whom it switches off', async () => {

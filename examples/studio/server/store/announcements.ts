@@ -37,6 +37,8 @@ export function listenServer(url: string): { listen: Listening; close(): Promise
   const listeners = new Map<Channel, Set<(payload: string) => void>>()
   let client: pg.Client | undefined
   let timer: NodeJS.Timeout | undefined
+  /** What is being asked of the connection: one thing at a time. */
+  let ready: Promise<unknown> = Promise.resolve()
   let closed = false
 
   const tell = (channel: string, payload: string) => {
@@ -50,7 +52,7 @@ export function listenServer(url: string): { listen: Listening; close(): Promise
     if (closed || timer !== undefined) return
     timer = setTimeout(() => {
       timer = undefined
-      void connect(true)
+      ready = connect(true)
     }, PAUSE_MS).unref()
   }
 
@@ -75,8 +77,8 @@ export function listenServer(url: string): { listen: Listening; close(): Promise
       const known = listeners.get(channel)
       if (known === undefined) {
         listeners.set(channel, new Set([heard]))
-        if (client === undefined) void connect(false)
-        else client.query(`listen ${channel}`).catch(() => undefined)
+        if (client === undefined) ready = connect(false)
+        else ready = ready.then(() => client?.query(`listen ${channel}`)).catch(() => undefined)
       } else {
         known.add(heard)
       }

@@ -1,0 +1,53 @@
+import type { Context } from 'koa'
+import type { Database } from '../store/database.ts'
+
+/** Streams of what happens, to pages that are open (server-sent events, HTML 9.2). */
+export interface EventStreams {
+  open(ctx: Context): void
+  close(): void
+}
+
+/** A proxy ends what is silent for longer; and what is gone is noticed by it. In milliseconds. */
+const HEARTBEAT_MS = 20_000
+/** Pages beyond these are told to come again later. */
+const MAX_STREAMS = 1000
+/** A page that reads so slowly that more than this waits for it is cut off; it comes back by itself. */
+const MAX_WAITING_BYTES = 64 * 1024
+
+/** Makes the streams of one process. */
+export function createEventStreams({ listen }: Database): EventStreams {
+  const streams = new Set<Context>()
+  const send = (text: string) => {
+    for (const { res } of streams) {
+      if (res.writableLength > MAX_WAITING_BYTES) res.destroy()
+      else res.write(text)
+    }
+  }
+  const tell = (event: string) => (payload: string) => send(`event: ${event}\ndata: ${JSON.stringify(payload)}\n\n`)
+  const ends = [
+    listen('studio_version', tell('version')),
+    listen('studio_draft', tell('draft')),
+    listen('studio_report', tell('report')),
+  ]
+  const heartbeat = setInterval(() => send(':\n\n'), HEARTBEAT_MS).unref()
+
+  return Object.freeze({
+    open(ctx) {
+      if (streams.size >= MAX_STREAMS) return ctx.throw(503, 'too many pages are open')
+      ctx.respond = false
+      ctx.res.writeHead(200, {
+        'Content-Type': 'text/event-stream',
+        'Cache-Control': 'no-store',
+        'X-Accel-Buffering': 'no',
+      })
+      ctx.res.write('retry: 2000\n\n')
+      streams.add(ctx)
+      ctx.res.once('close', () => streams.delete(ctx))
+    },
+    close() {
+      clearInterval(heartbeat)
+      for (const end of ends) end()
+      for (const { res } of streams) res.end()
+    },
+  } satisfies EventStreams)
+}

@@ -1,0 +1,118 @@
+import { z } from 'zod'
+import { listInstances, takeReport } from '../fleet/reports.ts'
+import { findLatest, findVersion, NOTHING } from '../publishing/versions.ts'
+import type { Database } from '../store/database.ts'
+import { composeDraft } from '../store/drafts.ts'
+import { importDraft } from '../store/import.ts'
+import type { TryRequest } from '../trying/try-request.ts'
+import type { EventStreams } from './event-stream.ts'
+import { type Route, route } from './route.ts'
+import { TIME } from './schemas.ts'
+
+const DOCUMENT = z.looseObject({ domains: z.array(z.unknown()) })
+const REQUEST = z.object({
+  method: z.string().default('GET'),
+  url: z.string().max(8000),
+  headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])).optional(),
+  body: z.string().optional(),
+  ip: z.string().optional(),
+})
+const REPORT = z.looseObject({
+  format: z.literal(1),
+  instance: z.string().min(1).max(200),
+  sequence: z.int(),
+  host: z.string().max(300),
+  pid: z.int(),
+  closing: z.boolean(),
+})
+
+/** Trying out, looking at the fleet, bringing in and taking out. */
+export function workRoutes({ db }: Database, tryRequest: TryRequest, streams: EventStreams): readonly Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/try',
+      summary: 'Send a request through the draft, what is live, or a document that was not saved',
+      role: 'author',
+      body: z
+        .object({
+          source: z.union([z.enum(['draft', 'live', 'document']), z.int()]),
+          document: DOCUMENT.optional(),
+          request: REQUEST,
+          now: z.iso.datetime({ offset: true }).optional(),
+        })
+        .refine(({ source, document }) => source !== 'document' || document !== undefined, {
+          path: ['document'],
+          message: 'expected a document',
+        }),
+      answer: z.unknown(),
+      async handle({ body: { source, document, request, now } }) {
+        let text = JSON.stringify(document)
+        if (source === 'live') text = (await findLatest(db))?.document ?? NOTHING
+        else if (source === 'draft') text = JSON.stringify(await composeDraft(db))
+        else if (source !== 'document') text = (await findVersion(db, source)).document
+        const { headers, body, ip, ...rest } = request
+        const given = {
+          ...rest,
+          ...(headers === undefined ? {} : { headers }),
+          ...(body === undefined ? {} : { body }),
+          ...(ip === undefined ? {} : { ip }),
+        }
+        return tryRequest({ document: text, request: given, now })
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/reports',
+      summary: 'Take the report of an instance: for report_uri, with a token in report_headers',
+      role: 'viewer',
+      body: REPORT,
+      handle: ({ body }) => takeReport(db, body),
+    }),
+    route({
+      method: 'get',
+      path: '/fleet',
+      summary: 'Which instances there are, and what each reported last',
+      role: 'viewer',
+      answer: z.array(
+        z.object({
+          id: z.string(),
+          host: z.string(),
+          pid: z.int(),
+          received_at: TIME,
+          report: z.record(z.string(), z.unknown()),
+        }),
+      ),
+      handle: () => listInstances(db),
+    }),
+    route({
+      method: 'get',
+      path: '/events',
+      summary: 'Server-sent events: version, draft and report, each when there is a new one',
+      role: 'viewer',
+      handle: ({ ctx }) => streams.open(ctx),
+    }),
+    route({
+      method: 'post',
+      path: '/import',
+      summary: 'Put a document in place of the draft',
+      role: 'author',
+      body: z.object({
+        document: z.looseObject({
+          general: z.record(z.string(), z.unknown()).nullish(),
+          domains: z.array(z.looseObject({ name: z.string().min(1), plugins: z.array(z.unknown()).nullish() })),
+          plugins: z.array(z.unknown()).nullish(),
+        }),
+      }),
+      handle: ({ actor, body }) => importDraft(db, actor, body.document),
+    }),
+    route({
+      method: 'get',
+      path: '/export',
+      summary: 'The draft as a document, such as `dynacode unpack` makes a folder of',
+      role: 'viewer',
+      answer: z.unknown(),
+      handle: () => composeDraft(db),
+    }),
+  ]
+}

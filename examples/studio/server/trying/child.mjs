@@ -1,0 +1,12 @@
+// Sends one request through the plugins of a document, as standard input says, and prints what became of it. A process of its
+// own: what plugins do here, they do not do to the studio.
+import { text } from 'node:stream/consumers'
+import { run_request } from 'dynacode/tools'
+
+const { document, request, now } = JSON.parse(await text(process.stdin))
+const print = (answer) => process.stdout.write(JSON.stringify(answer), () => process.exit())
+try {
+  print({ ran: await run_request(document, request, now === undefined ? {} : { now }) })
+} catch (error) {
+  print({ failed: error instanceof Error ? error.message : String(error), option: error?.option })
+}
