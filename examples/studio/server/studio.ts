@@ -24,6 +24,10 @@ export interface StudioOptions {
   readonly globals?: readonly string[]
   /** By which documents are signed. */
   readonly key?: PrivateKey
+  /** Whether what one person has drafted is published by another alone. */
+  readonly two_persons?: boolean
+  /** By which instances may report, beside the tokens that were made for that. */
+  readonly report_token?: string
   /** Whether a proxy in front says who asks, and that it is by TLS. */
   readonly proxy?: boolean
   /** Told of errors that nobody foresaw. */
@@ -47,14 +51,14 @@ const LARGEST_BODY = 32 * 1024 * 1024
  * @throws Error when its database cannot be used
  */
 export async function startStudio(options: StudioOptions): Promise<Studio> {
-  const { globals = [], key, proxy = false, failed = console.error } = options
+  const { globals = [], key, two_persons = false, proxy = false, failed = console.error } = options
   const database = await openDatabase(options.database)
   const served = await serveDocument(database, failed)
   const streams = createEventStreams(database)
   const routes = [
     ...sessionRoutes(database, createLoginLimit()),
     ...draftRoutes(database),
-    ...versionRoutes(database, { globals, key }, served.reload),
+    ...versionRoutes(database, { globals, key, two_persons }, served.reload),
     ...workRoutes(database, createTrials(), streams),
   ]
   const description = JSON.stringify(describeApi('/api', routes))
@@ -77,7 +81,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     return undefined
   })
   app.use(readJsonBody(LARGEST_BODY))
-  app.use(authenticate(database.db))
+  app.use(authenticate(database.db, options.report_token))
   app.use(createRouter('/api', routes))
   return Object.freeze({
     app,

@@ -99,7 +99,7 @@ describe.each(databases)('the API on $name', ({ options }) => {
     await bob.sign('/api/accounts', { invitation: body.secret, name: 'bob', password: PASSWORD })
     await bob
       .post('/api/versions', { message: 'x', base: 0 })
-      .expect(403, /this is for publishers, and bob is a author/)
+      .expect(403, /this is for publishers, and bob is an author/)
     await bob.get('/api/accounts').expect(403)
   })
 

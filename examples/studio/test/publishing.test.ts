@@ -1,13 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { acceptInvitation, inviteFirst } from '../server/auth/accounts.ts'
+import { acceptInvitation, inviteAccount, inviteFirst } from '../server/auth/accounts.ts'
 import type { Actor } from '../server/auth/actor.ts'
+import { approveProposal, compareProposal, listProposals, proposeDraft } from '../server/publishing/proposals.ts'
 import { throwSwitch } from '../server/publishing/switches.ts'
 import { findLatest, publishDraft, rollBack } from '../server/publishing/versions.ts'
 import type { Database } from '../server/store/database.ts'
 import { addDomain, addPlugin, listPlugins, savePlugin } from '../server/store/drafts.ts'
 import { databases } from './databases.ts'
 
-const RULES = { globals: [], key: undefined }
+const RULES = { globals: [], key: undefined, two_persons: false }
 const CORS = { name: 'cors', phase: 'header_filter', fields: { code: "ctx.set('Access-Control-Allow-Origin', '*')" } }
 
 describe.each(databases)('publishing on $name', ({ open }) => {
@@ -68,6 +69,25 @@ describe.each(databases)('publishing on $name', ({ open }) => {
       ['a', 'b'].map((message) => publishDraft(database.db, actor, { message, base: 0 }, RULES)),
     )
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+  })
+
+  test('where two persons are needed, one proposes and another publishes just that', async () => {
+    const rules = { ...RULES, two_persons: true }
+    const plugin = await addCors()
+    const id = await proposeDraft(database.db, actor, { message: 'cors', base: 0 }, rules)
+    await savePlugin(database.db, actor, plugin.id, 1, { ...CORS, fields: { code: 'later()' } })
+    await expect(approveProposal(database.db, actor, id, rules)).rejects.toThrow('your own proposal')
+    expect(await live()).toBe(null)
+    const secret = await inviteAccount(database.db, actor, 'publisher')
+    const { id: account_id, name, role } = await acceptInvitation(database.db, secret, 'bob', 'a long enough one')
+    const bob = { account_id, name, role, csrf: undefined }
+    expect(await compareProposal(database.db, id)).toContainEqual(
+      expect.objectContaining({ kind: 'added', plugin: 'cors' }),
+    )
+    await approveProposal(database.db, bob, id, rules)
+    expect(await live()).toMatchObject({ general: { version: 1 }, domains: [{ plugins: [CORS.fields] }] })
+    await expect(approveProposal(database.db, bob, id, rules)).rejects.toThrow('decided on already')
+    expect(await listProposals(database.db)).toEqual([])
   })
 
   test('two who save one plugin: the second learns what is there now', async () => {

@@ -3,7 +3,10 @@ import { ROLES, VERSION_KINDS } from '../store/tables.ts'
 
 /** A number that stands in an address. */
 export const ID = z.coerce.number<string>().int().positive()
-export const ROLE = z.enum(ROLES)
+/** Of a person. */
+export const ROLE = z.enum(ROLES).exclude(['reporter'])
+/** Of a token. */
+export const TOKEN_ROLE = z.enum(ROLES)
 /** A time in answers: ISO 8601, once it is JSON. */
 export const TIME = z.iso.datetime()
 export const REVISION = z.int().positive()

@@ -14,7 +14,7 @@ import { cookieName } from '../auth/authenticate.ts'
 import type { LoginLimit } from '../auth/login-limit.ts'
 import type { Database } from '../store/database.ts'
 import { type Route, route } from './route.ts'
-import { ID, ROLE, TIME } from './schemas.ts'
+import { ID, ROLE, TIME, TOKEN_ROLE } from './schemas.ts'
 
 const NAME = z
   .string()
@@ -24,11 +24,11 @@ const NAME = z
   .regex(/^[\p{L}\p{N} ._@-]+$/u, 'expected letters, digits, spaces and ._@-')
 const PASSWORD = z.string().max(1000)
 const ACCOUNT = z.object({ id: z.int(), name: z.string(), role: ROLE, active: z.boolean(), created_at: TIME })
-const SESSION = z.object({ name: z.string(), role: ROLE, csrf: z.string() })
+const SESSION = z.object({ name: z.string(), role: TOKEN_ROLE, csrf: z.string() })
 const TOKEN = z.object({
   id: z.int(),
   name: z.string(),
-  role: ROLE,
+  role: TOKEN_ROLE,
   created_at: TIME,
   expires_at: TIME.nullable(),
   used_at: TIME.nullable(),
@@ -133,7 +133,11 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Rou
       path: '/tokens',
       summary: 'Make a token; its secret is shown once',
       role: 'publisher',
-      body: z.object({ name: NAME, role: ROLE, expires_at: z.iso.datetime({ offset: true }).nullable().default(null) }),
+      body: z.object({
+        name: NAME,
+        role: TOKEN_ROLE,
+        expires_at: z.iso.datetime({ offset: true }).nullable().default(null),
+      }),
       answer: TOKEN.extend({ secret: z.string() }),
       status: 201,
       handle: ({ actor, body: { expires_at, ...rest } }) =>

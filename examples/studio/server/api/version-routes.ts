@@ -1,6 +1,13 @@
 import { check_document, compare_documents } from 'dynacode/tools'
 import { z } from 'zod'
 import { Problem } from '../problem.ts'
+import {
+  approveProposal,
+  closeProposal,
+  compareProposal,
+  listProposals,
+  proposeDraft,
+} from '../publishing/proposals.ts'
 import { throwSwitch } from '../publishing/switches.ts'
 import {
   findLatest,
@@ -85,12 +92,59 @@ export function versionRoutes(
     route({
       method: 'post',
       path: '/versions',
-      summary: 'Publish the draft',
+      summary: 'Publish the draft; where two persons are needed, propose it to the others',
       role: 'publisher',
       body: z.object({ message: MESSAGE, base: z.int().min(0) }),
+      answer: z.union([PUBLISHED, z.object({ proposal: z.int() })]),
+      status: 201,
+      handle: async ({ actor, body }) =>
+        rules.two_persons
+          ? { proposal: await proposeDraft(db, actor, body, rules) }
+          : serve(publishDraft(db, actor, body, rules)),
+    }),
+    route({
+      method: 'get',
+      path: '/proposals',
+      summary: 'What waits for a second person',
+      role: 'viewer',
+      answer: z.array(
+        z.object({
+          id: z.int(),
+          message: z.string(),
+          base: z.int(),
+          created_by: z.int(),
+          created_by_name: z.string(),
+          created_at: TIME,
+        }),
+      ),
+      handle: () => listProposals(db),
+    }),
+    route({
+      method: 'get',
+      path: '/proposals/:id/changes',
+      summary: 'What a proposal would change of what is live',
+      role: 'viewer',
+      params: z.object({ id: ID }),
+      answer: z.array(DIFFERENCE),
+      handle: ({ params }) => compareProposal(db, params.id),
+    }),
+    route({
+      method: 'post',
+      path: '/proposals/:id/approve',
+      summary: 'Publish what somebody else has proposed',
+      role: 'publisher',
+      params: z.object({ id: ID }),
       answer: PUBLISHED,
       status: 201,
-      handle: ({ actor, body }) => serve(publishDraft(db, actor, body, rules)),
+      handle: ({ actor, params }) => serve(approveProposal(db, actor, params.id, rules)),
+    }),
+    route({
+      method: 'delete',
+      path: '/proposals/:id',
+      summary: 'Take a proposal back',
+      role: 'publisher',
+      params: z.object({ id: ID }),
+      handle: ({ actor, params }) => closeProposal(db, actor, params.id),
     }),
     route({
       method: 'get',

@@ -65,7 +65,7 @@ export function workRoutes({ db }: Database, tryRequest: TryRequest, streams: Ev
       method: 'post',
       path: '/reports',
       summary: 'Take the report of an instance: for report_uri, with a token in report_headers',
-      role: 'viewer',
+      role: 'reporter',
       body: REPORT,
       handle: ({ body }) => takeReport(db, body),
     }),

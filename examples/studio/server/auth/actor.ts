@@ -19,5 +19,8 @@ export function includesRole(role: Role, needed: Role): boolean {
 /** @throws Problem where it may not */
 export function demandRole(actor: Actor, needed: Role): void {
   if (includesRole(actor.role, needed)) return
-  throw new Problem(403, `this is for ${needed}s, and ${actor.name} is a ${actor.role}`)
+  throw new Problem(
+    403,
+    `this is for ${needed}s, and ${actor.name} is ${actor.role === 'author' ? 'an' : 'a'} ${actor.role}`,
+  )
 }

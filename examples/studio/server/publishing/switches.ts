@@ -30,9 +30,10 @@ interface Live {
 export function throwSwitch(db: Kysely<Tables>, actor: Actor, given: Switch, rules: PublishingRules): Promise<Version> {
   const { domain, plugin, on } = given
   const what = domain === undefined ? 'everything' : plugin === undefined ? domain : `${domain}/${plugin}`
-  return publish(db, actor, 'switch', `${what} is switched ${on ? 'on' : 'off'}`, rules, async (transaction, live) => {
+  return publish(db, actor, 'switch', rules, async (transaction, live) => {
     await switchDraft(transaction, given)
-    return switchDocument(JSON.parse(live.document), given)
+    const document = switchDocument(JSON.parse(live.document), given)
+    return { message: `${what} is switched ${on ? 'on' : 'off'}`, document }
   })
 }
 

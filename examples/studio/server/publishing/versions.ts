@@ -32,6 +32,8 @@ export interface PublishingRules {
   readonly globals: readonly string[]
   /** By which versions are signed. */
   readonly key: PrivateKey | undefined
+  /** Whether what one person has drafted is published by another alone. Switching off and rolling back is for everybody. */
+  readonly two_persons: boolean
 }
 
 /** How long a signed version holds, in milliseconds. */
@@ -66,6 +68,17 @@ export async function findVersion(db: Db, version: number): Promise<Version> {
   return found
 }
 
+/** What is to be live, and who answers for it. */
+export interface Release {
+  readonly message: string
+  readonly document: { readonly general?: object; readonly domains: readonly unknown[] }
+  /** Whose it is, where that is not who publishes it: two persons were needed, and the latter agreed. */
+  readonly proposed_by?: number
+}
+
+/** What is live: the newest version, or nothing yet. */
+export type Live = Pick<Version, 'version' | 'document'>
+
 /**
  * Publishes the draft.
  *
@@ -78,13 +91,17 @@ export function publishDraft(
   { message, base }: { message: string; base: number },
   rules: PublishingRules,
 ): Promise<Version> {
-  return publish(db, actor, 'publish', message, rules, async (transaction, live) => {
-    if (live.version !== base) {
-      const text = `version ${live.version} was published since you looked at the differences; look at them once more`
-      throw new Problem(409, text, { current: { version: live.version } })
-    }
-    return composeDraft(transaction)
+  return publish(db, actor, 'publish', rules, async (transaction, live) => {
+    demandBase(live, base)
+    return { message, document: await composeDraft(transaction) }
   })
+}
+
+/** @throws Problem when another version is live than was looked at */
+export function demandBase({ version }: Live, base: number): void {
+  if (version === base) return
+  const text = `version ${version} was published since you looked at the differences; look at them once more`
+  throw new Problem(409, text, { current: { version } })
 }
 
 /**
@@ -93,9 +110,10 @@ export function publishDraft(
  * @throws Problem
  */
 export function rollBack(db: Db, actor: Actor, version: number, rules: PublishingRules): Promise<Version> {
-  return publish(db, actor, 'rollback', `back to version ${version}`, rules, async (transaction) =>
-    version === 0 ? JSON.parse(NOTHING) : JSON.parse((await findVersion(transaction, version)).document),
-  )
+  return publish(db, actor, 'rollback', rules, async (transaction) => {
+    const text = version === 0 ? NOTHING : (await findVersion(transaction, version)).document
+    return { message: `back to version ${version}`, document: JSON.parse(text) }
+  })
 }
 
 /**
@@ -106,40 +124,55 @@ export async function publish(
   db: Db,
   actor: Actor,
   kind: VersionKind,
-  message: string,
-  { globals, key }: PublishingRules,
-  compose: (
-    transaction: Db,
-    live: Pick<Version, 'version' | 'document'>,
-  ) => Promise<{ general?: object; domains: readonly unknown[] }>,
+  rules: PublishingRules,
+  compose: (transaction: Db, live: Live) => Promise<Release>,
 ): Promise<Version> {
   return db.transaction().execute(async (transaction) => {
     await lockPublishing(transaction)
-    const live = (await findLatest(transaction)) ?? { version: 0, document: NOTHING }
-    const composed = await compose(transaction, live)
+    const live = await findLive(transaction)
+    const { message, document: composed, proposed_by } = await compose(transaction, live)
     const version = live.version + 1
-    const expires = key === undefined ? {} : { expires: new Date(Date.now() + HOLDS_MS).toISOString() }
-    const text = JSON.stringify({ ...composed, general: { ...composed.general, ...expires, version } })
-    const { findings, errors } = await check_document(text, { globals })
-    if (errors > 0) {
-      const found = findings.filter(({ severity }) => severity === 'error')
-      throw new Problem(422, `${errors === 1 ? 'an error keeps' : `${errors} errors keep`} this from being published`, {
-        findings: found,
-      })
-    }
-    if (kind !== 'renew' && compare_documents(live.document, text).every(isStamp)) {
-      throw new Problem(409, `nothing is different from version ${live.version}`)
-    }
-    const signed = key === undefined ? null : await sign_document(text, key)
+    const expires = rules.key === undefined ? {} : { expires: new Date(Date.now() + HOLDS_MS).toISOString() }
+    const document = JSON.stringify({ ...composed, general: { ...composed.general, ...expires, version } })
+    await demandPublishable(document, kind === 'renew' ? undefined : live, rules)
+    const signed = rules.key === undefined ? null : await sign_document(document, rules.key)
+    const persons = { created_by: proposed_by ?? actor.account_id, approved_by: proposed_by && actor.account_id }
     const saved = await transaction
       .insertInto('version')
-      .values({ version, kind, message, document: text, signed, created_by: actor.account_id, approved_by: null })
+      .values({ version, kind, message, document, signed, ...persons })
       .returning(VERSION)
       .executeTakeFirstOrThrow()
     await writeAudit(transaction, actor, kind, `version ${version}`, { message })
     await announce(transaction, 'studio_version', String(version))
     return saved
   })
+}
+
+/** What is live, before anything was published an empty document. */
+export async function findLive(db: Db): Promise<Live> {
+  return (await findLatest(db)) ?? { version: 0, document: NOTHING }
+}
+
+/**
+ * Sees to it that nothing is published that dynacode would refuse.
+ *
+ * @param live what it has to be different from, if anything
+ * @throws Problem with what was found
+ */
+export async function demandPublishable(
+  document: string,
+  live: Live | undefined,
+  { globals }: PublishingRules,
+): Promise<void> {
+  const { findings, errors } = await check_document(document, { globals })
+  if (errors > 0) {
+    const found = findings.filter(({ severity }) => severity === 'error')
+    const text = `${errors === 1 ? 'an error keeps' : `${errors} errors keep`} this from being published`
+    throw new Problem(422, text, { findings: found })
+  }
+  if (live !== undefined && compare_documents(live.document, document).every(isStamp)) {
+    throw new Problem(409, `nothing is different from version ${live.version}`)
+  }
 }
 
 /** Whether a difference is no more than what every version has of its own. */

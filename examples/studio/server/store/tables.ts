@@ -1,7 +1,7 @@
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 
-/** What an account may do: each role may do what those before it may. */
-export const ROLES = ['viewer', 'author', 'publisher'] as const
+/** What somebody may do: each role may do what those before it may. A `reporter` is no person, but an instance. */
+export const ROLES = ['reporter', 'viewer', 'author', 'publisher'] as const
 export type Role = (typeof ROLES)[number]
 
 /** How a version came about; `renew`: what is live was signed anew before its end. */

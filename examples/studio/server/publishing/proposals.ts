@@ -1,0 +1,120 @@
+import { compare_documents } from 'dynacode/tools'
+import type { Kysely } from 'kysely'
+import type { Actor } from '../auth/actor.ts'
+import { Problem } from '../problem.ts'
+import { announce } from '../store/announcements.ts'
+import { writeAudit } from '../store/audit.ts'
+import { composeDraft } from '../store/drafts.ts'
+import type { Tables } from '../store/tables.ts'
+import { demandBase, demandPublishable, findLive, type PublishingRules, publish, type Version } from './versions.ts'
+
+/** A draft as it was when somebody asked for it to be published. */
+export interface Proposal {
+  readonly id: number
+  readonly message: string
+  /** The version that it was compared with. */
+  readonly base: number
+  readonly created_by: number
+  readonly created_by_name: string
+  readonly created_at: Date
+}
+
+/** Proposals that nobody has decided on, the newest first. */
+export function listProposals(db: Kysely<Tables>): Promise<Proposal[]> {
+  return db
+    .selectFrom('proposal')
+    .innerJoin('account', 'account.id', 'proposal.created_by')
+    .select([
+      'proposal.id',
+      'proposal.message',
+      'proposal.base',
+      'proposal.created_by',
+      'account.name as created_by_name',
+      'proposal.created_at',
+    ])
+    .where('closed_at', 'is', null)
+    .orderBy('proposal.id', 'desc')
+    .execute()
+}
+
+/**
+ * Proposes the draft, as it is now, for publishing by somebody else.
+ *
+ * @throws Problem as publishing does
+ */
+export async function proposeDraft(
+  db: Kysely<Tables>,
+  actor: Actor,
+  { message, base }: { message: string; base: number },
+  rules: PublishingRules,
+): Promise<number> {
+  return db.transaction().execute(async (transaction) => {
+    const live = await findLive(transaction)
+    demandBase(live, base)
+    const document = JSON.stringify(await composeDraft(transaction))
+    await demandPublishable(document, live, rules)
+    const { id } = await transaction
+      .insertInto('proposal')
+      .values({ kind: 'publish', message, document, base, created_by: actor.account_id, closed_at: null })
+      .returning('id')
+      .executeTakeFirstOrThrow()
+    await writeAudit(transaction, actor, 'propose', `proposal ${id}`, { message, base })
+    await announce(transaction, 'studio_draft', `proposal ${id}`)
+    return id
+  })
+}
+
+/**
+ * What a proposal would change of what is live now.
+ *
+ * @throws Problem
+ */
+export async function compareProposal(db: Kysely<Tables>, id: number): Promise<ReturnType<typeof compare_documents>> {
+  const [{ document }, live] = await Promise.all([findOpen(db, id), findLive(db)])
+  return compare_documents(live.document, document)
+}
+
+/**
+ * Publishes what somebody else has proposed.
+ *
+ * @throws Problem for one's own, and for one that is not about what is live any more
+ */
+export function approveProposal(
+  db: Kysely<Tables>,
+  actor: Actor,
+  id: number,
+  rules: PublishingRules,
+): Promise<Version> {
+  return publish(db, actor, 'publish', rules, async (transaction, live) => {
+    const { message, created_by, document, base } = await findOpen(transaction, id)
+    if (created_by === actor.account_id) throw new Problem(403, 'somebody else has to agree: this is your own proposal')
+    demandBase(live, base)
+    await close(transaction, id)
+    return { message, document: JSON.parse(document), proposed_by: created_by }
+  })
+}
+
+/** Takes a proposal back, one's own or another's. */
+export async function closeProposal(db: Kysely<Tables>, actor: Actor, id: number): Promise<void> {
+  await db.transaction().execute(async (transaction) => {
+    await findOpen(transaction, id)
+    await close(transaction, id)
+    await writeAudit(transaction, actor, 'close proposal', `proposal ${id}`)
+    await announce(transaction, 'studio_draft', `proposal ${id}`)
+  })
+}
+
+async function findOpen(db: Kysely<Tables>, id: number) {
+  const found = await db
+    .selectFrom('proposal')
+    .select(['message', 'document', 'base', 'created_by'])
+    .where('id', '=', id)
+    .where('closed_at', 'is', null)
+    .executeTakeFirst()
+  if (found === undefined) throw new Problem(404, 'there is no such proposal, or it was decided on already')
+  return found
+}
+
+async function close(db: Kysely<Tables>, id: number): Promise<void> {
+  await db.updateTable('proposal').set({ closed_at: new Date() }).where('id', '=', id).execute()
+}
