@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import type { PrivateKey } from 'dynacode/tools'
 import Koa, { type Middleware } from 'koa'
 import { draftRoutes } from './api/draft-routes.ts'
 import { createEventStreams } from './api/event-stream.ts'
 import { readJsonBody } from './api/json-body.ts'
+import { liveRoutes } from './api/live-routes.ts'
 import { describeApi } from './api/openapi.ts'
 import { answerProblems } from './api/problems.ts'
 import { createRouter } from './api/route.ts'
@@ -13,6 +15,7 @@ import { workRoutes } from './api/work-routes.ts'
 import { inviteFirst } from './auth/accounts.ts'
 import { authenticate } from './auth/authenticate.ts'
 import { createLoginLimit } from './auth/login-limit.ts'
+import { servePages } from './pages.ts'
 import { serveDocument } from './publishing/served-document.ts'
 import { type DatabaseOptions, openDatabase } from './store/database.ts'
 import { createTrials } from './trying/try-request.ts'
@@ -45,6 +48,9 @@ export interface Studio {
 /** Of a whole folder that is imported; anything else is far smaller. */
 const LARGEST_BODY = 32 * 1024 * 1024
 
+/** Where `npm run build` puts the pages. */
+const PAGES = join(import.meta.dirname, '..', 'dist')
+
 /**
  * Starts a studio.
  *
@@ -58,6 +64,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const routes = [
     ...sessionRoutes(database, createLoginLimit()),
     ...draftRoutes(database),
+    ...liveRoutes(database),
     ...versionRoutes(database, { globals, key, two_persons }, served.reload),
     ...workRoutes(database, createTrials(), streams),
   ]
@@ -80,6 +87,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     ctx.body = description
     return undefined
   })
+  app.use(await servePages(PAGES))
   app.use(readJsonBody(LARGEST_BODY))
   app.use(authenticate(database.db, options.report_token))
   app.use(createRouter('/api', routes))

@@ -3,6 +3,7 @@ import type { Database } from '../store/database.ts'
 import {
   addDomain,
   addPlugin,
+  findDomain,
   findPlugin,
   listDomains,
   listPlugins,
@@ -52,6 +53,15 @@ export function draftRoutes({ db }: Database): readonly Route[] {
       answer: DOMAIN,
       status: 201,
       handle: ({ actor, body }) => addDomain(db, actor, body.name),
+    }),
+    route({
+      method: 'get',
+      path: '/domains/:id',
+      summary: 'One domain',
+      role: 'viewer',
+      params: z.object({ id: ID }),
+      answer: DOMAIN,
+      handle: ({ params }) => findDomain(db, params.id),
     }),
     route({
       method: 'delete',
