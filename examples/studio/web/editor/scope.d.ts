@@ -1,0 +1,5 @@
+/** Made by the build; `PluginScope` is its shape. */
+declare module 'virtual:plugin-scope' {
+  const scope: unknown
+  export default scope
+}

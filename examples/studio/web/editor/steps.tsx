@@ -1,0 +1,128 @@
+import { useState } from 'preact/hooks'
+import type { Draft, Plugin } from '../api.ts'
+import { Dialog } from '../dialog.tsx'
+import { useAction } from '../form.tsx'
+import { Failed } from '../load.tsx'
+import { Differences } from '../parts/differences.tsx'
+import { describePublished, type Published } from '../parts/published.ts'
+import { usePlace } from '../router.tsx'
+import { useMay, useStudio } from '../studio.tsx'
+import type { PluginForm } from './plugin-form.ts'
+
+const STEPS = [
+  ['shadow', 'Shadow'],
+  ['1', '1 %'],
+  ['10', '10 %'],
+  ['50', '50 %'],
+  ['100', '100 %'],
+] as const
+
+/** From shadow to everybody, a button a step: each is saved, and published once it was looked at. */
+export function Steps({
+  form,
+  save,
+  change,
+  busy,
+  about,
+}: {
+  form: PluginForm
+  busy: boolean
+  save(part: Partial<PluginForm>): Promise<Plugin | undefined>
+  change(part: Partial<PluginForm>): void
+  about: { domain: string; plugin: string; phase: string }
+}) {
+  const may_publish = useMay('publisher')
+  const [step, setStep] = useState<string>()
+  const now = form.mode === 'shadow' ? 'shadow' : form.percent === '' ? '100' : form.percent
+  return (
+    <>
+      <fieldset class="steps" disabled={busy}>
+        <legend>Bring it out</legend>
+        {STEPS.map(([value, name]) => (
+          <button
+            key={value}
+            type="button"
+            aria-pressed={now === value}
+            onClick={async () => {
+              const part: Partial<PluginForm> =
+                value === 'shadow'
+                  ? { mode: 'shadow' }
+                  : { mode: 'live', percent: value === '100' && form.by === 'ip' ? '' : value }
+              change(part)
+              const saved = await save(part)
+              if (saved !== undefined && may_publish) setStep(name)
+            }}
+          >
+            {name}
+          </button>
+        ))}
+      </fieldset>
+      {step !== undefined && <PublishStep step={step} about={about} close={() => setStep(undefined)} />}
+    </>
+  )
+}
+
+function PublishStep({
+  step,
+  about,
+  close,
+}: {
+  step: string
+  about: { domain: string; plugin: string; phase: string }
+  close(): void
+}) {
+  const { api, say, refreshLive } = useStudio()
+  const { go } = usePlace()
+  const [draft, setDraft] = useState<Draft>()
+  const { busy, problem, run } = useAction()
+  const [asked, setAsked] = useState(false)
+  if (!asked) {
+    setAsked(true)
+    run(async () => setDraft(await api.get<Draft>('/draft')))
+  }
+  const message = `${about.plugin}: ${step}`
+  const others = draft?.differences.filter(
+    ({ domain, plugin, phase }) => domain !== about.domain || plugin !== about.plugin || phase !== about.phase,
+  )
+  const errors = draft?.findings.filter(({ severity }) => severity === 'error') ?? []
+  const is_alone = others?.every(
+    ({ kind, domain, plugin }) => kind === 'added' && domain === about.domain && plugin === null,
+  )
+  return (
+    <Dialog title={`Publish ${about.plugin} at ${step}?`} close={close}>
+      {draft === undefined && problem === undefined && <p role="status">Looking at the differences…</p>}
+      {draft && errors.length > 0 && <p class="notice failed">The draft has errors: it cannot be published yet.</p>}
+      {draft && errors.length === 0 && draft.differences.length === 0 && <p>It is live like this already.</p>}
+      {draft && errors.length === 0 && others !== undefined && !is_alone && (
+        <p class="notice">The draft has more that is new: look at all of it before you publish.</p>
+      )}
+      {draft && <Differences differences={draft.differences} />}
+      {problem && <Failed problem={problem} />}
+      <footer>
+        <button type="button" onClick={close}>
+          Later
+        </button>
+        <button type="button" onClick={() => go(`/review?message=${encodeURIComponent(message)}`)}>
+          Review
+        </button>
+        {is_alone && errors.length === 0 && draft && draft.differences.length > 0 && (
+          <button
+            type="button"
+            class="primary"
+            disabled={busy}
+            onClick={async () => {
+              const done = await run(async () => {
+                const published = await api.send<Published>('POST', '/versions', { message, base: draft.base })
+                say(describePublished(published))
+                refreshLive()
+              })
+              if (done) close()
+            }}
+          >
+            Publish
+          </button>
+        )}
+      </footer>
+    </Dialog>
+  )
+}

@@ -1,0 +1,74 @@
+import { query } from '../api.ts'
+import { Empty, Failed, Loading, usePages } from '../load.tsx'
+import { useTitle } from '../parts/page.ts'
+import { Ago } from '../parts/time.tsx'
+import { useStudioEvent } from '../studio.tsx'
+
+const PAGE = 100
+
+interface Entry {
+  readonly id: number
+  readonly at: string
+  readonly actor: string
+  readonly action: string
+  readonly subject: string
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+/** Who did what. */
+export function AuditPage() {
+  const log = usePages<Entry>((after) => `/audit${query({ before: after?.id, limit: PAGE })}`, PAGE)
+  useTitle('Audit log')
+  useStudioEvent('draft', log.reload)
+  useStudioEvent('version', log.reload)
+  return (
+    <>
+      <div class="head">
+        <h1>Audit log</h1>
+      </div>
+      <p class="hint">The database lets nobody change or remove an entry.</p>
+      {log.problem && <Failed problem={log.problem} again={log.reload} />}
+      {log.items === undefined && log.loading && <Loading />}
+      {log.items?.length === 0 && <Empty>Nothing has happened yet.</Empty>}
+      {log.items && log.items.length > 0 && (
+        <div class="scroll">
+          <table class="audit">
+            <thead>
+              <tr>
+                <th scope="col">When</th>
+                <th scope="col">Who</th>
+                <th scope="col">What</th>
+                <th scope="col">More</th>
+              </tr>
+            </thead>
+            <tbody>
+              {log.items.map(({ id, at, actor, action, subject, details }) => (
+                <tr key={id}>
+                  <td>
+                    <Ago at={at} />
+                  </td>
+                  <td>{actor}</td>
+                  <td>
+                    {action} <b>{subject}</b>
+                  </td>
+                  <td class="details">{describe(details)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {log.has_more && (
+        <button type="button" class="more" disabled={log.loading} onClick={log.more}>
+          Earlier entries
+        </button>
+      )}
+    </>
+  )
+}
+
+function describe(details: Readonly<Record<string, unknown>>): string {
+  return Object.entries(details)
+    .map(([name, value]) => `${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(', ')
+}

@@ -1,0 +1,204 @@
+import { useState } from 'preact/hooks'
+import { type Difference, query, type Version } from '../api.ts'
+import { Confirm } from '../dialog.tsx'
+import { Empty, Failed, Loading, Show, useLoad, usePages } from '../load.tsx'
+import { Differences } from '../parts/differences.tsx'
+import { useTitle } from '../parts/page.ts'
+import { describePublished } from '../parts/published.ts'
+import { Ago } from '../parts/time.tsx'
+import { Link, usePlace } from '../router.tsx'
+import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
+
+const PAGE = 50
+
+/** Every version; what is different between two; and the way back. */
+export function HistoryPage() {
+  const { api, say, refreshLive } = useStudio()
+  const { search, go } = usePlace()
+  const may_publish = useMay('publisher')
+  const versions = usePages<Version>((after) => `/versions${query({ before: after?.version, limit: PAGE })}`, PAGE)
+  const [back, setBack] = useState<Version>()
+  useTitle('History')
+  useStudioEvent('version', versions.reload)
+  const newest = versions.items?.[0]?.version
+  const [before, after] = [search.get('before'), search.get('after')].map((text) =>
+    text === null ? undefined : Number(text),
+  )
+  const is_comparing = before !== undefined && after !== undefined
+  const compare = (from: number, to: number) => go(`/history${query({ before: from, after: to })}`)
+
+  return (
+    <>
+      <div class="head">
+        <h1>History</h1>
+      </div>
+      {versions.problem && <Failed problem={versions.problem} again={versions.reload} />}
+      {versions.items === undefined && versions.loading && <Loading />}
+      {versions.items?.length === 0 && (
+        <Empty>
+          <p>
+            <strong>Nothing was published yet.</strong>
+          </p>
+          <p>
+            <Link href="/review">Review the draft</Link>
+          </p>
+        </Empty>
+      )}
+      {is_comparing && <Comparison before={before} after={after} newest={newest} choose={compare} />}
+      {versions.items && versions.items.length > 0 && (
+        <ol class="versions">
+          {versions.items.map((version) => (
+            <li key={version.version}>
+              <span class="number">{version.version}</span>
+              <span class="what">
+                <b>{version.message}</b>
+                <small>
+                  {version.kind} · {version.created_by ?? 'the studio'} · <Ago at={version.created_at} />
+                </small>
+              </span>
+              {version.version === newest && <span class="badge added">newest</span>}
+              <button
+                type="button"
+                aria-label={`What version ${version.version} changed`}
+                onClick={() => compare(version.version - 1, version.version)}
+              >
+                Changes
+              </button>
+              {version.version !== newest && newest !== undefined && (
+                <button
+                  type="button"
+                  aria-label={`Version ${version.version} beside the newest`}
+                  onClick={() => compare(version.version, newest)}
+                >
+                  Compare
+                </button>
+              )}
+              {may_publish && version.version !== newest && (
+                <button
+                  type="button"
+                  aria-label={`Roll back to version ${version.version}`}
+                  onClick={() => setBack(version)}
+                >
+                  Roll back…
+                </button>
+              )}
+            </li>
+          ))}
+          {may_publish && newest !== undefined && !versions.has_more && (
+            <li>
+              <span class="number">0</span>
+              <span class="what">
+                <b>nothing</b>
+                <small>before anything was published</small>
+              </span>
+              <button
+                type="button"
+                aria-label="Roll back to nothing"
+                onClick={() => setBack({ version: 0, kind: '', message: 'nothing', created_by: null, created_at: '' })}
+              >
+                Roll back…
+              </button>
+            </li>
+          )}
+        </ol>
+      )}
+      {versions.has_more && (
+        <button type="button" class="more" disabled={versions.loading} onClick={versions.more}>
+          Earlier versions
+        </button>
+      )}
+      {back && newest !== undefined && (
+        <Confirm
+          title={`Roll back to version ${back.version}?`}
+          action="Roll back"
+          danger
+          close={() => setBack(undefined)}
+          run={async () => {
+            const published = await api.send<{ version: number }>('POST', `/versions/${back.version}/rollback`)
+            say(`${describePublished(published)}: what version ${back.version} was`)
+            refreshLive()
+            versions.reload()
+          }}
+        >
+          <p>
+            “{back.message}” is published once more, as version {newest + 1}, and is live within moments. The draft
+            stays as it is.
+          </p>
+          <RollbackChanges before={newest} after={back.version} />
+        </Confirm>
+      )}
+    </>
+  )
+}
+
+function RollbackChanges({ before, after }: { before: number; after: number }) {
+  const changes = useLoad<readonly Difference[]>(`/versions/${before}/changes/${after}`)
+  return <Show of={changes}>{(value) => <Differences differences={value.filter((each) => !isStamp(each))} />}</Show>
+}
+
+function Comparison({
+  before,
+  after,
+  newest,
+  choose,
+}: {
+  before: number
+  after: number
+  newest: number | undefined
+  choose(before: number, after: number): void
+}) {
+  const { go } = usePlace()
+  const changes = useLoad<readonly Difference[]>(`/versions/${before}/changes/${after}`)
+  return (
+    <section class="card" aria-label="Comparison">
+      <div class="head">
+        <h2>
+          From{' '}
+          <VersionInput label="From version" value={before} max={newest} change={(value) => choose(value, after)} /> to{' '}
+          <VersionInput label="To version" value={after} max={newest} change={(value) => choose(before, value)} />
+        </h2>
+        <button type="button" class="quiet" aria-label="Close the comparison" onClick={() => go('/history')}>
+          ✕
+        </button>
+      </div>
+      <Show of={changes}>
+        {(value) => {
+          const told = value.filter((each) => !isStamp(each))
+          return told.length === 0 ? <p>They are the same.</p> : <Differences differences={told} />
+        }}
+      </Show>
+    </section>
+  )
+}
+
+function VersionInput({
+  label,
+  value,
+  max,
+  change,
+}: {
+  label: string
+  value: number
+  max: number | undefined
+  change(value: number): void
+}) {
+  return (
+    <input
+      class="number"
+      type="number"
+      aria-label={label}
+      min={0}
+      max={max}
+      value={value}
+      onChange={({ currentTarget }) => {
+        const { valueAsNumber } = currentTarget
+        if (currentTarget.checkValidity() && Number.isInteger(valueAsNumber)) change(valueAsNumber)
+      }}
+    />
+  )
+}
+
+/** What every version has of its own, and nobody wants to know. */
+function isStamp({ domain, plugin, changes }: Difference): boolean {
+  return domain === null && plugin === null && changes.every((change) => /^general\.(version|expires):/.test(change))
+}

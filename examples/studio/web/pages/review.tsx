@@ -1,0 +1,204 @@
+import { useState } from 'preact/hooks'
+import type { Difference, Draft } from '../api.ts'
+import { Confirm } from '../dialog.tsx'
+import { Field, useAction } from '../form.tsx'
+import { Empty, Failed, Show, useLoad } from '../load.tsx'
+import { Differences } from '../parts/differences.tsx'
+import { Findings } from '../parts/findings.tsx'
+import { useTitle } from '../parts/page.ts'
+import { describePublished, type Published } from '../parts/published.ts'
+import { Ago } from '../parts/time.tsx'
+import { Link, usePlace } from '../router.tsx'
+import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
+
+/** What is different in the draft, and the button that makes it live. */
+export function ReviewPage() {
+  const { search } = usePlace()
+  const draft = useLoad<Draft>('/draft')
+  useTitle('Review')
+  useStudioEvent('draft', draft.reload)
+  useStudioEvent('version', draft.reload)
+  return (
+    <>
+      <div class="head">
+        <h1>Review and publish</h1>
+      </div>
+      <Proposals />
+      <Show of={draft}>
+        {(value) => (
+          <Review draft={value} loading={draft.loading} reload={draft.reload} given={search.get('message') ?? ''} />
+        )}
+      </Show>
+    </>
+  )
+}
+
+function Review({ draft, loading, reload, given }: { draft: Draft; loading: boolean; reload(): void; given: string }) {
+  const { api, say, refreshLive } = useStudio()
+  const may_publish = useMay('publisher')
+  const [message, setMessage] = useState(given)
+  const { busy, problem, run } = useAction()
+  const { base, differences, findings } = draft
+  const errors = findings.filter(({ severity }) => severity === 'error')
+  const others = findings.filter(({ severity }) => severity !== 'error')
+  const is_publishable = errors.length === 0 && differences.length > 0
+
+  return (
+    <>
+      {errors.length > 0 && (
+        <section class="card bad" aria-label="Errors">
+          <h2>
+            {errors.length === 1
+              ? 'An error keeps this from being published'
+              : `${errors.length} errors keep this from being published`}
+          </h2>
+          <Findings findings={errors.slice(0, 100)} />
+        </section>
+      )}
+      {differences.length === 0 && errors.length === 0 ? (
+        <Empty>
+          <p>
+            <strong>The draft is what is live.</strong>
+          </p>
+          <p>
+            <Link href="/">Change a plugin</Link>, and it stands here.
+          </p>
+        </Empty>
+      ) : (
+        <section aria-label="Differences" class={loading ? 'old' : undefined}>
+          <h2>
+            {differences.length === 1 ? 'One difference' : `${differences.length} differences`} from{' '}
+            {base === 0 ? 'nothing: this will be the first version' : `version ${base}`}
+          </h2>
+          <Differences differences={differences} />
+        </section>
+      )}
+      {others.length > 0 && (
+        <details class="card">
+          <summary>
+            <h2>{others.length === 1 ? 'One remark' : `${others.length} remarks`} of the checks</h2>
+          </summary>
+          <Findings findings={others.slice(0, 200)} />
+        </details>
+      )}
+      {may_publish && differences.length > 0 && (
+        <form
+          class="card publish"
+          onSubmit={(event) => {
+            event.preventDefault()
+            run(async () => {
+              const published = await api.send<Published>('POST', '/versions', { message, base })
+              setMessage('')
+              say(describePublished(published))
+              refreshLive()
+              reload()
+            })
+          }}
+        >
+          <Field label="What is new, and why" problem={problem?.fields.message} wide>
+            {(props) => (
+              <input
+                {...props}
+                value={message}
+                maxLength={500}
+                required
+                onInput={({ currentTarget }) => setMessage(currentTarget.value)}
+              />
+            )}
+          </Field>
+          {problem && <Failed problem={problem} {...(problem.status === 409 ? { again: reload } : {})} />}
+          {problem && problem.findings.length > 0 && <Findings findings={problem.findings} />}
+          <footer>
+            <button type="submit" class="primary big" disabled={busy || !is_publishable}>
+              {busy ? 'Publishing…' : `Publish version ${base + 1}`}
+            </button>
+            {errors.length > 0 && <span class="problem">The errors above have to go first.</span>}
+          </footer>
+        </form>
+      )}
+      {!may_publish && differences.length > 0 && <p class="notice">A publisher has to publish this.</p>}
+    </>
+  )
+}
+
+interface Proposal {
+  readonly id: number
+  readonly message: string
+  readonly base: number
+  readonly created_by: number
+  readonly created_by_name: string
+  readonly created_at: string
+}
+
+/** What waits for a second person; nothing where one is enough. */
+function Proposals() {
+  const proposals = useLoad<readonly Proposal[]>('/proposals')
+  useStudioEvent('draft', proposals.reload)
+  useStudioEvent('version', proposals.reload)
+  if (proposals.value === undefined || proposals.value.length === 0) return null
+  return (
+    <section class="card" aria-label="Proposals">
+      <h2>Waiting for a second person</h2>
+      {proposals.value.map((proposal) => (
+        <ProposalEntry key={proposal.id} proposal={proposal} reload={proposals.reload} />
+      ))}
+    </section>
+  )
+}
+
+function ProposalEntry({ proposal, reload }: { proposal: Proposal; reload(): void }) {
+  const { api, session, say, refreshLive } = useStudio()
+  const may_publish = useMay('publisher')
+  const [asked, setAsked] = useState<'approve' | 'close'>()
+  const [open, setOpen] = useState(false)
+  const changes = useLoad<readonly Difference[]>(open ? `/proposals/${proposal.id}/changes` : undefined)
+  const { id, message, created_by_name, created_at } = proposal
+  const is_own = created_by_name === session.name
+  return (
+    <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <summary>
+        <b>{message}</b> <small>{created_by_name}</small> <Ago at={created_at} />
+      </summary>
+      {open && <Show of={changes}>{(value) => <Differences differences={value} />}</Show>}
+      {may_publish && (
+        <footer>
+          <button type="button" onClick={() => setAsked('close')}>
+            {is_own ? 'Take it back' : 'Turn it down'}
+          </button>
+          <button type="button" class="primary" disabled={is_own} onClick={() => setAsked('approve')}>
+            {is_own ? 'Somebody else has to agree' : 'Agree and publish'}
+          </button>
+        </footer>
+      )}
+      {asked === 'approve' && (
+        <Confirm
+          title="Agree and publish?"
+          action="Publish"
+          close={() => setAsked(undefined)}
+          run={async () => {
+            say(describePublished(await api.send<Published>('POST', `/proposals/${id}/approve`)))
+            refreshLive()
+            reload()
+          }}
+        >
+          <p>
+            “{message}” of {created_by_name} goes live.
+          </p>
+        </Confirm>
+      )}
+      {asked === 'close' && (
+        <Confirm
+          title={is_own ? 'Take the proposal back?' : 'Turn the proposal down?'}
+          action={is_own ? 'Take it back' : 'Turn it down'}
+          close={() => setAsked(undefined)}
+          run={async () => {
+            await api.send('DELETE', `/proposals/${id}`)
+            reload()
+          }}
+        >
+          <p>The draft stays as it is.</p>
+        </Confirm>
+      )}
+    </details>
+  )
+}

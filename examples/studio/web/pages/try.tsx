@@ -1,0 +1,144 @@
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { AreaField, SelectField, TextField, useAction } from '../form.tsx'
+import { Failed } from '../load.tsx'
+import { useTitle } from '../parts/page.ts'
+import { type Ran, Trace } from '../parts/trace.tsx'
+import { useStudio } from '../studio.tsx'
+
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'].map((method) => [method, method] as const)
+
+/** Sends a request through the draft, or what is live. */
+export function TryPage() {
+  useTitle('Try it')
+  return (
+    <>
+      <div class="head">
+        <h1>Try it</h1>
+      </div>
+      <p class="hint">
+        A request goes through the plugins, in a process of its own and before an app that answers “app”. What plugins
+        fetch, they fetch.
+      </p>
+      <TryForm host="example.com" />
+    </>
+  )
+}
+
+/** @param document to try, in place of the draft and what is live */
+export function TryForm({ document: given, host }: { document?: object; host: string }) {
+  const { api } = useStudio()
+  const [source, setSource] = useState<'draft' | 'live'>('draft')
+  const [method, setMethod] = useState('GET')
+  const [url, setUrl] = useState(`http://${host}/`)
+  const [headers, setHeaders] = useState('')
+  const [body, setBody] = useState('')
+  const [ip, setIp] = useState('')
+  const [now, setNow] = useState('')
+  const [ran, setRan] = useState<Ran>()
+  const { busy, problem, run } = useAction()
+  const form = useRef<HTMLFormElement>(null)
+
+  async function send() {
+    await run(async () => {
+      const time = now === '' ? undefined : new Date(now).toISOString()
+      const request = {
+        method,
+        url,
+        headers: readHeaders(headers),
+        ...(body === '' ? {} : { body }),
+        ...(ip.trim() === '' ? {} : { ip: ip.trim() }),
+      }
+      const what = given === undefined ? { source } : { source: 'document', document: given }
+      setRan(await api.send<Ran>('POST', '/try', { ...what, request, ...(time === undefined ? {} : { now: time }) }))
+    })
+  }
+  const sending = useRef(send)
+  sending.current = send
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
+      event.preventDefault()
+      if (form.current?.reportValidity()) sending.current()
+    }
+    addEventListener('keydown', press)
+    return () => removeEventListener('keydown', press)
+  }, [])
+  const at = (field: string) => problem?.fields[field] ?? problem?.fields[`request.${field}`]
+  return (
+    <div class="try">
+      <form
+        ref={form}
+        class="card"
+        aria-label="Request"
+        onSubmit={(event) => {
+          event.preventDefault()
+          send()
+        }}
+      >
+        <div class="line">
+          <SelectField label="Method" value={method} options={METHODS} change={setMethod} problem={at('method')} />
+          <TextField label="URL" wide value={url} change={setUrl} problem={at('url')} inputMode="url" required />
+        </div>
+        <AreaField
+          label="Headers"
+          hint="One a line, such as X-User: ada"
+          value={headers}
+          change={setHeaders}
+          problem={problem?.fields.headers ?? firstBelow(problem?.fields, 'request.headers')}
+        />
+        <AreaField
+          label="Body"
+          value={body}
+          change={setBody}
+          problem={at('body')}
+          disabled={method === 'GET' || method === 'HEAD'}
+        />
+        <div class="grid">
+          <TextField label="From address" placeholder="127.0.0.1" value={ip} change={setIp} problem={at('ip')} />
+          <TextField
+            label="At"
+            hint="Now, if empty."
+            type="datetime-local"
+            value={now}
+            change={setNow}
+            problem={at('now')}
+          />
+          {given === undefined && (
+            <SelectField
+              label="Through"
+              value={source}
+              options={[
+                ['draft', 'the draft'],
+                ['live', 'what is live'],
+              ]}
+              change={(value) => setSource(value)}
+            />
+          )}
+        </div>
+        {problem && <Failed problem={problem} />}
+        <footer>
+          <button type="submit" class="primary" disabled={busy}>
+            {busy ? 'On its way…' : 'Send'}
+          </button>
+        </footer>
+      </form>
+      <section aria-label="What came of it" aria-live="polite">
+        {ran === undefined ? <p class="state empty">What came of it will stand here.</p> : <Trace ran={ran} />}
+      </section>
+    </div>
+  )
+}
+
+function firstBelow(fields: Readonly<Record<string, string>> | undefined, path: string): string | undefined {
+  return Object.entries(fields ?? {}).find(([key]) => key.startsWith(path))?.[1]
+}
+
+function readHeaders(text: string): Record<string, string[]> {
+  const headers: Record<string, string[]> = {}
+  for (const line of text.split('\n')) {
+    if (line.trim() === '') continue
+    const [, name = line.trim(), value = ''] = /^([^:]+):(.*)$/.exec(line) ?? []
+    headers[name.trim()] = [...(headers[name.trim()] ?? []), value.trim()]
+  }
+  return headers
+}

@@ -1,0 +1,90 @@
+import { diffLines } from 'diff'
+import { useMemo, useState } from 'preact/hooks'
+import type { Difference } from '../api.ts'
+
+/** As many as are shown before somebody asks for more. */
+const AT_FIRST = 50
+
+/** What is different between two documents. */
+export function Differences({ differences }: { differences: readonly Difference[] }) {
+  const [shown, setShown] = useState(AT_FIRST)
+  return (
+    <>
+      <ul class="differences">
+        {differences.slice(0, shown).map((difference) => {
+          const { kind, domain, plugin, phase, changes, code } = difference
+          return (
+            <li key={`${kind} ${domain} ${plugin} ${phase} ${changes.join()}`} class={kind}>
+              <p>
+                <span class={`badge ${kind}`}>{kind}</span>{' '}
+                {plugin === null ? (
+                  <b>{domain ?? 'the document'}</b>
+                ) : (
+                  <>
+                    <b>{plugin}</b> <small>{domain}</small>
+                  </>
+                )}{' '}
+                {phase !== null && <span class="phase">{phase}</span>}
+              </p>
+              {changes.length > 0 && (
+                <ul>
+                  {changes.map((change) => (
+                    <li key={change}>
+                      <code>{change}</code>
+                    </li>
+                  ))}
+                </ul>
+              )}
+              {code !== null && <CodeDifference before={code.before} after={code.after} />}
+            </li>
+          )
+        })}
+      </ul>
+      {differences.length > shown && (
+        <button type="button" class="more" onClick={() => setShown(shown + AT_FIRST)}>
+          {differences.length - shown} more
+        </button>
+      )}
+    </>
+  )
+}
+
+/** Lines around a change that are shown with it. */
+const AROUND = 3
+
+function CodeDifference({ before, after }: { before: string; after: string }) {
+  const lines = useMemo(() => compare(before, after), [before, after])
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
+    <pre class="diff" tabIndex={0} aria-label="Code before and after">
+      {lines.map(({ sign, text }, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: lines may be alike
+        <div key={index} class={sign === '+' ? 'plus' : sign === '-' ? 'minus' : undefined}>
+          {`${sign} ${text}`}
+        </div>
+      ))}
+    </pre>
+  )
+}
+
+function compare(before: string, after: string): { sign: string; text: string }[] {
+  const end = (text: string) => (text === '' || text.endsWith('\n') ? text : `${text}\n`)
+  const parts = diffLines(end(before), end(after), { maxEditLength: 2000 })
+  // Too much is different to say what belongs to what.
+  if (parts === undefined) {
+    return [...write('-', before.split('\n')), ...write('+', after.split('\n'))]
+  }
+  return parts.flatMap(({ value, added, removed }, index) => {
+    const lines = value.replace(/\n$/, '').split('\n')
+    if (added || removed) return write(added ? '+' : '-', lines)
+    const head = index === 0 ? 0 : AROUND
+    const tail = index === parts.length - 1 ? 0 : AROUND
+    if (lines.length <= head + tail + 1) return write(' ', lines)
+    const left_out = { sign: ' ', text: `… ${lines.length - head - tail} lines …` }
+    return [...write(' ', lines.slice(0, head)), left_out, ...write(' ', tail === 0 ? [] : lines.slice(-tail))]
+  })
+}
+
+function write(sign: string, lines: readonly string[]): { sign: string; text: string }[] {
+  return lines.map((text) => ({ sign, text }))
+}

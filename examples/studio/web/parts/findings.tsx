@@ -1,0 +1,31 @@
+import type { Finding } from '../api.ts'
+
+const SIGNS = { error: '✖', warning: '▲', note: '•' } as const
+
+/** What the checks found. */
+export function Findings({ findings, goto }: { findings: readonly Finding[]; goto?: (line: number) => void }) {
+  return (
+    <ul class="findings">
+      {findings.map(({ severity, message, rule, plugin, domain, line, column, path }) => (
+        <li key={`${rule} ${path} ${line} ${column} ${message}`} class={severity}>
+          <span aria-hidden="true">{SIGNS[severity]}</span>
+          <span>
+            <span class="visually-hidden">{severity}: </span>
+            {goto === undefined && plugin !== null && (
+              <b>
+                {domain} / {plugin}
+                {line === null ? '' : `:${line}`}{' '}
+              </b>
+            )}
+            {goto !== undefined && line !== null && (
+              <button type="button" class="link" onClick={() => goto(line)}>
+                line {line}
+              </button>
+            )}{' '}
+            {message} <small>{rule}</small>
+          </span>
+        </li>
+      ))}
+    </ul>
+  )
+}

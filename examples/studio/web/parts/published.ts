@@ -1,0 +1,8 @@
+/** What came of publishing: a version or, where two persons are needed, something that waits for the second. */
+export type Published = { readonly version: number } | { readonly proposal: number }
+
+export function describePublished(published: Published): string {
+  return 'version' in published
+    ? `Version ${published.version} is live`
+    : 'Proposed: it goes live once somebody else agrees'
+}

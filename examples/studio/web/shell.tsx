@@ -1,0 +1,252 @@
+import type { ComponentChildren } from 'preact'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import type { Api, Session } from './api.ts'
+import { Dialog } from './dialog.tsx'
+import { KillSwitch } from './kill-switch.tsx'
+import { Empty } from './load.tsx'
+import { AuditPage } from './pages/audit.tsx'
+import { EditorPage } from './pages/editor.tsx'
+import { FleetPage } from './pages/fleet.tsx'
+import { HistoryPage } from './pages/history.tsx'
+import { PeoplePage } from './pages/people.tsx'
+import { PluginsPage } from './pages/plugins.tsx'
+import { ReviewPage } from './pages/review.tsx'
+import { TryPage } from './pages/try.tsx'
+import { Link, usePlace } from './router.tsx'
+import { type Live, type StudioEvent, type StudioPage, StudioProvider } from './studio.tsx'
+import { ThemeButton } from './theme.tsx'
+
+const PAGES = [
+  ['/', 'Plugins'],
+  ['/try', 'Try it'],
+  ['/review', 'Review'],
+  ['/history', 'History'],
+  ['/fleet', 'Fleet'],
+  ['/audit', 'Audit log'],
+  ['/people', 'People'],
+] as const
+const EVENTS: readonly StudioEvent[] = ['version', 'draft', 'report']
+
+/** What is around every page of somebody who is signed in. */
+export function Shell({ api, session, end }: { api: Api; session: Session; end(): void }) {
+  const { path } = usePlace()
+  const [live, setLive] = useState<Live>()
+  const [told, setTold] = useState<{ message: string; kind: 'done' | 'failed' }>()
+  const [keys, setKeys] = useState(false)
+  const [kill, setKill] = useState<{ domain?: string; plugin?: string }>()
+  const [connected, setConnected] = useState(true)
+  const heard = useRef(new Map<StudioEvent, Set<() => void>>())
+  const content = useRef<HTMLElement>(null)
+
+  const refreshLive = useCallback(() => {
+    api.get<Live>('/live').then(setLive, () => undefined)
+  }, [api])
+  const say = useCallback((message: string, kind: 'done' | 'failed' = 'done') => setTold({ message, kind }), [])
+  const listen = useCallback((event: StudioEvent, call: () => void) => {
+    const calls = heard.current.get(event) ?? new Set()
+    heard.current.set(event, calls.add(call))
+    return () => void calls.delete(call)
+  }, [])
+
+  useEffect(() => {
+    refreshLive()
+    const source = new EventSource('/api/events')
+    const tell = (event: StudioEvent) => {
+      for (const call of heard.current.get(event) ?? []) call()
+    }
+    let was_gone = false
+    source.onopen = () => {
+      setConnected(true)
+      // Whatever happened meanwhile was missed.
+      if (was_gone) for (const event of EVENTS) tell(event)
+      was_gone = false
+    }
+    source.onerror = () => {
+      was_gone = true
+      setConnected(false)
+    }
+    for (const event of EVENTS) source.addEventListener(event, () => tell(event))
+    const unlisten = listen('version', refreshLive)
+    return () => {
+      unlisten()
+      source.close()
+    }
+  }, [refreshLive, listen])
+
+  useEffect(() => {
+    if (told?.kind !== 'done') return undefined
+    const timer = setTimeout(() => setTold(undefined), 6000)
+    return () => clearTimeout(timer)
+  }, [told])
+
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      // Inside of a shadow tree the target is its host.
+      const target = event.composedPath()[0] as HTMLElement
+      const is_typing = target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)
+      if (is_typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return
+      if (event.key === '?') setKeys(true)
+      else if (event.key === '/') {
+        const search = document.querySelector<HTMLInputElement>('input[type=search]')
+        if (search === null) return
+        search.focus()
+        search.select()
+      } else return
+      event.preventDefault()
+    }
+    addEventListener('keydown', press)
+    return () => removeEventListener('keydown', press)
+  }, [])
+
+  // Somebody who hears the page is told where they are now.
+  const first = useRef(true)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: with every page
+  useEffect(() => {
+    if (!first.current) content.current?.focus({ preventScroll: true })
+    first.current = false
+  }, [path])
+
+  const may_publish = session.role === 'publisher'
+  const studio = useMemo<StudioPage>(
+    () => ({ api, session, live, refreshLive, say, listen, openKillSwitch: (what) => setKill(what ?? {}) }),
+    [api, session, live, refreshLive, say, listen],
+  )
+  return (
+    <StudioProvider value={studio}>
+      <a class="skip" href="#content">
+        To the content
+      </a>
+      <header class="top">
+        <Link href="/" class="brand">
+          <img src="/icon.svg" alt="" width="26" height="26" />
+          <span>dynacode studio</span>
+        </Link>
+        <span class="live" role="status">
+          {live === undefined ? '' : live.version === 0 ? 'nothing is live' : `version ${live.version} is live`}
+        </span>
+        <span class="space" />
+        <ThemeButton />
+        <button type="button" class="quiet keys" aria-label="Keys" title="Keys (?)" onClick={() => setKeys(true)}>
+          ?
+        </button>
+        <SignOut api={api} session={session} end={end} />
+        {may_publish && (
+          <button type="button" class="danger kill" onClick={() => setKill({})}>
+            Kill switch
+          </button>
+        )}
+      </header>
+      <nav class="pages" aria-label="Pages">
+        {PAGES.filter(([to]) => may_publish || to !== '/people')
+          .filter(([to]) => session.role !== 'viewer' || to !== '/try')
+          .map(([to, name]) => (
+            <Link key={to} href={to} aria-current={isIn(path, to) ? 'page' : undefined}>
+              {name}
+            </Link>
+          ))}
+      </nav>
+      {live?.enabled === false && (
+        <div class="notice failed banner" role="alert">
+          <strong>Everything is switched off.</strong> No plugin runs anywhere.
+          {may_publish && (
+            <button type="button" onClick={() => setKill({})}>
+              Switch on again…
+            </button>
+          )}
+        </div>
+      )}
+      {!connected && (
+        <div class="notice banner" role="status">
+          The studio cannot be reached just now. What you see may be old; what you type is kept.
+        </div>
+      )}
+      <main id="content" ref={content} tabIndex={-1}>
+        <Route path={path} role={session.role} />
+      </main>
+      {told && (
+        <div class={`toast ${told.kind}`} role="status">
+          <span>{told.message}</span>
+          <button type="button" class="quiet" aria-label="Dismiss" onClick={() => setTold(undefined)}>
+            ✕
+          </button>
+        </div>
+      )}
+      {keys && <Keys close={() => setKeys(false)} />}
+      {kill && <KillSwitch what={kill} close={() => setKill(undefined)} />}
+    </StudioProvider>
+  )
+}
+
+function isIn(path: string, page: string): boolean {
+  return page === '/' ? path === '/' || path.startsWith('/plugins') || path.startsWith('/domains') : path === page
+}
+
+function Route({ path, role }: { path: string; role: Session['role'] }): ComponentChildren {
+  const [, kind, id] = /^\/(plugins|domains)\/(\d+)(?:\/new)?$/.exec(path) ?? []
+  if (kind === 'plugins') return <EditorPage key={path} id={Number(id)} />
+  if (kind === 'domains' && path.endsWith('/new')) return <EditorPage key={path} domain_id={Number(id)} />
+  if (path === '/') return <PluginsPage />
+  if (path === '/try' && role !== 'viewer') return <TryPage />
+  if (path === '/review') return <ReviewPage />
+  if (path === '/history') return <HistoryPage />
+  if (path === '/fleet') return <FleetPage />
+  if (path === '/audit') return <AuditPage />
+  if (path === '/people' && role === 'publisher') return <PeoplePage />
+  return (
+    <Empty>
+      <h1>There is no such page</h1>
+      <p>
+        <Link href="/">To the plugins</Link>
+      </p>
+    </Empty>
+  )
+}
+
+function SignOut({ api, session, end }: { api: Api; session: Session; end(): void }) {
+  return (
+    <details class="menu">
+      <summary aria-label={`Signed in as ${session.name}`}>{session.name}</summary>
+      <div class="card">
+        <p>
+          {session.name}, <b>{session.role}</b>
+        </p>
+        <button
+          type="button"
+          onClick={async () => {
+            await api.send('DELETE', '/session').catch(() => undefined)
+            end()
+          }}
+        >
+          Sign out
+        </button>
+      </div>
+    </details>
+  )
+}
+
+const KEYS = [
+  ['/', 'search'],
+  ['?', 'these keys'],
+  ['Ctrl S or ⌘ S', 'save the plugin'],
+  ['Ctrl Enter or ⌘ Enter', 'send the request to try'],
+  ['Ctrl Space', 'complete, in the code'],
+  ['Escape, then Tab', 'leave the code'],
+  ['Escape', 'close a dialog'],
+] as const
+
+function Keys({ close }: { close(): void }) {
+  return (
+    <Dialog title="Keys" close={close}>
+      <dl class="keys">
+        {KEYS.map(([key, what]) => (
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
+  )
+}

@@ -1,0 +1,46 @@
+import { createContext } from 'preact'
+import { useContext, useEffect, useRef } from 'preact/hooks'
+import { type Api, ROLES, type Role, type Session } from './api.ts'
+
+/** What is live, in short. */
+export interface Live {
+  readonly version: number
+  readonly enabled: boolean
+  readonly plugins: number
+}
+
+export type StudioEvent = 'version' | 'draft' | 'report'
+
+/** What every page works with. */
+export interface StudioPage {
+  readonly api: Api
+  readonly session: Session
+  /** Undefined until it is known. */
+  readonly live: Live | undefined
+  refreshLive(): void
+  /** Tells somebody that something was done. */
+  say(message: string, kind?: 'done' | 'failed'): void
+  /** @returns what ends it */
+  listen(event: StudioEvent, heard: () => void): () => void
+  openKillSwitch(what?: { domain: string; plugin?: string }): void
+}
+
+const StudioContext = createContext<StudioPage | undefined>(undefined)
+export const StudioProvider = StudioContext.Provider
+
+export function useStudio(): StudioPage {
+  return useContext(StudioContext) as StudioPage
+}
+
+/** Whether who is signed in may do what a role may. */
+export function useMay(role: Role): boolean {
+  return ROLES.indexOf(useStudio().session.role) >= ROLES.indexOf(role)
+}
+
+/** Calls when the studio tells of something. */
+export function useStudioEvent(event: StudioEvent, heard: () => void): void {
+  const { listen } = useStudio()
+  const newest = useRef(heard)
+  newest.current = heard
+  useEffect(() => listen(event, () => newest.current()), [listen, event])
+}
