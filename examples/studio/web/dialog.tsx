@@ -77,7 +77,6 @@ export function Confirm({
           type="button"
           class={danger ? 'danger' : 'primary'}
           disabled={busy}
-          // biome-ignore lint/a11y/noAutofocus: a dialog has to put the focus somewhere
           autofocus
           onClick={async () => {
             if (await start(run)) close()

@@ -44,7 +44,6 @@ export function KillSwitch({ what, close }: { what: Target; close(): void }) {
             type="button"
             class={`big ${on ? 'primary' : 'danger'}`}
             disabled={busy}
-            // biome-ignore lint/a11y/noAutofocus: a dialog has to put the focus somewhere
             autofocus
             onClick={async () => {
               const done = await run(async () => {

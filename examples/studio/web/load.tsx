@@ -26,7 +26,6 @@ function useLoadBy<T>(key: string | undefined, load: (api: Api, signal: AbortSig
   const [turn, setTurn] = useState(0)
   const newest = useRef(load)
   newest.current = load
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `turn` asks for another turn
   useEffect(() => {
     if (key === undefined) return undefined
     const control = new AbortController()
@@ -64,7 +63,6 @@ export function usePages<T>(address: (after: T | undefined) => string, size: num
     loading: boolean
   }>({ of: '', has_more: false, loading: true })
   const [turn, setTurn] = useState(0)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `turn` asks for another turn
   useEffect(() => {
     const control = new AbortController()
     setState((before) => ({ ...before, loading: true }))

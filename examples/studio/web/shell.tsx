@@ -100,7 +100,6 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
 
   // Somebody who hears the page is told where they are now.
   const first = useRef(true)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: with every page
   useEffect(() => {
     if (!first.current) content.current?.focus({ preventScroll: true })
     first.current = false

@@ -76,7 +76,6 @@ export function MergeField({ theirs, mine, change }: { theirs: string; mine: str
   const host = useRef<HTMLDivElement>(null)
   const newest = useRef(change)
   newest.current = change
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the editor has the text once it is there
   useEffect(() => {
     let made: { destroy(): void } | undefined
     let is_gone = false

@@ -93,7 +93,6 @@ function Rows({
         const set = (part: Partial<ConditionRow>) => change(rows.with(index, { ...row, ...part }))
         const is_valued = row.how !== 'present' && row.how !== 'absent'
         return (
-          // biome-ignore lint/suspicious/noArrayIndexKey: rows have nothing else of their own
           <div class="row" key={index}>
             <span class="kind">{kind}</span>
             {of !== 'user_agent' && (

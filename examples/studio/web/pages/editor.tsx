@@ -341,7 +341,11 @@ function useCheck(domain: string, draft: PluginDraft): { findings: readonly Find
   useEffect(() => {
     const control = new AbortController()
     api.send<{ findings: readonly Finding[] }>('POST', '/check', JSON.parse(text), control.signal).then(
-      ({ findings }) => control.signal.aborted || setState({ findings, problem: undefined }),
+      ({ findings }) => {
+        // What is to be said of the domain, and is no error, is said at the review.
+        const own = findings.filter(({ plugin, severity }) => plugin !== null || severity === 'error')
+        if (!control.signal.aborted) setState({ findings: own, problem: undefined })
+      },
       (problem) => control.signal.aborted || setState((before) => ({ ...before, problem })),
     )
     return () => control.abort()

@@ -54,7 +54,6 @@ export function JoinPage({ api, begin }: { api: Api; begin(session: Session): vo
           problem={problem?.fields.name}
           autocomplete="username"
           required
-          // biome-ignore lint/a11y/noAutofocus: there is nothing else here to do
           autofocus
         />
         <TextField

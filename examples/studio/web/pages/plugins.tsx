@@ -37,7 +37,6 @@ export function PluginsPage() {
     domains.reload()
     plugins.reload()
   })
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the address follows what is searched, not the other way round
   useEffect(() => {
     if (wanted !== (asked.get('q') ?? '')) go(`/${query({ q: wanted, domain: chosen })}`, { replace: true })
   }, [wanted])
@@ -225,7 +224,6 @@ function NewDomain({ close }: { close(): void }) {
           change={setName}
           problem={problem?.fields.name}
           required
-          // biome-ignore lint/a11y/noAutofocus: the dialog was opened to fill this in
           autofocus
         />
         {problem && problem.fields.name === undefined && <Failed problem={problem} />}

@@ -34,7 +34,6 @@ export function SignInPage({ api, begin, has_ended }: { api: Api; begin(session:
           problem={problem?.fields.name}
           autocomplete="username"
           required
-          // biome-ignore lint/a11y/noAutofocus: there is nothing else here to do
           autofocus
         />
         <TextField

@@ -1,6 +1,7 @@
 import { diffLines } from 'diff'
 import { useMemo, useState } from 'preact/hooks'
 import type { Difference } from '../api.ts'
+import { Scrolled } from './scrolled.tsx'
 
 /** As many as are shown before somebody asks for more. */
 const AT_FIRST = 50
@@ -55,15 +56,15 @@ const AROUND = 3
 function CodeDifference({ before, after }: { before: string; after: string }) {
   const lines = useMemo(() => compare(before, after), [before, after])
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard
-    <pre class="diff" tabIndex={0} aria-label="Code before and after">
-      {lines.map(({ sign, text }, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: lines may be alike
-        <div key={index} class={sign === '+' ? 'plus' : sign === '-' ? 'minus' : undefined}>
-          {`${sign} ${text}`}
-        </div>
-      ))}
-    </pre>
+    <Scrolled label="Code before and after">
+      <pre class="diff">
+        {lines.map(({ sign, text }, index) => (
+          <div key={index} class={sign === '+' ? 'plus' : sign === '-' ? 'minus' : undefined}>
+            {`${sign} ${text}`}
+          </div>
+        ))}
+      </pre>
+    </Scrolled>
   )
 }
 

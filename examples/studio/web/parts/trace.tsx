@@ -1,4 +1,5 @@
 import { PHASES } from '../editor/plugin-form.ts'
+import { Scrolled } from './scrolled.tsx'
 
 interface PluginTrace {
   readonly plugin: string
@@ -75,12 +76,13 @@ export function Trace({ ran: { request, plugins, response, duration_ms } }: { ra
       </ol>
       {skipped.length > MOST_SKIPPED && <p class="hint">{skipped.length - MOST_SKIPPED} more were skipped.</p>}
       <h3>Response</h3>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keyboard */}
-      <pre tabIndex={0} aria-label="Response">
-        {`${status} ${message}\n`}
-        {Object.entries(headers).flatMap(([name, value]) => [value].flat().map((each) => `${name}: ${each}\n`))}
-        {`\n${body}`}
-      </pre>
+      <Scrolled label="Response">
+        <pre>
+          {`${status} ${message}\n`}
+          {Object.entries(headers).flatMap(([name, value]) => [value].flat().map((each) => `${name}: ${each}\n`))}
+          {`\n${body}`}
+        </pre>
+      </Scrolled>
     </div>
   )
 }
