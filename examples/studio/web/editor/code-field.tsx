@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Finding } from '../api.ts'
 import type { CodeView } from './code-view.ts'
 
@@ -48,7 +48,8 @@ export function CodeField({
       made?.destroy()
     }
   }, [read_only])
-  useEffect(() => view?.setCode(code), [view, code])
+  // With every rendering: the editor has to know what the page has got of it.
+  useLayoutEffect(() => view?.setCode(code))
   useEffect(() => view?.show(findings), [view, findings])
   useEffect(() => {
     if (goto !== undefined) view?.focus(goto.line)

@@ -29,7 +29,8 @@ export interface CodeView {
 
 const look = EditorView.theme({
   '&': { color: 'var(--ink)', backgroundColor: 'var(--field)', fontSize: '14px' },
-  '&.cm-focused': { outline: '2px solid var(--accent)', outlineOffset: '-1px' },
+  // The box around it shows the focus.
+  '&.cm-focused': { outline: 'none' },
   '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '1.55' },
   '.cm-content': { caretColor: 'var(--ink)', padding: '8px 0' },
   '.cm-cursor': { borderLeftColor: 'var(--ink)' },
@@ -104,6 +105,8 @@ export function createCodeView(
   }: { code: string; label: string; read_only: boolean; around: Surroundings; change(code: string): void },
 ): CodeView {
   const root = openRoot(host)
+  /** What was typed, as far as it has not come back from the page, which is always a little behind. */
+  let typed: string[] = []
   let is_told = false
   const view = new EditorView({
     root,
@@ -117,12 +120,19 @@ export function createCodeView(
       EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false' }),
       EditorView.theme({ '.cm-content, .cm-gutter': { minHeight: '16rem' }, '.cm-scroller': { maxHeight: '70vh' } }),
       EditorView.updateListener.of(({ docChanged, state }) => {
-        if (docChanged && !is_told) change(state.doc.toString())
+        if (!docChanged || is_told) return
+        const text = state.doc.toString()
+        typed.push(text)
+        change(text)
       }),
     ],
   })
   return {
     setCode(next) {
+      const own = typed.lastIndexOf(next)
+      typed = typed.slice(own + 1)
+      if (own !== -1) return
+      typed = []
       const { doc } = view.state
       if (doc.toString() === next) return
       is_told = true

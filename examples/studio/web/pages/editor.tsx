@@ -326,6 +326,7 @@ function Editor({
   )
 }
 
+const SEVERITIES = ['error', 'warning', 'note']
 const twice = (text: string) => [text, text] as const
 const whole = ({ name, phase, fields }: PluginDraft) => ({ name: name || 'unnamed', phase, ...fields })
 const was = (problem: string | undefined, shown: boolean) => (shown ? problem : undefined)
@@ -343,7 +344,9 @@ function useCheck(domain: string, draft: PluginDraft): { findings: readonly Find
     api.send<{ findings: readonly Finding[] }>('POST', '/check', JSON.parse(text), control.signal).then(
       ({ findings }) => {
         // What is to be said of the domain, and is no error, is said at the review.
-        const own = findings.filter(({ plugin, severity }) => plugin !== null || severity === 'error')
+        const own = findings
+          .filter(({ plugin, severity }) => plugin !== null || severity === 'error')
+          .sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity))
         if (!control.signal.aborted) setState({ findings: own, problem: undefined })
       },
       (problem) => control.signal.aborted || setState((before) => ({ ...before, problem })),
