@@ -50,7 +50,7 @@ export function PluginsPage() {
         <input
           type="search"
           aria-label="Search domains and plugins"
-          placeholder="Search  ( / )"
+          placeholder="Search"
           value={search}
           onInput={({ currentTarget }) => setSearch(currentTarget.value)}
         />
