@@ -44,12 +44,19 @@ describe.runIf(is_there)('the pages, in a browser', { timeout: 60_000 }, () => {
   })
 
   async function openPage(options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, colorScheme: 'light', ...options })
+    const context = await browser.newContext({
+      viewport: { width: 1280, height: 860 },
+      colorScheme: 'light',
+      ...options,
+    })
     const page = await context.newPage()
     page.setDefaultTimeout(20_000)
     page.on('pageerror', (error) => complaints.push(error.message))
     page.on('console', (message) => {
-      if (/Content Security Policy/.test(message.text())) complaints.push(`${message.text()} (${message.location().url}:${message.location().lineNumber}:${message.location().columnNumber})`)
+      if (/Content Security Policy/.test(message.text()))
+        complaints.push(
+          `${message.text()} (${message.location().url}:${message.location().lineNumber}:${message.location().columnNumber})`,
+        )
     })
     return page
   }
@@ -184,7 +191,9 @@ describe.runIf(is_there)('the pages, in a browser', { timeout: 60_000 }, () => {
     // Not in this phase.
     await write(ada, 'chun', 'type')
     await expect
-      .poll(() => ada.locator('.cm-tooltip-autocomplete').getByText('chunk', { exact: true }).count(), { timeout: 2000 })
+      .poll(() => ada.locator('.cm-tooltip-autocomplete').getByText('chunk', { exact: true }).count(), {
+        timeout: 2000,
+      })
       .toBe(0)
     expect(complaints).toEqual([])
   })
@@ -194,7 +203,7 @@ describe.runIf(is_there)('the pages, in a browser', { timeout: 60_000 }, () => {
     await ada.getByRole('link', { name: /^cors/ }).click()
     await write(ada, "log('not saved, typed at once')", 'type')
     await ada.getByLabel('Parameters').fill('{ "half":')
-    await ada.getByText('Not saved').waitFor()
+    await ada.getByText('Not saved', { exact: true }).waitFor()
     ada.once('dialog', (dialog) => dialog.accept())
     await ada.reload()
     await ada.getByText('This is what you had typed and not saved.').waitFor()
@@ -275,39 +284,45 @@ describe.runIf(is_there)('the pages, in a browser', { timeout: 60_000 }, () => {
     expect(complaints).toEqual([])
   })
 
-  test.each(['light', 'dark'] as const)('are for everybody: axe finds nothing serious, in the %s', async (colorScheme) => {
-    await ada.emulateMedia({ colorScheme })
-    await ada.goto(base)
-    const editor = await ada.getByRole('link', { name: /^cors/ }).getAttribute('href')
-    for (const [name, path, ready] of [
-      ['plugins', '/', '.plugins'],
-      ['editor', editor as string, '.cm-content'],
-      ['try', '/try', 'form'],
-      ['review', '/review', '.differences'],
-      ['history', '/history?before=0&after=3', '.differences'],
-      ['fleet', '/fleet', '.empty'],
-      ['audit', '/audit', 'table'],
-      ['people', '/people', '.rows'],
-      ['nowhere', '/nowhere', '.empty'],
-    ] as const) {
-      await ada.goto(base + path)
-      await ada.locator(ready).first().waitFor()
+  test.each(['light', 'dark'] as const)(
+    'are for everybody: axe finds nothing serious, in the %s',
+    async (colorScheme) => {
+      await ada.emulateMedia({ colorScheme })
+      await ada.goto(base)
+      const editor = await ada.getByRole('link', { name: /^cors/ }).getAttribute('href')
+      for (const [name, path, ready] of [
+        ['plugins', '/', '.plugins'],
+        ['editor', editor as string, '.cm-content'],
+        ['try', '/try', 'form'],
+        ['review', '/review', '.differences, .empty'],
+        ['history', '/history?before=0&after=3', '.differences'],
+        ['fleet', '/fleet', '.empty'],
+        ['audit', '/audit', 'table'],
+        ['people', '/people', '.rows'],
+        ['nowhere', '/nowhere', '.empty'],
+      ] as const) {
+        await ada.goto(base + path)
+        await ada.locator(ready).first().waitFor()
+        await checkAccess(ada)
+        await photograph(ada, `${name}-${colorScheme}`)
+      }
+      await ada.keyboard.press('?')
+      await ada.getByRole('dialog', { name: 'Keys' }).waitFor()
       await checkAccess(ada)
-      await photograph(ada, `${name}-${colorScheme}`)
-    }
-    await ada.keyboard.press('?')
-    await ada.getByRole('dialog', { name: 'Keys' }).waitFor()
-    await checkAccess(ada)
-    const stranger = await openPage({ colorScheme })
-    await stranger.goto(base)
-    await stranger.getByRole('button', { name: 'Sign in' }).waitFor()
-    await checkAccess(stranger)
-    await stranger.context().close()
-    expect(complaints).toEqual([])
-  })
+      const stranger = await openPage({ colorScheme })
+      await stranger.goto(base)
+      await stranger.getByRole('button', { name: 'Sign in' }).waitFor()
+      await checkAccess(stranger)
+      await stranger.context().close()
+      expect(complaints).toEqual([])
+    },
+  )
 
   test('fit on a phone: nothing is wider than the screen', async () => {
-    const phone = await openPage({ viewport: { width: 360, height: 740 }, storageState: await ada.context().storageState() })
+    const phone = await openPage({
+      viewport: { width: 360, height: 740 },
+      storageState: await ada.context().storageState(),
+    })
     await phone.goto(base)
     const editor = await phone.getByRole('link', { name: /^cors/ }).getAttribute('href')
     for (const path of ['/', editor, '/try', '/review', '/history', '/fleet', '/audit', '/people']) {
@@ -349,7 +364,11 @@ describe.runIf(is_there)('the pages, in a browser', { timeout: 60_000 }, () => {
     )) as { violations: { id: string; impact: string; nodes: { target: unknown; failureSummary: string }[] }[] }
     const serious = violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(({ id, nodes }) => [page.url(), id, nodes.map(({ target, failureSummary }) => [String(target), failureSummary])])
+      .map(({ id, nodes }) => [
+        page.url(),
+        id,
+        nodes.map(({ target, failureSummary }) => [String(target), failureSummary]),
+      ])
     expect(serious).toEqual([])
   }
 })

@@ -137,7 +137,6 @@ function Editor({
         throw error
       }
       take(saved)
-      say(`${saved.name} is saved in the draft`)
       if (base === undefined) go(`/plugins/${saved.id}`, { replace: true })
     })
     return saved

@@ -59,7 +59,7 @@ export function HistoryPage() {
               {version.version === newest && <span class="badge added">newest</span>}
               <button
                 type="button"
-                aria-label={`What version ${version.version} changed`}
+                aria-label={`Changes of version ${version.version}`}
                 onClick={() => compare(version.version - 1, version.version)}
               >
                 Changes
@@ -67,7 +67,7 @@ export function HistoryPage() {
               {version.version !== newest && newest !== undefined && (
                 <button
                   type="button"
-                  aria-label={`Version ${version.version} beside the newest`}
+                  aria-label={`Compare version ${version.version} with the newest`}
                   onClick={() => compare(version.version, newest)}
                 >
                   Compare

@@ -142,7 +142,7 @@ function Accounts() {
                         <option key={role}>{role}</option>
                       ))}
                     </select>
-                    <button type="button" aria-label={`Shut ${account.name} out`} onClick={() => setAsked(account)}>
+                    <button type="button" aria-label={`Shut out ${account.name}`} onClick={() => setAsked(account)}>
                       Shut out…
                     </button>
                   </>
@@ -151,7 +151,7 @@ function Accounts() {
                     <span class="badge bad">shut out</span>
                     <button
                       type="button"
-                      aria-label={`Let ${account.name} in again`}
+                      aria-label={`Let in again: ${account.name}`}
                       onClick={() => change(account, { active: true })}
                     >
                       Let in again
