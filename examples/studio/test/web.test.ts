@@ -207,12 +207,12 @@ describe.runIf(is_there)('the pages, in a browser', { timeout: 60_000 }, () => {
     ada.once('dialog', (dialog) => dialog.accept())
     await ada.reload()
     await ada.getByText('This is what you had typed and not saved.').waitFor()
-    await expect.poll(() => ada.locator('.cm-content').innerText()).toBe("log('not saved, typed at once')")
+    await expect.poll(() => ada.locator('.cm-content').textContent()).toBe("log('not saved, typed at once')")
     expect(await ada.getByLabel('Parameters').inputValue()).toBe('{ "half":')
     await ada.getByRole('button', { name: 'Save', exact: true }).click()
     await ada.getByText('Not saved yet: some fields are not right').waitFor()
     await ada.getByRole('button', { name: 'Drop it' }).click()
-    await expect.poll(() => ada.locator('.cm-content').innerText()).toMatch(/^ctx\.set/)
+    await expect.poll(() => ada.locator('.cm-content').textContent()).toMatch(/^ctx\.set/)
     expect(complaints).toEqual([])
   })
 
@@ -242,7 +242,7 @@ describe.runIf(is_there)('the pages, in a browser', { timeout: 60_000 }, () => {
     await bob.getByRole('button', { name: 'Save as chosen' }).click()
     await bob.getByText('Saved in the draft').waitFor()
     // Who only looks sees what came of it.
-    await expect.poll(() => ada.locator('.cm-content').innerText()).toBe("ctx.set('X-By', 'bob')")
+    await expect.poll(() => ada.locator('.cm-content').textContent()).toBe("ctx.set('X-By', 'bob')")
     expect(await ada.getByLabel('Priority').inputValue()).toBe('7')
     await bob.context().close()
     expect(complaints).toEqual([])
@@ -352,7 +352,7 @@ describe.runIf(is_there)('the pages, in a browser', { timeout: 60_000 }, () => {
     await ada.getByLabel('Password').fill(PASSWORD)
     await ada.getByRole('button', { name: 'Sign in' }).click()
     await ada.getByText('This is what you had typed and not saved.').waitFor()
-    await expect.poll(() => ada.locator('.cm-content').innerText()).toBe("log('late at night')")
+    await expect.poll(() => ada.locator('.cm-content').textContent()).toBe("log('late at night')")
     expect(complaints).toEqual([])
   })
 

@@ -37,10 +37,26 @@ export function useMay(role: Role): boolean {
   return ROLES.indexOf(useStudio().session.role) >= ROLES.indexOf(role)
 }
 
-/** Calls when the studio tells of something. */
-export function useStudioEvent(event: StudioEvent, heard: () => void): void {
+/**
+ * Calls when the studio tells of something.
+ *
+ * @param wait_ms for how long more of it is waited for, where many come at once
+ */
+export function useStudioEvent(event: StudioEvent, heard: () => void, wait_ms = 0): void {
   const { listen } = useStudio()
   const newest = useRef(heard)
   newest.current = heard
-  useEffect(() => listen(event, () => newest.current()), [listen, event])
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const unlisten = listen(event, () => {
+      timer ??= setTimeout(() => {
+        timer = undefined
+        newest.current()
+      }, wait_ms)
+    })
+    return () => {
+      clearTimeout(timer)
+      unlisten()
+    }
+  }, [listen, event, wait_ms])
 }

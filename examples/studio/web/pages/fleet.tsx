@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from 'preact/hooks'
+import { useMemo } from 'preact/hooks'
 import { Empty, Show, useLoad } from '../load.tsx'
 import { useTitle } from '../parts/page.ts'
 import { Ago } from '../parts/time.tsx'
@@ -82,15 +82,8 @@ const MOST_PLUGINS = 100
 /** Which process runs what, and how it fares; new reports come in by themselves. */
 export function FleetPage() {
   const fleet = useLoad<readonly Instance[]>('/fleet')
-  const [told, setTold] = useState(0)
   useTitle('Fleet')
-  useStudioEvent('report', () => setTold((before) => before + 1))
-  const { reload } = fleet
-  useEffect(() => {
-    if (told === 0) return undefined
-    const timer = setTimeout(reload, TOGETHER_MS)
-    return () => clearTimeout(timer)
-  }, [told, reload])
+  useStudioEvent('report', fleet.reload, TOGETHER_MS)
   return (
     <>
       <div class="head">

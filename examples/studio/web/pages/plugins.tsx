@@ -33,10 +33,14 @@ export function PluginsPage() {
     (after) => `/plugins${query({ search: wanted, domain_id: chosen, after: after?.id, limit: PAGE })}`,
     PAGE,
   )
-  useStudioEvent('draft', () => {
-    domains.reload()
-    plugins.reload()
-  })
+  useStudioEvent(
+    'draft',
+    () => {
+      domains.reload()
+      plugins.reload()
+    },
+    200,
+  )
   useEffect(() => {
     if (wanted !== (asked.get('q') ?? '')) go(`/${query({ q: wanted, domain: chosen })}`, { replace: true })
   }, [wanted])

@@ -16,8 +16,9 @@ export function ReviewPage() {
   const { search } = usePlace()
   const draft = useLoad<Draft>('/draft')
   useTitle('Review')
-  useStudioEvent('draft', draft.reload)
-  useStudioEvent('version', draft.reload)
+  // To compare a large draft takes the studio a while.
+  useStudioEvent('draft', draft.reload, 700)
+  useStudioEvent('version', draft.reload, 100)
   return (
     <>
       <div class="head">
@@ -91,7 +92,6 @@ function Review({ draft, loading, reload, given }: { draft: Draft; loading: bool
               setMessage('')
               say(describePublished(published))
               refreshLive()
-              reload()
             })
           }}
         >
