@@ -77,7 +77,8 @@ describe.runIf(is_there)('the pages, in a browser', { timeout: 60_000 }, () => {
     return beside
   }
 
-  const live = async () => (await fetch(`${base}/plugins.json`)).json()
+  // biome-ignore lint/suspicious/noExplicitAny: a document is looked at in many places
+  const live = async (): Promise<any> => (await fetch(`${base}/plugins.json`)).json()
 
   /** Puts code in place of what the editor has; at once, or key by key, as a fast typist does. */
   async function write(page: Page, code: string, how: 'insertText' | 'type' = 'insertText'): Promise<void> {
