@@ -57,7 +57,8 @@ describe('a source that can be watched', () => {
     answer({ bytes: Buffer.from('{"general":{"version":2},"domains":[]}') })
     expect(await asked).toMatchObject({ version: 2 })
     await expect.poll(() => dyna.status().version).toBe(3)
-    expect(fetch).toHaveBeenCalledTimes(3)
+    // Of two notices the second may be of something that the fetch for the first one did not bring.
+    expect(fetch.mock.calls.length).toBeOneOf([3, 4])
   })
 
   test('is watched until close(), and not listened to after that', async () => {
