@@ -2,7 +2,7 @@ import { readDocument } from './background/validator.ts'
 import type { Document } from './document.ts'
 import type { GivenDocument } from './plugin-app/given.ts'
 import { compareDocuments, type Difference } from './tools/compare-documents.ts'
-import type { Finding } from './tools/finding.ts'
+import { countFindings, type Finding } from './tools/finding.ts'
 import { inspectDocument } from './tools/inspect-document.ts'
 import { type GivenRequest, type Ran, type RunRequestOptions, runRequest } from './tools/run-request.ts'
 import { type PrivateKey, signDocument } from './tools/sign-document.ts'
@@ -40,14 +40,7 @@ export async function check_document(
 ): Promise<Checked> {
   const { found, plugins } = await inspectDocument({ text: toText(document) }, globals)
   const findings = Object.freeze(found.map(({ finding }) => finding))
-  const count = (severity: Finding['severity']) => findings.filter((finding) => finding.severity === severity).length
-  return Object.freeze({
-    findings,
-    plugins,
-    errors: count('error'),
-    warnings: count('warning'),
-    notes: count('note'),
-  })
+  return Object.freeze({ findings, plugins, ...countFindings(found) })
 }
 
 /**

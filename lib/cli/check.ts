@@ -1,9 +1,10 @@
 import { resolve } from 'node:path'
+import { countFindings } from '../tools/finding.ts'
 import { inspectDocument } from '../tools/inspect-document.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { readBytes, readInput } from './input.ts'
 import { inspectTypes, type TypeOptions } from './inspect-types.ts'
-import { countFindings, describeCounts, showFindings } from './show-findings.ts'
+import { describeCounts, showFindings } from './show-findings.ts'
 import type { Terminal } from './terminal.ts'
 
 interface CheckOptions extends CommonOptions {

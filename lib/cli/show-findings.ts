@@ -1,4 +1,4 @@
-import type { Located } from '../tools/finding.ts'
+import { countFindings, type Located } from '../tools/finding.ts'
 import type { Severity } from '../tools/lint/lint.ts'
 import { drawFrame } from './code-frame.ts'
 import type { Style, Terminal } from './terminal.ts'
@@ -22,12 +22,6 @@ export function showFindings(
     if (line !== null && text !== undefined) print(drawFrame(text, line, column ?? undefined, terminal))
     print('')
   }
-}
-
-/** How many findings there are of each severity. */
-export function countFindings(found: readonly Located[]): Record<`${Severity}s`, number> {
-  const count = (severity: Severity) => found.filter(({ finding }) => finding.severity === severity).length
-  return { errors: count('error'), warnings: count('warning'), notes: count('note') }
 }
 
 /** The counts in words: `2 errors, 1 note`. */

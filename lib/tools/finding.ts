@@ -32,3 +32,9 @@ export function createFinding(
   const nowhere = { plugin: null, domain: null, phase: null, path: '', file: null, line: null, column: null }
   return { finding: Object.freeze({ ...nowhere, ...known }), text }
 }
+
+/** How many findings there are of each severity. */
+export function countFindings(found: readonly Located[]): Record<`${Severity}s`, number> {
+  const count = (severity: Severity) => found.filter(({ finding }) => finding.severity === severity).length
+  return { errors: count('error'), warnings: count('warning'), notes: count('note') }
+}

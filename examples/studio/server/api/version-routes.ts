@@ -10,7 +10,7 @@ import {
 } from '../publishing/proposals.ts'
 import { throwSwitch } from '../publishing/switches.ts'
 import {
-  findLatest,
+  findLive,
   findVersion,
   listVersions,
   NOTHING,
@@ -60,12 +60,11 @@ export function versionRoutes(
         findings: z.array(FINDING),
       }),
       async handle() {
-        const [live, document] = await Promise.all([findLatest(db), composeDraft(db)])
+        const [live, document] = await Promise.all([findLive(db), composeDraft(db)])
         const { findings } = await check_document(document, { globals: rules.globals })
-        const before = live?.document ?? NOTHING
-        const { version, expires } = JSON.parse(before).general
+        const { version, expires } = JSON.parse(live.document).general
         const after = { ...document, general: { ...document.general, version, expires } }
-        return { base: live?.version ?? 0, document, differences: compareOrNone(before, after), findings }
+        return { base: live.version, document, differences: compareOrNone(live.document, after), findings }
       },
     }),
     route({

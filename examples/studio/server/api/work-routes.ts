@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { listInstances, takeReport } from '../fleet/reports.ts'
-import { findLatest, findVersion, NOTHING } from '../publishing/versions.ts'
+import { findLive, findVersion } from '../publishing/versions.ts'
 import type { Database } from '../store/database.ts'
 import { composeDraft } from '../store/drafts.ts'
 import { importDraft } from '../store/import.ts'
@@ -48,7 +48,7 @@ export function workRoutes({ db }: Database, tryRequest: TryRequest, streams: Ev
       answer: z.unknown(),
       async handle({ body: { source, document, request, now } }) {
         let text = JSON.stringify(document)
-        if (source === 'live') text = (await findLatest(db))?.document ?? NOTHING
+        if (source === 'live') text = (await findLive(db)).document
         else if (source === 'draft') text = JSON.stringify(await composeDraft(db))
         else if (source !== 'document') text = (await findVersion(db, source)).document
         const { headers, body, ip, ...rest } = request
