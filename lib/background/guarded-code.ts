@@ -1,8 +1,10 @@
 import { compileFunction } from 'node:vm'
 import { parse } from 'meriyah'
 import { KIT_NAMES } from '../program.ts'
-import { applyEdits, findEdits, type GuardNames, type Node, originalColumn } from './instrumenter.ts'
+import { applyEdits, originalColumn } from './code-edits.ts'
+import { findEdits, type GuardNames } from './instrumenter.ts'
 import { type ParsedCode, parseCode } from './parser.ts'
+import type { Node } from './syntax-tree.ts'
 
 /** The functions that instrumented code calls, by the name of their place in `GuardNames`. */
 export type GuardFunctions = Readonly<

@@ -1,7 +1,24 @@
 import type { ESTree } from 'meriyah'
 import { CALL_WEIGHT } from '../program.ts'
-
-type Function = ESTree.FunctionExpression | ESTree.FunctionDeclaration | ESTree.ArrowFunctionExpression
+import type { Edit } from './code-edits.ts'
+import { afterArrow, afterParameters, findAsync, findParameters } from './code-positions.ts'
+import { askedFor, countPlainCalls, dealsWithPromises, hasCall, isHandled, isPlain } from './plugin-calls.ts'
+import {
+  awaitsInHead,
+  childrenOf,
+  FUNCTIONS,
+  type FunctionNode,
+  isMethod,
+  isSpine,
+  isValue,
+  LOOPS,
+  type Loop,
+  lastDirective,
+  leadingArrow,
+  mentions,
+  methodOf,
+  type Node,
+} from './syntax-tree.ts'
 
 /** Names of the guard's functions inside instrumented code. None of them occurs in the code itself. */
 export interface GuardNames {
@@ -27,19 +44,6 @@ export interface GuardNames {
   readonly evaluate: string
 }
 
-type Loop = { readonly type: string; readonly body: Node; readonly right?: Node }
-
-/** A text to be put into the source; `skip` characters of the source give way to it. */
-interface Edit {
-  readonly at: number
-  readonly text: string
-  readonly skip: number
-}
-
-export type Node = ESTree.Node & { start: number; end: number }
-
-const FUNCTIONS = new Set(['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression'])
-const LOOPS = new Set(['ForStatement', 'ForInStatement', 'ForOfStatement', 'WhileStatement', 'DoWhileStatement'])
 /** What `track` is told of a value beside itself: it was handed to another function; or its `promise` is what counts. */
 const GIVEN = 1
 const PAIR = 2
@@ -56,20 +60,6 @@ const LISTENING = new Set(['on', 'once', 'addListener', 'prependListener', 'prep
 /** What is put somewhere by these still has nobody who waits for it. */
 const STORING = new Set(['push', 'unshift', 'add', 'set'])
 const UNLISTENING = new Set(['off', 'removeListener', 'removeEventListener'])
-/** A promise that is the object of these has a handler by then. */
-const HANDLING = new Set(['then', 'catch', 'finally'])
-/** Namespaces and constructors of the language that never make promises; calls of them cost nothing extra. */
-const PLAIN = new Set(
-  'Math JSON Object Number String Boolean Date RegExp Map Set WeakMap WeakSet URL URLSearchParams Error TypeError RangeError Buffer Symbol BigInt parseInt parseFloat isNaN encodeURIComponent decodeURIComponent exit say log'.split(
-    ' ',
-  ),
-)
-/** Methods of strings and numbers whose names hardly anything that makes promises has. */
-const PLAIN_METHODS = new Set(
-  'split trim trimStart trimEnd toLowerCase toUpperCase charAt charCodeAt codePointAt startsWith endsWith indexOf lastIndexOf padStart padEnd substring toFixed toString localeCompare hasOwnProperty'.split(
-    ' ',
-  ),
-)
 
 /**
  * Inserts the guard's checks into a plugin's code: at every loop's turn and every function's entry, around what may be
@@ -121,7 +111,7 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
   /** Visits a node; `parent` tells what its value is used for, `async` whether the innermost function is. */
   function visit(node: Node, parent: Node | undefined, async: boolean, chained: boolean): void {
     const descend = () => visitChildren(node, async, chained)
-    if (FUNCTIONS.has(node.type)) return visitFunction(node as Node & Function, parent)
+    if (FUNCTIONS.has(node.type)) return visitFunction(node as Node & FunctionNode, parent)
     if (LOOPS.has(node.type)) return visitLoop(node as Node & Loop, parent, async)
     switch (node.type) {
       case 'LabeledStatement':
@@ -169,7 +159,7 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
     }
   }
 
-  function visitFunction(node: Node & Function, parent: Node | undefined): void {
+  function visitFunction(node: Node & FunctionNode, parent: Node | undefined): void {
     const async = node.async === true
     const body = node.body as Node & (ESTree.BlockStatement | ESTree.Expression)
     const isArrow = node.type === 'ArrowFunctionExpression'
@@ -196,7 +186,7 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
    * Makes an async function a plain one that runs an async arrow function and keeps an eye on its promise: wherever the
    * function is called from, by whatever code, its rejection is then known. `this` and `arguments` stay what they were.
    */
-  function startAsync(node: Node & Function, parent: Node | undefined): string {
+  function startAsync(node: Node & FunctionNode, parent: Node | undefined): string {
     const parameters = parametersOf(node, names.prefix)
     const begin = `return ${names.begin}(${names.run},`
     const end = `,[${parameters}])}`
@@ -212,7 +202,7 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
   }
 
   /** Where the parameters of an async function that is no arrow function begin. */
-  function openOf(node: Node & Function, parent: Node | undefined): number {
+  function openOf(node: Node & FunctionNode, parent: Node | undefined): number {
     return isMethod(node, parent) ? node.start - offset : findParameters(code, node, offset)
   }
 
@@ -314,230 +304,9 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
   return edits
 }
 
-/** Puts the edits into the code. */
-export function applyEdits(code: string, edits: readonly Edit[]): string {
-  const parts: string[] = []
-  let from = 0
-  for (const { at, text, skip } of inOrder(edits)) {
-    parts.push(code.slice(from, at), text)
-    from = at + skip
-  }
-  return parts.join('') + code.slice(from)
-}
-
-/**
- * Finds where something in the instrumented code stands in the code as it was written. Lines are the same in both.
- *
- * @param line from 1
- * @param column from 1, in the instrumented code
- * @returns the column in the original, from 1
- */
-export function originalColumn(code: string, edits: readonly Edit[], line: number, column: number): number {
-  const start = lineStart(code, line)
-  let shift = 0
-  for (const { at, text, skip } of inOrder(edits)) {
-    if (at < start) continue
-    const shown = at - start + 1 + shift
-    if (shown >= column) break
-    // Inside an inserted text: where it was inserted is the nearest place that its author knows.
-    if (column < shown + text.length) return at - start + 1
-    shift += text.length - skip
-  }
-  return column - shift
-}
-
-function lineStart(code: string, line: number): number {
-  const breaks = code.matchAll(/\r\n|[\n\r\u2028\u2029]/g)
-  let start = 0
-  for (let at = 1; at < line; at += 1) {
-    const next = breaks.next().value
-    if (next === undefined) break
-    start = next.index + next[0].length
-  }
-  return start
-}
-
-function inOrder(edits: readonly Edit[]): readonly Edit[] {
-  return edits.toSorted((a, b) => a.at - b.at)
-}
-
-function childrenOf(node: Node): Node[] {
-  const children: Node[] = []
-  // In `{ a }` key and value are one text.
-  const twice = node.type === 'Property' && node.shorthand ? (node.key as unknown) : undefined
-  let sorted = true
-  let last = 0
-  const add = (child: unknown) => {
-    if (typeof child !== 'object' || child === null || !('type' in child) || child === twice) return
-    children.push(child as Node)
-    sorted &&= (child as Node).start >= last
-    last = (child as Node).start
-  }
-  for (const key in node) {
-    const value = (node as unknown as Record<string, unknown>)[key]
-    if (typeof value !== 'object' || value === null || key === 'parent') continue
-    if (Array.isArray(value)) for (const child of value) add(child)
-    else add(value)
-  }
-  return sorted ? children : children.sort((a, b) => a.start - b.start)
-}
-
-/** Whether a promise that this node makes has somebody to handle it, by where it stands. */
-function isHandled(node: Node, parent: Node | undefined, async: boolean, awaited: ReadonlySet<unknown>): boolean {
-  if (parent === undefined) return false
-  if (parent.type === 'AwaitExpression' || parent.type === 'ThrowStatement') return true
-  if (async && (parent.type === 'ReturnStatement' || parent.type === 'ArrowFunctionExpression')) return true
-  return awaited.has(node)
-}
-
-/** The promise whose outcome a call asks for, unless it may throw before it comes to that. */
-function askedFor({ callee, arguments: given }: ESTree.CallExpression): unknown {
-  const isSafe = given.every(({ type }) => FUNCTIONS.has(type) || type === 'Identifier' || type === 'Literal')
-  return isSafe && HANDLING.has(methodOf(callee as Node)) ? (callee as ESTree.MemberExpression).object : undefined
-}
-
-function dealsWithPromises(node: Node): boolean {
-  if (node.type === 'ChainExpression') return dealsWithPromises(node.expression as Node)
-  if (node.type !== 'CallExpression' && node.type !== 'NewExpression') return false
-  const callee = node.callee as Node
-  const base = callee.type === 'MemberExpression' ? (callee.object as Node) : callee
-  return (base.type === 'Identifier' && base.name === 'Promise') || HANDLING.has(methodOf(callee))
-}
-
-/** The name of the method that is called; empty when what is called is something else. */
-function methodOf(callee: Node): string {
-  if (callee.type !== 'MemberExpression' || callee.computed || callee.property.type !== 'Identifier') return ''
-  return callee.property.name
-}
-
-/** Calls in a loop or function, but for those in loops and functions inside of it, that only its own check can stand for. */
-function countPlainCalls(root: Node): number {
-  let count = 0
-  for (const child of childrenOf(root)) {
-    if (FUNCTIONS.has(child.type) || LOOPS.has(child.type)) continue
-    count += countPlainCalls(child) + (isPlain(child) ? 1 : 0)
-  }
-  return count
-}
-
-/** Whether each turn of a loop calls something, other than in loops and functions inside of it. */
-function hasCall(root: Node): boolean {
-  return childrenOf(root).some((child) => {
-    if (FUNCTIONS.has(child.type) || LOOPS.has(child.type)) return false
-    return child.type === 'CallExpression' || child.type === 'NewExpression' || hasCall(child)
-  })
-}
-
-function isPlain(node: Node): boolean {
-  if (node.type !== 'CallExpression' && node.type !== 'NewExpression') return false
-  const callee = node.callee as Node
-  if (callee.type === 'Super') return true
-  const base = callee.type === 'MemberExpression' ? (callee.object as Node) : callee
-  if (base.type === 'Identifier' && PLAIN.has(base.name)) return true
-  if (callee.type !== 'MemberExpression' || callee.computed || callee.property.type !== 'Identifier') return false
-  return PLAIN_METHODS.has(callee.property.name)
-}
-
-/** Whether `child` is the part of `node` through which an optional chain goes on. */
-function isSpine(node: Node, child: Node): boolean {
-  if (node.type === 'ChainExpression') return true
-  if (node.type === 'CallExpression') return (node.callee as Node) === child
-  if (node.type === 'MemberExpression') return (node.object as Node) === child
-  return false
-}
-
-function isValue(argument: unknown): argument is Node {
-  return argument !== undefined && (argument as Node).type !== 'SpreadElement'
-}
-
-/**
- * The arrow function that an expression begins with, if it does: what follows is then on a line of its own and belongs to
- * the next statement, whatever the parser made of it.
- */
-function leadingArrow(expression: Node): Node | undefined {
-  let node: Node | undefined = expression
-  while (node !== undefined && node.start === expression.start) {
-    if (node.type === 'ArrowFunctionExpression') return node === expression ? undefined : node
-    node = firstOf(node)
-  }
-  return undefined
-}
-
-/** What the text of an expression begins with, where that is an expression, too. */
-function firstOf(node: Node): Node | undefined {
-  const { left, object, callee, tag, test, expression } = node as unknown as Record<string, Node | undefined>
-  return left ?? object ?? callee ?? tag ?? test ?? expression
-}
-
-function isMethod(node: Node, parent: Node | undefined): parent is Node {
-  const isOwner = parent?.type === 'MethodDefinition' || (parent?.type === 'Property' && parent.method)
-  return isOwner && (parent.value as Node) === node
-}
-
-function lastDirective({ body }: ESTree.BlockStatement): Node | undefined {
-  return (body as Node[]).findLast((statement) => 'directive' in statement && statement.directive !== undefined)
-}
-
-/** Whether a loop awaits what it goes through, at each turn and at its end. */
-function awaitsInHead(node: Node): boolean {
-  if (node.type === 'LabeledStatement') return awaitsInHead(node.body as Node)
-  return node.type === 'ForOfStatement' && node.await
-}
-
-function mentions(root: Node, name: string): boolean {
-  if (root.type === 'Identifier') return root.name === name
-  return childrenOf(root).some((child) => mentions(child, name))
-}
-
 /** Parameters for the function around an async arrow function: as many as `length` counts, then the rest. */
-function parametersOf({ params }: Function, prefix: string): string {
+function parametersOf({ params }: FunctionNode, prefix: string): string {
   const simple = params.findIndex(({ type }) => type === 'AssignmentPattern' || type === 'RestElement')
   const counted = Array.from({ length: simple === -1 ? params.length : simple }, (_, index) => `${prefix}${index}`)
   return [...counted, `...${prefix}r`].join(',')
-}
-
-/** White space and comments, those of HTML among them: V8 takes these as well. */
-const TRIVIA = /(?:\s|\/\*[\s\S]*?\*\/|(?:\/\/|<!--|(?<=[\n\r\u2028\u2029]\s*)-->)[^\n\r\u2028\u2029]*)*/y
-
-function skipTrivia(code: string, from: number): number {
-  TRIVIA.lastIndex = from
-  TRIVIA.test(code)
-  return TRIVIA.lastIndex
-}
-
-/** Where the keyword `async` stands, at or after `from`; only `static` can come before it. */
-function findAsync(code: string, from: number): number {
-  const at = skipTrivia(code, from)
-  return code.startsWith('static', at) && !code.startsWith('async', at) ? skipTrivia(code, at + 'static'.length) : at
-}
-
-/** Where the parameters of a function that is no method begin. */
-function findParameters(code: string, node: Node & { id?: unknown }, offset: number): number {
-  const id = node.id as Node | null | undefined
-  if (id) return skipTrivia(code, id.end - offset)
-  const keyword = skipTrivia(code, node.start - offset + 'async'.length)
-  return skipTrivia(code, keyword + 'function'.length)
-}
-
-/** Where the parameters end, with their parenthesis if they have one; `from` is where they begin at the earliest. */
-function afterParameters(code: string, { params }: Function, from: number, offset: number): number {
-  const last = params.at(-1) as Node | undefined
-  let at = last === undefined ? from : last.end - offset
-  let end = at
-  // Between the last parameter and the body there is nothing but commas and what closes; `async` before an empty list.
-  for (let next = skipTrivia(code, at); isClosing(code, next); next = skipTrivia(code, at)) {
-    at = next + (code.startsWith('async', next) ? 'async'.length : 1)
-    if (code[next] === ')') end = at
-  }
-  return end
-}
-
-function isClosing(code: string, at: number): boolean {
-  return code.startsWith('async', at) || '(),'.includes(code[at] ?? ' ')
-}
-
-/** Where the body of an arrow function begins that is an expression, with its parentheses. */
-function afterArrow(code: string, node: Node & Function, offset: number): number {
-  const arrow = skipTrivia(code, afterParameters(code, node, node.start - offset, offset))
-  return skipTrivia(code, arrow + '=>'.length)
 }

@@ -1,5 +1,5 @@
 import { type ESTree, parse } from 'meriyah'
-import type { Node } from './instrumenter.ts'
+import type { Node } from './syntax-tree.ts'
 
 /** What the parser learns about a plugin's code. */
 export interface ParsedCode {

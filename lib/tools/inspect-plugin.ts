@@ -1,6 +1,6 @@
 import { createCompiler } from '../background/compiler.ts'
-import type { Node } from '../background/instrumenter.ts'
 import { parseCode } from '../background/parser.ts'
+import type { Node } from '../background/syntax-tree.ts'
 import type { PluginSpec } from '../document.ts'
 import type { CompileError } from '../errors.ts'
 import { type EntryFinder, fileOf } from './document-entry.ts'

@@ -1,6 +1,6 @@
-import type { Node } from '../../background/instrumenter.ts'
+import { childrenOf, type Node } from '../../background/syntax-tree.ts'
 import type { Lint } from './lint.ts'
-import { childrenOf, isFunction, readNames, type Visit } from './syntax-tree.ts'
+import { isFunction, readNames, type Visit } from './syntax-tree.ts'
 
 const LEAVING_CALLS = new Set(['exit', 'ctx.throw', 'process.exit'])
 const LEAVING_NODES: ReadonlySet<string> = new Set(['ReturnStatement', 'ThrowStatement', 'YieldExpression'])

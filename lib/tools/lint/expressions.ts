@@ -1,6 +1,6 @@
 import type { ESTree } from 'meriyah'
 import type { check } from 'recheck'
-import type { Node } from '../../background/instrumenter.ts'
+import type { Node } from '../../background/syntax-tree.ts'
 import type { Condition } from '../../condition.ts'
 import { messageOf } from '../message-of.ts'
 import type { Fault, Subject } from './lint.ts'

@@ -1,5 +1,5 @@
 import type { ESTree } from 'meriyah'
-import type { Node } from '../../background/instrumenter.ts'
+import type { Node } from '../../background/syntax-tree.ts'
 import type { Lint } from './lint.ts'
 import { readNames } from './syntax-tree.ts'
 

@@ -1,4 +1,4 @@
-import type { Node } from '../../background/instrumenter.ts'
+import type { Node } from '../../background/syntax-tree.ts'
 import type { Lint, Subject } from './lint.ts'
 import { isFunction, readNames } from './syntax-tree.ts'
 

@@ -1,5 +1,5 @@
-import type { Node } from '../../background/instrumenter.ts'
 import type { ParsedCode } from '../../background/parser.ts'
+import type { Node } from '../../background/syntax-tree.ts'
 import type { PluginSpec } from '../../document.ts'
 import { isFunction, listVisits, patternNames, type Visit } from './syntax-tree.ts'
 

@@ -1,5 +1,5 @@
 import type { ESTree } from 'meriyah'
-import type { Node } from '../../background/instrumenter.ts'
+import { childrenOf, FUNCTIONS, type FunctionNode, type Node } from '../../background/syntax-tree.ts'
 
 /** A node, and what it is part of. */
 export interface Visit {
@@ -17,19 +17,8 @@ export function listVisits(root: Node): readonly Visit[] {
   return visits
 }
 
-/** The nodes right below a node. */
-export function childrenOf(node: Node): Node[] {
-  return Object.values(node)
-    .flat()
-    .filter((child): child is Node => typeof child === 'object' && child !== null && 'type' in child)
-}
-
-const FUNCTIONS: ReadonlySet<string> = new Set(['FunctionDeclaration', 'FunctionExpression', 'ArrowFunctionExpression'])
-
 /** Whether a node is a function. */
-export function isFunction(
-  node: Node,
-): node is Node & (ESTree.FunctionDeclaration | ESTree.FunctionExpression | ESTree.ArrowFunctionExpression) {
+export function isFunction(node: Node): node is Node & FunctionNode {
   return FUNCTIONS.has(node.type)
 }
 

@@ -1,4 +1,4 @@
-import type { Node } from '../../background/instrumenter.ts'
+import type { Node } from '../../background/syntax-tree.ts'
 import type { Phase } from '../../document.ts'
 import type { Fault, Lint, Subject } from './lint.ts'
 import { readNames, type Visit } from './syntax-tree.ts'
