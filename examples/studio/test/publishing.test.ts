@@ -5,7 +5,8 @@ import { approveProposal, compareProposal, listProposals, proposeDraft } from '.
 import { throwSwitch } from '../server/publishing/switches.ts'
 import { findLatest, publishDraft, rollBack } from '../server/publishing/versions.ts'
 import type { Database } from '../server/store/database.ts'
-import { addDomain, addPlugin, listPlugins, savePlugin } from '../server/store/drafts.ts'
+import { addDomain } from '../server/store/domains.ts'
+import { addPlugin, listPlugins, savePlugin } from '../server/store/plugins.ts'
 import { databases } from './databases.ts'
 
 const RULES = { globals: [], key: undefined, two_persons: false }

@@ -1,23 +1,17 @@
 import { z } from 'zod'
 import type { Database } from '../store/database.ts'
-import {
-  addDomain,
-  addPlugin,
-  findDomain,
-  findPlugin,
-  listDomains,
-  listPlugins,
-  removeDomain,
-  removePlugin,
-  savePlugin,
-} from '../store/drafts.ts'
+import { addDomain, findDomain, listDomains, moveDomain, removeDomain, renameDomain } from '../store/domains.ts'
+import { findGeneral, saveGeneral } from '../store/general.ts'
+import { addPlugin, findPlugin, listPlugins, movePlugin, removePlugin, savePlugin } from '../store/plugins.ts'
 import { type Route, route } from './route.ts'
 import { ID, PAGE, REVISION, TIME } from './schemas.ts'
 
 const PHASE = z.enum(['rewrite', 'access', 'content', 'balancer', 'header_filter', 'body_filter', 'log'])
+/** As long as the document's format lets it be. */
+const NAME = z.string().trim().min(1, 'expected a name').max(1024)
 const DOMAIN = z.object({ id: z.int(), name: z.string(), position: z.int(), revision: z.int() })
 const DRAFT = z.object({
-  name: z.string().trim().min(1).max(200),
+  name: NAME,
   phase: PHASE,
   fields: z.record(z.string(), z.unknown()).refine((fields) => !('name' in fields) && !('phase' in fields), {
     message: 'name and phase stand beside fields',
@@ -31,6 +25,19 @@ const PLUGIN = DRAFT.extend({
   revision: z.int(),
   updated_at: TIME,
 })
+
+/** What a document may say of itself; fields of other versions of dynacode pass. */
+const GENERAL = z
+  .looseObject({
+    status: z.enum(['enabled', 'disabled']).optional(),
+    skip_domains: z.array(z.string().min(1).max(1024)).max(10_000).optional(),
+    allow_removal: z.boolean().optional(),
+  })
+  .refine((fields) => !('version' in fields) && !('expires' in fields), {
+    message: 'version and expires are set when a version is published',
+  })
+const SAVED_GENERAL = z.object({ fields: z.record(z.string(), z.unknown()), revision: z.int() })
+const BEFORE = z.int().positive().nullable()
 
 /** What is being worked on. */
 export function draftRoutes({ db }: Database): readonly Route[] {
@@ -49,7 +56,7 @@ export function draftRoutes({ db }: Database): readonly Route[] {
       path: '/domains',
       summary: 'Add a domain',
       role: 'author',
-      body: z.object({ name: z.string().trim().min(1).max(200) }),
+      body: z.object({ name: NAME }),
       answer: DOMAIN,
       status: 201,
       handle: ({ actor, body }) => addDomain(db, actor, body.name),
@@ -62,6 +69,26 @@ export function draftRoutes({ db }: Database): readonly Route[] {
       params: z.object({ id: ID }),
       answer: DOMAIN,
       handle: ({ params }) => findDomain(db, params.id),
+    }),
+    route({
+      method: 'put',
+      path: '/domains/:id',
+      summary: 'Rename a domain; 409 with the domain as it is now when somebody else has changed it since',
+      role: 'author',
+      params: z.object({ id: ID }),
+      body: z.object({ name: NAME, revision: REVISION }),
+      answer: DOMAIN,
+      handle: ({ actor, params, body }) => renameDomain(db, actor, params.id, body.revision, body.name),
+    }),
+    route({
+      method: 'post',
+      path: '/domains/:id/move',
+      summary: 'Put a domain before another one; with null, behind all',
+      role: 'author',
+      params: z.object({ id: ID }),
+      body: z.object({ before: BEFORE }),
+      answer: DOMAIN,
+      handle: ({ actor, params, body }) => moveDomain(db, actor, params.id, body.before),
     }),
     route({
       method: 'delete',
@@ -112,6 +139,16 @@ export function draftRoutes({ db }: Database): readonly Route[] {
       handle: ({ actor, params, body: { revision, ...draft } }) => savePlugin(db, actor, params.id, revision, draft),
     }),
     route({
+      method: 'post',
+      path: '/plugins/:id/move',
+      summary: 'Put a plugin before another one, or with null behind all, of its domain or of another',
+      role: 'author',
+      params: z.object({ id: ID }),
+      body: z.object({ before: BEFORE, domain_id: z.int().positive().optional() }),
+      answer: PLUGIN,
+      handle: ({ actor, params, body }) => movePlugin(db, actor, params.id, body),
+    }),
+    route({
       method: 'delete',
       path: '/plugins/:id',
       summary: 'Remove a plugin from the draft',
@@ -119,6 +156,23 @@ export function draftRoutes({ db }: Database): readonly Route[] {
       params: z.object({ id: ID }),
       body: z.object({ revision: REVISION }),
       handle: ({ actor, params, body }) => removePlugin(db, actor, params.id, body.revision),
+    }),
+    route({
+      method: 'get',
+      path: '/general',
+      summary: 'What the draft says of the whole document, such as skip_domains',
+      role: 'viewer',
+      answer: SAVED_GENERAL,
+      handle: () => findGeneral(db),
+    }),
+    route({
+      method: 'put',
+      path: '/general',
+      summary: 'Save that; 409 with what is there now when somebody else has saved it since',
+      role: 'author',
+      body: z.object({ fields: GENERAL, revision: REVISION }),
+      answer: SAVED_GENERAL,
+      handle: ({ actor, body }) => saveGeneral(db, actor, body.revision, body.fields),
     }),
   ]
 }

@@ -1,17 +1,12 @@
 import { z } from 'zod'
-import { findLatest, NOTHING } from '../publishing/versions.ts'
+import { createLiveIndex } from '../publishing/live-index.ts'
 import type { Database } from '../store/database.ts'
 import { type Route, route } from './route.ts'
+import { PAGE } from './schemas.ts'
 
-interface Live {
-  readonly version: number
-  readonly enabled: boolean
-  readonly plugins: number
-}
-
-/** What is live, in short: for what every page shows. */
+/** What is live, in short: for what every page shows, and for who looks for what to switch off. */
 export function liveRoutes({ db }: Database): readonly Route[] {
-  let known: Live | undefined
+  const live = createLiveIndex(db)
   return [
     route({
       method: 'get',
@@ -19,27 +14,35 @@ export function liveRoutes({ db }: Database): readonly Route[] {
       summary: 'What is live, in short: its version, whether it is switched on, and how many plugins it has',
       role: 'viewer',
       answer: z.object({ version: z.int(), enabled: z.boolean(), plugins: z.int() }),
-      async handle() {
-        const newest = await db
-          .selectFrom('version')
-          .select((builder) => builder.fn.max('version').as('version'))
-          .executeTakeFirst()
-        // A document may be large: it is read once for each version.
-        if (known?.version !== (newest?.version ?? 0)) known = describe(await findLatest(db))
-        return known
-      },
+      handle: () => live.describe(),
+    }),
+    route({
+      method: 'get',
+      path: '/live/domains',
+      summary: 'Domains that are live, by what is in their names; enabled: how many of their plugins are switched on',
+      role: 'viewer',
+      query: PAGE,
+      answer: z.array(z.object({ id: z.int(), name: z.string(), plugins: z.int(), enabled: z.int() })),
+      handle: ({ query }) => live.listDomains(query),
+    }),
+    route({
+      method: 'get',
+      path: '/live/plugins',
+      summary: 'Plugins that are live, by what is in their names or of one domain, with what they are switched to',
+      role: 'viewer',
+      query: PAGE.extend({ domain: z.string().max(1024).optional() }),
+      answer: z.array(
+        z.object({
+          id: z.int(),
+          domain: z.string(),
+          name: z.string(),
+          phase: z.string(),
+          enabled: z.boolean(),
+          mode: z.enum(['live', 'shadow']),
+          percent: z.number().nullable(),
+        }),
+      ),
+      handle: ({ query }) => live.listPlugins(query),
     }),
   ]
-}
-
-function describe(latest: { readonly version: number; readonly document: string } | undefined): Live {
-  const { general, domains } = JSON.parse(latest?.document ?? NOTHING) as {
-    general?: { status?: string }
-    domains: readonly { plugins: readonly unknown[] }[]
-  }
-  return {
-    version: latest?.version ?? 0,
-    enabled: (general?.status ?? 'enabled') === 'enabled',
-    plugins: domains.reduce((sum, { plugins }) => sum + plugins.length, 0),
-  }
 }

@@ -20,8 +20,8 @@ import {
   type Version,
 } from '../publishing/versions.ts'
 import { listAudit } from '../store/audit.ts'
+import { composeDraft } from '../store/compose-draft.ts'
 import type { Database } from '../store/database.ts'
-import { composeDraft } from '../store/drafts.ts'
 import { type Route, route } from './route.ts'
 import { DIFFERENCE, FINDING, ID, PAGE, TIME, VERSION } from './schemas.ts'
 

@@ -4,7 +4,7 @@ import type { Actor } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
 import { announce } from '../store/announcements.ts'
 import { writeAudit } from '../store/audit.ts'
-import { composeDraft } from '../store/drafts.ts'
+import { composeDraft } from '../store/compose-draft.ts'
 import type { Tables } from '../store/tables.ts'
 import { demandBase, demandPublishable, findLive, type PublishingRules, publish, type Version } from './versions.ts'
 

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Actor } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
+import { touchDraft } from '../store/change.ts'
 import type { Tables } from '../store/tables.ts'
 import { type PublishingRules, publish, type Version } from './versions.ts'
 
@@ -56,6 +57,7 @@ function switchDocument(live: Live, { domain, plugin, on }: Switch): Live {
 }
 
 async function switchDraft(db: Kysely<Tables>, { domain, plugin, on }: Switch): Promise<void> {
+  await touchDraft(db, domain ?? 'everything')
   if (domain === undefined) {
     const { fields } = await db.selectFrom('general').select('fields').executeTakeFirstOrThrow()
     const text = JSON.stringify({ ...fields, status: on ? 'enabled' : 'disabled' })

@@ -4,8 +4,8 @@ import type { Actor } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
 import { announce } from '../store/announcements.ts'
 import { writeAudit } from '../store/audit.ts'
+import { composeDraft } from '../store/compose-draft.ts'
 import { lockPublishing } from '../store/database.ts'
-import { composeDraft } from '../store/drafts.ts'
 import type { Tables, VersionKind } from '../store/tables.ts'
 
 type Db = Kysely<Tables>

@@ -1,8 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Actor } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
-import { announce } from './announcements.ts'
-import { writeAudit } from './audit.ts'
+import { change } from './change.ts'
 import type { Tables } from './tables.ts'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -25,7 +24,9 @@ const ROWS = 1000
 export async function importDraft(db: Kysely<Tables>, actor: Actor, document: GivenDocument): Promise<void> {
   const { version: _version, expires: _expires, ...general } = document.general ?? {}
   const domains = mergeDomains(document)
-  await db.transaction().execute(async (transaction) => {
+  const count = domains.reduce((sum, { plugins }) => sum + plugins.length, 0)
+  const subject = `${count} plugins in ${domains.length} domains`
+  await change(db, actor, 'import', subject, async (transaction) => {
     await transaction.deleteFrom('domain').execute()
     const rows = domains.map(({ name }, position) => ({ name, position }))
     const ids = new Map<string, number>()
@@ -48,8 +49,6 @@ export async function importDraft(db: Kysely<Tables>, actor: Actor, document: Gi
       .updateTable('general')
       .set((builder) => ({ fields: JSON.stringify(general), revision: builder('revision', '+', 1) }))
       .execute()
-    await writeAudit(transaction, actor, 'import', `${plugins.length} plugins in ${domains.length} domains`)
-    await announce(transaction, 'studio_draft', 'everything')
   })
 }
 

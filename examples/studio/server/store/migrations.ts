@@ -3,6 +3,7 @@ import { type Kysely, type Migration, sql } from 'kysely'
 /** Every step from an empty database on, by name; one that was released is never changed. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
   '0001_begin': { up: begin },
+  '0002_draft_revision': { up: addDraftRevision },
 })
 
 // biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then
@@ -134,4 +135,14 @@ async function begin(db: Kysely<any>): Promise<void> {
     .addColumn('report', 'json', (column) => column.notNull())
     .addColumn('received_at', 'timestamptz', (column) => column.notNull().defaultTo(created))
     .execute()
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then
+async function addDraftRevision(db: Kysely<any>): Promise<void> {
+  await db.schema
+    .createTable('draft')
+    .addColumn('id', 'integer', (column) => column.primaryKey().check(sql`id = 1`))
+    .addColumn('revision', 'integer', (column) => column.notNull().defaultTo(1))
+    .execute()
+  await sql`insert into draft (id) values (1)`.execute(db)
 }

@@ -72,6 +72,12 @@ export interface Tables {
     fields: JSONColumnType<Fields>
     revision: Generated<number>
   }
+  draft: {
+    /** One row. */
+    id: Generated<number>
+    /** Grows with every change of domains, plugins and general. */
+    revision: Generated<number>
+  }
   version: {
     version: number
     kind: VersionKind

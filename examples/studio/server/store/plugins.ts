@@ -1,20 +1,13 @@
 import type { Kysely } from 'kysely'
 import type { Actor } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
-import { announce } from './announcements.ts'
-import { writeAudit } from './audit.ts'
+import { change, describeConflict } from './change.ts'
+import { findDomain } from './domains.ts'
+import { type Paged, toPattern } from './paged.ts'
 import type { Tables } from './tables.ts'
 
 type Db = Kysely<Tables>
 type Fields = Readonly<Record<string, unknown>>
-
-/** A domain as it is being worked on. */
-export interface DraftDomain {
-  readonly id: number
-  readonly name: string
-  readonly position: number
-  readonly revision: number
-}
 
 /** A plugin as it is being worked on: it may be anything but nameless, and need not compile. */
 export interface DraftPlugin {
@@ -29,83 +22,7 @@ export interface DraftPlugin {
   readonly updated_at: Date
 }
 
-const DOMAIN = ['id', 'name', 'position', 'revision'] as const
 const PLUGIN = ['id', 'domain_id', 'name', 'phase', 'fields', 'position', 'revision', 'updated_at'] as const
-
-/** A page of a list, and which one comes next. */
-export interface Paged {
-  readonly search?: string | undefined
-  /** Id of the last entry of the page before. */
-  readonly after?: number | undefined
-  readonly limit: number
-}
-
-/** Domains in the order of the document, each with how many plugins it has. */
-export async function listDomains(
-  db: Db,
-  { search, after, limit }: Paged,
-): Promise<(DraftDomain & { plugins: number })[]> {
-  const begin =
-    after === undefined
-      ? undefined
-      : await db.selectFrom('domain').select('position').where('id', '=', after).executeTakeFirst()
-  return db
-    .selectFrom('domain')
-    .select((builder) => [
-      ...DOMAIN,
-      builder
-        .selectFrom('plugin')
-        .whereRef('plugin.domain_id', '=', 'domain.id')
-        .select((inner) => inner.cast<number>(inner.fn.countAll(), 'integer').as('count'))
-        .as('plugins'),
-    ])
-    .$if(begin !== undefined, (query) => query.where('position', '>', begin?.position as number))
-    .$if(search !== undefined, (query) => query.where('name', 'ilike', toPattern(search as string)))
-    .orderBy('position')
-    .limit(limit)
-    .$castTo<DraftDomain & { plugins: number }>()
-    .execute()
-}
-
-/** Adds a domain behind the others. */
-export async function addDomain(db: Db, actor: Actor, name: string): Promise<DraftDomain> {
-  return change(db, actor, 'add domain', name, async (transaction) => {
-    const taken = await transaction.selectFrom('domain').select('id').where('name', '=', name).executeTakeFirst()
-    if (taken !== undefined)
-      throw new Problem(409, `there is a domain ${name} already`, { fields: { name: 'is taken' } })
-    return transaction
-      .insertInto('domain')
-      .values((builder) => ({
-        name,
-        position: builder
-          .selectFrom('domain')
-          .select((inner) => inner.fn.coalesce(inner(inner.fn.max('position'), '+', 1), inner.lit(1)).as('next')),
-      }))
-      .returning(DOMAIN)
-      .executeTakeFirstOrThrow()
-  })
-}
-
-/** Removes a domain and its plugins from the draft; published versions stay as they are. */
-export async function removeDomain(db: Db, actor: Actor, id: number, revision: number): Promise<void> {
-  const known = await findDomain(db, id)
-  await change(db, actor, 'remove domain', known.name, async (transaction) => {
-    const removed = await transaction
-      .deleteFrom('domain')
-      .where('id', '=', id)
-      .where('revision', '=', revision)
-      .returning('id')
-      .executeTakeFirst()
-    if (removed === undefined) throw await describeConflict(() => findDomain(transaction, id))
-  })
-}
-
-/** @throws Problem where there is none */
-export async function findDomain(db: Db, id: number): Promise<DraftDomain> {
-  const found = await db.selectFrom('domain').select(DOMAIN).where('id', '=', id).executeTakeFirst()
-  if (found === undefined) throw new Problem(404, 'there is no such domain')
-  return found
-}
 
 /** Plugins of a domain, or of all, in the order of the document. */
 export async function listPlugins(
@@ -217,6 +134,55 @@ export async function savePlugin(
   })
 }
 
+/** Where a plugin goes: before another one, or behind all, of its domain or of another. */
+export interface Place {
+  readonly domain_id?: number | undefined
+  readonly before: number | null
+}
+
+/**
+ * Moves a plugin. Plugins of one phase and priority run in this order.
+ *
+ * @throws Problem where the other domain has one of this name and phase
+ */
+export async function movePlugin(
+  db: Db,
+  actor: Actor,
+  id: number,
+  { domain_id: wanted, before }: Place,
+): Promise<DraftPlugin> {
+  const known = await findPlugin(db, id)
+  const domain = await findDomain(db, wanted ?? known.domain_id)
+  return change(db, actor, 'move plugin', `${domain.name}/${known.name}`, async (transaction) => {
+    const domain_id = domain.id
+    if (domain_id !== known.domain_id) await refuseTaken(transaction, domain_id, known)
+    const position = await findPosition(transaction, domain_id, before)
+    await transaction
+      .updateTable('plugin')
+      .set((builder) => ({ position: builder('position', '+', 1) }))
+      .where('domain_id', '=', domain_id)
+      .where('position', '>=', position)
+      .execute()
+    await transaction.updateTable('plugin').set({ domain_id, position }).where('id', '=', id).execute()
+    return findPlugin(transaction, id)
+  })
+}
+
+/** The position of the plugin that is to come next, or the one behind all. */
+async function findPosition(db: Db, domain_id: number, before: number | null): Promise<number> {
+  if (before === null) {
+    const { next } = await db
+      .selectFrom('plugin')
+      .where('domain_id', '=', domain_id)
+      .select((builder) => builder.fn.coalesce(builder(builder.fn.max('position'), '+', 1), builder.lit(1)).as('next'))
+      .executeTakeFirstOrThrow()
+    return next
+  }
+  const next = await findPlugin(db, before)
+  if (next.domain_id === domain_id) return next.position
+  throw new Problem(422, 'before: expected a plugin of that domain', { fields: { before: 'is of another domain' } })
+}
+
 /** Removes a plugin from the draft. */
 export async function removePlugin(db: Db, actor: Actor, id: number, revision: number): Promise<void> {
   const known = await findPlugin(db, id)
@@ -232,47 +198,6 @@ export async function removePlugin(db: Db, actor: Actor, id: number, revision: n
   })
 }
 
-/** A document without its version. */
-export interface DraftDocument {
-  readonly general: Fields
-  readonly domains: readonly { readonly name: string; readonly plugins: readonly Fields[] }[]
-}
-
-/** Puts everything that is being worked on into one document. */
-export async function composeDraft(db: Db): Promise<DraftDocument> {
-  const { fields: general } = await db.selectFrom('general').select('fields').executeTakeFirstOrThrow()
-  const domains = await db.selectFrom('domain').select(['id', 'name']).orderBy('position').execute()
-  const plugins = await db
-    .selectFrom('plugin')
-    .select(['domain_id', 'name', 'phase', 'fields'])
-    .orderBy('domain_id')
-    .orderBy('position')
-    .execute()
-  const by_domain = new Map<number, Fields[]>()
-  for (const { domain_id, name, phase, fields } of plugins) {
-    const list = by_domain.get(domain_id) ?? []
-    list.push({ name, phase, ...fields })
-    by_domain.set(domain_id, list)
-  }
-  return { general, domains: domains.map(({ id, name }) => ({ name, plugins: by_domain.get(id) ?? [] })) }
-}
-
-/** Does something to the draft, writes it into the log, and tells everybody who looks at it. */
-async function change<T>(
-  db: Db,
-  actor: Actor,
-  action: string,
-  subject: string,
-  run: (transaction: Db) => Promise<T>,
-): Promise<T> {
-  return db.transaction().execute(async (transaction) => {
-    const result = await run(transaction)
-    await writeAudit(transaction, actor, action, subject)
-    await announce(transaction, 'studio_draft', subject.slice(0, 200))
-    return result
-  })
-}
-
 async function refuseTaken(db: Db, domain_id: number, { name, phase }: PluginDraft, but?: number): Promise<void> {
   const taken = await db
     .selectFrom('plugin')
@@ -284,14 +209,4 @@ async function refuseTaken(db: Db, domain_id: number, { name, phase }: PluginDra
   if (taken === undefined || taken.id === but) return
   const message = `the domain has a plugin ${name} in the phase ${phase} already`
   throw new Problem(409, message, { fields: { name: 'is taken' } })
-}
-
-/** Somebody else was there first: what is there now is part of the answer, so that nobody's work is lost. */
-async function describeConflict(find: () => Promise<object>): Promise<Problem> {
-  const current = await find()
-  return new Problem(409, 'somebody else has changed this since you opened it', { current })
-}
-
-function toPattern(search: string): string {
-  return `%${search.replace(/[\\%_]/g, '\\$&')}%`
 }

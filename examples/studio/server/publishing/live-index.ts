@@ -1,0 +1,127 @@
+import type { Kysely } from 'kysely'
+import type { Paged } from '../store/paged.ts'
+import type { Tables } from '../store/tables.ts'
+import { findLatest, NOTHING } from './versions.ts'
+
+/** What is live, in short. */
+export interface LiveSummary {
+  readonly version: number
+  readonly enabled: boolean
+  readonly plugins: number
+}
+
+/** A domain that is live. */
+export interface LiveDomain {
+  /** Its place in the document of this version, from 1. */
+  readonly id: number
+  readonly name: string
+  readonly plugins: number
+  /** How many of these are switched on. */
+  readonly enabled: number
+}
+
+/** A plugin that is live. */
+export interface LivePlugin {
+  /** Its place among all plugins of this version, from 1. */
+  readonly id: number
+  readonly domain: string
+  readonly name: string
+  readonly phase: string
+  readonly enabled: boolean
+  readonly mode: 'live' | 'shadow'
+  /** Its share of the traffic, where it has one. */
+  readonly percent: number | null
+}
+
+/** What is live, by name: the draft may have other names, or nothing of it any more. */
+export interface LiveIndex {
+  describe(): Promise<LiveSummary>
+  listDomains(page: Paged): Promise<readonly LiveDomain[]>
+  listPlugins(page: Paged & { readonly domain?: string | undefined }): Promise<readonly LivePlugin[]>
+}
+
+interface Known extends LiveSummary {
+  readonly domain_list: readonly LiveDomain[]
+  readonly plugin_list: readonly LivePlugin[]
+}
+
+/** Makes the index; a version is read once, when somebody asks. */
+export function createLiveIndex(db: Kysely<Tables>): LiveIndex {
+  let known: Known | undefined
+
+  async function find(): Promise<Known> {
+    const newest = await db
+      .selectFrom('version')
+      .select((builder) => builder.fn.max('version').as('version'))
+      .executeTakeFirst()
+    if (known?.version !== (newest?.version ?? 0)) known = index(await findLatest(db))
+    return known as Known
+  }
+
+  return Object.freeze({
+    async describe() {
+      const { version, enabled, plugins } = await find()
+      return { version, enabled, plugins }
+    },
+    listDomains: async (page) => take((await find()).domain_list, page),
+    async listPlugins({ domain, ...page }) {
+      const { plugin_list } = await find()
+      return take(domain === undefined ? plugin_list : plugin_list.filter((plugin) => plugin.domain === domain), page)
+    },
+  } satisfies LiveIndex)
+}
+
+function take<T extends { readonly id: number; readonly name: string }>(
+  list: readonly T[],
+  { search = '', after = 0, limit }: Paged,
+): readonly T[] {
+  const wanted = search.toLowerCase()
+  const page: T[] = []
+  for (const item of list) {
+    if (page.length === limit) break
+    if (item.id > after && item.name.toLowerCase().includes(wanted)) page.push(item)
+  }
+  return page
+}
+
+interface Entry {
+  readonly name: string
+  readonly phase: string
+  readonly enabled?: boolean | null
+  readonly mode?: string | null
+  readonly rollout?: { readonly percent?: number | null } | null
+}
+
+interface LiveDocument {
+  readonly general?: { readonly status?: string | null } | null
+  readonly domains: readonly { readonly name: string; readonly plugins: readonly Entry[] }[]
+}
+
+function index(latest: { readonly version: number; readonly document: string } | undefined): Known {
+  const { general, domains } = JSON.parse(latest?.document ?? NOTHING) as LiveDocument
+  const plugin_list = domains
+    .flatMap(({ name: domain, plugins }) => plugins.map((plugin) => ({ domain, plugin })))
+    .map(({ domain, plugin: { name, phase, enabled, mode, rollout } }, at): LivePlugin => {
+      const percent = rollout?.percent ?? null
+      return {
+        id: at + 1,
+        domain,
+        name,
+        phase,
+        enabled: enabled !== false,
+        mode: mode === 'shadow' ? mode : 'live',
+        percent,
+      }
+    })
+  const domain_list = domains.map(({ name, plugins }, at): LiveDomain => {
+    const enabled = plugins.filter((plugin) => plugin.enabled !== false).length
+    return { id: at + 1, name, plugins: plugins.length, enabled }
+  })
+  return {
+    version: latest?.version ?? 0,
+    enabled: (general?.status ?? 'enabled') === 'enabled',
+    plugins: plugin_list.length,
+    domain_list,
+    plugin_list,
+  }
+}
