@@ -11,7 +11,7 @@ export interface Breaker {
   /** Whether nothing speaks against running the plugin: all that is asked where every plugin of every request passes. */
   readonly quiet: boolean
   state(): BreakerState
-  /** When an open breaker lets a try through, in milliseconds since 1970; null unless it is open. */
+  /** When an open breaker lets a try through, by what the time was when it opened, in milliseconds since 1970; null unless it is open. */
   retry_at(): number | null
   /** Whether the plugin may run now; when the pause is over, this grants the one try. */
   allows(): boolean
@@ -42,6 +42,8 @@ export function createBreaker(limit: number, events: BreakerEvents, clock: Clock
   let overruns: number[] = []
   let pauses = 0
   let retry_at = 0
+  /** The same by the process's own clock: that of the machine may be set back by a day. */
+  let paused_until = 0
 
   function open(count: number): void {
     // Half of the pause is chance, so that the processes of a site do not all try again at once.
@@ -49,6 +51,7 @@ export function createBreaker(limit: number, events: BreakerEvents, clock: Clock
     state = 'open'
     pauses += 1
     retry_at = clock.now() + pause_ms
+    paused_until = clock.steady() + pause_ms
     events.opened({ failures: count, retry_at })
   }
 
@@ -60,7 +63,7 @@ export function createBreaker(limit: number, events: BreakerEvents, clock: Clock
     allows() {
       if (state === 'closed') return true
       // The one try is under way; its outcome decides.
-      if (state === 'half_open' || clock.now() < retry_at) return false
+      if (state === 'half_open' || clock.steady() < paused_until) return false
       state = 'half_open'
       return true
     },
@@ -77,7 +80,7 @@ export function createBreaker(limit: number, events: BreakerEvents, clock: Clock
       failures += 1
       breaker.quiet = false
       if (strike === 'overrun') {
-        const now = clock.now()
+        const now = clock.steady()
         overruns = [...overruns.filter((at) => now - at < OVERRUN_WINDOW_MS), now]
       }
       const count = Math.max(failures, overruns.length)

@@ -1,7 +1,9 @@
-/** What time it is, for whatever depends on the time of day: starts, ends and breakers of plugins, the store. */
+/** What time it is: starts and ends of plugins go by the time of day, pauses of breakers by how long the process has run. */
 export interface Clock {
   /** In milliseconds since 1970. */
   now(): number
+  /** Milliseconds since some moment: what no setting of the machine's clock moves. */
+  steady(): number
   /**
    * Calls back once this time has come. Does not keep the process alive.
    *
@@ -16,6 +18,7 @@ export const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** The clock of the machine. */
 export const SYSTEM_CLOCK: Clock = Object.freeze({
   now: () => Date.now(),
+  steady: () => performance.now(),
   at(time, callback) {
     let timer: NodeJS.Timeout
     const check = () => {

@@ -5,7 +5,7 @@ describe('a breaker', () => {
   const events = { opened: vi.fn<BreakerEvents['opened']>(), closed: vi.fn<BreakerEvents['closed']>() }
 
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['Date'], now: 1_000_000 })
+    vi.useFakeTimers({ toFake: ['Date', 'performance'], now: 1_000_000 })
     // In the middle: the pause is what it is without chance.
     vi.spyOn(Math, 'random').mockReturnValue(0.5)
     events.opened.mockReset()
@@ -15,7 +15,7 @@ describe('a breaker', () => {
     vi.useRealTimers()
   })
 
-  const pass = (ms: number) => vi.setSystemTime(Date.now() + ms)
+  const pass = (ms: number) => vi.advanceTimersByTime(ms)
   const open = (limit = 3) => {
     const breaker = createBreaker(limit, events)
     for (let count = 0; count < limit; count += 1) breaker.failed('failure')
@@ -92,6 +92,17 @@ describe('a breaker', () => {
     pass(1e9)
     expect(breaker.allows()).toBe(false)
   })
+
+  it.each([-86_400_000, 86_400_000])(
+    'ends its pause when it is over, though the clock is set by %i ms meanwhile',
+    (jump) => {
+      const breaker = open()
+      vi.setSystemTime(Date.now() + jump)
+      expect(breaker.allows()).toBe(false)
+      pass(1000)
+      expect(breaker.allows()).toBe(true)
+    },
+  )
 
   it('closes when the try goes well, and says so once', () => {
     const breaker = open()

@@ -23,6 +23,7 @@ export function createTestClock(now: Time | (() => Time) | undefined): TestClock
 
   const clock: TestClock = {
     now: () => read(),
+    steady: () => read(),
     at(time, callback) {
       const entry = { time, callback }
       waiting.add(entry)
