@@ -1,5 +1,24 @@
 import { defineConfig } from 'vitest/config'
 
+const shared = { pool: 'forks', testTimeout: 20_000, hookTimeout: 60_000 } as const
+
 export default defineConfig({
-  test: { include: ['test/**/*.test.ts'], pool: 'forks', testTimeout: 20_000, hookTimeout: 60_000 },
+  test: {
+    projects: [
+      { test: { ...shared, name: 'server', include: ['test/*.test.ts'] } },
+      {
+        test: {
+          ...shared,
+          name: 'web',
+          include: ['test/web/*.test.ts'],
+          globalSetup: 'test/web/prepare.ts',
+          // One after the other in one process, which has loaded everything once.
+          isolate: false,
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
 })

@@ -175,7 +175,8 @@ export function writePlugin(
   put('priority', number('priority'))
   const by = form.by === 'ip' || form.by === 'random' ? form.by : `${form.by}:${form.by_name.trim()}`
   if (by.endsWith(':')) problems['rollout.by'] = `say which ${form.by}`
-  const percent = number('percent')
+  // The format has no `by` without a percentage.
+  const percent = number('percent') ?? (by === 'ip' ? undefined : 100)
   const rollout = { ...(percent === undefined ? {} : { percent }), ...(by === 'ip' ? {} : { by }) }
   put('rollout', Object.keys(rollout).length === 0 ? undefined : rollout)
   for (const key of ['starts_at', 'expires_at'] as const) {

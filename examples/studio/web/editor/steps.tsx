@@ -4,6 +4,7 @@ import { Dialog } from '../dialog.tsx'
 import { useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { Differences } from '../parts/differences.tsx'
+import { Findings } from '../parts/findings.tsx'
 import { describePublished, type Published } from '../parts/published.ts'
 import { usePlace } from '../router.tsx'
 import { useMay, useStudio } from '../studio.tsx'
@@ -16,6 +17,9 @@ const STEPS = [
   ['50', '50 %'],
   ['100', '100 %'],
 ] as const
+
+/** Of errors, as many as are shown; the page Review has all of them. */
+const MOST_ERRORS = 5
 
 /** From shadow to everybody, a button a step: each is saved, and published once it was looked at. */
 export function Steps({
@@ -91,7 +95,12 @@ function PublishStep({
   return (
     <Dialog title={`Publish ${about.plugin} at ${step}?`} close={close}>
       {draft === undefined && problem === undefined && <p role="status">Looking at the differences…</p>}
-      {draft && errors.length > 0 && <p class="notice failed">The draft has errors: it cannot be published yet.</p>}
+      {errors.length > 0 && (
+        <>
+          <p class="notice failed">The draft has errors: it cannot be published yet.</p>
+          <Findings findings={errors.slice(0, MOST_ERRORS)} />
+        </>
+      )}
       {draft && errors.length === 0 && draft.differences.length === 0 && <p>It is live like this already.</p>}
       {draft && errors.length === 0 && others !== undefined && !is_alone && (
         <p class="notice">The draft has more that is new: look at all of it before you publish.</p>

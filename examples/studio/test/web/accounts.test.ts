@@ -1,0 +1,110 @@
+import { beforeAll, expect, test } from 'vitest'
+import {
+  call,
+  checkAccess,
+  describePages,
+  invite,
+  joinBy,
+  PASSWORD,
+  photograph,
+  startVisited,
+  write,
+} from './browser.ts'
+
+describePages('accounts', () => {
+  const visited = startVisited()
+  let plugin = ''
+
+  beforeAll(async () => {
+    const { id } = await call<{ id: number }>(visited.ada, 'POST', '/domains', { name: 'shop.example.com' })
+    const made = await call<{ id: number }>(visited.ada, 'POST', `/domains/${id}/plugins`, {
+      name: 'cors',
+      phase: 'header_filter',
+      fields: { code: "ctx.set('X-A', '1')" },
+    })
+    plugin = `/plugins/${made.id}`
+  })
+
+  test('have passwords of 12 characters at least', async () => {
+    const { ada, openPage } = visited
+    const eve = await openPage()
+    await eve.goto(await invite(ada, 'author'))
+    await eve.getByLabel('Name').fill('eve')
+    await eve.getByLabel('Password').fill('too short')
+    await eve.getByRole('button', { name: 'Join' }).click()
+    expect(await eve.evaluate("document.querySelector('[type=password]').validity.tooShort")).toBe(true)
+    await eve.context().close()
+  })
+
+  test('of viewers see everything and can change nothing', async () => {
+    const { ada, base, openPage } = visited
+    const vic = await openPage()
+    await joinBy(vic, await invite(ada, 'viewer'), 'vic')
+    for (const name of ['Kill switch', 'New domain']) expect(await vic.getByRole('button', { name }).count()).toBe(0)
+    await vic.goto(base + plugin)
+    await vic.locator('.cm-content').waitFor()
+    expect(await vic.getByLabel('Name', { exact: true }).isDisabled()).toBe(true)
+    for (const name of ['Save', 'Remove…']) expect(await vic.getByRole('button', { name }).count()).toBe(0)
+    await vic.goto(`${base}/review`)
+    await vic.getByText('A publisher has to publish this.').waitFor()
+    await vic.goto(`${base}/people`)
+    await vic.getByText('There is no such page').waitFor()
+
+    // A change of the role holds at once.
+    await ada.goto(`${base}/people`)
+    await ada.getByLabel('Role of vic').selectOption('author')
+    await ada.getByText('vic is changed').waitFor()
+    await vic.goto(base)
+    await vic.getByRole('button', { name: 'New domain' }).waitFor()
+    await photograph(ada, 'people')
+
+    await ada.getByRole('button', { name: 'Shut out vic' }).click()
+    await ada.getByRole('dialog').getByRole('button', { name: 'Shut out' }).click()
+    await ada.getByText('shut out', { exact: true }).waitFor()
+    await vic.reload()
+    await vic.getByRole('button', { name: 'Sign in' }).waitFor()
+    await vic.context().close()
+  })
+
+  test('make tokens for programs, whose secrets are shown once', async () => {
+    const { ada, base } = visited
+    await ada.goto(`${base}/people`)
+    const tokens = ada.getByRole('region', { name: 'Tokens' })
+    await tokens.getByLabel('Name').fill('CI')
+    await tokens.getByLabel('May do what a').selectOption('viewer')
+    await tokens.getByRole('button', { name: 'Make a token' }).click()
+    const secret = await tokens.getByLabel('Secret').inputValue()
+    const read = () => fetch(`${base}/api/versions`, { headers: { authorization: `Bearer ${secret}` } })
+    expect((await read()).status).toBe(200)
+    await checkAccess(ada)
+    await ada.reload()
+    await ada.getByText('CI', { exact: true }).waitFor()
+    expect(await ada.content()).not.toContain(secret)
+    await ada.getByRole('button', { name: 'Revoke CI' }).click()
+    await ada.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
+    await ada.getByText('CI is revoked').waitFor()
+    expect((await read()).status).toBe(401)
+  })
+
+  test('are asked for again when a session has ended, and find what they had typed', async () => {
+    const { ada, base } = visited
+    await ada.goto(base + plugin)
+    await write(ada, "log('late at night')")
+    const beside = await ada.context().newPage()
+    await beside.goto(base)
+    await beside.getByLabel('Signed in as ada').click()
+    await beside.getByRole('button', { name: 'Sign out' }).click()
+    await beside.getByRole('button', { name: 'Sign in' }).waitFor()
+    await beside.close()
+    await ada.keyboard.press('Control+s')
+    await ada.getByText('Your session has ended.').waitFor()
+    await ada.getByLabel('Name').fill('ada')
+    await ada.getByLabel('Password').fill('wrong')
+    await ada.getByRole('button', { name: 'Sign in' }).click()
+    await ada.getByText('Name or password is wrong').waitFor()
+    await ada.getByLabel('Password').fill(PASSWORD)
+    await ada.getByRole('button', { name: 'Sign in' }).click()
+    await ada.getByText('This is what you had typed and not saved.').waitFor()
+    await expect.poll(() => ada.locator('.cm-content').textContent()).toBe("log('late at night')")
+  })
+})

@@ -1,0 +1,56 @@
+import { beforeAll, expect, test } from 'vitest'
+import { call, checkAccess, describePages, invite, joinBy, photograph, startVisited, write } from './browser.ts'
+
+describePages('two authors', () => {
+  const visited = startVisited()
+
+  beforeAll(async () => {
+    const { id } = await call<{ id: number }>(visited.ada, 'POST', '/domains', { name: 'shop.example.com' })
+    await call(visited.ada, 'POST', `/domains/${id}/plugins`, {
+      name: 'cors',
+      phase: 'header_filter',
+      fields: { code: "ctx.set('Access-Control-Allow-Origin', '*')" },
+    })
+  })
+
+  test('see both versions where both have changed a plugin, and lose neither', async () => {
+    const { ada, openPage } = visited
+    const bob = await openPage()
+    await joinBy(bob, await invite(ada, 'author'), 'bob')
+    expect(await bob.getByRole('button', { name: 'Kill switch' }).count()).toBe(0)
+    expect(await bob.getByRole('link', { name: 'People' }).count()).toBe(0)
+
+    await bob.getByRole('link', { name: /^cors/ }).click()
+    await bob.locator('.cm-content').waitFor()
+    await ada.goto(bob.url())
+    await write(ada, "ctx.set('X-By', 'ada')")
+    await bob.getByLabel('Priority').fill('7')
+    await write(bob, "ctx.set('X-By', 'bob')")
+    await ada.keyboard.press('Control+s')
+    await ada.getByText('Saved in the draft').waitFor()
+    await bob.getByText('Somebody else has saved this plugin meanwhile.').waitFor()
+    await bob.keyboard.press('Control+s')
+    await bob.getByText('Somebody else has saved this plugin while you worked on it').waitFor()
+    await bob.locator('.cm-merge-a').getByText('ada').waitFor()
+    await photograph(bob, 'conflict')
+    await checkAccess(bob)
+    await bob.getByRole('button', { name: 'Save as chosen' }).click()
+    await bob.getByText('Saved in the draft').waitFor()
+    // Who only looks sees what came of it.
+    await expect.poll(() => ada.locator('.cm-content').textContent()).toBe("ctx.set('X-By', 'bob')")
+    expect(await ada.getByLabel('Priority').inputValue()).toBe('7')
+    await bob.context().close()
+  })
+
+  test('are told when what they work on was removed, and keep what they typed', async () => {
+    const { ada, base } = visited
+    await ada.goto(base)
+    await ada.getByRole('link', { name: /^cors/ }).click()
+    await write(ada, "log('typed')")
+    const [plugin] = await call<{ id: number; revision: number }[]>(ada, 'GET', '/plugins')
+    await call(ada, 'DELETE', `/plugins/${plugin?.id}`, { revision: plugin?.revision })
+    await ada.keyboard.press('Control+s')
+    await ada.getByText('There is no such plugin; somebody may have removed it').first().waitFor()
+    expect(await ada.locator('.cm-content').textContent()).toBe("log('typed')")
+  })
+})

@@ -1,0 +1,67 @@
+import { beforeAll, beforeEach, expect, test } from 'vitest'
+import { call, describePages, startVisited, write } from './browser.ts'
+
+describePages('the editor', () => {
+  const visited = startVisited()
+  let plugin = ''
+
+  beforeAll(async () => {
+    const { id } = await call<{ id: number }>(visited.ada, 'POST', '/domains', { name: 'shop.example.com' })
+    const made = await call<{ id: number }>(visited.ada, 'POST', `/domains/${id}/plugins`, {
+      name: 'cors',
+      phase: 'header_filter',
+      fields: { code: "ctx.set('X-A', '1')" },
+    })
+    plugin = `/plugins/${made.id}`
+  })
+  beforeEach(async () => {
+    const { ada, base } = visited
+    await ada.goto(base)
+    await ada.evaluate('sessionStorage.clear()')
+    await ada.goto(base + plugin)
+    await ada.locator('.cm-content').waitFor()
+  })
+
+  test('completes what is in scope of the phase, and of its parts', async () => {
+    const { ada } = visited
+    const offered = (name: string) => ada.locator('.cm-tooltip-autocomplete').getByText(name, { exact: true })
+    await write(ada, 'ctx.resp', 'type')
+    await offered('response').waitFor()
+    await write(ada, 'stor', 'type')
+    await offered('store').waitFor()
+    // Not in this phase.
+    await write(ada, 'chun', 'type')
+    await expect.poll(() => offered('chunk').count(), { timeout: 2000 }).toBe(0)
+  })
+
+  test('keeps what was typed and not saved', async () => {
+    const { ada } = visited
+    await write(ada, "log('not saved, typed at once')", 'type')
+    await ada.getByLabel('Parameters').fill('{ "half":')
+    await ada.getByText('Not saved', { exact: true }).waitFor()
+    ada.once('dialog', (dialog) => dialog.accept())
+    await ada.reload()
+    await ada.getByText('This is what you had typed and not saved.').waitFor()
+    await expect.poll(() => ada.locator('.cm-content').textContent()).toBe("log('not saved, typed at once')")
+    expect(await ada.getByLabel('Parameters').inputValue()).toBe('{ "half":')
+    await ada.getByRole('button', { name: 'Save', exact: true }).click()
+    await ada.getByText('Not saved yet: some fields are not right').waitFor()
+    await ada.getByRole('button', { name: 'Drop it' }).click()
+    await expect.poll(() => ada.locator('.cm-content').textContent()).toMatch(/^ctx\.set/)
+  })
+
+  test.each([
+    ['Priority', 'high', 'Expected a number, got “high”'],
+    ['Percent', '120', /expected a number/i],
+    ['Parameters', '[1]', 'Expected an object: { … }'],
+  ])('says at the field what is wrong with %s, and keeps it', async (label, text, message) => {
+    const { ada } = visited
+    const field = ada.getByLabel(label, { exact: true })
+    await field.fill(text)
+    await ada.getByText(message).first().waitFor()
+    const note = await field.getAttribute('aria-describedby')
+    expect(await ada.locator(`[id="${note}"]`).textContent()).toMatch(message)
+    expect(await field.getAttribute('aria-invalid')).toBe('true')
+    expect(await field.inputValue()).toBe(text)
+  })
+})

@@ -1,0 +1,78 @@
+import { beforeAll, expect, test } from 'vitest'
+import { call, checkAccess, describePages, measureOverflow, publish, startVisited } from './browser.ts'
+
+const PLUGIN = { name: 'cors', phase: 'header_filter', fields: { code: "ctx.set('X-A', '1')" } }
+
+describePages('every page', () => {
+  const visited = startVisited()
+  let pages: readonly (readonly [path: string, ready: string])[] = []
+
+  beforeAll(async () => {
+    const { ada } = visited
+    const domain = await call<{ id: number }>(ada, 'POST', '/domains', { name: 'shop.example.com' })
+    const { id } = await call<{ id: number }>(ada, 'POST', `/domains/${domain.id}/plugins`, PLUGIN)
+    await publish(ada, 'CORS for the shop')
+    await call(ada, 'POST', `/domains/${domain.id}/plugins`, { ...PLUGIN, name: 'broken', fields: { code: '(' } })
+    pages = [
+      ['/', '.plugins'],
+      [`/?domain=${domain.id}`, '.plugins'],
+      [`/plugins/${id}`, '.cm-content'],
+      [`/domains/${domain.id}/new`, '.cm-content'],
+      ['/try', 'form'],
+      ['/review', '.differences'],
+      ['/history?before=0&after=1', '.differences'],
+      ['/fleet', '.empty'],
+      ['/audit', 'table'],
+      ['/people', '.rows'],
+      ['/nowhere', '.empty'],
+    ]
+  })
+
+  test.each(['light', 'dark'] as const)('is for everybody: axe finds nothing serious, in the %s', async (scheme) => {
+    const { ada, base, openPage } = visited
+    await ada.emulateMedia({ colorScheme: scheme })
+    for (const [path, ready] of pages) {
+      await ada.goto(base + path)
+      await ada.locator(ready).first().waitFor()
+      await checkAccess(ada)
+    }
+    await ada.keyboard.press('?')
+    await ada.getByRole('dialog', { name: 'Keys' }).waitFor()
+    await checkAccess(ada)
+    const stranger = await openPage({ colorScheme: scheme })
+    await stranger.goto(base)
+    await stranger.getByRole('button', { name: 'Sign in' }).waitFor()
+    await checkAccess(stranger)
+    await stranger.context().close()
+  })
+
+  test('fits on a phone: nothing is wider than the screen', async () => {
+    const { ada, base, openPage } = visited
+    const phone = await openPage({
+      viewport: { width: 360, height: 740 },
+      storageState: await ada.context().storageState(),
+    })
+    for (const [path, ready] of pages) {
+      await phone.goto(base + path)
+      await phone.locator(ready).first().waitFor()
+      expect([path, await measureOverflow(phone)]).toEqual([path, 0])
+    }
+    await phone.context().close()
+  })
+
+  test('keeps what it shows while the studio cannot be reached, and goes on when it can', async () => {
+    const { ada, base, start, stop } = visited
+    await ada.goto(base)
+    await ada.getByRole('link', { name: /^cors/ }).waitFor()
+    await stop()
+    await ada.getByText('The studio cannot be reached just now.').waitFor()
+    expect(await ada.getByRole('link', { name: /^cors/ }).count()).toBe(1)
+    await checkAccess(ada)
+    await ada.getByRole('link', { name: 'History' }).click()
+    await ada.getByText('The studio cannot be reached; nothing you typed is lost').waitFor()
+    await start()
+    await ada.getByRole('button', { name: 'Try again' }).click()
+    await ada.getByText('CORS for the shop').waitFor()
+    await ada.getByText('The studio cannot be reached just now.').waitFor({ state: 'detached' })
+  })
+})

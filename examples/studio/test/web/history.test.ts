@@ -1,0 +1,50 @@
+import { beforeAll, expect, test } from 'vitest'
+import { call, describePages, photograph, publish, startVisited } from './browser.ts'
+
+const code = (value: string) => `ctx.set('X-A', '${value}')`
+
+describePages('history and the audit log', () => {
+  const visited = startVisited()
+
+  beforeAll(async () => {
+    const { ada } = visited
+    const domain = await call<{ id: number }>(ada, 'POST', '/domains', { name: 'shop.example.com' })
+    const draft = { name: 'cors', phase: 'header_filter', fields: { code: code('one') } }
+    let plugin = await call<{ id: number; revision: number }>(ada, 'POST', `/domains/${domain.id}/plugins`, draft)
+    await publish(ada, 'version one')
+    for (const value of ['two', 'three']) {
+      const fields = { code: code(value) }
+      plugin = await call(ada, 'PUT', `/plugins/${plugin.id}`, { ...draft, fields, revision: plugin.revision })
+      await publish(ada, `version ${value}`)
+    }
+  })
+
+  test('any two versions are compared', async () => {
+    const { ada, base } = visited
+    await ada.goto(`${base}/history`)
+    await ada.getByRole('button', { name: 'Compare version 1 with the newest' }).click()
+    const comparison = ada.getByRole('region', { name: 'Comparison' })
+    await comparison.getByText(`- ${code('one')}`).waitFor()
+    await comparison.getByText(`+ ${code('three')}`).waitFor()
+    await photograph(ada, 'compare')
+    await ada.getByLabel('To version', { exact: true }).fill('2')
+    await ada.keyboard.press('Enter')
+    await comparison.getByText(`+ ${code('two')}`).waitFor()
+    expect(ada.url()).toContain('before=1&after=2')
+    // The other way round, and by address.
+    await ada.goto(`${base}/history?before=3&after=1`)
+    await comparison.getByText(`+ ${code('one')}`).waitFor()
+    await ada.goto(`${base}/history?before=2&after=2`)
+    await comparison.getByText('They are the same.').waitFor()
+    await ada.goto(`${base}/history?before=1&after=99`)
+    await comparison.getByRole('alert').waitFor()
+  })
+
+  test('what was done stands in the log, with who did it', async () => {
+    const { ada, base } = visited
+    await ada.goto(`${base}/audit`)
+    await ada.getByRole('row', { name: /ada.*add domain.*shop\.example\.com/ }).waitFor()
+    expect(await ada.getByRole('row', { name: /ada publish version/ }).count()).toBe(3)
+    await photograph(ada, 'audit')
+  })
+})

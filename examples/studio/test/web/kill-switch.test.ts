@@ -1,0 +1,73 @@
+import { beforeAll, expect, test } from 'vitest'
+import { call, checkAccess, describePages, photograph, publish, readLive, startVisited } from './browser.ts'
+
+const PLUGIN = { name: 'cors', phase: 'header_filter', fields: { code: "ctx.set('X-A', '1')" } }
+
+describePages('the kill switch', () => {
+  const visited = startVisited()
+
+  beforeAll(async () => {
+    const { ada } = visited
+    const { id } = await call<{ id: number }>(ada, 'POST', '/domains', { name: 'shop.example.com' })
+    await call(ada, 'POST', `/domains/${id}/plugins`, PLUGIN)
+    await publish(ada, 'CORS for the shop')
+  })
+
+  test('switches everything off and on again, on a phone in the dark', async () => {
+    const { ada, base, openPage } = visited
+    const phone = await openPage({
+      viewport: { width: 390, height: 844 },
+      colorScheme: 'dark',
+      hasTouch: true,
+      storageState: await ada.context().storageState(),
+    })
+    await phone.goto(base)
+    await phone.getByRole('button', { name: 'Kill switch' }).tap()
+    await phone.getByRole('dialog').getByText('shop.example.com').first().waitFor()
+    await photograph(phone, 'kill-switch')
+    await checkAccess(phone)
+    for (const button of await phone.getByRole('dialog').getByRole('button').all()) {
+      // What a thumb hits (WCAG 2.5.8 asks for 24 px at least).
+      const box = await button.boundingBox()
+      expect(box?.height).toBeGreaterThanOrEqual(38)
+    }
+    await phone.getByRole('button', { name: 'Switch everything off' }).tap()
+    await phone.getByRole('button', { name: 'Switch off', exact: true }).tap()
+    await phone.getByText('Everything is switched off.').waitFor()
+    expect((await readLive(ada)).general.status).toBe('disabled')
+    // Every open page says so.
+    await ada.getByText('Everything is switched off.').waitFor()
+    await checkAccess(ada)
+    await phone.getByRole('button', { name: 'Switch on again…' }).tap()
+    await phone.getByRole('button', { name: 'Switch everything on again' }).tap()
+    await phone.getByRole('button', { name: 'Switch on', exact: true }).tap()
+    await phone.getByText('Everything is switched off.').waitFor({ state: 'detached' })
+    expect((await readLive(ada)).general.status).toBe('enabled')
+    await phone.context().close()
+  })
+
+  test('switches one plugin off from its page, without the rest of the draft', async () => {
+    const { ada, base } = visited
+    await ada.goto(base)
+    await ada.getByRole('link', { name: /^cors/ }).click()
+    await ada.getByRole('button', { name: 'Switch off…' }).click()
+    await ada.getByRole('dialog').getByRole('button', { name: 'Switch off', exact: true }).click()
+    await ada.getByText(/^cors in shop.example.com is switched off/).waitFor()
+    const [plugin] = (await readLive(ada)).domains[0].plugins
+    expect(plugin).toMatchObject({ enabled: false, code: PLUGIN.fields.code })
+  })
+
+  test('is reached, and thrown, by keyboard alone', async () => {
+    const { ada, base } = visited
+    await ada.goto(base)
+    await ada.getByRole('button', { name: 'Kill switch' }).focus()
+    await ada.keyboard.press('Enter')
+    await ada.getByRole('button', { name: 'Switch everything off' }).focus()
+    await ada.keyboard.press('Enter')
+    // The button that does it has the focus.
+    await ada.getByRole('dialog', { name: 'Switch off everything?' }).waitFor()
+    await ada.keyboard.press('Escape')
+    await ada.getByRole('dialog').waitFor({ state: 'detached' })
+    expect(await ada.evaluate('document.activeElement.textContent')).toBe('Kill switch')
+  })
+})

@@ -1,0 +1,39 @@
+import { beforeAll, expect, test } from 'vitest'
+import { call, checkAccess, describePages, invite, joinBy, photograph, readLive, startVisited } from './browser.ts'
+
+describePages('where publishing takes two persons', () => {
+  const visited = startVisited({ two_persons: true })
+
+  beforeAll(async () => {
+    const { id } = await call<{ id: number }>(visited.ada, 'POST', '/domains', { name: 'shop.example.com' })
+    await call(visited.ada, 'POST', `/domains/${id}/plugins`, {
+      name: 'cors',
+      phase: 'header_filter',
+      fields: { code: "ctx.set('Access-Control-Allow-Origin', '*')" },
+    })
+  })
+
+  test('one proposes, who cannot agree; another looks at it, and agrees', async () => {
+    const { ada, base, openPage } = visited
+    const bob = await openPage()
+    await joinBy(bob, await invite(ada, 'publisher'), 'bob')
+    await ada.goto(`${base}/review`)
+    await ada.getByLabel('What is new, and why').fill('CORS for the shop')
+    await ada.getByRole('button', { name: /^Publish version/ }).click()
+    await ada.getByText('Proposed: it goes live once somebody else agrees').waitFor()
+    expect((await readLive(ada)).domains).toEqual([])
+    await ada.getByText('CORS for the shop').click()
+    expect(await ada.getByRole('button', { name: 'Somebody else has to agree' }).isDisabled()).toBe(true)
+
+    await bob.goto(`${base}/review`)
+    await bob.getByText('CORS for the shop').click()
+    await bob.getByRole('region', { name: 'Proposals' }).getByText('added').first().waitFor()
+    await checkAccess(bob)
+    await photograph(bob, 'proposal')
+    await bob.getByRole('button', { name: 'Agree and publish' }).click()
+    await bob.getByRole('dialog').getByRole('button', { name: 'Publish' }).click()
+    await bob.getByText('Version 1 is live', { exact: true }).waitFor()
+    expect((await readLive(ada)).domains[0].plugins).toHaveLength(1)
+    await bob.context().close()
+  })
+})
