@@ -141,12 +141,15 @@ describe.each(databases)('the API on $name', ({ options }) => {
       pid: 7,
       closing: false,
       active: { version },
+      counters: { plugins: [{ domain: '*', name: 'x', phase: 'log', shadow_runs: version, shadow_exits: 1 }] },
     })
     await bob.post('/api/reports', report(2, 5)).expect(204)
     await bob.post('/api/reports', report(1, 4)).expect(204)
     await bob.post('/api/reports', { format: 2 }).expect(422)
     const { body: fleet } = await bob.get('/api/fleet').expect(200)
     expect(fleet).toMatchObject([{ id: 'one', host: 'web-1', pid: 7, report: { active: { version: 5 } } }])
+    const { body: shadow } = await bob.get('/api/shadow?plugin=x').expect(200)
+    expect(shadow).toMatchObject([{ plugin: 'x', runs: 5, exits: 1, instances: [{ id: 'one', runs: 5 }] }])
   })
 
   test('tells pages that are open what happens', async () => {
