@@ -127,6 +127,12 @@ describe.each(databases)('the API on $name', ({ options }) => {
     const read = "say(process.getBuiltinModule('node:fs').readFileSync('/etc/hostname', 'utf8'))"
     const { body: refused } = await bob.post('/api/try', own(read)).expect(200)
     expect(refused.plugins[0]).toMatchObject({ outcome: 'failed', reason: expect.stringMatching(/restricted/) })
+    for (const code of ['process.kill(process.ppid)', 'process._debugProcess(process.ppid)']) {
+      const { body: held } = await bob.post('/api/try', own(code)).expect(200)
+      expect(held.plugins[0]).toMatchObject({ outcome: 'failed', reason: expect.stringMatching(/is not a function/) })
+    }
+    const flood = "setInterval(() => process.stdout.write('x'.repeat(1e6)), 0); await new Promise(() => {})"
+    await bob.post('/api/try', own(flood)).expect(422, /said too much/)
     await bob.post('/api/try', own('process.exit(3)')).expect(422, /could not be tried out/)
     await bob.post('/api/try', { source: 'draft', request: { url: 'shop' } }).expect(422, /expected a URL/)
     await bob.post('/api/try', { source: 'document', request }).expect(422, /expected a document/)
