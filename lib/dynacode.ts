@@ -269,12 +269,12 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
     unwatch()
     closing.abort()
     staleness.close()
-    cache?.close()
+    const kept = cache?.close()
     for (const plugin of program?.plugins ?? []) runner.endPlugin(plugin)
     runner.close()
     watchdog.close()
     readiness.close(new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed'))
-    await Promise.all([source.close?.(), reported])
+    await Promise.all([source.close?.(), reported, kept])
   }
 
   const methods = {

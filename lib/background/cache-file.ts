@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import type { Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { type FileSystem, lookAt } from './cache-safety.ts'
+import { syncFile, writePieces } from './cache-pieces.ts'
+import { type FileSystem, isSameContent, lookAt } from './cache-safety.ts'
 import { isGone, type ProcessIdentity } from './process-identity.ts'
 
 /** Where a cache lies: the paths of its files, and what they are reached by. */
@@ -22,34 +24,57 @@ export function createPlace(fs: FileSystem, path: string, here: ProcessIdentity)
   return Object.freeze({ fs, path, folder: dirname(path), here, temporary })
 }
 
+/** What is put in the newest generation's place. */
+interface Replacement {
+  /** The content, by its parts. */
+  readonly parts: readonly Uint8Array[]
+  /** When it was known to be current, in milliseconds since 1970. */
+  readonly at: number
+  /**
+   * Asked when the content is on the disk, and nothing comes between its answer and what is done by it: whether the newest
+   * generation is to become the previous one; undefined: the content is not wanted any more.
+   */
+  readonly keeps: () => Promise<boolean | undefined>
+  /** Lays it down: then nothing has changed. */
+  readonly closing: AbortSignal
+}
+
 /**
  * Puts a file with this content where the newest generation is, so that it is there after a crash of the machine, too. At
- * every moment each of the two names has a whole file, or none if it had none.
+ * every moment each of the two names has a whole file, or none if it had none. What is long is done off the main thread.
  *
- * @param keep whether what was the newest generation becomes the previous one
- * @param at when it was known to be current, in milliseconds since 1970
+ * @returns the new file, as it is found at its name; undefined where it was not wanted, or is gone again
  */
-export function replaceDurably(place: CachePlace, content: Uint8Array, keep: boolean, at = Date.now()): void {
-  const { fs, folder } = place
+export async function replaceDurably(place: CachePlace, content: Replacement): Promise<Stats | undefined> {
+  const { fs, path, folder } = place
   const temporary = place.temporary()
+  let written: Stats
   try {
-    writeDurably(fs, temporary, content, at)
+    written = await writeDurably(fs, temporary, content)
+    const keep = await content.keeps()
+    content.closing.throwIfAborted()
+    if (keep === undefined) {
+      unlinkIf(fs, temporary)
+      return undefined
+    }
     exchange(place, temporary, keep)
   } catch (error) {
     unlinkIf(fs, temporary)
     throw error
   }
-  syncFolder(fs, folder)
+  const found = lookAt(fs, path)
+  await syncFolder(fs, folder)
+  return found !== undefined && isSameContent(found, written) ? found : undefined
 }
 
-function writeDurably(fs: FileSystem, path: string, content: Uint8Array, at: number): void {
+async function writeDurably(fs: FileSystem, path: string, { parts, at, closing }: Replacement): Promise<Stats> {
   const fd = fs.openSync(path, 'wx', 0o600)
   try {
-    // One call may write less than it is given: on a disk that is nearly full, for one.
-    for (let from = 0; from < content.length; ) from += fs.writeSync(fd, content, from)
+    await writePieces(fs, fd, parts, closing)
     // The time says when the content was last known to be current; set before the sync, so that it lasts, too.
     fs.futimesSync(fd, at / 1000, at / 1000)
-    fs.fsyncSync(fd)
+    await syncFile(fs, fd)
+    return fs.fstatSync(fd)
   } finally {
     fs.closeSync(fd)
   }
@@ -85,11 +110,11 @@ function linkAside(place: CachePlace): string | undefined {
 }
 
 /** A new name lasts once its folder is on the disk, too. Windows cannot do that, and does not need it. */
-export function syncFolder(fs: FileSystem, folder: string): void {
+export async function syncFolder(fs: FileSystem, folder: string): Promise<void> {
   if (process.platform === 'win32') return
   const fd = fs.openSync(folder, 'r')
   try {
-    fs.fsyncSync(fd)
+    await syncFile(fs, fd)
   } finally {
     fs.closeSync(fd)
   }

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+import type { Steps } from '../steps.ts'
+import { hashOn } from './content-hash.ts'
 
 /** What one file of the cache holds. */
 export interface Content {
@@ -19,21 +21,17 @@ export function keepableTag(tag: string | undefined): string | undefined {
   return tag === undefined || tag.length > MAX_TAG_LENGTH ? undefined : tag
 }
 
-/** The whole file: one line of JSON, and then the bytes as they are. */
-export function encodeDocument(content: Content): Buffer {
-  return Buffer.concat([encodeHeader(content), content.bytes])
-}
-
 /**
+ * The first line of the file that holds this content: JSON. The rest of the file is the bytes as they are.
+ *
  * The checksum covers the line's other fields, too: with a tag or a version of something else, the bytes would be as wrong
  * as with a bit of their own changed.
  */
-function encodeHeader({ bytes, tag, version, source }: Content): Buffer {
+export function* encodeHeader({ bytes, tag, version, source }: Content): Steps<Buffer> {
   const fields = { dynacode_cache: 1, etag: tag ?? null, version, length: bytes.length, source }
-  const sha256 = createHash('sha256')
-    .update(`${JSON.stringify(fields)}\n`)
-    .update(bytes)
-    .digest('hex')
+  const hash = createHash('sha256').update(`${JSON.stringify(fields)}\n`)
+  yield* hashOn(hash, bytes)
+  const sha256 = hash.digest('hex')
   const header = Buffer.from(`${JSON.stringify({ ...fields, sha256 })}\n`)
   if (header.length > MAX_HEADER_BYTES) throw new Error('its version and tag are too long')
   return header
@@ -50,7 +48,7 @@ export function headerOf(file: Buffer): Buffer | undefined {
  *
  * @throws Error that says what is wrong with the file; every changed bit is noticed
  */
-export function decode(file: Buffer): Content {
+export function* decode(file: Buffer): Steps<Content> {
   if (file.length === 0) throw new Error('it is empty')
   const header = headerOf(file)
   const fields = header === undefined ? undefined : parseHeader(header)
@@ -60,7 +58,7 @@ export function decode(file: Buffer): Content {
   if (bytes.length !== length) throw new Error(`it has ${bytes.length} bytes of content, expected ${length}`)
   const content: Content = { bytes, tag: etag ?? undefined, version, source }
   // To the byte: what parses to the same fields but reads otherwise was not written by us.
-  if (!encodeHeader(content).equals(header)) throw new Error('its checksum does not match')
+  if (!(yield* encodeHeader(content)).equals(header)) throw new Error('its checksum does not match')
   return Object.freeze(content)
 }
 

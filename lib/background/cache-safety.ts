@@ -7,18 +7,20 @@ export type FileSystem = Pick<
   typeof fs,
   | 'closeSync'
   | 'fstatSync'
-  | 'fsyncSync'
+  | 'fsync'
   | 'futimesSync'
   | 'linkSync'
   | 'lstatSync'
   | 'mkdirSync'
   | 'openSync'
+  | 'read'
   | 'readdirSync'
   | 'readFileSync'
   | 'readSync'
   | 'renameSync'
   | 'statSync'
   | 'unlinkSync'
+  | 'write'
   | 'writeSync'
 >
 
@@ -92,6 +94,11 @@ export function openSafely(
 /** What is at this path, itself: a symbolic link is not followed. */
 export function lookAt(fs: FileSystem, path: string): Stats | undefined {
   return ifThere(() => fs.lstatSync(path))
+}
+
+/** Whether it is the same file, unchanged; a new name alone changes neither its number nor these. */
+export function isSameContent(a: Stats, b: Stats): boolean {
+  return a.ino === b.ino && a.size === b.size && a.mtimeMs === b.mtimeMs
 }
 
 function ifThere<T>(look: () => T): T | undefined {

@@ -1,13 +1,15 @@
 import nodeFs from 'node:fs'
-import { DynacodeError } from '../errors.ts'
+import type { DynacodeError } from '../errors.ts'
+import { createAttempts } from './cache-attempts.ts'
 import { createPlace, replaceDurably, sweep } from './cache-file.ts'
-import { encodeDocument, keepableTag } from './cache-format.ts'
+import { encodeHeader, keepableTag } from './cache-format.ts'
 import { type CacheEntry, openGeneration } from './cache-generation.ts'
 import { openLock } from './cache-lock.ts'
 import { cacheError, checkPath, type FileSystem, findFolder, openFolder } from './cache-safety.ts'
 import { createTrouble } from './cache-trouble.ts'
 import { openWaitingRoom } from './cache-wait.ts'
 import { identifyThisProcess } from './process-identity.ts'
+import { runInSlices } from './slices.ts'
 import { openVersionMark } from './version-mark.ts'
 
 export type { CacheEntry } from './cache-generation.ts'
@@ -15,28 +17,31 @@ export type { CacheEntry } from './cache-generation.ts'
 /**
  * The documents that this machine last had, on its disk: the newest, and the one before. All processes with the same path
  * share them. Nothing here throws or rejects: what fails is reported, once per change, and is as if there were no cache.
+ * What is long is done in the order in which it is asked for, on the thread pool or in slices; `readAtOnce` alone is not.
  */
 export interface Cache {
   /** Every generation that can be read, newest first; damaged ones are set aside. Cheap when nothing has changed. */
-  read(): readonly CacheEntry[]
+  read(): Promise<readonly CacheEntry[]>
+  /** As `read`, at once: for a start, where nothing else waits. */
+  readAtOnce(): readonly CacheEntry[]
   /**
    * The newest generation, if it was found current less than this long ago; a time in the future does not count.
    *
    * @param except SHA-1 of what does not count either
    */
-  fresh(max_age_ms: number, except?: string): CacheEntry | undefined
+  fresh(max_age_ms: number, except?: string): Promise<CacheEntry | undefined>
   /**
    * Puts a new generation in the newest one's place, durably; false when that failed, the lock was lost
    * meanwhile, or another process has asked for what is there later than `asked_at` (milliseconds since 1970).
    */
-  write(entry: Entry, asked_at?: number): boolean
+  write(entry: Entry, asked_at?: number): Promise<boolean>
   /**
    * Notes that the newest generation is what the source has now, under this tag, if it is the one with this SHA-1. What
    * the disk has lost, or has not taken yet, is written then.
    *
    * @returns whether that document is on the disk now
    */
-  touch(sha1: string, tag: string | undefined): boolean
+  touch(sha1: string, tag: string | undefined): Promise<boolean>
   /**
    * Takes the right to fetch, of which there is one on the machine. Waits while another process holds it, until that one
    * gives it back, ends, or has held it for `stale_ms`.
@@ -46,9 +51,12 @@ export interface Cache {
   lock(options: LockOptions): Promise<(() => void) | undefined>
   /** The highest version ever noted, by any process. */
   highest_version(): number | undefined
-  note_version(version: number): void
-  /** Gives back what is held; nothing is read or written after that. */
-  close(): void
+  note_version(version: number): Promise<void>
+  /**
+   * Gives back what is held, and lays down what is under way. Nothing is begun after that, and nothing of this process is
+   * done with the disk any more once it resolves.
+   */
+  close(): Promise<void>
 }
 
 interface LockOptions {
@@ -59,9 +67,6 @@ interface LockOptions {
 }
 
 type Entry = Omit<CacheEntry, 'validated_at' | 'source'>
-
-/** What is done with the disk, and to what; each can fail while the others work. */
-type Part = `${'read' | 'written'}${'' | ` ${string}`}`
 
 /**
  * Opens the cache at this path, and makes its folder where that is missing.
@@ -81,9 +86,10 @@ export function createCache(
   fs: FileSystem = nodeFs,
 ): Cache {
   const place = createPlace(fs, path, identifyThisProcess())
-  const trouble = createTrouble(report)
-  const newest = openGeneration(place, path, max_bytes)
-  const previous = openGeneration(place, `${path}.previous`, max_bytes)
+  const closing = new AbortController()
+  const attempts = createAttempts(path, createTrouble(report), closing.signal)
+  const newest = openGeneration(place, path, max_bytes, closing.signal)
+  const previous = openGeneration(place, `${path}.previous`, max_bytes, closing.signal)
   const mutex = openLock(place)
   const versionMark = openVersionMark(place)
   const room = openWaitingRoom()
@@ -91,22 +97,17 @@ export function createCache(
   /** What this process has last given or got: to put it back should the disk lose it, or not have taken it. */
   let last: Entry | undefined
   let held: string | undefined
-  let closed = false
+  /** Settles when what was asked for so far is over. */
+  let idle: Promise<unknown> = Promise.resolve()
 
-  /** Does one thing with the disk; where that fails it says so, and returns the fallback. */
-  function attempt<T>(part: Part, fallback: T, action: () => T): T {
-    if (closed) return fallback
-    try {
-      const result = action()
-      trouble.over(part)
-      return result
-    } catch (error) {
-      trouble.failed(part, asCacheError(error, `the cache at ${path} cannot be ${part.split(' ')[0]}`))
-      return fallback
-    }
+  /** What one generation is known by must not change while another part of this process goes by it. */
+  function inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const turn = idle.then(action)
+    idle = turn.catch(() => undefined)
+    return turn
   }
 
-  const readNewest = () => attempt('read newest', undefined, () => checkOwn(newest.read(), path))
+  const readNewest = () => attempts.long('read newest', undefined, async () => checkOwn(await newest.read(), path))
 
   function checkOwn(entry: CacheEntry | undefined, file: string): CacheEntry | undefined {
     if (entry?.source === undefined || entry.source === source) return entry
@@ -118,43 +119,64 @@ export function createCache(
 
   /** What is wrong with the newest generation's path speaks against the other files beside it, too. */
   const isSafe = () =>
-    attempt('read at all', false, () => {
+    attempts.once('read at all', false, () => {
       const isThere = findFolder(fs, place.folder)
       checkPath(fs, path)
       return isThere
     })
 
-  function store(entry: Entry, asked_at = Date.now()): boolean {
-    const token = held
-    const isLate = token !== undefined && !attempt('read lock', true, () => mutex.isHeld(token))
-    // Whoever took the lock over has fetched later than we have.
-    if (isLate) return false
-    const current = readNewest()
+  /**
+   * Looks whether a document that was asked for then, under this lock, may still become the newest generation.
+   *
+   * @returns whether what is the newest one becomes the previous one; undefined: it may not
+   */
+  async function judge({ sha1 }: Entry, asked_at: number, token: string | undefined): Promise<boolean | undefined> {
+    const current = await readNewest()
     // Without the lock, others may have asked after us and been faster. A time in the future says nothing.
-    const now = Date.now()
-    const isOutdated = current !== undefined && current.validated_at > asked_at && current.validated_at <= now
-    if (token === undefined && isOutdated && current.sha1 !== entry.sha1) return false
-    return attempt('written', false, () => {
+    const isOutdated = current !== undefined && current.validated_at > asked_at && current.validated_at <= Date.now()
+    if (token === undefined && isOutdated && current.sha1 !== sha1) return undefined
+    // Whoever took the lock over has fetched later than we have.
+    if (token !== undefined && !attempts.once('read lock', true, () => mutex.isHeld(token))) return undefined
+    return current !== undefined && current.sha1 !== sha1
+  }
+
+  async function store(entry: Entry, asked_at = Date.now()): Promise<boolean> {
+    const token = held
+    if ((await judge(entry, asked_at, token)) === undefined) return false
+    return attempts.long('written', false, async () => {
       const { bytes, version, sha1 } = entry
       if (bytes.length > max_bytes) throw cacheError(`the cache takes ${max_bytes} bytes at most, got ${bytes.length}`)
       openFolder(fs, place.folder)
       checkPath(fs, path)
       checkPath(fs, `${path}.previous`)
-      const content = encodeDocument({ bytes, tag: keepableTag(entry.tag), version, source })
-      replaceDurably(place, content, current !== undefined && current.sha1 !== sha1, asked_at)
-      return true
+      const content = { bytes, tag: keepableTag(entry.tag), version, source }
+      const header = await runInSlices(encodeHeader(content), closing.signal)
+      let isWanted = true
+      const found = await replaceDurably(place, {
+        parts: [header, bytes],
+        at: asked_at,
+        closing: closing.signal,
+        // Once more: all that took a while.
+        async keeps() {
+          const keeps = await judge(entry, asked_at, token)
+          isWanted = keeps !== undefined
+          return keeps
+        },
+      })
+      if (found !== undefined) newest.learn(found, header, { ...content, sha1 })
+      return isWanted
     })
   }
 
   function release(token: string): void {
     if (held !== token) return
     held = undefined
-    attempt('written lock', undefined, () => mutex.release(token))
+    attempts.once('written lock', undefined, () => mutex.release(token))
   }
 
   /** Undefined: another process has the lock. On a disk that refuses, everybody fetches for himself. */
   function take(stale_ms: number): (() => void) | undefined {
-    return attempt<(() => void) | undefined>(
+    return attempts.once<(() => void) | undefined>(
       'written lock',
       () => undefined,
       () => {
@@ -168,8 +190,8 @@ export function createCache(
     )
   }
 
-  function fresh(max_age_ms: number, except?: string): CacheEntry | undefined {
-    const entry = readNewest()
+  async function findFresh(max_age_ms: number, except: string | undefined): Promise<CacheEntry | undefined> {
+    const entry = await readNewest()
     if (entry !== undefined && entry.sha1 === except) return undefined
     const age_ms = entry === undefined ? -1 : Date.now() - entry.validated_at
     if (age_ms < 0 || age_ms >= max_age_ms) return undefined
@@ -177,66 +199,82 @@ export function createCache(
     return entry
   }
 
-  attempt('written', undefined, () => {
+  attempts.once('written', undefined, () => {
     openFolder(fs, place.folder)
     sweep(place)
   })
 
+  /** What there is to begin with, one object as long as nothing has changed. */
+  function list(first: CacheEntry | undefined, second: CacheEntry | undefined): readonly CacheEntry[] {
+    last = first ?? second
+    const found = [first, second?.sha1 === first?.sha1 ? undefined : second].filter((entry) => entry !== undefined)
+    const isSame = found.length === entries.length && found.every((entry, index) => entry === entries[index])
+    if (!isSame) entries = Object.freeze(found)
+    return entries
+  }
+
+  const checkPrevious = (entry: CacheEntry | undefined) => checkOwn(entry, `${path}.previous`)
+
+  async function read(): Promise<readonly CacheEntry[]> {
+    if (!isSafe()) return list(undefined, undefined)
+    const first = await readNewest()
+    const second = await attempts.long('read previous', undefined, async () => checkPrevious(await previous.read()))
+    return list(first, second)
+  }
+
+  async function touch(sha1: string, tag: string | undefined): Promise<boolean> {
+    const current = await readNewest()
+    if (current?.sha1 === sha1 && current.tag === keepableTag(tag)) {
+      last = current
+      attempts.once('written', undefined, newest.touch)
+      return true
+    }
+    const entry = current?.sha1 === sha1 ? current : last
+    return entry?.sha1 === sha1 && store({ ...entry, tag })
+  }
+
+  const fresh: Cache['fresh'] = (max_age_ms, except) => inTurn(() => findFresh(max_age_ms, except))
+
   return Object.freeze({
     fresh,
-    read() {
-      const isUsable = isSafe()
-      const first = isUsable ? readNewest() : undefined
-      const second = isUsable
-        ? attempt('read previous', undefined, () => checkOwn(previous.read(), `${path}.previous`))
-        : undefined
-      last = first ?? second
-      const found = [first, second?.sha1 === first?.sha1 ? undefined : second].filter((entry) => entry !== undefined)
-      const isSame = found.length === entries.length && found.every((entry, index) => entry === entries[index])
-      if (!isSame) entries = Object.freeze(found)
-      return entries
+    read: () => inTurn(read),
+    readAtOnce() {
+      if (!isSafe()) return list(undefined, undefined)
+      const first = attempts.once('read newest', undefined, () => checkOwn(newest.readAtOnce(), path))
+      return list(
+        first,
+        attempts.once('read previous', undefined, () => checkPrevious(previous.readAtOnce())),
+      )
     },
-    write(entry, asked_at) {
-      last = entry
-      return store(entry, asked_at)
-    },
-    touch(sha1, tag) {
-      const current = readNewest()
-      if (current?.sha1 === sha1 && current.tag === keepableTag(tag)) {
-        last = current
-        attempt('written', undefined, newest.touch)
-        return true
-      }
-      const entry = current?.sha1 === sha1 ? current : last
-      return entry?.sha1 === sha1 && store({ ...entry, tag })
-    },
+    write: (entry, asked_at) =>
+      inTurn(() => {
+        last = entry
+        return store(entry, asked_at)
+      }),
+    touch: (sha1, tag) => inTurn(() => touch(sha1, tag)),
     async lock({ max_age_ms, stale_ms, signal, except }) {
-      while (!signal.aborted && !closed) {
-        if (fresh(max_age_ms, except) !== undefined) return undefined
+      const isOver = () => signal.aborted || closing.signal.aborted
+      while (!isOver()) {
+        if ((await fresh(max_age_ms, except)) !== undefined || isOver()) return undefined
         const giveBack = take(stale_ms)
         if (giveBack === undefined) {
           await room.pause(signal)
           continue
         }
         // The one before may have written and gone between the two looks.
-        if (fresh(max_age_ms, except) === undefined) return giveBack
+        if ((await fresh(max_age_ms, except)) === undefined && !isOver()) return giveBack
         giveBack()
       }
       return undefined
     },
-    highest_version: () => attempt('read version', undefined, versionMark.highest),
-    note_version: (version) => attempt('written version', undefined, () => versionMark.note(version)),
-    close() {
+    highest_version: () => attempts.once('read version', undefined, versionMark.highest),
+    note_version: (version) =>
+      inTurn(() => attempts.long('written version', undefined, () => versionMark.note(version))),
+    async close() {
       if (held !== undefined) release(held)
-      closed = true
+      closing.abort()
       room.close()
+      await idle
     },
   } satisfies Cache)
-}
-
-function asCacheError(error: unknown, what: string): DynacodeError {
-  if (error instanceof DynacodeError) return error
-  // Without the call and the temporary file's name, which are different each time.
-  const [reason] = String((error as Error).message).split(', ')
-  return cacheError(`${what}: ${reason}`, error)
 }

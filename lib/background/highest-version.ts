@@ -9,7 +9,7 @@ export interface HighestVersion {
    * Makes what was noted hold for every process after this one. Not before the document itself is in the cache: a process
    * that ended in between would leave nothing that the next one may use.
    */
-  persist(): void
+  persist(): Promise<void>
 }
 
 /** Remembers it for this process and, where there is a cache, for every process after it. */
@@ -23,8 +23,8 @@ export function rememberHighest(cache: Cache | undefined): HighestVersion {
     note(version) {
       highest = Math.max(version, highest ?? version)
     },
-    persist() {
-      if (highest !== undefined) cache?.note_version(highest)
+    async persist() {
+      if (highest !== undefined) await cache?.note_version(highest)
     },
   }
 }

@@ -93,7 +93,8 @@ export function createRefresher({
         // Nothing of this instance is left on the disk once close() is over.
         if (release !== undefined) closing.addEventListener('abort', release, { once: true })
         // Looked at once more with the right in hand: somebody may have fetched between the last look and that.
-        const entry = cache.fresh(age_ms, refused)
+        const entry = await cache.fresh(age_ms, refused)
+        if (closing.aborted) return closedRefresh()
         const taken = entry && (await tryEntry(entry, duration))
         if (taken !== undefined) return taken
         if (entry !== undefined) {
@@ -145,7 +146,7 @@ export function createRefresher({
     const fetched = await fetch(active?.tag, active !== null)
     if (closing.aborted) return closedRefresh()
     if (fetched.unchanged === true) {
-      if (active !== null) keep(active.sha1, active.tag)
+      if (active !== null) await keep(active.sha1, active.tag)
       return healthy(undefined, asked_at)
     }
     const { bytes, tag } = fetched
@@ -153,18 +154,18 @@ export function createRefresher({
     if (sha1 === active?.sha1) {
       // The bytes are live already; from now on they go by the tag that the source gives them today.
       activator.retag(tag)
-      keep(sha1, tag)
+      await keep(sha1, tag)
       return healthy(undefined, asked_at)
     }
     course.answer = sha1
     const update = await activator.activate({ bytes, sha1, tag, from: 'network' }, duration)
-    if (sharing?.cache.write({ bytes, tag, version: update.version, sha1 }, asked_at)) highest.persist()
+    if (await sharing?.cache.write({ bytes, tag, version: update.version, sha1 }, asked_at)) await highest.persist()
     return healthy(update, asked_at)
   }
 
   /** Also where the disk did not take the document when it went live: then it comes there now, and its version after it. */
-  function keep(sha1: string, tag: string | undefined): void {
-    if (sharing?.cache.touch(sha1, tag)) highest.persist()
+  async function keep(sha1: string, tag: string | undefined): Promise<void> {
+    if (await sharing?.cache.touch(sha1, tag)) await highest.persist()
   }
 
   function healthy(update: Update | undefined, at: number): Refresh {
@@ -224,8 +225,8 @@ export function createRefresher({
 
   /** Undefined: there is nothing to take over. */
   async function takeNewer(): Promise<Refresh | undefined> {
-    const entry = sharing?.cache.fresh(Number.POSITIVE_INFINITY, refused)
-    if (entry === undefined || entry.validated_at < validated_at) return undefined
+    const entry = await sharing?.cache.fresh(Number.POSITIVE_INFINITY, refused)
+    if (closing.aborted || entry === undefined || entry.validated_at < validated_at) return undefined
     if (entry.sha1 === activator.activated()?.sha1) {
       validated_at = entry.validated_at
       validated(validated_at)

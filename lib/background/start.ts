@@ -33,10 +33,9 @@ export function startFromDisk({
 }): Promise<void> | undefined {
   const started = performance.now()
   const duration = () => performance.now() - started
-  const generations = cache?.read() ?? []
 
   function fromCache(): void {
-    for (const { bytes, sha1, tag, validated_at } of generations) {
+    for (const { bytes, sha1, tag, validated_at } of cache?.readAtOnce() ?? []) {
       try {
         activator.activateTrusted({ bytes, sha1, tag, from: 'cache' }, duration)
         return validated(validated_at)
@@ -52,21 +51,22 @@ export function startFromDisk({
    */
   async function fromSignedCache(): Promise<void> {
     const tried = new Set<string>()
-    for (let next = generations[0]; next !== undefined; next = untried()) {
+    for (let next = await untried(); next !== undefined; next = await untried()) {
       const { bytes, sha1, tag, validated_at } = next
       tried.add(sha1)
       try {
         await activator.activate({ bytes, sha1, tag, from: 'cache' }, duration)
         // The process that fetched it may have ended before it came to that.
-        highest.persist()
+        await highest.persist()
         return validated(validated_at)
       } catch (error) {
         failed('cache', error)
       }
     }
 
-    function untried(): CacheEntry | undefined {
-      return cache?.read().find(({ sha1 }) => !tried.has(sha1))
+    async function untried(): Promise<CacheEntry | undefined> {
+      const generations = await cache?.read()
+      return generations?.find(({ sha1 }) => !tried.has(sha1))
     }
   }
 

@@ -8,7 +8,7 @@ import { cacheError, findFolder, lookAt, openFolder } from './cache-safety.ts'
  */
 export interface VersionMark {
   highest(): number | undefined
-  note(version: number): void
+  note(version: number): Promise<void>
 }
 
 export function openVersionMark({ fs, path, folder }: CachePlace): VersionMark {
@@ -36,21 +36,21 @@ export function openVersionMark({ fs, path, folder }: CachePlace): VersionMark {
     )
   }
 
-  function create(version: number): void {
+  async function create(version: number): Promise<void> {
     openFolder(fs, folder)
     try {
       fs.closeSync(fs.openSync(join(folder, `${before}${version}`), 'wx', 0o600))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     }
-    syncFolder(fs, folder)
+    await syncFolder(fs, folder)
   }
 
   return Object.freeze({
     highest,
-    note(version) {
+    async note(version) {
       if (version <= (highest() ?? Number.NEGATIVE_INFINITY)) return
-      create(version)
+      await create(version)
       const most = highest()
       if (most === undefined || most < version) throw cacheError(`${path}.version-${version} belongs to somebody else`)
       // Only below one that is there: so the highest one always stays, whatever others do at the same time.

@@ -19,32 +19,37 @@ function openPlace(changed: Partial<FileSystem> = {}, path = cachePath()) {
     path,
     place,
     names: () => fs.readdirSync(place.folder).sort(),
-    replace: (text: string, keep = true) => replaceDurably(place, Buffer.from(text), keep),
+    replace: (text: string, keep = true) => replaceDurably(place, whole(text, keep)),
   }
 }
 
+function whole(text: string, keep = true): Parameters<typeof replaceDurably>[1] {
+  const parts = [Buffer.from(text.slice(0, 2)), Buffer.from(text.slice(2))]
+  return { parts, at: Date.now(), keeps: async () => keep, closing: new AbortController().signal }
+}
+
 describe('replacing a file', () => {
-  test('keeps the one before, and only that', () => {
+  test('keeps the one before, and only that', async () => {
     const { path, names, replace } = openPlace()
-    for (const text of ['one', 'two', 'three']) replace(text)
+    for (const text of ['one', 'two', 'three']) await replace(text)
     expect([read(path), read(`${path}.previous`)]).toEqual(['three', 'two'])
     expect(names()).toEqual(['plugins.cache', 'plugins.cache.previous'])
   })
 
-  test('leaves the one before as it is where it is told so', () => {
+  test('leaves the one before as it is where it is told so', async () => {
     const { path, replace } = openPlace()
-    for (const text of ['one', 'two']) replace(text)
-    replace('two again', false)
+    for (const text of ['one', 'two']) await replace(text)
+    await replace('two again', false)
     expect([read(path), read(`${path}.previous`)]).toEqual(['two again', 'one'])
   })
 
-  test('makes files that only their owner can read', () => {
+  test('makes files that only their owner can read', async () => {
     const { path, replace } = openPlace()
-    for (const text of ['one', 'two']) replace(text)
+    for (const text of ['one', 'two']) await replace(text)
     for (const file of [path, `${path}.previous`]) expect(fs.statSync(file).mode & 0o777).toBe(0o600)
   })
 
-  test('has two whole and different files after every step', () => {
+  test('has two whole and different files after every step', async () => {
     const { path, place } = openPlace()
     const seen: string[] = []
     const look = () =>
@@ -62,43 +67,43 @@ describe('replacing a file', () => {
       renameSync: watch(fs.renameSync),
       unlinkSync: watch(fs.unlinkSync),
     }
-    replaceDurably(place, Buffer.from('one'), true)
-    replaceDurably(place, Buffer.from('two'), true)
-    replaceDurably({ ...place, fs: watched }, Buffer.from('three'), true)
+    await replaceDurably(place, whole('one'))
+    await replaceDurably(place, whole('two'))
+    await replaceDurably({ ...place, fs: watched }, whole('three'))
     expect([...new Set(seen)]).toEqual(['two one', 'three one', 'three two'])
   })
 
-  test('goes on from where both names have the same file', () => {
+  test('goes on from where both names have the same file', async () => {
     const { path, names, replace } = openPlace()
-    replace('one')
+    await replace('one')
     fs.linkSync(path, `${path}.previous`)
-    replace('two')
+    await replace('two')
     expect([read(path), read(`${path}.previous`)]).toEqual(['two', 'one'])
     expect(names()).toHaveLength(2)
   })
 
-  test('does without links where the file system has none', () => {
+  test('does without links where the file system has none', async () => {
     const { path, names, replace } = openPlace({ linkSync: failing('EPERM') })
-    for (const text of ['one', 'two', 'three']) replace(text)
+    for (const text of ['one', 'two', 'three']) await replace(text)
     expect([read(path), read(`${path}.previous`)]).toEqual(['three', 'two'])
     expect(names()).toHaveLength(2)
   })
 
-  test('writes on where the disk takes less than it is given', () => {
-    const writeSync = ((fd: number, bytes: Uint8Array, at: number) =>
-      fs.writeSync(fd, bytes, at, Math.min(2, bytes.length - at))) as typeof fs.writeSync
-    const { path, replace } = openPlace({ writeSync })
-    replace('a longer text')
+  test('writes on where the disk takes less than it is given', async () => {
+    const write = ((fd: number, bytes: Uint8Array, from: number, length: number, at: number, done: () => void) =>
+      fs.write(fd, bytes, from, Math.min(2, length), at, done)) as unknown as typeof fs.write
+    const { path, replace } = openPlace({ write })
+    await replace('a longer text')
     expect(read(path)).toBe('a longer text')
   })
 
-  test.each(['writeSync', 'fsyncSync', 'futimesSync'] as const)(
+  test.each(['write', 'fsync', 'futimesSync', 'fstatSync', 'renameSync'] as const)(
     'that fails at %s changes nothing and leaves nothing behind',
-    (call) => {
+    async (call) => {
       const { path, place, names, replace } = openPlace()
-      for (const text of ['one', 'two']) replace(text)
-      const broken = { ...place, fs: { ...fs, [call]: failing('ENOSPC') } }
-      expect(() => replaceDurably(broken, Buffer.from('three'), true)).toThrow('ENOSPC')
+      for (const text of ['one', 'two']) await replace(text)
+      const broken = { ...place, fs: { ...fs, [call]: failing('ENOSPC') } as FileSystem }
+      await expect(replaceDurably(broken, whole('three'))).rejects.toThrow('ENOSPC')
       expect([read(path), read(`${path}.previous`)]).toEqual(['two', 'one'])
       expect(names()).toHaveLength(2)
     },

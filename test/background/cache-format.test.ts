@@ -1,6 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decode, encodeDocument, keepableTag, MAX_HEADER_BYTES } from '../../lib/background/cache-format.ts'
+import * as format from '../../lib/background/cache-format.ts'
+import { runSteps } from '../../lib/steps.ts'
+import { encodeDocument } from '../fixtures/cache.ts'
+
+const { keepableTag, MAX_HEADER_BYTES } = format
+const decode = (file: Buffer) => runSteps(format.decode(file))
 
 const encode = (bytes: Uint8Array, tag: string | undefined, version: number | string) =>
   encodeDocument({ bytes, tag, version })

@@ -2,9 +2,8 @@ import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { encodeDocument } from '../../lib/background/cache-format.ts'
 import { identifyThisProcess } from '../../lib/background/process-identity.ts'
-import { cachePath, makePipe, openCache, storable, textOf } from '../fixtures/cache.ts'
+import { cachePath, encodeDocument, makePipe, openCache, storable, textOf } from '../fixtures/cache.ts'
 
 const [one, two, three] = [storable('one', 1), storable('two', 2), storable('three', 3)]
 const names = (path: string) => fs.readdirSync(dirname(path)).sort()
@@ -13,9 +12,9 @@ const failing = (code: string) => () => {
 }
 
 describe('reading', () => {
-  test('gives nothing, and reports nothing, where nothing was written', () => {
+  test('gives nothing, and reports nothing, where nothing was written', async () => {
     const { cache, reports } = openCache(cachePath())
-    expect([cache.read(), cache.fresh(Number.POSITIVE_INFINITY), cache.highest_version()]).toEqual([
+    expect([await cache.read(), await cache.fresh(Number.POSITIVE_INFINITY), cache.highest_version()]).toEqual([
       [],
       undefined,
       undefined,
@@ -23,69 +22,73 @@ describe('reading', () => {
     expect(reports).toEqual([])
   })
 
-  test('gives the two last generations, newest first, also to another process', () => {
+  test('gives the two last generations, newest first, also to another process', async () => {
     const path = cachePath()
     const { cache } = openCache(path)
-    for (const document of [one, two, three]) expect(cache.write(document)).toBe(true)
+    for (const document of [one, two, three]) expect(await cache.write(document)).toBe(true)
     for (const { cache: reader } of [{ cache }, openCache(path)]) {
-      expect(reader.read()).toMatchObject([
+      expect(await reader.read()).toMatchObject([
         { tag: '"3"', version: 3, sha1: three.sha1 },
         { tag: '"2"', version: 2, sha1: two.sha1 },
       ])
-      expect(reader.read().map(textOf)).toEqual(['three', 'two'])
+      expect((await reader.read()).map(textOf)).toEqual(['three', 'two'])
     }
   })
 
-  test('gives the same object until something changes', () => {
+  test('gives the same object until something changes', async () => {
     const { cache } = openCache(cachePath())
-    cache.write(one)
-    const before = cache.read()
-    expect(cache.read()).toBe(before)
-    expect(cache.fresh(60_000)).toBe(before[0])
-    cache.write(two)
-    expect(cache.read()).not.toBe(before)
-    expect(Object.isFrozen(cache.read())).toBe(true)
+    await cache.write(one)
+    const before = await cache.read()
+    expect(await cache.read()).toBe(before)
+    expect(await cache.fresh(60_000)).toBe(before[0])
+    await cache.write(two)
+    expect(await cache.read()).not.toBe(before)
+    expect(Object.isFrozen(await cache.read())).toBe(true)
   })
 
-  test('gives a document once that is in both generations', () => {
+  test('gives a document once that is in both generations', async () => {
     const path = cachePath()
-    openCache(path).cache.write(one)
+    await openCache(path).cache.write(one)
     fs.copyFileSync(path, `${path}.previous`)
-    expect(openCache(path).cache.read()).toHaveLength(1)
+    expect(await openCache(path).cache.read()).toHaveLength(1)
   })
 
-  test('passes from a damaged newest generation to the one before, and reports it', () => {
+  test('passes from a damaged newest generation to the one before, and reports it', async () => {
     const path = cachePath()
     const { cache } = openCache(path)
-    for (const document of [one, two]) cache.write(document)
+    for (const document of [one, two]) await cache.write(document)
     fs.truncateSync(path, 50)
     const { cache: next, reports } = openCache(path)
-    expect(next.read().map(textOf)).toEqual(['one'])
-    expect(next.read().map(textOf)).toEqual(['one'])
+    expect((await next.read()).map(textOf)).toEqual(['one'])
+    expect((await next.read()).map(textOf)).toEqual(['one'])
     expect(reports.map(({ code }) => code)).toEqual(['ERR_DYNACODE_CACHE'])
   })
 
-  test('uses no generation at all where the newest one’s path is not safe', () => {
+  test('uses no generation at all where the newest one’s path is not safe', async () => {
     const path = cachePath()
     const { cache } = openCache(path)
-    for (const document of [one, two]) cache.write(document)
+    for (const document of [one, two]) await cache.write(document)
     fs.renameSync(path, `${path}.real`)
     fs.symlinkSync(`${path}.real`, path)
     const { cache: next, reports } = openCache(path)
-    expect(next.read()).toEqual([])
-    expect(next.fresh(60_000)).toBeUndefined()
-    expect(next.write(three)).toBe(false)
+    expect(await next.read()).toEqual([])
+    expect(await next.fresh(60_000)).toBeUndefined()
+    expect(await next.write(three)).toBe(false)
     expect(reports).toHaveLength(1)
     expect(fs.readlinkSync(path)).toBe(`${path}.real`)
   })
 
-  test('gives nothing of another source, says so, and leaves its file alone until there is something of its own', () => {
+  test('gives nothing of another source, says so, and leaves its file alone until there is something of its own', async () => {
     const path = cachePath()
     const other = openCache(path, undefined, undefined, 'another API').cache
-    for (const document of [one, two]) other.write(document)
+    for (const document of [one, two]) await other.write(document)
     const before = fs.readFileSync(path)
     const { cache, reports } = openCache(path)
-    expect([cache.read(), cache.fresh(60_000), cache.touch(two.sha1, two.tag)]).toEqual([[], undefined, false])
+    expect([await cache.read(), await cache.fresh(60_000), await cache.touch(two.sha1, two.tag)]).toEqual([
+      [],
+      undefined,
+      false,
+    ])
     expect(
       reports.map(({ code, message }) => [code, /file (\S+) holds a document from another/.exec(message)?.[1]]),
     ).toEqual([
@@ -93,16 +96,16 @@ describe('reading', () => {
       ['ERR_DYNACODE_CACHE', `${path}.previous`],
     ])
     expect(fs.readFileSync(path).equals(before)).toBe(true)
-    expect(cache.write(three)).toBe(true)
-    expect(cache.read().map(textOf)).toEqual(['three'])
-    expect(openCache(path).cache.read().map(textOf)).toEqual(['three'])
+    expect(await cache.write(three)).toBe(true)
+    expect((await cache.read()).map(textOf)).toEqual(['three'])
+    expect((await openCache(path).cache.read()).map(textOf)).toEqual(['three'])
   })
 
-  test('gives what was written before files said where they came from', () => {
+  test('gives what was written before files said where they came from', async () => {
     const path = cachePath()
     fs.writeFileSync(path, encodeDocument(one), { mode: 0o600 })
     const { cache, reports } = openCache(path)
-    expect(cache.read().map(textOf)).toEqual(['one'])
+    expect((await cache.read()).map(textOf)).toEqual(['one'])
     expect(reports).toEqual([])
   })
 })
@@ -111,96 +114,96 @@ describe('freshness', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'], now: 1_900_000_000_000 }))
   afterEach(() => void vi.useRealTimers())
 
-  test('ends when the newest generation is as old as asked', () => {
+  test('ends when the newest generation is as old as asked', async () => {
     const { cache } = openCache(cachePath())
-    cache.write(one)
+    await cache.write(one)
     vi.setSystemTime(Date.now() + 999)
-    expect(textOf(cache.fresh(1000))).toBe('one')
+    expect(textOf(await cache.fresh(1000))).toBe('one')
     vi.setSystemTime(Date.now() + 1)
-    expect(cache.fresh(1000)).toBeUndefined()
-    expect(cache.fresh(0)).toBeUndefined()
+    expect(await cache.fresh(1000)).toBeUndefined()
+    expect(await cache.fresh(0)).toBeUndefined()
   })
 
-  test('is not a thing of the future', () => {
+  test('is not a thing of the future', async () => {
     const { cache } = openCache(cachePath())
-    cache.write(one)
+    await cache.write(one)
     vi.setSystemTime(Date.now() - 1)
-    expect(cache.fresh(1000)).toBeUndefined()
+    expect(await cache.fresh(1000)).toBeUndefined()
     // But what the clock says is no reason not to start with it.
-    expect(cache.read()).toHaveLength(1)
+    expect(await cache.read()).toHaveLength(1)
   })
 
-  test('begins again when the document is found current, here and in every other process', () => {
+  test('begins again when the document is found current, here and in every other process', async () => {
     const path = cachePath()
     const [{ cache }, { cache: other }] = [openCache(path), openCache(path)]
-    cache.write(one)
-    expect(other.fresh(1000)?.validated_at).toBe(Date.now())
+    await cache.write(one)
+    expect((await other.fresh(1000))?.validated_at).toBe(Date.now())
     vi.setSystemTime(Date.now() + 5000)
-    cache.touch(one.sha1, one.tag)
-    for (const each of [cache, other]) expect(each.fresh(1000)?.validated_at).toBe(Date.now())
+    await cache.touch(one.sha1, one.tag)
+    for (const each of [cache, other]) expect((await each.fresh(1000))?.validated_at).toBe(Date.now())
   })
 
-  test('is for the newest generation only', () => {
+  test('is for the newest generation only', async () => {
     const path = cachePath()
     const { cache } = openCache(path)
-    for (const document of [one, two]) cache.write(document)
+    for (const document of [one, two]) await cache.write(document)
     fs.unlinkSync(path)
-    expect(cache.fresh(1000)).toBeUndefined()
-    expect(cache.read().map(textOf)).toEqual(['one'])
+    expect(await cache.fresh(1000)).toBeUndefined()
+    expect((await cache.read()).map(textOf)).toEqual(['one'])
   })
 })
 
 describe('writing', () => {
-  test('the newest document again leaves the one before in its place', () => {
+  test('the newest document again leaves the one before in its place', async () => {
     const { cache } = openCache(cachePath())
-    for (const document of [one, two]) cache.write(document)
-    cache.write({ ...two, tag: undefined })
-    expect(cache.read()).toMatchObject([{ sha1: two.sha1, tag: undefined }, { sha1: one.sha1 }])
+    for (const document of [one, two]) await cache.write(document)
+    await cache.write({ ...two, tag: undefined })
+    expect(await cache.read()).toMatchObject([{ sha1: two.sha1, tag: undefined }, { sha1: one.sha1 }])
   })
 
-  test('puts no damaged file in the place of the generation before', () => {
+  test('puts no damaged file in the place of the generation before', async () => {
     const path = cachePath()
-    for (const document of [one, two]) openCache(path).cache.write(document)
+    for (const document of [one, two]) await openCache(path).cache.write(document)
     fs.truncateSync(path, 50)
-    openCache(path).cache.write(three)
-    expect(openCache(path).cache.read().map(textOf)).toEqual(['three', 'one'])
+    await openCache(path).cache.write(three)
+    expect((await openCache(path).cache.read()).map(textOf)).toEqual(['three', 'one'])
   })
 
-  test('takes no document that it could not give back', () => {
+  test('takes no document that it could not give back', async () => {
     const { cache, reports } = openCache(cachePath(), undefined, 3)
-    expect(cache.write(one)).toBe(true)
-    expect(cache.write(three)).toBe(false)
+    expect(await cache.write(one)).toBe(true)
+    expect(await cache.write(three)).toBe(false)
     expect(reports.map(({ message }) => message)).toEqual(['the cache takes 3 bytes at most, got 5'])
-    expect(cache.read().map(textOf)).toEqual(['one'])
+    expect((await cache.read()).map(textOf)).toEqual(['one'])
   })
 
-  test('stores a document without the tag where that is of absurd length', () => {
+  test('stores a document without the tag where that is of absurd length', async () => {
     const { cache, reports } = openCache(cachePath())
     const tag = 'x'.repeat(5000)
-    expect(cache.write({ ...one, tag })).toBe(true)
-    expect(cache.read()[0]?.tag).toBeUndefined()
-    const before = cache.read()[0]?.bytes
-    cache.touch(one.sha1, tag)
-    expect(cache.read()[0]?.bytes).toBe(before)
+    expect(await cache.write({ ...one, tag })).toBe(true)
+    expect((await cache.read())[0]?.tag).toBeUndefined()
+    const before = (await cache.read())[0]?.bytes
+    await cache.touch(one.sha1, tag)
+    expect((await cache.read())[0]?.bytes).toBe(before)
     expect(reports).toEqual([])
   })
 
-  test('replaces nothing with what was asked for sooner, by whichever process', () => {
+  test('replaces nothing with what was asked for sooner, by whichever process', async () => {
     const path = cachePath()
     const [first, second] = [openCache(path).cache, openCache(path).cache]
     const asked_at = Date.now() - 1000
-    expect(second.write(storable('new', 2), asked_at + 10)).toBe(true)
-    expect(first.write(storable('old', 1), asked_at)).toBe(false)
-    expect(textOf(openCache(path).cache.read()[0])).toBe('new')
-    expect(first.read()[0]?.validated_at).toBeCloseTo(asked_at + 10, 0)
-    expect(first.write(storable('newer', 3), asked_at + 20)).toBe(true)
+    expect(await second.write(storable('new', 2), asked_at + 10)).toBe(true)
+    expect(await first.write(storable('old', 1), asked_at)).toBe(false)
+    expect(textOf((await openCache(path).cache.read())[0])).toBe('new')
+    expect((await first.read())[0]?.validated_at).toBeCloseTo(asked_at + 10, 0)
+    expect(await first.write(storable('newer', 3), asked_at + 20)).toBe(true)
   })
 
-  test('replaces what claims to be of the future', () => {
+  test('replaces what claims to be of the future', async () => {
     const path = cachePath()
     const { cache } = openCache(path)
-    expect(cache.write(storable('ahead', 1), Date.now() + 3_600_000)).toBe(true)
-    expect(cache.write(storable('now', 2))).toBe(true)
+    expect(await cache.write(storable('ahead', 1), Date.now() + 3_600_000)).toBe(true)
+    expect(await cache.write(storable('now', 2))).toBe(true)
   })
 
   test('replaces nothing with what was fetched before the lock was lost', async () => {
@@ -210,60 +213,66 @@ describe('writing', () => {
     const give_back = await slow.lock({ max_age_ms: 0, stale_ms: 60_000, signal })
     // To the other one the holder has had it for too long.
     const give_back_too = await next.lock({ max_age_ms: 0, stale_ms: 0, signal })
-    expect(next.write(two)).toBe(true)
-    expect(slow.write(one)).toBe(false)
+    expect(await next.write(two)).toBe(true)
+    expect(await slow.write(one)).toBe(false)
     give_back?.()
     expect(names(path)).toContain(`${basename(path)}.lock`)
     give_back_too?.()
-    expect(slow.write(one)).toBe(true)
+    expect(await slow.write(one)).toBe(true)
   })
 })
 
 describe('touching', () => {
-  test('gives the document another tag, and keeps the generation before', () => {
+  test('gives the document another tag, and keeps the generation before', async () => {
     const path = cachePath()
     const { cache } = openCache(path)
-    for (const document of [one, two]) cache.write(document)
-    cache.touch(two.sha1, '"two, renamed"')
-    expect(openCache(path).cache.read()).toMatchObject([{ sha1: two.sha1, tag: '"two, renamed"' }, { sha1: one.sha1 }])
-    cache.touch(two.sha1, undefined)
-    expect(openCache(path).cache.read()[0]?.tag).toBeUndefined()
+    for (const document of [one, two]) await cache.write(document)
+    await cache.touch(two.sha1, '"two, renamed"')
+    expect(await openCache(path).cache.read()).toMatchObject([
+      { sha1: two.sha1, tag: '"two, renamed"' },
+      { sha1: one.sha1 },
+    ])
+    await cache.touch(two.sha1, undefined)
+    expect((await openCache(path).cache.read())[0]?.tag).toBeUndefined()
   })
 
-  test('changes nothing when the newest generation is another document', () => {
+  test('changes nothing when the newest generation is another document', async () => {
     const { cache } = openCache(cachePath())
-    for (const document of [one, two]) cache.write(document)
-    const before = cache.read()
-    cache.touch(one.sha1, '"x"')
-    cache.touch(three.sha1, '"x"')
-    expect(cache.read()).toBe(before)
+    for (const document of [one, two]) await cache.write(document)
+    const before = await cache.read()
+    await cache.touch(one.sha1, '"x"')
+    await cache.touch(three.sha1, '"x"')
+    expect(await cache.read()).toBe(before)
   })
 
-  test('writes what the disk did not take before', () => {
+  test('writes what the disk did not take before', async () => {
     const path = cachePath()
-    const disk = { ...fs, fsyncSync: fs.fsyncSync }
+    const disk = { ...fs, fsync: fs.fsync }
     const { cache, reports } = openCache(path, disk)
-    cache.write(one)
-    disk.fsyncSync = failing('ENOSPC')
-    expect(cache.write(two)).toBe(false)
-    cache.touch(two.sha1, two.tag)
+    await cache.write(one)
+    disk.fsync = failing('ENOSPC') as unknown as typeof fs.fsync
+    expect(await cache.write(two)).toBe(false)
+    await cache.touch(two.sha1, two.tag)
     expect(reports).toHaveLength(1)
-    disk.fsyncSync = fs.fsyncSync
-    cache.touch(two.sha1, two.tag)
-    expect(openCache(path).cache.read().map(textOf)).toEqual(['two', 'one'])
+    disk.fsync = fs.fsync
+    await cache.touch(two.sha1, two.tag)
+    expect((await openCache(path).cache.read()).map(textOf)).toEqual(['two', 'one'])
   })
 
-  test.each(['written', 'found fresh', 'read at the start'])('puts back what was deleted after it was %s', (how) => {
-    const path = cachePath()
-    const { cache } = openCache(path)
-    if (how === 'written') cache.write(one)
-    else openCache(path).cache.write(one)
-    if (how === 'found fresh') cache.fresh(60_000)
-    if (how === 'read at the start') cache.read()
-    fs.rmSync(dirname(path), { recursive: true })
-    cache.touch(one.sha1, '"later"')
-    expect(openCache(path).cache.read()).toMatchObject([{ sha1: one.sha1, tag: '"later"', version: 1 }])
-  })
+  test.each(['written', 'found fresh', 'read at the start'])(
+    'puts back what was deleted after it was %s',
+    async (how) => {
+      const path = cachePath()
+      const { cache } = openCache(path)
+      if (how === 'written') await cache.write(one)
+      else await openCache(path).cache.write(one)
+      if (how === 'found fresh') await cache.fresh(60_000)
+      if (how === 'read at the start') await cache.read()
+      fs.rmSync(dirname(path), { recursive: true })
+      await cache.touch(one.sha1, '"later"')
+      expect(await openCache(path).cache.read()).toMatchObject([{ sha1: one.sha1, tag: '"later"', version: 1 }])
+    },
+  )
 })
 
 describe('the lock', () => {
@@ -283,7 +292,7 @@ describe('the lock', () => {
   test('is not needed where the newest generation is fresh', async () => {
     const path = cachePath()
     const { cache } = openCache(path)
-    cache.write(one)
+    await cache.write(one)
     expect(await cache.lock(options)).toBeUndefined()
     expect(names(path)).toEqual([basename(path)])
     expect(await cache.lock({ ...options, max_age_ms: 0 })).toBeTypeOf('function')
@@ -311,17 +320,18 @@ describe('the lock', () => {
     const [{ cache }, { cache: waiting }] = [openCache(path), openCache(path)]
     const release = await cache.lock(options)
     const waited = waiting.lock(options)
-    cache.write(one)
+    await cache.write(one)
     expect(await waited).toBeUndefined()
-    expect(textOf(waiting.fresh(1000))).toBe('one')
+    expect(textOf(await waiting.fresh(1000))).toBe('one')
     release?.()
   })
 
   test('is given back unused where the one before has written between two looks', async () => {
     const path = cachePath()
-    const other = openCache(path).cache
     const openSync = ((...of: Parameters<typeof fs.openSync>) => {
-      if (String(of[0]).endsWith('.lock') && of[1] === 'wx') other.write(one)
+      if (String(of[0]).endsWith('.lock') && of[1] === 'wx') {
+        fs.writeFileSync(path, encodeDocument(one), { mode: 0o600 })
+      }
       return fs.openSync(...of)
     }) as typeof fs.openSync
     const { cache } = openCache(path, { ...fs, openSync })
@@ -400,9 +410,9 @@ describe('a disk that refuses', () => {
     const { cache, reports } = openCache(cachePath(), { ...fs, openSync })
     for (let turn = 0; turn < 3; turn += 1) {
       const release = await cache.lock(options)
-      expect(cache.write(one)).toBe(false)
-      cache.touch(one.sha1, '"x"')
-      cache.note_version(5)
+      expect(await cache.write(one)).toBe(false)
+      await cache.touch(one.sha1, '"x"')
+      await cache.note_version(5)
       release?.()
     }
     expect(reports.map(({ message }) => message)).toEqual([
@@ -427,9 +437,9 @@ describe('a disk that refuses', () => {
     fs.writeFileSync(file, '')
     const { cache, reports } = openCache(pathOf(file))
     for (let turn = 0; turn < 3; turn += 1) {
-      expect([cache.read(), cache.fresh(1000), cache.write(one)]).toEqual([[], undefined, false])
+      expect([await cache.read(), await cache.fresh(1000), await cache.write(one)]).toEqual([[], undefined, false])
       expect(cache.highest_version()).toBeUndefined()
-      cache.note_version(1)
+      await cache.note_version(1)
       expect(await cache.lock(options)).toBeTypeOf('function')
     }
     expect(reports.map(({ message }) => message)).toEqual([expect.stringContaining(reason)])
@@ -455,29 +465,29 @@ describe('closing', () => {
   test('is the end of reading and writing', async () => {
     const path = cachePath()
     const { cache, reports } = openCache(path)
-    cache.write(one)
+    await cache.write(one)
     cache.close()
     cache.close()
     const before = names(path)
-    cache.touch(one.sha1, '"x"')
-    cache.note_version(5)
-    expect([cache.write(two), cache.fresh(1e9), cache.highest_version(), await cache.lock(options)]).toEqual([
-      false,
-      undefined,
-      undefined,
-      undefined,
-    ])
+    await cache.touch(one.sha1, '"x"')
+    await cache.note_version(5)
+    expect([
+      await cache.write(two),
+      await cache.fresh(1e9),
+      cache.highest_version(),
+      await cache.lock(options),
+    ]).toEqual([false, undefined, undefined, undefined])
     expect(names(path)).toEqual(before)
-    expect(openCache(path).cache.read()[0]?.tag).toBe('"1"')
+    expect((await openCache(path).cache.read())[0]?.tag).toBe('"1"')
     expect(reports).toEqual([])
   })
 })
 
-test('the highest version is kept beside the generations, and goes with none of them', () => {
+test('the highest version is kept beside the generations, and goes with none of them', async () => {
   const path = cachePath()
   const { cache } = openCache(path)
-  cache.note_version(7)
-  cache.note_version(6)
+  await cache.note_version(7)
+  await cache.note_version(6)
   for (const name of names(path).filter((each) => !each.includes('version'))) fs.unlinkSync(join(dirname(path), name))
   expect(openCache(path).cache.highest_version()).toBe(7)
 })

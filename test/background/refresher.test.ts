@@ -189,7 +189,7 @@ describe('with a cache', () => {
 
   beforeEach(() => {
     cache.lock.mockResolvedValue(release)
-    cache.write.mockReturnValue(true)
+    cache.write.mockResolvedValue(true)
   })
 
   test('what goes live is written, and the right to fetch given back', async () => {

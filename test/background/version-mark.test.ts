@@ -18,77 +18,77 @@ test('the highest version is unknown until one is noted', () => {
   expect(open(`${cachePath()}/no/such/folder`).mark.highest()).toBeUndefined()
 })
 
-test('the highest version never goes down, and one file stays', () => {
+test('the highest version never goes down, and one file stays', async () => {
   const { path, mark, names } = open()
-  for (const version of [5, 3, 9, 9, 0, -4, 10]) mark.note(version)
+  for (const version of [5, 3, 9, 9, 0, -4, 10]) await mark.note(version)
   expect(mark.highest()).toBe(10)
   expect(open(path).mark.highest()).toBe(10)
   expect(names()).toEqual([`${basename(path)}.version-10`])
 })
 
-test('versions may be any integers', () => {
+test('versions may be any integers', async () => {
   const { mark } = open()
   for (const version of [-7, 0, Number.MAX_SAFE_INTEGER]) {
-    mark.note(version)
+    await mark.note(version)
     expect(mark.highest()).toBe(version)
   }
 })
 
-test('a process that comes late with a lower version takes nothing away', () => {
+test('a process that comes late with a lower version takes nothing away', async () => {
   const path = cachePath()
   const other = open(path)
   // Between the look at what is there and the writing of something higher, another process notes something higher still.
   let isFirst = true
   const openSync = ((...of: Parameters<typeof fs.openSync>) => {
-    if (isFirst) other.mark.note(8)
+    if (isFirst) fs.writeFileSync(`${path}.version-8`, '')
     isFirst = false
     return fs.openSync(...of)
   }) as typeof fs.openSync
-  open(path, { openSync }).mark.note(7)
+  await open(path, { openSync }).mark.note(7)
   expect(other.mark.highest()).toBe(8)
 })
 
-test('a kill between the new mark and the end of the old one loses nothing', () => {
+test('a kill between the new mark and the end of the old one loses nothing', async () => {
   const { path, mark, names } = open()
   for (const version of [1, 2]) fs.writeFileSync(`${path}.version-${version}`, '')
   expect(mark.highest()).toBe(2)
-  mark.note(3)
+  await mark.note(3)
   expect(names()).toEqual([`${basename(path)}.version-3`])
 })
 
-test('a mark is on the disk when it is noted', () => {
+test('a mark is on the disk when it is noted', async () => {
   const steps: string[] = []
-  const watch = (name: 'openSync' | 'fsyncSync' | 'unlinkSync') =>
+  const watch = (name: 'openSync' | 'fsync' | 'unlinkSync') =>
     Object.assign((...of: never[]) => {
       steps.push(name)
       return (fs[name] as (...of: never[]) => unknown)(...of)
     })
   const { path, mark } = open(cachePath(), {
     openSync: watch('openSync'),
-    fsyncSync: watch('fsyncSync'),
+    fsync: watch('fsync'),
     unlinkSync: watch('unlinkSync'),
   })
   fs.writeFileSync(`${path}.version-1`, '')
-  mark.note(2)
+  await mark.note(2)
   // The mark itself, then its folder, and only then the end of the one before.
-  expect(steps).toEqual(['openSync', 'openSync', 'fsyncSync', 'unlinkSync'])
+  expect(steps).toEqual(['openSync', 'openSync', 'fsync', 'unlinkSync'])
 })
 
-test('files that only look like marks are none', () => {
+test('files that only look like marks are none', async () => {
   const { path, mark } = open()
   for (const name of ['version-x', 'version-', 'version-1e9', 'version-12.tmp']) fs.writeFileSync(`${path}.${name}`, '')
   fs.mkdirSync(`${path}.version-99`)
   fs.symlinkSync('/etc/hostname', `${path}.version-98`)
-  mark.note(4)
+  await mark.note(4)
   expect(mark.highest()).toBe(4)
 })
 
-test.runIf(isRoot)("another user's file raises nothing, and one in the way is said", () => {
+test.runIf(isRoot)("another user's file raises nothing, and one in the way is said", async () => {
   const { path, mark } = open()
   fs.writeFileSync(`${path}.version-50`, '')
   fs.chownSync(`${path}.version-50`, 65534, 65534)
   expect(mark.highest()).toBeUndefined()
-  expect(() => mark.note(50)).toThrow('belongs to somebody else')
-  mark.note(51)
+  await expect(mark.note(50)).rejects.toThrow('belongs to somebody else')
+  await mark.note(51)
   expect(mark.highest()).toBe(51)
 })

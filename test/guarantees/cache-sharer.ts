@@ -20,7 +20,7 @@ const holding = setInterval(() => undefined, 1000)
 while (Date.now() < end_at) {
   const release = await cache.lock({ max_age_ms, stale_ms: 60_000, signal: new AbortController().signal })
   if (release === undefined) {
-    const entry = cache.fresh(max_age_ms)
+    const entry = await cache.fresh(max_age_ms)
     const isWhole = entry === undefined || createHash('sha1').update(entry.bytes).digest('hex') === entry.sha1
     note(isWhole ? 'served' : 'error', entry?.sha1 ?? 'not fresh any more')
   } else {
@@ -32,11 +32,11 @@ while (Date.now() < end_at) {
     }
     const bytes = randomBytes(20_000)
     const sha1 = createHash('sha1').update(bytes).digest('hex')
-    if (!cache.write({ bytes, tag: undefined, version: sha1, sha1 })) note('error', 'not written')
-    note('end', cache.read()[0]?.validated_at ?? 0)
+    if (!(await cache.write({ bytes, tag: undefined, version: sha1, sha1 }))) note('error', 'not written')
+    note('end', (await cache.read())[0]?.validated_at ?? 0)
     release()
   }
   await sleep(Math.random() * 10)
 }
-cache.close()
+await cache.close()
 clearInterval(holding)

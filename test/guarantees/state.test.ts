@@ -7,9 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { CacheEntry } from '../../lib/background/cache.ts'
-import { encodeDocument } from '../../lib/background/cache-format.ts'
 import { identifyThisProcess } from '../../lib/background/process-identity.ts'
-import { cachePath, openCache, storable, textOf } from '../fixtures/cache.ts'
+import { cachePath, encodeDocument, openCache, storable, textOf } from '../fixtures/cache.ts'
 
 const isRoot = process.geteuid?.() === 0
 const scripts = fs.mkdtempSync(join(tmpdir(), 'dynacode-state-'))
@@ -73,7 +72,7 @@ describe('G01 a kill in the midst of a cache write', () => {
       await kill(child)
       temporaries += names(path).filter((name) => name.endsWith('.tmp')).length
       const { cache, reports } = openCache(path)
-      const generations = cache.read()
+      const generations = await cache.read()
       cache.close()
       expect(reports).toEqual([])
       for (const entry of generations) expectWhole(entry)
@@ -111,14 +110,14 @@ describe('G02 a cache write lasts', () => {
         opened.set(fd, kindOf(of[0]))
         return fd
       }) as typeof fs.openSync,
-      writeSync: ((...of: Parameters<typeof fs.writeSync>) => {
+      write: ((...of: Parameters<typeof fs.write>) => {
         steps.push(`write ${opened.get(of[0])}`)
-        return fs.writeSync(...of)
-      }) as typeof fs.writeSync,
-      fsyncSync(fd: number) {
-        steps.push(`sync ${opened.get(fd)}`)
-        fs.fsyncSync(fd)
-      },
+        return fs.write(...of)
+      }) as unknown as typeof fs.write,
+      fsync: ((...of: Parameters<typeof fs.fsync>) => {
+        steps.push(`sync ${opened.get(of[0])}`)
+        fs.fsync(...of)
+      }) as typeof fs.fsync,
       renameSync(from: string, to: string) {
         steps.push(`rename ${kindOf(from)} to ${kindOf(to)}`)
         fs.renameSync(from, to)
@@ -127,23 +126,23 @@ describe('G02 a cache write lasts', () => {
     return { disk: disk as typeof fs, steps }
   }
 
-  test('G02 temporary file, sync, rename, sync of the folder, in that order', () => {
+  test('G02 temporary file, sync, rename, sync of the folder, in that order', async () => {
     const { disk, steps } = watch()
     const { cache } = openCache(cachePath(), disk)
-    expect(cache.write(one)).toBe(true)
-    const first = ['write temporary', 'sync temporary', 'rename temporary to cache', 'sync folder']
+    expect(await cache.write(one)).toBe(true)
+    const first = ['write temporary', 'write temporary', 'sync temporary', 'rename temporary to cache', 'sync folder']
     expect(steps).toEqual(first)
     steps.length = 0
-    expect(cache.write(two)).toBe(true)
-    expect(steps).toEqual(first.toSpliced(3, 0, 'rename temporary to previous'))
+    expect(await cache.write(two)).toBe(true)
+    expect(steps).toEqual(first.toSpliced(4, 0, 'rename temporary to previous'))
   })
 
-  test('G02 a new tag is written as durably as a new document', () => {
+  test('G02 a new tag is written as durably as a new document', async () => {
     const { disk, steps } = watch()
     const { cache } = openCache(cachePath(), disk)
-    cache.write(one)
+    await cache.write(one)
     const first = steps.splice(0)
-    cache.touch(one.sha1, '"new"')
+    await cache.touch(one.sha1, '"new"')
     expect(steps).toEqual(first)
   })
 })
@@ -158,7 +157,7 @@ describe('G03 eight processes that share a cache', () => {
     const { cache, reports } = openCache(path)
     const seen = new Set<unknown>()
     for (let reads = 0; reads < 400; reads += 1) {
-      const generations = cache.read()
+      const generations = await cache.read()
       expect(generations).not.toEqual([])
       for (const entry of generations) expectWhole(entry)
       seen.add(generations[0]?.version)
@@ -239,28 +238,31 @@ describe('G04 a damaged cache file', () => {
     ],
   ]
 
-  test.each(damages)('G04 %s: is set aside, reported once, and the generation before it is used', (_name, damage) => {
-    const path = cachePath()
-    const writing = openCache(path).cache
-    for (const document of [two, one]) writing.write(document)
-    fs.writeFileSync(path, damage(fs.readFileSync(path)))
-    const { cache, reports } = openCache(path)
-    for (let turn = 0; turn < 2; turn += 1) expect(cache.read().map(textOf)).toEqual(['two'])
-    expect(reports.map(({ code }) => code)).toEqual(['ERR_DYNACODE_CACHE'])
-    expect(reports[0]?.message).toContain(`the cache's file ${path} is damaged`)
-    expect(names(path)).toEqual(['plugins.cache.damaged', 'plugins.cache.previous'])
-    // And the cache works on.
-    expect(cache.write(three)).toBe(true)
-    expect(cache.read().map(textOf)).toEqual(['three', 'two'])
-  })
+  test.each(damages)(
+    'G04 %s: is set aside, reported once, and the generation before it is used',
+    async (_name, damage) => {
+      const path = cachePath()
+      const writing = openCache(path).cache
+      for (const document of [two, one]) await writing.write(document)
+      fs.writeFileSync(path, damage(fs.readFileSync(path)))
+      const { cache, reports } = openCache(path)
+      for (let turn = 0; turn < 2; turn += 1) expect((await cache.read()).map(textOf)).toEqual(['two'])
+      expect(reports.map(({ code }) => code)).toEqual(['ERR_DYNACODE_CACHE'])
+      expect(reports[0]?.message).toContain(`the cache's file ${path} is damaged`)
+      expect(names(path)).toEqual(['plugins.cache.damaged', 'plugins.cache.previous'])
+      // And the cache works on.
+      expect(await cache.write(three)).toBe(true)
+      expect((await cache.read()).map(textOf)).toEqual(['three', 'two'])
+    },
+  )
 
-  test('G04 in both generations: the start succeeds without them, and each is reported', () => {
+  test('G04 in both generations: the start succeeds without them, and each is reported', async () => {
     const path = cachePath()
     const writing = openCache(path).cache
-    for (const document of [two, one]) writing.write(document)
+    for (const document of [two, one]) await writing.write(document)
     for (const file of [path, `${path}.previous`]) fs.writeFileSync(file, 'x')
     const { cache, reports } = openCache(path)
-    expect(cache.read()).toEqual([])
+    expect(await cache.read()).toEqual([])
     expect(reports).toHaveLength(2)
     expect(names(path)).toEqual(['plugins.cache.damaged'])
   })
@@ -280,17 +282,17 @@ describe('G05 a disk that refuses', () => {
     return JSON.parse(stdout) as { outcomes: boolean[]; reports: string[] }
   }
 
-  test('G05 full: what does not fit is reported once, and what was there stays', () => {
+  test('G05 full: what does not fit is reported once, and what was there stays', async () => {
     const path = cachePath()
-    openCache(path).cache.write(one)
+    await openCache(path).cache.write(one)
     const { outcomes, reports } = poll(path, { limit: 8 })
     expect(outcomes).toEqual([false, false, false, false, false])
     expect(reports).toEqual([`ERR_DYNACODE_CACHE the cache at ${path} cannot be written: EFBIG: file too large`])
-    expect(openCache(path).cache.read().map(textOf)).toEqual(['one'])
+    expect((await openCache(path).cache.read()).map(textOf)).toEqual(['one'])
     expect(names(path).filter((name) => name.endsWith('.tmp'))).toEqual([])
   })
 
-  test('G05 forbidden: a folder in which nothing may be made is reported once', () => {
+  test('G05 forbidden: a folder in which nothing may be made is reported once', async () => {
     const path = cachePath()
     // Rights don't stop root: for root, another user polls.
     fs.chmodSync(dirname(path), isRoot ? 0o755 : 0o500)
@@ -300,7 +302,7 @@ describe('G05 a disk that refuses', () => {
     expect(reports).toEqual([`ERR_DYNACODE_CACHE the cache at ${path} cannot be written: EACCES: permission denied`])
   })
 
-  test('G05 a path below a file: reported once', () => {
+  test('G05 a path below a file: reported once', async () => {
     const file = cachePath()
     fs.writeFileSync(file, '')
     const path = join(file, 'a', 'plugins.cache')
@@ -313,29 +315,29 @@ describe('G05 a disk that refuses', () => {
     const refuse = () => {
       throw Object.assign(new Error(`${code}: no, open '/tmp/${Math.random()}'`), { code })
     }
-    const disk = { ...fs, fsyncSync: refuse as typeof fs.fsyncSync }
+    const disk = { ...fs, fsync: refuse as unknown as typeof fs.fsync }
     const { cache, reports } = openCache(cachePath(), disk)
-    for (let turn = 0; turn < 5; turn += 1) expect(cache.write(one)).toBe(false)
+    for (let turn = 0; turn < 5; turn += 1) expect(await cache.write(one)).toBe(false)
     expect(reports).toHaveLength(1)
     expect(reports[0]?.message).toContain(code)
-    disk.fsyncSync = fs.fsyncSync
-    expect(cache.write(one)).toBe(true)
-    disk.fsyncSync = refuse
-    for (let turn = 0; turn < 5; turn += 1) expect(cache.write(two)).toBe(false)
+    disk.fsync = fs.fsync
+    expect(await cache.write(one)).toBe(true)
+    disk.fsync = refuse as unknown as typeof fs.fsync
+    for (let turn = 0; turn < 5; turn += 1) expect(await cache.write(two)).toBe(false)
     expect(reports).toHaveLength(2)
-    expect(cache.read().map(textOf)).toEqual(['one'])
+    expect((await cache.read()).map(textOf)).toEqual(['one'])
   })
 })
 
 describe('G06 who may touch the cache', () => {
-  test('G06 its files are for their owner alone, whatever the umask is', () => {
+  test('G06 its files are for their owner alone, whatever the umask is', async () => {
     const path = cachePath()
     const before = process.umask(0)
     try {
       const { cache } = openCache(path)
-      for (const document of [one, two]) cache.write(document)
-      cache.touch(two.sha1, '"x"')
-      cache.note_version(2)
+      for (const document of [one, two]) await cache.write(document)
+      await cache.touch(two.sha1, '"x"')
+      await cache.note_version(2)
     } finally {
       process.umask(before)
     }
@@ -347,15 +349,15 @@ describe('G06 who may touch the cache', () => {
     ])
   })
 
-  test('G06 a symbolic link is refused, and what it leads to is left alone', () => {
+  test('G06 a symbolic link is refused, and what it leads to is left alone', async () => {
     const path = cachePath()
     const target = `${path}.elsewhere`
-    openCache(target).cache.write(one)
+    await openCache(target).cache.write(one)
     fs.symlinkSync(target, path)
     const before = fs.readFileSync(target)
     const { cache, reports } = openCache(path)
-    expect([cache.read(), cache.fresh(60_000), cache.write(two)]).toEqual([[], undefined, false])
-    cache.touch(one.sha1, '"x"')
+    expect([await cache.read(), await cache.fresh(60_000), await cache.write(two)]).toEqual([[], undefined, false])
+    await cache.touch(one.sha1, '"x"')
     expect(reports.map(({ message }) => message)).toEqual([
       `the cache's file ${path} is a symbolic link; it is not used`,
     ])
@@ -363,12 +365,12 @@ describe('G06 who may touch the cache', () => {
     expect(fs.readlinkSync(path)).toBe(target)
   })
 
-  test('G06 a folder that everybody may write to is refused, unless it is sticky', () => {
+  test('G06 a folder that everybody may write to is refused, unless it is sticky', async () => {
     const path = cachePath()
-    openCache(path).cache.write(one)
+    await openCache(path).cache.write(one)
     fs.chmodSync(dirname(path), 0o777)
     const { cache, reports } = openCache(path)
-    expect([cache.read(), cache.fresh(60_000), cache.write(two), cache.highest_version()]).toEqual([
+    expect([await cache.read(), await cache.fresh(60_000), await cache.write(two), cache.highest_version()]).toEqual([
       [],
       undefined,
       false,
@@ -378,26 +380,29 @@ describe('G06 who may touch the cache', () => {
       expect.stringContaining(`the cache's folder ${dirname(path)} is writable by everybody and not sticky`),
     ])
     fs.chmodSync(dirname(path), 0o1777)
-    expect(cache.read().map(textOf)).toEqual(['one'])
-    expect(cache.write(two)).toBe(true)
+    expect((await cache.read()).map(textOf)).toEqual(['one'])
+    expect(await cache.write(two)).toBe(true)
   })
 
-  test.runIf(isRoot)("G06 another user's file is refused, and so is one in the place of the generation before", () => {
-    for (const name of ['', '.previous']) {
-      const path = cachePath()
-      const writing = openCache(path).cache
-      for (const document of [one, two]) writing.write(document)
-      fs.chownSync(`${path}${name}`, 65534, 65534)
-      const { cache, reports } = openCache(path)
-      expect(cache.read().map(textOf)).toEqual(name === '' ? [] : ['two'])
-      expect(cache.write(three)).toBe(false)
-      expect(reports.map(({ message }) => message)).toEqual([
-        `the cache's file ${path}${name} belongs to user 65534, not to this process's user 0; it is not used`,
-      ])
-    }
-  })
+  test.runIf(isRoot)(
+    "G06 another user's file is refused, and so is one in the place of the generation before",
+    async () => {
+      for (const name of ['', '.previous']) {
+        const path = cachePath()
+        const writing = openCache(path).cache
+        for (const document of [one, two]) await writing.write(document)
+        fs.chownSync(`${path}${name}`, 65534, 65534)
+        const { cache, reports } = openCache(path)
+        expect((await cache.read()).map(textOf)).toEqual(name === '' ? [] : ['two'])
+        expect(await cache.write(three)).toBe(false)
+        expect(reports.map(({ message }) => message)).toEqual([
+          `the cache's file ${path}${name} belongs to user 65534, not to this process's user 0; it is not used`,
+        ])
+      }
+    },
+  )
 
-  test('G06 a folder of its own is made for it, for its owner alone', () => {
+  test('G06 a folder of its own is made for it, for its owner alone', async () => {
     const path = join(dirname(cachePath()), 'deep', 'down', 'plugins.cache')
     openCache(path)
     for (const folder of [dirname(path), dirname(dirname(path))]) expect(fs.statSync(folder).mode & 0o777).toBe(0o700)
@@ -405,40 +410,40 @@ describe('G06 who may touch the cache', () => {
 })
 
 describe('G07 what is kept', () => {
-  test('G07 is the very bytes that were received, whatever they are', () => {
+  test('G07 is the very bytes that were received, whatever they are', async () => {
     const path = cachePath()
     const bytes = Buffer.from(Array.from({ length: 1024 }, (_, index) => index % 256))
-    openCache(path).cache.write({ ...one, bytes })
-    expect(Buffer.from(openCache(path).cache.read()[0]?.bytes ?? [])).toEqual(bytes)
+    await openCache(path).cache.write({ ...one, bytes })
+    expect(Buffer.from((await openCache(path).cache.read())[0]?.bytes ?? [])).toEqual(bytes)
     expect(fs.readFileSync(path).subarray(-bytes.length)).toEqual(bytes)
   })
 
-  test('G07 is refused when it is larger than a document may be, without being read', () => {
+  test('G07 is refused when it is larger than a document may be, without being read', async () => {
     const path = cachePath()
-    openCache(path).cache.write(three)
+    await openCache(path).cache.write(three)
     const { cache, reports } = openCache(path, fs, 4)
-    expect(cache.read()).toEqual([])
+    expect(await cache.read()).toEqual([])
     expect(reports[0]?.message).toContain('it has 5 bytes, expected 4 at most')
   })
 })
 
 describe('G08 ETag, bytes and version', () => {
-  test('G08 are one file: none of them is there without the others', () => {
+  test('G08 are one file: none of them is there without the others', async () => {
     const path = cachePath()
-    openCache(path).cache.write(one)
+    await openCache(path).cache.write(one)
     expect(names(path)).toEqual(['plugins.cache'])
     fs.unlinkSync(path)
     const { cache } = openCache(path)
-    expect([cache.read(), cache.fresh(60_000)]).toEqual([[], undefined])
+    expect([await cache.read(), await cache.fresh(60_000)]).toEqual([[], undefined])
   })
 
-  test('G08 a new ETag takes nothing else with it, and none is given to other bytes', () => {
+  test('G08 a new ETag takes nothing else with it, and none is given to other bytes', async () => {
     const path = cachePath()
     const { cache } = openCache(path)
-    cache.write(one)
-    cache.touch(one.sha1, '"other"')
-    cache.touch(two.sha1, '"two"')
-    const [entry] = openCache(path).cache.read()
+    await cache.write(one)
+    await cache.touch(one.sha1, '"other"')
+    await cache.touch(two.sha1, '"two"')
+    const [entry] = await openCache(path).cache.read()
     expect(entry).toMatchObject({ tag: '"other"', version: 1, sha1: one.sha1 })
     expect(textOf(entry)).toBe('one')
   })
