@@ -4,6 +4,7 @@ import type { GivenDocument } from './plugin-app/given.ts'
 import { compareDocuments, type Difference } from './tools/compare-documents.ts'
 import { countFindings, type Finding } from './tools/finding.ts'
 import { inspectDocument } from './tools/inspect-document.ts'
+import { packDocument } from './tools/pack-document.ts'
 import { type GivenRequest, type Ran, type RunRequestOptions, runRequest } from './tools/run-request.ts'
 import { type PrivateKey, signDocument } from './tools/sign-document.ts'
 import { spreadDocument } from './tools/spread-document.ts'
@@ -76,6 +77,19 @@ export function unpack_document(document: GivenText): ReadonlyMap<string, string
   const text = toText(document)
   readDocument(text)
   return spreadDocument(JSON.parse(text))
+}
+
+/**
+ * Makes a document of the files of a folder, as `dynacode pack`: of what `unpack_document` returns, the same one again.
+ * Files that the manifest does not name are left out; TypeScript is taken without its types.
+ *
+ * @param files contents by the files' names, `dynacode.json` among them
+ * @returns the document's text, on one line
+ * @throws DocumentError when a file is missing, or the document or a plugin of it would be refused; DynacodeError when
+ *   `dynacode.json` is no JSON
+ */
+export function pack_document(files: ReadonlyMap<string, string>): Promise<string> {
+  return packDocument(files)
 }
 
 /**

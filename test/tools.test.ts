@@ -9,6 +9,7 @@ import {
   check_document,
   compare_documents,
   document_api,
+  pack_document,
   run_request,
   sign_document,
   unpack_document,
@@ -107,6 +108,54 @@ test('unpack_document makes a folder that is the same document', async () => {
   const app = await plugin_app(folder)
   expect(app.dyna.status().plugins).toMatchObject([{ name: 'p0', state: 'live' }])
   expect(files.get('p0.js')).toBe("exit(403, 'no')")
+})
+
+describe('pack_document', () => {
+  const pack = (manifest: object, others: Record<string, string> = {}) =>
+    pack_document(new Map(Object.entries({ 'dynacode.json': JSON.stringify(manifest), ...others })))
+  const naming = (file: string) => ({ domains: [{ name: '*', plugins: [{ name: 'p', phase: 'access', file }] }] })
+
+  test('makes the same document again of what unpack_document makes', async () => {
+    const plugin = { name: 'a', phase: 'access' }
+    const variants = [{ name: 'old', percent: 50, code: 'exit(403)' }]
+    const document = {
+      general: {},
+      domains: [
+        {
+          name: '*',
+          plugins: [
+            { ...plugin, code: 'say(1)' },
+            { name: 'b', phase: 'log', variants },
+          ],
+        },
+      ],
+    }
+    expect(await pack_document(unpack_document(document))).toBe(JSON.stringify(document))
+  })
+
+  test('takes files in folders, TypeScript without its types, and leaves out what is not named', async () => {
+    const files = { 'access/p.ts': 'const a: number = 403\nexit(a)', 'README.md': '' }
+    expect(JSON.parse(await pack(naming('./access/p.ts'), files)).domains[0].plugins[0]).toEqual({
+      name: 'p',
+      phase: 'access',
+      code: 'const a         = 403\nexit(a)',
+    })
+  })
+
+  test.each([
+    ['a file that is not there', naming('p.js'), {}, /there is no file "p.js"/],
+    ['one outside', naming('../p.js'), { '../p.js': '1' }, /expected a file inside the folder/],
+    ['TypeScript with more than types', naming('p.ts'), { 'p.ts': 'enum A { B }' }, /p\.ts:1/],
+    ['a document that would be refused', { domains: 1 }, {}, /domains/],
+  ])('refuses %s', async (_, manifest, files, message) => {
+    await expect(pack(manifest, files)).rejects.toThrow(message)
+    await expect(pack(manifest, files)).rejects.toBeInstanceOf(DocumentError)
+  })
+
+  test('refuses what has no manifest, and one that is no JSON', async () => {
+    await expect(pack_document(new Map())).rejects.toThrow('expected a file dynacode.json')
+    await expect(pack_document(new Map([['dynacode.json', '{']]))).rejects.toThrow('dynacode.json:1:2')
+  })
 })
 
 describe('sign_document', () => {

@@ -7,7 +7,7 @@ import { describeValue } from '../schema-error.ts'
 import { type FileRead, markFile, readFolderFile } from './folder-file.ts'
 import { type CodeOrFault, MANIFEST, readManifest } from './folder-manifest.ts'
 import type { ParseFault } from './parser.ts'
-import { stripTypes } from './strip-types.ts'
+import { isTypeScript, stripTypes } from './strip-types.ts'
 
 /** What the folder was found to be. */
 export interface Look {
@@ -118,11 +118,9 @@ function toCode(file: string, came: FileRead): CodeOrFault {
   return code === undefined ? { fault: `the file ${describeValue(file)} is not UTF-8` } : { code }
 }
 
-const TYPESCRIPT = /\.[cm]?ts$/
-
 /** A file of TypeScript without its types: here, so that one that has not changed is not stripped again. */
 async function toJavaScript(file: string, came: FileRead): Promise<FileRead> {
-  const code = 'bytes' in came && TYPESCRIPT.test(file) ? decode(came.bytes) : undefined
+  const code = 'bytes' in came && isTypeScript(file) ? decode(came.bytes) : undefined
   if ('fault' in came || code === undefined) return came
   try {
     return { ...came, bytes: Buffer.from(await stripTypes(code)) }

@@ -4,6 +4,11 @@ import { ParseFault } from './parser.ts'
 const BEFORE = 'async function plugin() {'
 const AFTER = '\n}'
 
+/** Whether a file has types to be taken off, by its name. */
+export function isTypeScript(file: string): boolean {
+  return /\.[cm]?ts$/.test(file)
+}
+
 /**
  * Takes the types off a plugin that is written in TypeScript: blanks take their place, so that the rest stays in its line
  * and column. Types are not checked.

@@ -1,5 +1,6 @@
 import { readDocument } from '../background/validator.ts'
 import { messageOf } from '../tools/message-of.ts'
+import { listFaults } from '../tools/pack-document.ts'
 import { orderAsManifest, spreadDocument } from '../tools/spread-document.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'
@@ -60,17 +61,17 @@ export const addPack: AddCommand = (program, terminal, finish) => {
 export async function pack(folder: string): Promise<string> {
   const { text, manifest } = await readInput(folder)
   if (manifest === undefined) throw new Failure(`${folder}: expected a folder with a dynacode.json, got a document`)
-  const faults = listFaults(text, folder)
+  const faults = findFaults(text, folder)
   if (faults.length > 0) throw new Failure(`${folder}: ${faults.join('; ')}`, 1)
   return JSON.stringify(orderAsManifest(JSON.parse(manifest), JSON.parse(text)))
 }
 
-/** What would keep the document, or a plugin for want of its file, from being used. */
-function listFaults(text: string, name: string): string[] {
-  const document = read(text, name)
-  const plugins = document.domains.flatMap((domain) => ('error' in domain ? [] : domain.plugins))
-  const errors = [...document.faults, ...plugins.flatMap((plugin) => ('error' in plugin ? [plugin.error] : []))]
-  return [...new Set(errors.map(({ message }) => message))]
+function findFaults(text: string, name: string): readonly string[] {
+  try {
+    return listFaults(text)
+  } catch (cause) {
+    throw new Failure(`${name}: ${messageOf(cause)}`, 2, cause)
+  }
 }
 
 function spread(text: string, name: string): ReadonlyMap<string, string> {
@@ -82,9 +83,9 @@ function spread(text: string, name: string): ReadonlyMap<string, string> {
   }
 }
 
-function read(text: string, name: string): ReturnType<typeof readDocument> {
+function read(text: string, name: string): void {
   try {
-    return readDocument(text)
+    readDocument(text)
   } catch (cause) {
     throw new Failure(`${name}: ${messageOf(cause)}`, 2, cause)
   }
