@@ -145,6 +145,10 @@ export interface PluginCounters {
   /** Calls that ended the request on purpose. */
   readonly exits: number
   readonly shadow_runs: number
+  /** Shadow runs that would have ended the request, changed something in it, or failed; one may be several of these. */
+  readonly shadow_exits: number
+  readonly shadow_changes: number
+  readonly shadow_errors: number
   /** Time of all calls together in which the event loop waited for the plugin. */
   readonly sync_ms: number
   /** Estimates of the median and the 99th percentile; null without calls. */
@@ -292,7 +296,7 @@ function describeCounters(tallies: Tallies, activated: Activated | null, now: nu
   const busiest = tallies
     .plugins()
     .map((tally) => ({ tally, calls: callsOf(tally) }))
-    .sort((a, b) => b.calls - a.calls)
+    .sort((a, b) => b.calls + b.tally.shadow.runs - a.calls - a.tally.shadow.runs)
   const { rows, left_out } = fill(busiest, COUNTERS_BYTES, ({ tally, calls }) => count(tally, calls))
   const { events, refreshes, sections } = tallies
   return { events, refreshes, errors: sections, plugins: rows, plugins_left_out: left_out }
@@ -300,7 +304,7 @@ function describeCounters(tallies: Tallies, activated: Activated | null, now: nu
 
 const callsOf = ({ runs: { done, exit, open, closed } }: Tally) => done.count + exit.count + open.count + closed.count
 
-function count({ domain, name, phase, runs, sync_seconds, shadow_runs }: Tally, calls: number): PluginCounters {
+function count({ domain, name, phase, runs, sync_seconds, shadow }: Tally, calls: number): PluginCounters {
   const { done, exit, open, closed } = runs
   const quantile = (share: number) => milliseconds(estimateQuantile(share, done, exit, open, closed))
   return {
@@ -310,7 +314,10 @@ function count({ domain, name, phase, runs, sync_seconds, shadow_runs }: Tally, 
     calls,
     errors: open.count + closed.count,
     exits: exit.count,
-    shadow_runs,
+    shadow_runs: shadow.runs,
+    shadow_exits: shadow.exits,
+    shadow_changes: shadow.changes,
+    shadow_errors: shadow.errors,
     sync_ms: milliseconds(sync_seconds) as number,
     p50_ms: quantile(0.5),
     p99_ms: quantile(0.99),

@@ -12,7 +12,8 @@ export interface Tally {
   readonly runs: Readonly<Record<Outcome, Durations>>
   /** How long it kept the event loop until it returned or first awaited, all runs together. */
   sync_seconds: number
-  shadow_runs: number
+  /** Its shadow runs, and how many of them would have ended the request, changed something, or failed. */
+  readonly shadow: { runs: number; exits: number; changes: number; errors: number }
 }
 
 /** Counts what plugins do and what events come, in bounded room. */
@@ -116,10 +117,9 @@ export function createTallies(
     ...(Object.fromEntries(COUNTED.map((name) => [name, () => increment(events, name)])) as Listeners),
     rt_plugins_done: recordEvent,
     rt_plugins_error: recordEvent,
-    rt_plugins_shadow({ plugin, phase }) {
+    rt_plugins_shadow({ plugin, phase, effects }) {
       events.rt_plugins_shadow += 1
-      const tally = known.get(plugin) ?? learn(plugin, phase)
-      tally.shadow_runs += 1
+      countShadow((known.get(plugin) ?? learn(plugin, phase)).shadow, effects)
     },
     bg_updated_plugins() {
       events.bg_updated_plugins += 1
@@ -169,7 +169,22 @@ type Run = Payload<'rt_plugins_done' | 'rt_plugins_error'>
 
 function createTally({ domain, name, phase }: Named & { readonly phase: Phase }): Tally {
   const runs = { done: createDurations(), exit: createDurations(), open: createDurations(), closed: createDurations() }
-  return { domain, name, phase, runs: Object.freeze(runs), sync_seconds: 0, shadow_runs: 0 }
+  const shadow = { runs: 0, exits: 0, changes: 0, errors: 0 }
+  return { domain, name, phase, runs: Object.freeze(runs), sync_seconds: 0, shadow }
+}
+
+/** By the words in which the effects are told; one run may have several of them. */
+function countShadow(shadow: Tally['shadow'], effects: readonly string[]): void {
+  let [exits, changes, errors] = [0, 0, 0]
+  for (const effect of effects) {
+    if (effect.startsWith('exit ')) exits = 1
+    else if (effect.startsWith('threw ')) errors = 1
+    else changes = 1
+  }
+  shadow.runs += 1
+  shadow.exits += exits
+  shadow.changes += changes
+  shadow.errors += errors
 }
 
 const isOther = ({ domain, name }: Named) => domain === OTHER && name === OTHER

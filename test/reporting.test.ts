@@ -197,18 +197,22 @@ describe('a report', () => {
         1,
         plugin('access', 'if (ctx.path !== "/rare") return; ', { name: 'calm' }),
         plugin('access', 'throw 1', { name: 'failing' }),
+        plugin('access', 'exit(403)', { name: 'trying', mode: 'shadow' }),
         plugin('access', 'exit(204)', { name: 'ending', when: { paths: '/end' } }),
       ),
     })
     await dyna.refresh()
     const request = await serveBehind(dyna)
     for (const path of ['/', '/', '/end']) await request.get(path)
-    const { counters } = await receiver.saw((report) => report.counters.plugins.length === 3)
+    const { counters } = await receiver.saw((report) => report.counters.plugins.length === 4)
     const times = { sync_ms: expect.any(Number), p50_ms: expect.any(Number), p99_ms: expect.any(Number) }
-    const row = { domain: '*', phase: 'access', errors: 0, exits: 0, shadow_runs: 0, ...times }
+    const shadow = { shadow_runs: 0, shadow_exits: 0, shadow_changes: 0, shadow_errors: 0 }
+    const row = { domain: '*', phase: 'access', errors: 0, exits: 0, ...shadow, ...times }
+    const tried = { calls: 0, shadow_runs: 3, shadow_exits: 3, sync_ms: 0, p50_ms: null, p99_ms: null }
     expect(counters.plugins).toEqual([
       { ...row, name: 'calm', calls: 3 },
       { ...row, name: 'failing', calls: 3, errors: 3 },
+      { ...row, ...tried, name: 'trying' },
       { ...row, name: 'ending', calls: 1, exits: 1 },
     ])
     expect(counters).toMatchObject({

@@ -47,15 +47,17 @@ describe('the tally of a plugin', () => {
         open: { count: 1, seconds: 0.03 },
         closed: { count: 1, seconds: 0.03 },
       },
-      shadow_runs: 0,
+      shadow: { runs: 0, exits: 0, changes: 0, errors: 0 },
     })
     expect(tally?.sync_seconds).toBeCloseTo(0.025)
   })
 
   test('counts shadow runs apart', () => {
     const { events, tallies } = setUp()
-    events.emit('rt_plugins_shadow', { ...about(info('p')), effects: [], duration_ms: 1 })
-    expect(tallies.plugins()).toMatchObject([{ name: 'p', shadow_runs: 1, runs: { done: { count: 0 } } }])
+    const runs = [[], ['exit 403', 'set a: b', 'set c: d'], ['body: 1 → 2 bytes'], ['state exit: 1', 'threw no']]
+    for (const effects of runs) events.emit('rt_plugins_shadow', { ...about(info('p')), effects, duration_ms: 1 })
+    const shadow = { runs: 4, exits: 1, changes: 3, errors: 1 }
+    expect(tallies.plugins()).toMatchObject([{ name: 'p', shadow, runs: { done: { count: 0 } } }])
   })
 
   test('is one for all versions of the plugin, and one for each domain and phase', () => {
@@ -151,7 +153,7 @@ describe('events', () => {
     const names = Object.keys(CALLBACKS) as (keyof typeof CALLBACKS)[]
     expect(Object.keys(tallies.events).sort()).toEqual(names.filter((name) => name !== 'rt_plugins_starting').sort())
     expect(events.has('rt_plugins_starting')).toBe(false)
-    const payload = { ...about(info('p')), duration_ms: 1, sync_ms: 1, reason: 'fetch' }
+    const payload = { ...about(info('p')), duration_ms: 1, sync_ms: 1, reason: 'fetch', effects: [] }
     for (const name of names) {
       events.emit(name, { ...payload, outcome: name === 'rt_plugins_error' ? 'open' : 'done' } as never)
     }

@@ -8,6 +8,7 @@ const { STUDIO = 'http://127.0.0.1:4000', REPORT_TOKEN = '', PORT = '3000' } = p
 
 const dyna = dynacode({
   plugin_api_uri: `${STUDIO}/plugins.json`,
+  plugin_api_headers: { authorization: `Bearer ${REPORT_TOKEN}` },
   plugin_api_wait: 30,
   plugin_api_polling_interval: 5,
   report_uri: `${STUDIO}/api/reports`,

@@ -1,6 +1,7 @@
 // Starts the studio, and a demo app with dynacode attached.
 // Environment: PORT (4000; 0: a free one), DATABASE_URL (a PostgreSQL; else an embedded one in STUDIO_FOLDER, .studio),
 // PUBLIC_URL (as browsers see it), SIGNING_KEY (file of a private key), GLOBALS (the apps' own names, by commas), PROXY=1, TWO_PERSONS=1,
+// PRIVATE_DOCUMENT=1 (the document is for who has a token), INVITE=1 (a link for one more publisher is printed),
 // DEMO=0 (no demo app), DEMO_PORT (3000; 0: a free one).
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -20,6 +21,8 @@ const studio = await startStudio({
   report_token,
   proxy: process.env.PROXY === '1',
   two_persons: process.env.TWO_PERSONS === '1',
+  private_document: process.env.PRIVATE_DOCUMENT === '1',
+  invite: process.env.INVITE === '1',
   ...(SIGNING_KEY === undefined ? {} : { key: JSON.parse(readFileSync(SIGNING_KEY, 'utf8')) }),
 }).catch((error: Error) => {
   console.error(error.message)
@@ -36,7 +39,8 @@ const demo = process.env.DEMO === '0' ? undefined : startDemo()
 
 console.log(`the studio is at ${public_url}/`)
 if (studio.invitation !== undefined) {
-  console.log(`nobody has an account yet; the first one is made here, once:\n  ${public_url}/join#${studio.invitation}`)
+  const why = process.env.INVITE === '1' ? 'an account' : 'nobody has an account yet; the first one'
+  console.log(`${why} is made here, once:\n  ${public_url}/join#${studio.invitation}`)
 }
 
 function startDemo(): ChildProcess {

@@ -52,7 +52,7 @@ export const PLUGIN_METRICS: readonly Definition[] = Object.freeze([
     name: 'plugin_shadow_runs_total',
     help: 'Runs of a plugin in shadow mode.',
     labels: OF_PLUGIN,
-    read: (snapshot) => byPlugin(snapshot, ({ shadow_runs }) => shadow_runs).filter(({ value }) => value > 0),
+    read: (snapshot) => byPlugin(snapshot, ({ shadow }) => shadow.runs).filter(({ value }) => value > 0),
   },
   {
     ...gauge,

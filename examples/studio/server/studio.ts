@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import type { PrivateKey } from 'dynacode/tools'
-import Koa, { type Middleware } from 'koa'
+import Koa, { type Context, type Middleware } from 'koa'
 import { draftRoutes } from './api/draft-routes.ts'
 import { createEventStreams } from './api/event-stream.ts'
 import { readJsonBody } from './api/json-body.ts'
@@ -12,8 +11,9 @@ import { createRouter } from './api/route.ts'
 import { sessionRoutes } from './api/session-routes.ts'
 import { versionRoutes } from './api/version-routes.ts'
 import { workRoutes } from './api/work-routes.ts'
-import { inviteFirst } from './auth/accounts.ts'
-import { authenticate } from './auth/authenticate.ts'
+import { includesRole } from './auth/actor.ts'
+import { authenticate, authenticateInstance } from './auth/authenticate.ts'
+import { inviteFirst } from './auth/invitations.ts'
 import { createLoginLimit } from './auth/login-limit.ts'
 import { servePages } from './pages.ts'
 import { serveDocument } from './publishing/served-document.ts'
@@ -31,6 +31,10 @@ export interface StudioOptions {
   readonly two_persons?: boolean
   /** By which instances may report, beside the tokens that were made for that. */
   readonly report_token?: string
+  /** Whether only who has a token gets the document. */
+  readonly private_document?: boolean
+  /** Whether to make the link for a first account though there are accounts. */
+  readonly invite?: boolean
   /** Whether a proxy in front says who asks, and that it is by TLS. */
   readonly proxy?: boolean
   /** Told of errors that nobody foresaw. */
@@ -45,8 +49,10 @@ export interface Studio {
   close(): Promise<void>
 }
 
-/** Of a whole folder that is imported; anything else is far smaller. */
-const LARGEST_BODY = 32 * 1024 * 1024
+/** How large a body may be, in bytes, by who sends it: a folder that is imported, a report, or a password. */
+const LARGEST_IMPORT = 32 * 1024 * 1024
+const LARGEST_REPORT = 128 * 1024
+const LARGEST_OF_STRANGERS = 16 * 1024
 
 /** Where `npm run build` puts the pages. */
 const PAGES = join(import.meta.dirname, '..', 'dist')
@@ -70,15 +76,21 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   ]
   const description = JSON.stringify(describeApi('/api', routes))
 
-  const app = new Koa({ proxy, keys: [randomUUID()] })
+  // Of the addresses that a proxy passes on, only the last one is its own word; the others are the client's.
+  const app = new Koa({ proxy, maxIpsCount: 1 })
   app.on('error', failed)
   app.use(setHeaders)
-  app.use((ctx, next) => {
+  const demandInstance = options.private_document ? authenticateInstance(database.db, options.report_token) : undefined
+  app.use(async (ctx, next) => {
     if (ctx.path !== '/plugins.json') return next()
+    if (demandInstance !== undefined && !(await demandInstance(ctx.get('authorization')))) {
+      ctx.status = 401
+      ctx.set('WWW-Authenticate', 'Bearer')
+      return
+    }
     // Straight from memory: thousands may wait here.
     ctx.respond = false
     served.listener(ctx.req, ctx.res)
-    return undefined
   })
   app.use(answerProblems(failed))
   app.use((ctx, next) => {
@@ -88,18 +100,23 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     return undefined
   })
   app.use(await servePages(PAGES))
-  app.use(readJsonBody(LARGEST_BODY))
   app.use(authenticate(database.db, options.report_token))
+  app.use(readJsonBody(limitOf))
   app.use(createRouter('/api', routes))
   return Object.freeze({
     app,
-    invitation: await inviteFirst(database.db),
+    invitation: await inviteFirst(database.db, options.invite ?? false),
     async close() {
       served.close()
       streams.close()
       await database.close()
     },
   })
+}
+
+function limitOf({ state: { actor } }: Context): number {
+  if (actor === undefined) return LARGEST_OF_STRANGERS
+  return includesRole(actor.role, 'author') ? LARGEST_IMPORT : LARGEST_REPORT
 }
 
 /** What keeps a browser from doing with the pages what they do not mean (OWASP's secure headers). */

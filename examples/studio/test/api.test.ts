@@ -1,63 +1,25 @@
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import supertest, { type Test } from 'supertest'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type Studio, startStudio } from '../server/studio.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { databases } from './databases.ts'
+import { createVisitor, type Running, runStudio } from './visitors.ts'
 
 const PASSWORD = 'correct horse battery'
 const CORS = { name: 'cors', phase: 'header_filter', fields: { code: "ctx.set('Access-Control-Allow-Origin', '*')" } }
 
 describe.each(databases)('the API on $name', ({ options }) => {
-  let studio: Studio
+  let running: Running
   let server: Server
-  const failures: unknown[] = []
-  let invitation: string
 
   beforeAll(async () => {
-    studio = await startStudio({ database: await options(), failed: (error) => failures.push(error) })
-    server = createServer(studio.app.callback()).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    invitation = studio.invitation as string
+    running = await runStudio({ database: await options() })
+    server = running.server
   })
-  beforeEach(() => void failures.splice(0))
-  afterAll(async () => {
-    server.close()
-    server.closeAllConnections()
-    await studio.close()
-  })
+  afterAll(() => running.close())
 
-  /** Somebody at a browser. */
-  function createVisitor() {
-    let agent: ReturnType<typeof supertest.agent>
-    let csrf = ''
-    const send = (test: Test) => test.set('X-CSRF-Token', csrf)
-    const visitor = {
-      open() {
-        agent = supertest.agent(server)
-        return agent
-      },
-      async sign(path: string, body: object) {
-        const { body: session } = await visitor
-          .open()
-          .post(path)
-          .send(body)
-          .expect((response) => {
-            if (response.status >= 300) throw new Error(response.text)
-          })
-        csrf = session.csrf
-      },
-      get: (path: string) => agent.get(path),
-      post: (path: string, body: object) => send(agent.post(path)).send(body),
-      put: (path: string, body: object) => send(agent.put(path)).send(body),
-      patch: (path: string, body: object) => send(agent.patch(path)).send(body),
-      delete: (path: string, body?: object) => send(agent.delete(path)).send(body),
-    }
-    return visitor
-  }
-  const ada = createVisitor()
-  const bob = createVisitor()
+  const ada = createVisitor(() => server)
+  const bob = createVisitor(() => server)
 
   test('is closed to who is not signed in, but for the document', async () => {
     for (const path of ['/api/session', '/api/plugins', '/api/draft', '/api/versions', '/api/audit', '/api/accounts']) {
@@ -70,7 +32,7 @@ describe.each(databases)('the API on $name', ({ options }) => {
   })
 
   test('has no password to begin with: the first account comes by a link that works once', async () => {
-    const account = { invitation, name: 'Ada', password: PASSWORD }
+    const account = { invitation: running.studio.invitation, name: 'Ada', password: PASSWORD }
     await supertest(server).post('/api/session').send({ name: 'admin', password: 'admin' }).expect(401)
     await supertest(server)
       .post('/api/accounts')
@@ -165,6 +127,12 @@ describe.each(databases)('the API on $name', ({ options }) => {
     const read = "say(process.getBuiltinModule('node:fs').readFileSync('/etc/hostname', 'utf8'))"
     const { body: refused } = await bob.post('/api/try', own(read)).expect(200)
     expect(refused.plugins[0]).toMatchObject({ outcome: 'failed', reason: expect.stringMatching(/restricted/) })
+    for (const code of ['process.kill(process.ppid)', 'process._debugProcess(process.ppid)']) {
+      const { body: held } = await bob.post('/api/try', own(code)).expect(200)
+      expect(held.plugins[0]).toMatchObject({ outcome: 'failed', reason: expect.stringMatching(/is not a function/) })
+    }
+    const flood = "setInterval(() => process.stdout.write('x'.repeat(1e6)), 0); await new Promise(() => {})"
+    await bob.post('/api/try', own(flood)).expect(422, /said too much/)
     await bob.post('/api/try', own('process.exit(3)')).expect(422, /could not be tried out/)
     await bob.post('/api/try', { source: 'draft', request: { url: 'shop' } }).expect(422, /expected a URL/)
     await bob.post('/api/try', { source: 'document', request }).expect(422, /expected a document/)
@@ -179,12 +147,15 @@ describe.each(databases)('the API on $name', ({ options }) => {
       pid: 7,
       closing: false,
       active: { version },
+      counters: { plugins: [{ domain: '*', name: 'x', phase: 'log', shadow_runs: version, shadow_exits: 1 }] },
     })
     await bob.post('/api/reports', report(2, 5)).expect(204)
     await bob.post('/api/reports', report(1, 4)).expect(204)
     await bob.post('/api/reports', { format: 2 }).expect(422)
     const { body: fleet } = await bob.get('/api/fleet').expect(200)
     expect(fleet).toMatchObject([{ id: 'one', host: 'web-1', pid: 7, report: { active: { version: 5 } } }])
+    const { body: shadow } = await bob.get('/api/shadow?plugin=x').expect(200)
+    expect(shadow).toMatchObject([{ plugin: 'x', runs: 5, exits: 1, instances: [{ id: 'one', runs: 5 }] }])
   })
 
   test('tells pages that are open what happens', async () => {
@@ -271,7 +242,7 @@ describe.each(databases)('the API on $name', ({ options }) => {
     const response = await send(ada.post('/api/domains', undefined as never)).expect(status)
     expect(response.headers['content-type']).toMatch(/^application\/problem\+json/)
     expect(response.body.title).toMatch(message)
-    expect(failures).toEqual([])
+    expect(running.failures).toEqual([])
   })
 
   test('describes itself', async () => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { acceptInvitation, inviteAccount, inviteFirst } from '../server/auth/accounts.ts'
 import type { Actor } from '../server/auth/actor.ts'
+import { acceptInvitation, inviteAccount, inviteFirst } from '../server/auth/invitations.ts'
 import { approveProposal, compareProposal, listProposals, proposeDraft } from '../server/publishing/proposals.ts'
 import { throwSwitch } from '../server/publishing/switches.ts'
 import { findLatest, publishDraft, rollBack } from '../server/publishing/versions.ts'
@@ -17,7 +17,7 @@ describe.each(databases)('publishing on $name', ({ open }) => {
   let actor: Actor
   beforeEach(async () => {
     database = await open()
-    const secret = (await inviteFirst(database.db)) as string
+    const secret = (await inviteFirst(database.db, false)) as string
     const { id, name, role } = await acceptInvitation(database.db, secret, 'ada', 'a long enough one')
     actor = { account_id: id, name, role, csrf: undefined }
   })

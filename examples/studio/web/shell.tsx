@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Api, Session } from './api.ts'
 import { Dialog } from './dialog.tsx'
+import { openEvents } from './event-source.ts'
 import { KillSwitch } from './kill-switch.tsx'
 import { Empty } from './load.tsx'
 import { AuditPage } from './pages/audit.tsx'
@@ -25,7 +26,6 @@ const PAGES = [
   ['/audit', 'Audit log'],
   ['/people', 'People'],
 ] as const
-const EVENTS: readonly StudioEvent[] = ['version', 'draft', 'report']
 
 /** What is around every page of somebody who is signed in. */
 export function Shell({ api, session, end }: { api: Api; session: Session; end(): void }) {
@@ -50,26 +50,17 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
 
   useEffect(() => {
     refreshLive()
-    const source = new EventSource('/api/events')
-    const tell = (event: StudioEvent) => {
-      for (const call of heard.current.get(event) ?? []) call()
-    }
-    let was_gone = false
-    source.onopen = () => {
-      setConnected(true)
-      // Whatever happened meanwhile was missed.
-      if (was_gone) for (const event of EVENTS) tell(event)
-      was_gone = false
-    }
-    source.onerror = () => {
-      was_gone = true
-      setConnected(false)
-    }
-    for (const event of EVENTS) source.addEventListener(event, () => tell(event))
+    const close = openEvents({
+      heard(event) {
+        for (const call of heard.current.get(event) ?? []) call()
+      },
+      connected: setConnected,
+      refused: refreshLive,
+    })
     const unlisten = listen('version', refreshLive)
     return () => {
       unlisten()
-      source.close()
+      close()
     }
   }, [refreshLive, listen])
 

@@ -24,7 +24,15 @@ export function createEventStreams({ listen }: Database): EventStreams {
     }
   }
   const tell = (event: string) => (payload: string) => send(`event: ${event}\ndata: ${JSON.stringify(payload)}\n\n`)
+  /** Who was signed out, or switched off, hears no more. */
+  const endOf = (account_id: string) => {
+    for (const { res, state } of streams) {
+      // After an interruption it is not known who was: all have to ask again.
+      if (account_id === '' || String(state.actor.account_id) === account_id) res.end()
+    }
+  }
   const ends = [
+    listen('studio_signed_out', endOf),
     listen('studio_version', tell('version')),
     listen('studio_draft', tell('draft')),
     listen('studio_report', tell('report')),

@@ -1,10 +1,15 @@
-import type { Middleware } from 'koa'
+import type { Context, Middleware } from 'koa'
 import { Problem } from '../problem.ts'
 
-/** Reads the body of a request that changes something, as JSON, into `ctx.state.body`. */
-export function readJsonBody(max_bytes: number): Middleware {
+/**
+ * Reads the body of a request that changes something, as JSON, into `ctx.state.body`.
+ *
+ * @param limitOf how many bytes it may have
+ */
+export function readJsonBody(limitOf: (ctx: Context) => number): Middleware {
   return async (ctx, next) => {
     if (!['POST', 'PUT', 'PATCH', 'DELETE'].includes(ctx.method)) return next()
+    const max_bytes = limitOf(ctx)
     const parts: Buffer[] = []
     let bytes = 0
     for await (const part of ctx.req) {

@@ -1,17 +1,11 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
-import {
-  acceptInvitation,
-  changeAccount,
-  inviteAccount,
-  listAccounts,
-  type SignedIn,
-  signIn,
-  signOut,
-} from '../auth/accounts.ts'
+import { changeAccount, changePassword, listAccounts, type SignedIn, signIn, signOut } from '../auth/accounts.ts'
 import { createApiToken, listApiTokens, revokeApiToken } from '../auth/api-tokens.ts'
 import { cookieName } from '../auth/authenticate.ts'
+import { acceptInvitation, describeInvitation, inviteAccount, invitePassword } from '../auth/invitations.ts'
 import type { LoginLimit } from '../auth/login-limit.ts'
+import { Problem } from '../problem.ts'
 import type { Database } from '../store/database.ts'
 import { type Route, route } from './route.ts'
 import { ID, ROLE, TIME, TOKEN_ROLE } from './schemas.ts'
@@ -23,6 +17,7 @@ const NAME = z
   .max(60)
   .regex(/^[\p{L}\p{N} ._@-]+$/u, 'expected letters, digits, spaces and ._@-')
 const PASSWORD = z.string().max(1000)
+const SECRET = z.string().max(200)
 const ACCOUNT = z.object({ id: z.int(), name: z.string(), role: ROLE, active: z.boolean(), created_at: TIME })
 const SESSION = z.object({ name: z.string(), role: TOKEN_ROLE, csrf: z.string() })
 const TOKEN = z.object({
@@ -80,6 +75,19 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Rou
       },
     }),
     route({
+      method: 'put',
+      path: '/session/password',
+      summary: 'Change the own password; all other sessions of the account end',
+      role: 'viewer',
+      body: z.object({ current: PASSWORD, password: PASSWORD }),
+      async handle({ ctx, actor, body }) {
+        if (ctx.state.session === undefined) throw new Problem(403, 'a token has no password')
+        await limit.attempt(actor.name, ctx.ip)
+        await changePassword(db, actor, ctx.state.session, body)
+        await limit.succeeded(actor.name, ctx.ip)
+      },
+    }),
+    route({
       method: 'post',
       path: '/invitations',
       summary: 'Invite somebody; the secret is the end of a link, and works once',
@@ -91,15 +99,22 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Rou
     }),
     route({
       method: 'post',
+      path: '/invitations/look',
+      summary: 'What a link is for: a new account, or the password of the one that is named',
+      body: z.object({ invitation: SECRET }),
+      answer: z.object({ name: z.string().nullable() }),
+      handle: ({ body }) => describeInvitation(db, body.invitation),
+    }),
+    route({
+      method: 'post',
       path: '/accounts',
-      summary: 'Accept an invitation',
-      body: z.object({ invitation: z.string().max(200), name: NAME, password: PASSWORD }),
+      summary: 'Accept an invitation: make the account, or set its password anew',
+      body: z.object({ invitation: SECRET, name: NAME.optional(), password: PASSWORD }),
       answer: SESSION,
       status: 201,
       async handle({ ctx, body: { invitation, name, password } }) {
-        await limit.attempt(name, ctx.ip)
-        await acceptInvitation(db, invitation, name, password)
-        return begin(ctx, await signIn(db, name, password))
+        const account = await acceptInvitation(db, invitation, name, password)
+        return begin(ctx, await signIn(db, account.name, password))
       },
     }),
     route({
@@ -119,6 +134,16 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Rou
       body: z.object({ role: ROLE.optional(), active: z.boolean().optional() }),
       answer: ACCOUNT,
       handle: ({ actor, params, body }) => changeAccount(db, actor, params.id, body),
+    }),
+    route({
+      method: 'post',
+      path: '/accounts/:id/password-link',
+      summary: 'Make a link for who has forgotten the password; its secret works once',
+      role: 'publisher',
+      params: z.object({ id: ID }),
+      answer: z.object({ secret: z.string() }),
+      status: 201,
+      handle: async ({ actor, params }) => ({ secret: await invitePassword(db, actor, params.id) }),
     }),
     route({
       method: 'get',

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { listInstances, takeReport } from '../fleet/reports.ts'
+import { countShadowRuns } from '../fleet/shadow-runs.ts'
 import { findLive, findVersion } from '../publishing/versions.ts'
 import { composeDraft } from '../store/compose-draft.ts'
 import type { Database } from '../store/database.ts'
@@ -25,6 +26,9 @@ const REPORT = z.looseObject({
   pid: z.int(),
   closing: z.boolean(),
 })
+
+const COUNT = z.int().min(0)
+const SHADOW_COUNTS = z.object({ runs: COUNT, exits: COUNT, changes: COUNT, errors: COUNT })
 
 /** Trying out, looking at the fleet, bringing in and taking out. */
 export function workRoutes({ db }: Database, tryRequest: TryRequest, streams: EventStreams): readonly Route[] {
@@ -84,6 +88,25 @@ export function workRoutes({ db }: Database, tryRequest: TryRequest, streams: Ev
         }),
       ),
       handle: () => listInstances(db),
+    }),
+    route({
+      method: 'get',
+      path: '/shadow',
+      summary:
+        'What plugins in shadow mode would have done, as the instances have counted it, those that ran most first',
+      role: 'viewer',
+      query: z.object({ domain: z.string().optional(), plugin: z.string().optional() }),
+      answer: z.array(
+        SHADOW_COUNTS.extend({
+          domain: z.string(),
+          plugin: z.string(),
+          phase: z.string(),
+          instances: z.array(
+            SHADOW_COUNTS.extend({ id: z.string(), host: z.string(), pid: z.int(), received_at: TIME }),
+          ),
+        }),
+      ),
+      handle: async ({ query }) => countShadowRuns(await listInstances(db), query),
     }),
     route({
       method: 'get',

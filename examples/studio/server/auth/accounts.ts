@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import { Problem } from '../problem.ts'
+import { announce } from '../store/announcements.ts'
 import { writeAudit } from '../store/audit.ts'
 import type { Role, Tables } from '../store/tables.ts'
 import type { Actor } from './actor.ts'
@@ -17,83 +18,10 @@ export interface Account {
   readonly created_at: Date
 }
 
-const SHOWN = ['id', 'name', 'role', 'active', 'created_at'] as const
-const INVITATION_HOURS = 48
+/** Columns that others may see. */
+export const SHOWN = ['id', 'name', 'role', 'active', 'created_at'] as const
 const SESSION_HOURS = 12
 const HOUR_MS = 3_600_000
-
-/**
- * Invites the first publisher, as long as there is no account at all.
- *
- * @returns the secret of the invitation's link; undefined when there is an account
- */
-export async function inviteFirst(db: Db): Promise<string | undefined> {
-  return db.transaction().execute(async (transaction) => {
-    const known = await transaction.selectFrom('account').select('id').limit(1).executeTakeFirst()
-    if (known !== undefined) return undefined
-    // The link of an earlier start may have been seen by others; only the newest one works.
-    await transaction.deleteFrom('invitation').where('created_by', 'is', null).execute()
-    return invite(transaction, null, 'publisher')
-  })
-}
-
-/** Invites somebody. */
-export async function inviteAccount(db: Db, actor: Actor, role: Role): Promise<string> {
-  return db.transaction().execute(async (transaction) => {
-    const secret = await invite(transaction, actor.account_id, role)
-    await writeAudit(transaction, actor, 'invite', role)
-    return secret
-  })
-}
-
-async function invite(db: Db, created_by: number | null, role: Role): Promise<string> {
-  const secret = createSecret()
-  const expires_at = new Date(Date.now() + INVITATION_HOURS * HOUR_MS)
-  await db
-    .insertInto('invitation')
-    .values({ token_hash: hashSecret(secret), role, created_by, expires_at, used_at: null })
-    .execute()
-  return secret
-}
-
-/**
- * Makes the account that somebody was invited to. An invitation works once.
- *
- * @throws Problem
- */
-export async function acceptInvitation(db: Db, secret: string, name: string, password: string): Promise<Account> {
-  const password_hash = await hashPassword(password, name)
-  return db.transaction().execute(async (transaction) => {
-    const invitation = await transaction
-      .updateTable('invitation')
-      .set({ used_at: new Date() })
-      .where('token_hash', '=', hashSecret(secret))
-      .where('used_at', 'is', null)
-      .where('expires_at', '>', new Date())
-      .returning(['role'])
-      .executeTakeFirst()
-    if (invitation === undefined)
-      throw new Problem(410, 'the invitation was used already, or has ended; ask for another')
-    await refuseTaken(transaction, name)
-    const account = await transaction
-      .insertInto('account')
-      .values({ name, role: invitation.role, password_hash })
-      .returning(SHOWN)
-      .executeTakeFirstOrThrow()
-    await writeAudit(transaction, { account_id: account.id, name }, 'join', account.role)
-    return account
-  })
-}
-
-async function refuseTaken(db: Db, name: string): Promise<void> {
-  const taken = await db
-    .selectFrom('account')
-    .select('id')
-    .where((builder) => builder(builder.fn<string>('lower', ['name']), '=', name.toLowerCase()))
-    .executeTakeFirst()
-  if (taken !== undefined)
-    throw new Problem(409, 'the name is taken', { fields: { name: 'there is an account of that name' } })
-}
 
 /** Every account, by name. */
 export function listAccounts(db: Db): Promise<Account[]> {
@@ -136,7 +64,7 @@ export async function changeAccount(
       .executeTakeFirst()
     if (account === undefined) throw new Problem(404, 'there is no such account')
     if (!account.active) {
-      await transaction.deleteFrom('session').where('account_id', '=', id).execute()
+      await endSessions(transaction, id)
       await transaction.updateTable('api_token').set({ revoked_at: new Date() }).where('created_by', '=', id).execute()
     }
     await writeAudit(transaction, actor, 'change account', account.name, values)
@@ -197,6 +125,48 @@ export async function findSession(db: Db, secret: string): Promise<Actor | undef
     .where('account.active', '=', true)
     .executeTakeFirst()
   return found === undefined ? undefined : Object.freeze(found)
+}
+
+/**
+ * Changes one's own password. Whoever else is signed in to the account has to sign in again.
+ *
+ * @param session the secret of the session that goes on
+ * @throws Problem when the password before is another, or the new one cannot be used
+ */
+export async function changePassword(
+  db: Db,
+  actor: Actor,
+  session: string,
+  { current, password }: { current: string; password: string },
+): Promise<void> {
+  const { name, password_hash: before } = await db
+    .selectFrom('account')
+    .select(['name', 'password_hash'])
+    .where('id', '=', actor.account_id)
+    .executeTakeFirstOrThrow()
+  if (!(await checkPassword(current, before))) {
+    throw new Problem(403, 'the password is wrong', { fields: { current: 'is not your password' } })
+  }
+  const password_hash = await hashPassword(password, name)
+  await db.transaction().execute(async (transaction) => {
+    await transaction.updateTable('account').set({ password_hash }).where('id', '=', actor.account_id).execute()
+    await endSessions(transaction, actor.account_id, session)
+    await writeAudit(transaction, actor, 'change password', name)
+  })
+}
+
+/**
+ * Ends the sessions of an account, and what is open by them.
+ *
+ * @param except the secret of one that goes on
+ */
+export async function endSessions(db: Db, account_id: number, except?: string): Promise<void> {
+  await db
+    .deleteFrom('session')
+    .where('account_id', '=', account_id)
+    .$if(except !== undefined, (query) => query.where('token_hash', '!=', hashSecret(except as string)))
+    .execute()
+  await announce(db, 'studio_signed_out', String(account_id))
 }
 
 /** Ends a session. */

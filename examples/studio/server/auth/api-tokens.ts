@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely'
 import { Problem } from '../problem.ts'
 import { writeAudit } from '../store/audit.ts'
 import type { Role, Tables } from '../store/tables.ts'
-import { type Actor, demandRole } from './actor.ts'
+import { type Actor, demandRole, includesRole } from './actor.ts'
 import { createSecret, hashSecret } from './secrets.ts'
 
 /** A token for a program, such as CI, as it is listed: without the secret. */
@@ -66,20 +66,26 @@ export async function revokeApiToken(db: Kysely<Tables>, actor: Actor, id: numbe
 /** How old the note of a token's last use may be, in milliseconds: each is a write. */
 const NOTED_FOR_MS = 60_000
 
-/** Who a token speaks for; undefined when it is none, has ended, or its maker was switched off. */
+/**
+ * Who a token speaks for, with no more rights than its maker has today.
+ *
+ * @returns undefined when it is none, has ended, or its maker was switched off
+ */
 export async function findApiToken(db: Kysely<Tables>, secret: string): Promise<Actor | undefined> {
   const now = new Date()
   const found = await db
     .selectFrom('api_token')
     .innerJoin('account', 'account.id', 'api_token.created_by')
     .select(['api_token.id', 'account.id as account_id', 'api_token.name', 'api_token.role', 'api_token.used_at'])
+    .select('account.role as maker')
     .where('token_hash', '=', hashSecret(secret))
     .where('revoked_at', 'is', null)
     .where('account.active', '=', true)
     .where((builder) => builder.or([builder('expires_at', 'is', null), builder('expires_at', '>', now)]))
     .executeTakeFirst()
   if (found === undefined) return undefined
-  const { id, account_id, name, role, used_at } = found
+  const { id, account_id, name, used_at, maker } = found
+  const role = includesRole(maker, found.role) ? found.role : maker
   if (used_at === null || now.getTime() - used_at.getTime() > NOTED_FOR_MS) {
     await db.updateTable('api_token').set({ used_at: now }).where('id', '=', id).execute()
   }

@@ -4,6 +4,7 @@ import { type Kysely, type Migration, sql } from 'kysely'
 export const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
   '0001_begin': { up: begin },
   '0002_draft_revision': { up: addDraftRevision },
+  '0003_password_links': { up: addPasswordLinks },
 })
 
 // biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then
@@ -145,4 +146,12 @@ async function addDraftRevision(db: Kysely<any>): Promise<void> {
     .addColumn('revision', 'integer', (column) => column.notNull().defaultTo(1))
     .execute()
   await sql`insert into draft (id) values (1)`.execute(db)
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then
+async function addPasswordLinks(db: Kysely<any>): Promise<void> {
+  await db.schema
+    .alterTable('invitation')
+    .addColumn('account_id', 'integer', (column) => column.references('account.id'))
+    .execute()
 }

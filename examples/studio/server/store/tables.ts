@@ -24,6 +24,8 @@ export interface Tables {
     /** SHA-256 of the token in the link. */
     token_hash: string
     role: Role
+    /** Whose password it sets anew; null: it makes an account. */
+    account_id: number | null
     created_by: number | null
     created_at: Created
     expires_at: Date

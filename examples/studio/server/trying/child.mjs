@@ -3,6 +3,9 @@
 import { text } from 'node:stream/consumers'
 import { run_request } from 'dynacode/tools'
 
+// No permission is needed to send a signal to another process, nor to have its debugger listen: the studio is one.
+for (const name of ['kill', '_kill', '_debugProcess', '_debugEnd']) delete process[name]
+
 const { document, request, now } = JSON.parse(await text(process.stdin))
 const print = (answer) => process.stdout.write(JSON.stringify(answer), () => process.exit())
 try {

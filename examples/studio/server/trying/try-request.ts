@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { text } from 'node:stream/consumers'
+import type { Readable } from 'node:stream'
 import type { GivenRequest, Ran } from 'dynacode/tools'
 import { Problem } from '../problem.ts'
 
@@ -17,6 +17,8 @@ export interface Trial {
 const CHILD = join(import.meta.dirname, 'child.mjs')
 /** Longer than any plugin may take, in milliseconds. */
 const PATIENCE_MS = 20_000
+/** More than a request's trace takes, in characters. */
+const LONGEST_ANSWER = 16 * 1024 * 1024
 /** Each is a process. */
 const AT_ONCE = 4
 
@@ -58,7 +60,11 @@ async function runChild(trial: Trial): Promise<Ran> {
     child.once('error', reject)
     child.once('close', (code, signal) => resolve(signal ?? `code ${code}`))
   })
-  const [answer, said, end] = await Promise.all([text(child.stdout), text(child.stderr), ended])
+  const [answer, said, end] = await Promise.all([
+    readSome(child.stdout, LONGEST_ANSWER, () => child.kill('SIGKILL')),
+    readSome(child.stderr, LONGEST_ANSWER, () => child.kill('SIGKILL')),
+    ended,
+  ])
   const { ran, failed, option } = parse(answer, said, end)
   if (ran !== undefined) return ran
   throw new Problem(
@@ -68,12 +74,24 @@ async function runChild(trial: Trial): Promise<Ran> {
   )
 }
 
+/** Reads text up to some length; what says more is ended. */
+async function readSome(stream: Readable, longest: number, end: () => void): Promise<string> {
+  let read = ''
+  for await (const part of stream.setEncoding('utf8')) {
+    if (read.length < longest) read += part
+    else end()
+  }
+  return read
+}
+
 function parse(answer: string, said: string, end: string): { ran?: Ran; failed?: string; option?: string } {
   try {
     return JSON.parse(answer)
   } catch {
     const why =
-      end === 'SIGKILL' ? `it took more than ${PATIENCE_MS / 1000} seconds` : said.trim().split('\n').at(-1) || end
+      end === 'SIGKILL'
+        ? `it took more than ${PATIENCE_MS / 1000} seconds, or said too much`
+        : said.trim().split('\n').at(-1) || end
     throw new Problem(422, `the request could not be tried out: ${why}`)
   }
 }

@@ -1,0 +1,59 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import supertest, { type Test } from 'supertest'
+import { type Studio, type StudioOptions, startStudio } from '../server/studio.ts'
+
+/** A studio that listens, and everything that it did not foresee. */
+export interface Running {
+  readonly studio: Studio
+  readonly server: Server
+  readonly failures: readonly unknown[]
+  close(): Promise<void>
+}
+
+/** Starts a studio on a free port. */
+export async function runStudio(options: StudioOptions): Promise<Running> {
+  const failures: unknown[] = []
+  const studio = await startStudio({ failed: (error) => failures.push(error), ...options })
+  const server = createServer(studio.app.callback()).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    studio,
+    server,
+    failures,
+    async close() {
+      server.close()
+      server.closeAllConnections()
+      await studio.close()
+    },
+  }
+}
+
+/** Makes somebody at a browser. */
+export function createVisitor(server: () => Server) {
+  let agent: ReturnType<typeof supertest.agent>
+  let csrf = ''
+  const send = (test: Test) => test.set('X-CSRF-Token', csrf)
+  const visitor = {
+    open() {
+      agent = supertest.agent(server())
+      return agent
+    },
+    async sign(path: string, body: object) {
+      const { body: session } = await visitor
+        .open()
+        .post(path)
+        .send(body)
+        .expect((response) => {
+          if (response.status >= 300) throw new Error(response.text)
+        })
+      csrf = session.csrf
+    },
+    get: (path: string) => agent.get(path),
+    post: (path: string, body: object) => send(agent.post(path)).send(body),
+    put: (path: string, body: object) => send(agent.put(path)).send(body),
+    patch: (path: string, body: object) => send(agent.patch(path)).send(body),
+    delete: (path: string, body?: object) => send(agent.delete(path)).send(body),
+  }
+  return visitor
+}
