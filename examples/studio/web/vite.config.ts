@@ -16,6 +16,8 @@ export default defineConfig({
     outDir: join(import.meta.dirname, '..', 'dist'),
     emptyOutDir: true,
     target: 'es2022',
+    // As old as light-dark() allows.
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
     // Inline scripts and data: addresses are what the pages' content security policy forbids.
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
