@@ -28,6 +28,32 @@ export interface Plugin {
   readonly updated_at: string
 }
 
+/** A domain that is live. */
+export interface LiveDomain {
+  readonly id: number
+  readonly name: string
+  readonly plugins: number
+  /** How many of its plugins are switched on. */
+  readonly enabled: number
+}
+
+/** A plugin that is live. */
+export interface LivePlugin {
+  readonly id: number
+  readonly domain: string
+  readonly name: string
+  readonly phase: string
+  readonly enabled: boolean
+  readonly mode: 'live' | 'shadow'
+  readonly percent: number | null
+}
+
+/** What the draft says of the whole document. */
+export interface General {
+  readonly fields: Fields
+  readonly revision: number
+}
+
 export interface Finding {
   readonly rule: string
   readonly severity: 'error' | 'warning' | 'note'

@@ -1,9 +1,11 @@
 import { useState } from 'preact/hooks'
-import { type Domain, type Plugin, query } from './api.ts'
+import { type LiveDomain, type LivePlugin, query } from './api.ts'
 import { Dialog } from './dialog.tsx'
 import { useAction } from './form.tsx'
-import { Failed, Show, useLoad } from './load.tsx'
-import { useStudio } from './studio.tsx'
+import { Failed, Loading, usePages } from './load.tsx'
+import { More } from './parts/more.tsx'
+import { useDelayed } from './parts/page.ts'
+import { useStudio, useStudioEvent } from './studio.tsx'
 
 interface Target {
   readonly domain?: string
@@ -81,54 +83,94 @@ function nameOf({ domain, plugin }: Target): string {
   return domain === undefined ? 'everything' : plugin === undefined ? domain : `${plugin} in ${domain}`
 }
 
+/** Of each kind, as many as are shown before somebody asks for more. */
+const PAGE = 12
+
+/** Finds what is live, whatever the draft has become. */
 function Finder({ choose }: { choose(target: Target, on: boolean): void }) {
   const [search, setSearch] = useState('')
-  const domains = useLoad<Domain[]>(`/domains${query({ search, limit: 6 })}`)
-  const plugins = useLoad<Plugin[]>(`/plugins${query({ search, limit: 12 })}`)
+  const wanted = useDelayed(search, 100)
+  const domains = usePages<LiveDomain>(
+    (after, limit) => `/live/domains${query({ search: wanted, after: after?.id, limit })}`,
+    PAGE / 2,
+  )
+  const plugins = usePages<LivePlugin>(
+    (after, limit) => `/live/plugins${query({ search: wanted, after: after?.id, limit })}`,
+    PAGE,
+  )
+  useStudioEvent('version', () => {
+    domains.reload()
+    plugins.reload()
+  })
+  const problem = domains.problem ?? plugins.problem
   return (
     <section aria-label="One domain or plugin">
       <input
         type="search"
-        aria-label="Find a domain or plugin"
-        placeholder="Find a domain or plugin"
+        aria-label="Find a domain or plugin that is live"
+        placeholder="Find a domain or plugin that is live"
         value={search}
         onInput={({ currentTarget }) => setSearch(currentTarget.value)}
       />
-      <Show of={domains}>
-        {(found) => (
-          <ul class="targets">
-            {found.map(({ id, name }) => (
-              <Row key={id} name={name} kind="domain" choose={(on) => choose({ domain: name }, on)} />
-            ))}
-          </ul>
-        )}
-      </Show>
-      <Show of={plugins}>
-        {(found) => (
-          <ul class="targets">
-            {found.map(({ id, name, domain = '' }) => (
-              <Row key={id} name={name} kind={domain} choose={(on) => choose({ domain, plugin: name }, on)} />
-            ))}
-            {found.length === 0 && domains.value?.length === 0 && <li class="hint">Nothing is called that.</li>}
-          </ul>
-        )}
-      </Show>
+      {problem && <Failed problem={problem} again={domains.problem ? domains.reload : plugins.reload} />}
+      {domains.items === undefined && domains.loading && <Loading />}
+      <ul class="targets">
+        {domains.items?.map(({ id, name, plugins: count, enabled }) => (
+          <Row
+            key={id}
+            name={name}
+            kind={enabled === count ? `domain, ${count} on` : `domain, ${enabled} of ${count} on`}
+            may={{ on: enabled < count, off: enabled > 0 }}
+            choose={(on) => choose({ domain: name }, on)}
+          />
+        ))}
+      </ul>
+      <More of={domains} what="domains" by_sight={false} />
+      <ul class="targets">
+        {plugins.items?.map(({ id, name, domain, phase, enabled }) => (
+          <Row
+            key={id}
+            name={name}
+            kind={`${domain} · ${phase}`}
+            may={{ on: !enabled, off: enabled }}
+            choose={(on) => choose({ domain, plugin: name }, on)}
+          />
+        ))}
+      </ul>
+      <More of={plugins} what="plugins" by_sight={false} />
+      {plugins.items?.length === 0 && domains.items?.length === 0 && (
+        <p class="hint">{wanted === '' ? 'Nothing is live.' : 'Nothing that is live is called that.'}</p>
+      )}
     </section>
   )
 }
 
-function Row({ name, kind, choose }: { name: string; kind: string; choose(on: boolean): void }) {
+function Row({
+  name,
+  kind,
+  may,
+  choose,
+}: {
+  name: string
+  kind: string
+  may: { readonly on: boolean; readonly off: boolean }
+  choose(on: boolean): void
+}) {
   return (
     <li>
       <span class="what">
         <b>{name}</b> <small>{kind}</small>
       </span>
-      <button type="button" onClick={() => choose(true)} aria-label={`Switch on ${name}`}>
-        On
-      </button>
-      <button type="button" class="danger" onClick={() => choose(false)} aria-label={`Switch off ${name}`}>
-        Off
-      </button>
+      {may.on && (
+        <button type="button" onClick={() => choose(true)} aria-label={`Switch on ${name}`}>
+          On
+        </button>
+      )}
+      {may.off && (
+        <button type="button" class="danger" onClick={() => choose(false)} aria-label={`Switch off ${name}`}>
+          Off
+        </button>
+      )}
     </li>
   )
 }

@@ -48,13 +48,16 @@ export interface Pages<T> extends Omit<Loaded<readonly T[]>, 'value'> {
   more(): void
 }
 
+/** As many as the API gives at once. */
+const MOST = 200
+
 /**
- * @param address of the page after an item; of the first page without one
+ * @param address of so many after an item; of the first ones without one. A list is another one when its first address is
  * @param size of a page
  */
-export function usePages<T>(address: (after: T | undefined) => string, size: number): Pages<T> {
+export function usePages<T>(address: (after: T | undefined, limit: number) => string, size: number): Pages<T> {
   const { api } = useStudio()
-  const first = address(undefined)
+  const list = address(undefined, size)
   const [state, setState] = useState<{
     of: string
     items?: readonly T[]
@@ -63,25 +66,42 @@ export function usePages<T>(address: (after: T | undefined) => string, size: num
     loading: boolean
   }>({ of: '', has_more: false, loading: true })
   const [turn, setTurn] = useState(0)
+  const known = useRef(state)
+  known.current = state
+  const newest = useRef(address)
+  newest.current = address
+
   useEffect(() => {
     const control = new AbortController()
     setState((before) => ({ ...before, loading: true }))
-    api.get<readonly T[]>(first, control.signal).then(
-      (items) =>
-        control.signal.aborted || setState({ of: first, items, has_more: items.length === size, loading: false }),
-      (problem) => control.signal.aborted || setState((before) => ({ ...before, of: first, problem, loading: false })),
+    // Who had scrolled far down stays there.
+    const wanted = known.current.of === list ? Math.max(size, known.current.items?.length ?? 0) : size
+    const load = async () => {
+      const items: T[] = []
+      for (;;) {
+        const limit = Math.min(MOST, wanted - items.length)
+        const next = await api.get<readonly T[]>(newest.current(items.at(-1), limit), control.signal)
+        items.push(...next)
+        if (next.length < limit || items.length >= wanted) return { items, has_more: next.length === limit }
+      }
+    }
+    load().then(
+      (loaded) => control.signal.aborted || setState({ of: list, ...loaded, loading: false }),
+      (problem) => control.signal.aborted || setState((before) => ({ ...before, of: list, problem, loading: false })),
     )
     return () => control.abort()
-  }, [api, first, size, turn])
+  }, [api, list, size, turn])
 
   async function more() {
     const { items = [], loading, of } = state
-    if (loading || of !== first) return
+    if (loading || of !== list) return
     setState((before) => ({ ...before, loading: true }))
     try {
-      const next = await api.get<readonly T[]>(address(items.at(-1)))
+      const next = await api.get<readonly T[]>(address(items.at(-1), size))
       setState((before) =>
-        before.of === of ? { of, items: [...items, ...next], has_more: next.length === size, loading: false } : before,
+        before.of === of && (before.items ?? items) === items
+          ? { of, items: [...items, ...next], has_more: next.length === size, loading: false }
+          : before,
       )
     } catch (problem) {
       setState((before) => ({ ...before, problem: problem as Problem, loading: false }))

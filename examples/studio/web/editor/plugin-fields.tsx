@@ -97,7 +97,7 @@ export function PluginFields({
         <div class="grid">
           <TextField
             label="Percent"
-            hint="All, if empty."
+            hint={form.variants.length > 0 ? 'Each variant has its own.' : 'All, if empty.'}
             inputMode="decimal"
             value={form.percent}
             change={set('percent')}
@@ -193,15 +193,11 @@ export function PluginFields({
         </div>
         <AreaField
           label="Other fields"
-          hint={
-            <>
-              JSON; what has no place above, such as <code>variants</code>.
-            </>
-          }
+          hint={<>JSON; what has no place above.</>}
           rows={form.other === '' ? 2 : Math.min(16, form.other.split('\n').length + 1)}
           value={form.other}
           change={set('other')}
-          problem={problemAt('other') ?? problemAt('variants')}
+          problem={problemAt('other')}
         />
       </details>
     </>

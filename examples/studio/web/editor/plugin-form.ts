@@ -1,5 +1,6 @@
 import type { Fields, Plugin } from '../api.ts'
 import { type ConditionForm, isObject, NO_CONDITION, readCondition, writeCondition } from './condition-form.ts'
+import { isVariants, readVariants, type VariantForm, writeVariants } from './variant-form.ts'
 
 export const PHASES = ['rewrite', 'access', 'content', 'balancer', 'header_filter', 'body_filter', 'log'] as const
 
@@ -7,7 +8,9 @@ export const PHASES = ['rewrite', 'access', 'content', 'balancer', 'header_filte
 export interface PluginForm {
   readonly name: string
   readonly phase: string
+  /** Empty where there are variants. */
   readonly code: string
+  readonly variants: readonly VariantForm[]
   readonly enabled: boolean
   readonly mode: 'live' | 'shadow'
   readonly shadow_allows: readonly string[]
@@ -39,6 +42,7 @@ export const NEW_PLUGIN: PluginForm = {
   name: '',
   phase: 'access',
   code: '',
+  variants: [],
   enabled: true,
   mode: 'live',
   shadow_allows: [],
@@ -68,6 +72,7 @@ const isTime = (value: unknown) => typeof value === 'string' && !Number.isNaN(Da
 /** Which values each field of the form has a place for. */
 const PLACES: Readonly<Record<string, (value: unknown) => boolean>> = {
   code: (value) => typeof value === 'string',
+  variants: isVariants,
   enabled: (value) => typeof value === 'boolean',
   mode: isOneOf('live', 'shadow'),
   shadow_allows: (value) => Array.isArray(value) && value.every(isOneOf('fetch', 'store')),
@@ -103,9 +108,15 @@ export function readPlugin({ name, phase, fields }: Pick<Plugin, 'name' | 'phase
   }
   const {
     rollout = {},
+    variants,
     when,
     params,
-  } = known as { rollout?: { percent?: number; by?: string }; when?: { not?: unknown }; params?: object }
+  } = known as {
+    rollout?: { percent?: number; by?: string }
+    variants?: unknown
+    when?: { not?: unknown }
+    params?: object
+  }
   const [, by = 'ip', , by_name = ''] = /^(\w+)(:(.*))?$/.exec(rollout.by ?? 'ip') ?? []
   const text = (key: string) => (known[key] === undefined ? '' : String(known[key]))
   return {
@@ -116,6 +127,7 @@ export function readPlugin({ name, phase, fields }: Pick<Plugin, 'name' | 'phase
     priority: text('priority'),
     budget_ms: text('budget_ms'),
     timeout_ms: text('timeout_ms'),
+    variants: variants === undefined ? [] : readVariants(variants),
     percent: rollout.percent === undefined ? '' : String(rollout.percent),
     by: by as PluginForm['by'],
     by_name,
@@ -167,7 +179,9 @@ export function writePlugin(
   if (form.name.trim() === '') problems.name = 'give it a name'
   const other = object('other')
   // Several codes stand in place of one.
-  if (other?.variants === undefined || form.code !== '') fields.code = form.code
+  const has_variants = form.variants.length > 0 || other?.variants !== undefined
+  if (!has_variants || form.code !== '') fields.code = form.code
+  if (form.variants.length > 0) fields.variants = writeVariants(form.variants, problems)
   put('enabled', form.enabled ? undefined : false)
   put('mode', form.mode === 'shadow' ? 'shadow' : undefined)
   put('shadow_allows', form.mode === 'shadow' && form.shadow_allows.length > 0 ? form.shadow_allows : undefined)
@@ -175,8 +189,8 @@ export function writePlugin(
   put('priority', number('priority'))
   const by = form.by === 'ip' || form.by === 'random' ? form.by : `${form.by}:${form.by_name.trim()}`
   if (by.endsWith(':')) problems['rollout.by'] = `say which ${form.by}`
-  // The format has no `by` without a percentage.
-  const percent = number('percent') ?? (by === 'ip' ? undefined : 100)
+  // Where there are no variants, which have their own, the format has no `by` without a percentage.
+  const percent = number('percent') ?? (by === 'ip' || has_variants ? undefined : 100)
   const rollout = { ...(percent === undefined ? {} : { percent }), ...(by === 'ip' ? {} : { by }) }
   put('rollout', Object.keys(rollout).length === 0 ? undefined : rollout)
   for (const key of ['starts_at', 'expires_at'] as const) {

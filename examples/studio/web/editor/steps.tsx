@@ -42,24 +42,29 @@ export function Steps({
     <>
       <fieldset class="steps" disabled={busy}>
         <legend>Bring it out</legend>
-        {STEPS.map(([value, name]) => (
-          <button
-            key={value}
-            type="button"
-            aria-pressed={now === value}
-            onClick={async () => {
-              const part: Partial<PluginForm> =
-                value === 'shadow'
-                  ? { mode: 'shadow' }
-                  : { mode: 'live', percent: value === '100' && form.by === 'ip' ? '' : value }
-              change(part)
-              const saved = await save(part)
-              if (saved !== undefined && may_publish) setStep(name)
-            }}
-          >
-            {name}
-          </button>
-        ))}
+        {STEPS.filter(([value]) => form.variants.length === 0 || value === 'shadow' || value === '100').map(
+          ([value, name]) => (
+            <button
+              key={value}
+              type="button"
+              aria-pressed={now === value}
+              onClick={async () => {
+                const part: Partial<PluginForm> =
+                  value === 'shadow'
+                    ? { mode: 'shadow' }
+                    : {
+                        mode: 'live',
+                        percent: value === '100' && (form.by === 'ip' || form.variants.length > 0) ? '' : value,
+                      }
+                change(part)
+                const saved = await save(part)
+                if (saved !== undefined && may_publish) setStep(name)
+              }}
+            >
+              {name}
+            </button>
+          ),
+        )}
       </fieldset>
       {step !== undefined && <PublishStep step={step} about={about} close={() => setStep(undefined)} />}
     </>

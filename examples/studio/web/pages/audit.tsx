@@ -17,7 +17,7 @@ interface Entry {
 
 /** Who did what. */
 export function AuditPage() {
-  const log = usePages<Entry>((after) => `/audit${query({ before: after?.id, limit: PAGE })}`, PAGE)
+  const log = usePages<Entry>((after, limit) => `/audit${query({ before: after?.id, limit })}`, PAGE)
   useTitle('Audit log')
   useStudioEvent('draft', log.reload)
   useStudioEvent('version', log.reload)

@@ -16,7 +16,7 @@ export function HistoryPage() {
   const { api, say, refreshLive } = useStudio()
   const { search, go } = usePlace()
   const may_publish = useMay('publisher')
-  const versions = usePages<Version>((after) => `/versions${query({ before: after?.version, limit: PAGE })}`, PAGE)
+  const versions = usePages<Version>((after, limit) => `/versions${query({ before: after?.version, limit })}`, PAGE)
   const [back, setBack] = useState<Version>()
   useTitle('History')
   useStudioEvent('version', versions.reload)

@@ -1,0 +1,117 @@
+export interface Refused {
+  readonly domain: string | null
+  readonly name: string | null
+  readonly phase: string | null
+  readonly message: string
+  readonly line: number | null
+  readonly kept_last_good: boolean
+}
+
+export interface Notable {
+  readonly domain: string
+  readonly name: string
+  readonly phase: string | null
+  readonly state: string
+  readonly breaker: string
+  readonly error: string | null
+}
+
+export interface Counters {
+  readonly domain: string
+  readonly name: string
+  readonly phase: string
+  readonly calls: number
+  readonly errors: number
+  readonly exits: number
+  readonly shadow_runs: number
+  readonly p50_ms: number | null
+  readonly p99_ms: number | null
+}
+
+/** What the pages show of a report; instances of other versions may leave things out. */
+export interface Report {
+  readonly name?: string | null
+  readonly dynacode?: string
+  readonly node?: string
+  readonly interval?: number
+  readonly closing?: boolean
+  readonly disabled?: boolean
+  readonly stale?: boolean
+  readonly active?: {
+    readonly version: number | string
+    readonly since: number
+    readonly from: string
+    readonly enabled: boolean
+  } | null
+  readonly attempted?: {
+    readonly version: number | string
+    readonly verdict: 'ack' | 'partial' | 'nack'
+    readonly error: { readonly message: string } | null
+    readonly refused: readonly Refused[]
+    readonly refused_left_out: number
+  } | null
+  readonly last_refresh?: { readonly result: string; readonly error: { readonly message: string } | null } | null
+  readonly plugins?: {
+    readonly total: number
+    readonly states: Readonly<Record<string, number>>
+    readonly breakers: Readonly<Record<string, number>>
+    readonly notable: readonly Notable[]
+  }
+  readonly counters?: { readonly plugins: readonly Counters[] }
+}
+
+export interface Instance {
+  readonly id: string
+  readonly host: string
+  readonly pid: number
+  readonly received_at: string
+  readonly report: Report
+}
+
+/** What is to be said of an instance first: the worst. */
+export function judge(
+  { received_at, report }: Instance,
+  live: number | undefined,
+): { text: string; kind: 'good' | 'warn' | 'bad' } {
+  const { closing, disabled, stale, active, attempted, interval = 30, plugins } = report
+  if (closing) return { text: 'closed', kind: 'warn' }
+  if (Date.now() - Date.parse(received_at) > interval * 3000) return { text: 'silent', kind: 'bad' }
+  if (attempted?.verdict === 'nack') return { text: `refused version ${attempted.version}`, kind: 'bad' }
+  if (active === null || active === undefined) return { text: 'nothing loaded', kind: 'bad' }
+  if (disabled) return { text: 'disabled in the process', kind: 'warn' }
+  if (stale) return { text: 'stale', kind: 'bad' }
+  if (attempted?.verdict === 'partial') return { text: 'refused parts', kind: 'bad' }
+  if ((plugins?.states.quarantined ?? 0) > 0) return { text: 'a plugin in quarantine', kind: 'bad' }
+  if ((plugins?.breakers.open ?? 0) > 0) return { text: 'a breaker is open', kind: 'warn' }
+  if (!active.enabled) return { text: 'switched off', kind: 'warn' }
+  if (live !== undefined && typeof active.version === 'number' && active.version < live)
+    return { text: 'behind', kind: 'warn' }
+  return { text: 'fine', kind: 'good' }
+}
+
+/** Counters of all instances together: what failed first, then what ran most. */
+export function sum(instances: readonly Instance[]): readonly Counters[] {
+  const totals = new Map<string, Counters>()
+  for (const { report } of instances) {
+    for (const plugin of report.counters?.plugins ?? []) {
+      const key = `${plugin.domain} ${plugin.name} ${plugin.phase}`
+      const before = totals.get(key)
+      totals.set(key, before === undefined ? plugin : add(before, plugin))
+    }
+  }
+  return [...totals.values()].sort((a, b) => b.errors - a.errors || b.calls + b.shadow_runs - a.calls - a.shadow_runs)
+}
+
+function add(a: Counters, b: Counters): Counters {
+  const slower = (one: number | null, other: number | null) =>
+    one === null ? other : other === null ? one : Math.max(one, other)
+  return {
+    ...a,
+    calls: a.calls + b.calls,
+    errors: a.errors + b.errors,
+    exits: a.exits + b.exits,
+    shadow_runs: a.shadow_runs + b.shadow_runs,
+    p50_ms: slower(a.p50_ms, b.p50_ms),
+    p99_ms: slower(a.p99_ms, b.p99_ms),
+  }
+}

@@ -1,0 +1,78 @@
+import type { ComponentChildren } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import { TextField, useAction } from '../form.tsx'
+import { Failed } from '../load.tsx'
+
+export interface Credentials {
+  readonly name: string
+  readonly password: string
+}
+
+/** What somebody sees who is not signed in. */
+export function Door({ title, children }: { title: string; children: ComponentChildren }) {
+  return (
+    <main class="door">
+      <div class="card">
+        <h1>
+          <img src="/icon.svg" alt="" width="26" height="26" /> {title}
+        </h1>
+        {children}
+      </div>
+    </main>
+  )
+}
+
+/**
+ * Asks for a name and a password.
+ *
+ * @param is_new whether they are being chosen
+ */
+export function CredentialsForm({
+  action,
+  is_new = false,
+  send,
+}: {
+  action: string
+  is_new?: boolean
+  send(credentials: Credentials): Promise<unknown>
+}) {
+  const [name, setName] = useState('')
+  const [password, setPassword] = useState('')
+  const { busy, problem, run } = useAction()
+  useEffect(() => {
+    document.title = `${action} · dynacode studio`
+  }, [action])
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault()
+        run(() => send({ name, password }))
+      }}
+    >
+      <TextField
+        label="Name"
+        {...(is_new ? { hint: 'Others see it beside what you do.' } : {})}
+        value={name}
+        change={setName}
+        problem={problem?.fields.name}
+        autocomplete="username"
+        required
+        autofocus
+      />
+      <TextField
+        label="Password"
+        {...(is_new ? { hint: '12 characters or more.', minLength: 12 } : {})}
+        type="password"
+        value={password}
+        change={setPassword}
+        problem={problem?.fields.password}
+        autocomplete={is_new ? 'new-password' : 'current-password'}
+        required
+      />
+      {problem && <Failed problem={problem} />}
+      <button type="submit" class="primary" disabled={busy}>
+        {busy ? 'One moment…' : action}
+      </button>
+    </form>
+  )
+}

@@ -1,0 +1,93 @@
+import { useState } from 'preact/hooks'
+import { ROLES, type Role } from '../api.ts'
+import { Confirm } from '../dialog.tsx'
+import { useAction } from '../form.tsx'
+import { Failed, Show, useLoad } from '../load.tsx'
+import { Ago } from '../parts/time.tsx'
+import { useStudio } from '../studio.tsx'
+
+interface Account {
+  readonly id: number
+  readonly name: string
+  readonly role: Role
+  readonly active: boolean
+  readonly created_at: string
+}
+
+/** Who has an account, and what each may do. */
+export function Accounts() {
+  const { api, session, say } = useStudio()
+  const accounts = useLoad<readonly Account[]>('/accounts')
+  const [asked, setAsked] = useState<Account>()
+  const { problem, run } = useAction()
+  const change = (account: Account, part: Partial<Account>) =>
+    run(async () => {
+      await api.send('PATCH', `/accounts/${account.id}`, part)
+      say(`${account.name} is changed`)
+    }).then(() => accounts.reload())
+  return (
+    <section class="card" aria-label="Accounts">
+      <h2>Accounts</h2>
+      {problem && <Failed problem={problem} />}
+      <Show of={accounts}>
+        {(list) => (
+          <ul class="rows">
+            {list.map((account) => (
+              <li key={account.id}>
+                <span class="what">
+                  <b>{account.name}</b>{' '}
+                  <small>
+                    {account.name === session.name ? 'you · ' : ''}since <Ago at={account.created_at} />
+                  </small>
+                </span>
+                {account.active ? (
+                  <>
+                    <select
+                      aria-label={`Role of ${account.name}`}
+                      value={account.role}
+                      onChange={({ currentTarget }) => change(account, { role: currentTarget.value as Role })}
+                    >
+                      {ROLES.map((role) => (
+                        <option key={role}>{role}</option>
+                      ))}
+                    </select>
+                    <button type="button" aria-label={`Shut out ${account.name}`} onClick={() => setAsked(account)}>
+                      Shut out…
+                    </button>
+                  </>
+                ) : (
+                  <>
+                    <span class="badge bad">shut out</span>
+                    <button
+                      type="button"
+                      aria-label={`Let in again: ${account.name}`}
+                      onClick={() => change(account, { active: true })}
+                    >
+                      Let in again
+                    </button>
+                  </>
+                )}
+              </li>
+            ))}
+          </ul>
+        )}
+      </Show>
+      {asked && (
+        <Confirm
+          title={`Shut ${asked.name} out?`}
+          action="Shut out"
+          danger
+          close={() => setAsked(undefined)}
+          run={async () => {
+            await api.send('PATCH', `/accounts/${asked.id}`, { active: false })
+            accounts.reload()
+          }}
+        >
+          <p>
+            {asked.name} is signed out everywhere at once, and the tokens that {asked.name} made no longer work.
+          </p>
+        </Confirm>
+      )}
+    </section>
+  )
+}

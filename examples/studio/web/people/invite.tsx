@@ -1,0 +1,43 @@
+import { useState } from 'preact/hooks'
+import type { Role } from '../api.ts'
+import { SelectField, useAction } from '../form.tsx'
+import { Failed } from '../load.tsx'
+import { useStudio } from '../studio.tsx'
+import { ROLE_OPTIONS } from './roles.ts'
+import { Secret } from './secret.tsx'
+
+/** Makes the link by which somebody comes in. */
+export function Invite() {
+  const { api } = useStudio()
+  const [role, setRole] = useState<Role>('author')
+  const [link, setLink] = useState<string>()
+  const { busy, problem, run } = useAction()
+  return (
+    <section class="card" aria-label="Invite somebody">
+      <h2>Invite somebody</h2>
+      <form
+        class="line"
+        onSubmit={(event) => {
+          event.preventDefault()
+          run(async () => {
+            const { secret } = await api.send<{ secret: string }>('POST', '/invitations', { role })
+            setLink(`${location.origin}/join#${secret}`)
+          })
+        }}
+      >
+        <SelectField
+          label="As"
+          value={role}
+          options={ROLE_OPTIONS}
+          change={(value) => setRole(value)}
+          problem={problem?.fields.role}
+        />
+        <button type="submit" class="primary" disabled={busy}>
+          Make a link
+        </button>
+      </form>
+      {problem && <Failed problem={problem} />}
+      {link && <Secret what="The link works once, within 48 hours. It is shown only now." text={link} />}
+    </section>
+  )
+}

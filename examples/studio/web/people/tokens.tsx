@@ -1,0 +1,124 @@
+import { useState } from 'preact/hooks'
+import { Confirm } from '../dialog.tsx'
+import { SelectField, TextField, useAction } from '../form.tsx'
+import { Empty, Failed, Show, useLoad } from '../load.tsx'
+import { Ago } from '../parts/time.tsx'
+import { useStudio } from '../studio.tsx'
+import { ROLE_OPTIONS } from './roles.ts'
+import { Secret } from './secret.tsx'
+
+interface Token {
+  readonly id: number
+  readonly name: string
+  readonly role: string
+  readonly created_at: string
+  readonly expires_at: string | null
+  readonly used_at: string | null
+}
+
+const TOKEN_OPTIONS = [['reporter', 'reporter: may send reports of instances'] as const, ...ROLE_OPTIONS]
+
+/** What programs come in by. */
+export function Tokens() {
+  const { api, say } = useStudio()
+  const tokens = useLoad<readonly Token[]>('/tokens')
+  const [name, setName] = useState('')
+  const [role, setRole] = useState<string>('reporter')
+  const [expires_at, setExpiry] = useState('')
+  const [made, setMade] = useState<string>()
+  const [asked, setAsked] = useState<Token>()
+  const { busy, problem, run } = useAction()
+  return (
+    <section class="card" aria-label="Tokens">
+      <h2>Tokens for programs</h2>
+      <form
+        class="grid"
+        onSubmit={(event) => {
+          event.preventDefault()
+          run(async () => {
+            const until = expires_at === '' ? null : new Date(expires_at).toISOString()
+            const { secret } = await api.send<{ secret: string }>('POST', '/tokens', { name, role, expires_at: until })
+            setMade(secret)
+            setName('')
+            tokens.reload()
+          })
+        }}
+      >
+        <TextField
+          label="Name"
+          placeholder="CI"
+          value={name}
+          change={setName}
+          problem={problem?.fields.name}
+          required
+        />
+        <SelectField
+          label="May do what a"
+          value={role}
+          options={TOKEN_OPTIONS}
+          change={setRole}
+          problem={problem?.fields.role}
+        />
+        <TextField
+          label="Until"
+          hint="For good, if empty."
+          type="datetime-local"
+          value={expires_at}
+          change={setExpiry}
+          problem={problem?.fields.expires_at}
+        />
+        <button type="submit" class="primary" disabled={busy}>
+          Make a token
+        </button>
+      </form>
+      {problem && <Failed problem={problem} />}
+      {made && <Secret what="The token is shown only now." text={made} />}
+      <Show of={tokens}>
+        {(list) =>
+          list.length === 0 ? (
+            <Empty>No program has a token.</Empty>
+          ) : (
+            <ul class="rows">
+              {list.map((token) => (
+                <li key={token.id}>
+                  <span class="what">
+                    <b>{token.name}</b>{' '}
+                    <small>
+                      {token.role} ·{' '}
+                      {token.used_at === null ? (
+                        'never used'
+                      ) : (
+                        <>
+                          used <Ago at={token.used_at} />
+                        </>
+                      )}
+                      {token.expires_at !== null && <> · until {new Date(token.expires_at).toLocaleString()}</>}
+                    </small>
+                  </span>
+                  <button type="button" aria-label={`Revoke ${token.name}`} onClick={() => setAsked(token)}>
+                    Revoke…
+                  </button>
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Show>
+      {asked && (
+        <Confirm
+          title={`Revoke ${asked.name}?`}
+          action="Revoke"
+          danger
+          close={() => setAsked(undefined)}
+          run={async () => {
+            await api.send('DELETE', `/tokens/${asked.id}`)
+            say(`${asked.name} is revoked`)
+            tokens.reload()
+          }}
+        >
+          <p>What uses it can no longer do anything here.</p>
+        </Confirm>
+      )}
+    </section>
+  )
+}

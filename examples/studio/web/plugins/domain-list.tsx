@@ -1,0 +1,64 @@
+import { useState } from 'preact/hooks'
+import { type Domain, query } from '../api.ts'
+import { Failed, Loading, type Pages } from '../load.tsx'
+import { More } from '../parts/more.tsx'
+import { Link } from '../router.tsx'
+import { useMay } from '../studio.tsx'
+import { useOrder } from './order.tsx'
+
+/** Every domain, in the order in which a document has them. */
+export function DomainList({
+  domains,
+  chosen,
+  search,
+}: {
+  domains: Pages<Domain>
+  chosen: number | undefined
+  search: string
+}) {
+  const may_write = useMay('author')
+  const [ordering, setOrdering] = useState(false)
+  const order = useOrder(domains, ({ id }) => `/domains/${id}`)
+  const { items, problem, loading, reload } = domains
+  const failed = order.problem ?? problem
+  return (
+    <aside aria-label="Domains">
+      {failed && <Failed problem={failed} again={reload} />}
+      {items === undefined && loading && <Loading />}
+      <ul class="domains">
+        <li>
+          <Link href={`/${query({ q: search })}`} aria-current={chosen === undefined ? 'true' : undefined}>
+            <span>All domains</span>
+          </Link>
+        </li>
+        {items?.map((domain, index) => (
+          <li key={domain.id}>
+            <Link
+              href={`/${query({ q: search, domain: domain.id })}`}
+              aria-current={chosen === domain.id ? 'true' : undefined}
+            >
+              <span>{domain.name}</span> <small>{domain.plugins}</small>
+            </Link>
+            {ordering && search === '' && order.buttons(domain, index)}
+          </li>
+        ))}
+        {domains.has_more && (
+          <li>
+            <More of={domains} what="domains" />
+          </li>
+        )}
+      </ul>
+      {may_write && search === '' && (items?.length ?? 0) > 1 && (
+        <button
+          type="button"
+          class="quiet small"
+          aria-pressed={ordering}
+          aria-label="Order the domains"
+          onClick={() => setOrdering(!ordering)}
+        >
+          {ordering ? 'Done' : 'Order…'}
+        </button>
+      )}
+    </aside>
+  )
+}
