@@ -61,7 +61,7 @@ describePages('from the first start to a plugin in production and back', () => {
     await eve.getByLabel('Name').fill('eve')
     await eve.getByLabel('Password').fill('correct horse battery')
     await eve.getByRole('button', { name: 'Join' }).click()
-    await eve.getByText(/invitation was used already/).waitFor()
+    await eve.getByText(/link was used already/).waitFor()
     expect(await eve.getByLabel('Name').inputValue()).toBe('eve')
     await eve.context().close()
   })
