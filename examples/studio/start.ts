@@ -1,50 +1,72 @@
-// Starts the studio, and a demo app with dynacode attached.
-// Environment: PORT (4000; 0: a free one), DATABASE_URL (a PostgreSQL; else an embedded one in STUDIO_FOLDER, .studio),
-// PUBLIC_URL (as browsers see it), SIGNING_KEY (file of a private key), GLOBALS (the apps' own names, by commas), PROXY=1, TWO_PERSONS=1,
-// PRIVATE_DOCUMENT=1 (the document is for who has a token), INVITE=1 (a link for one more publisher is printed),
-// DEMO=0 (no demo app), DEMO_PORT (3000; 0: a free one).
+// Starts the studio, and a demo app with dynacode attached. README.md lists the environment variables.
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { startStudio } from './server/studio.ts'
+import { type Studio, startStudio } from './server/studio.ts'
+import { readSettings, type Settings } from './settings.ts'
 
-const { PORT = '4000', DATABASE_URL, STUDIO_FOLDER = '.studio', PUBLIC_URL, SIGNING_KEY, GLOBALS = '' } = process.env
+/** By which the demo app reports. */
 const report_token = randomBytes(32).toString('base64url')
 
-const studio = await startStudio({
-  database: DATABASE_URL === undefined ? { folder: STUDIO_FOLDER } : { url: DATABASE_URL },
-  globals: GLOBALS.split(',').filter((name) => name !== ''),
-  report_token,
-  proxy: process.env.PROXY === '1',
-  two_persons: process.env.TWO_PERSONS === '1',
-  private_document: process.env.PRIVATE_DOCUMENT === '1',
-  invite: process.env.INVITE === '1',
-  ...(SIGNING_KEY === undefined ? {} : { key: JSON.parse(readFileSync(SIGNING_KEY, 'utf8')) }),
-}).catch((error: Error) => {
-  console.error(error.message)
-  process.exit(1)
-})
-const server = createServer(studio.app.callback()).listen(Number(PORT), '127.0.0.1')
-await once(server, 'listening').catch((error: Error) => {
-  console.error(error.message)
-  process.exit(1)
-})
-const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-const public_url = PUBLIC_URL ?? address
-const demo = process.env.DEMO === '0' ? undefined : startDemo()
+async function start(): Promise<void> {
+  const settings = await readSettings(process.env)
+  const studio = await open(settings)
+  const server = await listen(studio, settings)
+  const address = addressOf(server.address() as AddressInfo)
+  const public_url = settings.PUBLIC_URL ?? address
+  const demo = settings.DEMO ? startDemo(address, settings.DEMO_PORT) : undefined
 
-console.log(`the studio is at ${public_url}/`)
-if (studio.invitation !== undefined) {
-  const why = process.env.INVITE === '1' ? 'an account' : 'nobody has an account yet; the first one'
-  console.log(`${why} is made here, once:\n  ${public_url}/join#${studio.invitation}`)
+  console.log(`the studio is at ${public_url}/`)
+  if (studio.invitation !== undefined) {
+    const what = settings.INVITE ? 'an account' : 'nobody has an account yet; the first one'
+    console.log(`${what} is made here, once:\n  ${public_url}/join#${studio.invitation}`)
+  }
+
+  const stop = async () => {
+    demo?.kill()
+    server.close()
+    server.closeAllConnections()
+    await studio.close()
+    process.exit()
+  }
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
 }
 
-function startDemo(): ChildProcess {
-  const env = { ...process.env, STUDIO: address, REPORT_TOKEN: report_token, PORT: process.env.DEMO_PORT ?? '3000' }
+function open(settings: Settings): Promise<Studio> {
+  const { DATABASE_URL, STUDIO_FOLDER, GLOBALS, PROXY, TWO_PERSONS, PRIVATE_DOCUMENT, INVITE, key } = settings
+  return startStudio({
+    database: DATABASE_URL === undefined ? { folder: STUDIO_FOLDER } : { url: DATABASE_URL },
+    globals: GLOBALS,
+    report_token,
+    proxy: PROXY,
+    two_persons: TWO_PERSONS,
+    private_document: PRIVATE_DOCUMENT,
+    invite: INVITE,
+    ...(key === undefined ? {} : { key }),
+  })
+}
+
+async function listen(studio: Studio, { PORT, HOST }: Settings): Promise<Server> {
+  const server = createServer(studio.app.callback()).listen(PORT, HOST)
+  await once(server, 'listening').catch(async (error: NodeJS.ErrnoException) => {
+    await studio.close()
+    throw error.code === 'EADDRINUSE' ? new Error(`PORT: ${PORT} of ${HOST} is in use; PORT=0 takes a free one`) : error
+  })
+  return server
+}
+
+/** Where this machine finds it. */
+function addressOf({ address, family, port }: AddressInfo): string {
+  if (address === '0.0.0.0' || address === '::') return `http://127.0.0.1:${port}`
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+}
+
+function startDemo(address: string, port: number): ChildProcess {
+  const env = { ...process.env, STUDIO: address, REPORT_TOKEN: report_token, PORT: String(port) }
   const child = fork(join(import.meta.dirname, 'demo-app.ts'), { env })
   child.on('message', ({ port }: { port: number }) => {
     console.log(`a demo app takes its plugins from the studio: curl -i http://127.0.0.1:${port}/`)
@@ -52,12 +74,7 @@ function startDemo(): ChildProcess {
   return child
 }
 
-async function stop(): Promise<void> {
-  demo?.kill()
-  server.close()
-  server.closeAllConnections()
-  await studio.close()
-  process.exit()
-}
-process.once('SIGINT', stop)
-process.once('SIGTERM', stop)
+await start().catch((error: Error) => {
+  console.error(error.message)
+  process.exit(1)
+})

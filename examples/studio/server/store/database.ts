@@ -4,6 +4,7 @@ import { Kysely, Migrator, PostgresDialect, sql } from 'kysely'
 import { PGliteDialect } from 'kysely-pglite-dialect'
 import pg from 'pg'
 import { type Listening, listenEmbedded, listenServer } from './announcements.ts'
+import { lockFolder } from './folder-lock.ts'
 import { MIGRATIONS } from './migrations.ts'
 import type { Tables } from './tables.ts'
 
@@ -61,10 +62,37 @@ function openServer(url: string): Database {
 }
 
 async function openEmbedded(folder: string): Promise<Database> {
-  if (folder !== 'memory') await mkdir(folder, { recursive: true, mode: 0o700 })
-  const engine = await PGlite.create(folder === 'memory' ? 'memory://' : folder)
-  const db = new Kysely<Tables>({ dialect: new PGliteDialect(engine) })
-  return Object.freeze({ db, listen: listenEmbedded(engine), close: () => db.destroy() })
+  const unlock = folder === 'memory' ? async () => undefined : await takeFolder(folder)
+  try {
+    const engine = await PGlite.create(folder === 'memory' ? 'memory://' : folder)
+    const db = new Kysely<Tables>({ dialect: new PGliteDialect(engine) })
+    return Object.freeze({
+      db,
+      listen: listenEmbedded(engine),
+      async close() {
+        await db.destroy()
+        await unlock()
+      },
+    })
+  } catch (error) {
+    await unlock()
+    throw error
+  }
+}
+
+async function takeFolder(folder: string): Promise<() => Promise<void>> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    return await lockFolder(folder, stopAtOnce)
+  } catch (error) {
+    throw new Error(`the folder of the database cannot be used: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/** Whatever is written from here on would be written by two. */
+function stopAtOnce(error: Error): never {
+  console.error(`the folder of the database was taken by another process: ${error.message}`)
+  process.exit(1)
 }
 
 async function migrate(db: Kysely<Tables>): Promise<void> {

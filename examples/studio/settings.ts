@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs'
+import { type PrivateKey, sign_document } from 'dynacode/tools'
+import { z } from 'zod'
+
+const port = (usual: number) => z.coerce.number<string>('a port').int('a port').min(0).max(65_535).default(usual)
+const flag = (usual: '0' | '1') =>
+  z
+    .enum(['0', '1'], '0 or 1')
+    .default(usual)
+    .transform((text) => text === '1')
+const web_address = z.url({ protocol: /^https?$/, error: 'an http: or https: URL' })
+
+const schema = z.object({
+  PORT: port(4000),
+  HOST: z.string().min(1).default('127.0.0.1'),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'an address such as postgres://…' }).optional(),
+  STUDIO_FOLDER: z.string().min(1).default('.studio'),
+  PUBLIC_URL: web_address.transform((url) => url.replace(/\/$/, '')).optional(),
+  PROXY: flag('0'),
+  SIGNING_KEY: z.string().min(1).optional(),
+  TWO_PERSONS: flag('0'),
+  PRIVATE_DOCUMENT: flag('0'),
+  INVITE: flag('0'),
+  GLOBALS: z
+    .string()
+    .default('')
+    .transform((names) => names.split(',').flatMap((name) => name.trim() || [])),
+  DEMO: flag('1'),
+  DEMO_PORT: port(3000),
+})
+
+/** What the environment says, checked; README.md says what each is for. */
+export type Settings = Omit<z.output<typeof schema>, 'SIGNING_KEY'> & { readonly key: PrivateKey | undefined }
+
+/**
+ * Reads the settings from the environment.
+ *
+ * @throws Error that names the variable, what was expected, and what came
+ */
+export async function readSettings(environment: NodeJS.ProcessEnv): Promise<Settings> {
+  const parsed = schema.safeParse(environment)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    const name = String(issue?.path[0])
+    // An address may hold a password.
+    const came = name === 'DATABASE_URL' ? 'something else' : JSON.stringify(environment[name])
+    throw new Error(`${name}: expected ${issue?.message}, got ${came}`)
+  }
+  const { SIGNING_KEY, ...rest } = parsed.data
+  return { ...rest, key: SIGNING_KEY === undefined ? undefined : await readKey(SIGNING_KEY) }
+}
+
+async function readKey(file: string): Promise<PrivateKey> {
+  try {
+    const key = JSON.parse(readFileSync(file, 'utf8'))
+    // Not as late as when somebody publishes.
+    await sign_document('{"general":{"version":0,"expires":"2100-01-01T00:00:00Z"},"domains":[]}', key)
+    return key
+  } catch (error) {
+    throw new Error(`SIGNING_KEY: ${file} cannot be used: ${(error as Error).message}`)
+  }
+}

@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { readSettings } from '../settings.ts'
+
+function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'studio-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+describe('the settings', () => {
+  test('have a value each where the environment says nothing', async () => {
+    expect(await readSettings({ GLOBALS: ' redis, flags' })).toMatchObject({
+      PORT: 4000,
+      HOST: '127.0.0.1',
+      GLOBALS: ['redis', 'flags'],
+      TWO_PERSONS: false,
+      DEMO: true,
+      key: undefined,
+    })
+  })
+
+  test.each([
+    ['PORT', 'abc', 'PORT: expected a port, got "abc"'],
+    ['DEMO_PORT', '70000', 'DEMO_PORT: expected a port, got "70000"'],
+    ['PROXY', 'yes', 'PROXY: expected 0 or 1, got "yes"'],
+    ['PUBLIC_URL', 'studio', 'PUBLIC_URL: expected an http: or https: URL, got "studio"'],
+    [
+      'DATABASE_URL',
+      'mysql://u:secret@h',
+      'DATABASE_URL: expected an address such as postgres://…, got something else',
+    ],
+    ['SIGNING_KEY', '/none', /^SIGNING_KEY: \/none cannot be used: ENOENT/],
+  ])('say what is wrong with %s %s', async (name, value, message) => {
+    await expect(readSettings({ [name]: value })).rejects.toThrow(message)
+  })
+
+  test('name a key that cannot sign before anybody publishes', async () => {
+    const file = join(makeFolder(), 'key.json')
+    writeFileSync(file, '{"kty":"oct","k":"c2VjcmV0"}')
+    await expect(readSettings({ SIGNING_KEY: file })).rejects.toThrow(/^SIGNING_KEY: .*cannot sign with this key/)
+  })
+})
+
+describe('a studio with an embedded database', () => {
+  function start(folder: string) {
+    const env = { ...process.env, STUDIO_FOLDER: folder, PORT: '0', DEMO: '0' }
+    const child = spawn(process.execPath, ['--import', 'tsx', 'start.ts'], {
+      env,
+      cwd: join(import.meta.dirname, '..'),
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    let said = ''
+    child.stdout.on('data', (part) => {
+      said += part
+    })
+    child.stderr.on('data', (part) => {
+      said += part
+    })
+    const running = new Promise<void>((resolve) => {
+      child.stdout.on('data', () => said.includes('the studio is at') && resolve())
+    })
+    return { child, running, ended: once(child, 'close'), said: () => said }
+  }
+
+  test('does not begin in a folder that another one uses, and does in one whose studio was killed', {
+    timeout: 60_000,
+  }, async () => {
+    const folder = makeFolder()
+    const first = start(folder)
+    await first.running
+    const second = start(folder)
+    expect(await second.ended).toEqual([1, null])
+    expect(second.said()).toContain(`another studio uses the database in ${folder}`)
+    first.child.kill('SIGKILL')
+    await first.ended
+    const third = start(folder)
+    await third.running
+    third.child.kill('SIGTERM')
+    expect(await third.ended).toEqual([0, null])
+    const fourth = start(folder)
+    await fourth.running
+  })
+})
