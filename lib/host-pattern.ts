@@ -28,6 +28,17 @@ export function readHostPattern(name: string): HostPattern {
   return { kind: 'expression', expression: new RegExp(name) }
 }
 
+/** Whether two patterns match the same hosts, for being the same. */
+export function isSamePattern(a: HostPattern, b: HostPattern): boolean {
+  return a.kind === b.kind && textOf(a) === textOf(b)
+}
+
+function textOf(pattern: HostPattern): string {
+  if (pattern.kind === 'any') return '*'
+  if (pattern.kind === 'literal') return pattern.host
+  return pattern.kind === 'suffix' ? pattern.suffix : pattern.expression.source
+}
+
 /** Lower case, and without the dot that ends a fully qualified name: `A.com.` and `a.com` are one host to DNS. */
 export function normalizeHost(hostname: string): string {
   const lower = hostname.toLowerCase()

@@ -4,10 +4,11 @@ import type { Breaker } from './breaker.ts'
 import type { Predicate } from './condition.ts'
 import { PHASES, type Phase, type PluginSpec } from './document.ts'
 import type { PluginInfo } from './events.ts'
+import type { ExpressionIndex } from './expression-index.ts'
 import { isMemorable, readHostHeader } from './host-header.ts'
 import { buildHostMatcher, type HostMatcher } from './host-matcher.ts'
 import { createHostMemory, type HostMemory } from './host-memory.ts'
-import { type HostPattern, normalizeHost } from './host-pattern.ts'
+import { type HostPattern, isSamePattern, normalizeHost } from './host-pattern.ts'
 import { createPathIndex, type PathIndex } from './path-index.ts'
 import type { Steps } from './steps.ts'
 
@@ -143,30 +144,32 @@ interface KnownHost {
 interface KnownHosts {
   readonly memory: HostMemory<KnownHost>
   /** Whose chains these are. */
-  matcher: HostMatcher | undefined
+  domains: readonly ProgramDomain[] | undefined
+  /** Whose answers these are. */
+  expressions: ExpressionIndex | undefined
 }
 
 /** Chains that are kept for hosts to come. */
 const KEPT_CHAINS = 1000
 
 /** What a program is made of. */
-export type ProgramParts = Pick<Program, 'version' | 'enabled' | 'skip' | 'domains'>
+export type ProgramParts = Pick<Program, 'version' | 'enabled' | 'skip' | 'domains' | 'plugins'>
 
 /**
  * Builds what a document's plugins, once compiled, mean for each host.
  *
  * @param previous the program to be replaced: what it knows of the hosts in use goes on
+ * @param isInPlace whether its domains have the same names, in the same order: then so do the hosts
  */
-export function* buildProgram(parts: ProgramParts, previous: Program | null): Steps<Program> {
+export function* buildProgram(parts: ProgramParts, previous: Program | null, isInPlace = false): Steps<Program> {
   const { domains, skip } = parts
-  const patterns = [...skip, ...domains.map(({ pattern }) => pattern)]
-  const matcher = yield* buildHostMatcher(patterns, previous?.matcher)
-  const plugins: LivePlugin[] = []
-  for (const domain of domains) {
-    for (const plugin of domain.plugins) plugins.push(plugin)
-    yield
+  const known = isInPlace && hasSameSkip(parts, previous) ? previous?.matcher : undefined
+  const matcher = known ?? (yield* buildMatcher(parts, previous))
+  const hosts: KnownHosts = previous?.hosts ?? {
+    memory: createHostMemory(),
+    domains: undefined,
+    expressions: undefined,
   }
-  const hosts: KnownHosts = previous?.hosts ?? { memory: createHostMemory(), matcher: undefined }
   // By the domains that it is made of: any number of hosts may have the same ones.
   const chains = new LRUCache<string, { chain: Chain | null }>({ max: KEPT_CHAINS })
 
@@ -188,21 +191,22 @@ export function* buildProgram(parts: ProgramParts, previous: Program | null): St
 
   /** Keeps of the hosts what is true of them still; the rest is found out when they are asked for. */
   function takeOver(): void {
-    const same = hosts.matcher?.expressions === matcher.expressions
+    const same = hosts.expressions === matcher.expressions
     for (const known of hosts.memory.values()) {
       known.chain = undefined
       if (!same) known.expressions = undefined
     }
-    hosts.matcher = matcher
+    hosts.domains = domains
+    hosts.expressions = matcher.expressions
   }
 
   return Object.freeze({
     ...parts,
-    plugins: Object.freeze(plugins),
+    plugins: Object.freeze(parts.plugins),
     matcher,
     hosts,
     match(ctx) {
-      if (hosts.matcher !== matcher) takeOver()
+      if (hosts.domains !== domains) takeOver()
       const header = readHostHeader(ctx)
       const known = hosts.memory.get(header)
       if (known === undefined) {
@@ -215,6 +219,15 @@ export function* buildProgram(parts: ProgramParts, previous: Program | null): St
       return known.chain
     },
   } satisfies Program)
+}
+
+function hasSameSkip({ skip }: ProgramParts, previous: Program | null): boolean {
+  if (previous?.skip.length !== skip.length) return false
+  return skip.every((pattern, at) => isSamePattern(pattern, previous.skip[at] as HostPattern))
+}
+
+function buildMatcher({ domains, skip }: ProgramParts, previous: Program | null): Steps<HostMatcher> {
+  return buildHostMatcher([...skip, ...domains.map(({ pattern }) => pattern)], previous?.matcher)
 }
 
 function createChain(plugins: readonly LivePlugin[]): Chain {

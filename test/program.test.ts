@@ -23,6 +23,7 @@ function program(domains: Record<string, LivePlugin[]>, skip: string[] = [], pre
     enabled: true,
     skip: skip.map(readHostPattern),
     domains: Object.entries(domains).map(([name, plugins]) => ({ name, pattern: readHostPattern(name), plugins })),
+    plugins: Object.values(domains).flat(),
   }
   return runSteps(buildProgram(parts, previous))
 }

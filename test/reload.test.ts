@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { dynacode } from '../lib/dynacode.ts'
 import type { Update } from '../lib/events.ts'
@@ -76,6 +77,53 @@ describe('a reload of many plugins', () => {
     ).toEqual(['50.com'])
     // The fault is still there, and so is what is said of it.
     expect(await counts({ ...broken, general: { version: 9 } })).toMatchObject({ compiled: 0, failed: 1, plugins: all })
+  })
+
+  test('comes to the same as a first load of the same, whatever was live before', async () => {
+    const code = (index: number, version: number) => `ctx.append('X-Seen', '${index} ${version}'); ${';'.repeat(600)}`
+    const shared = (id: number, version: number) => ({ id, name: `s${id}`, phase: 'access', code: code(id, version) })
+    const entry = fc.oneof(
+      fc.constantFrom<unknown>(1, 2, { id: 2, phase: 'header_filter' }),
+      fc.nat(3).map((version) => ({ name: 'p', phase: 'access', code: code(0, version) })),
+      fc.constant<unknown>({ name: 'q', phase: 'access', code: '(' }),
+    )
+    const domains = fc.array(fc.array(entry, { minLength: 1, maxLength: 2 }), { minLength: 100, maxLength: 110 })
+    const change = fc.oneof(
+      fc.tuple(fc.nat(99), fc.array(entry, { maxLength: 2 })).map(([at, plugins]) => ({ at, plugins })),
+      fc.tuple(fc.constantFrom(1, 2), fc.nat(3)).map(([id, version]) => ({ id, version })),
+      fc.nat(99).map((moved) => ({ moved })),
+    )
+    await fc.assert(
+      fc.asyncProperty(domains, fc.array(change, { minLength: 1, maxLength: 4 }), async (first, changes) => {
+        let listed = first.map((plugins, index) => ({ name: `${index}.com`, plugins: plugins as unknown[] }))
+        let plugins = [shared(1, 0), shared(2, 0)]
+        const { dyna, serve } = create({ domains: listed, plugins })
+        await dyna.ready()
+        await dyna.refresh()
+        for (const each of changes) {
+          if ('at' in each)
+            listed = listed.with(each.at, { name: `${each.at}.com`, plugins: each.plugins as unknown[] })
+          else if ('id' in each) plugins = plugins.with(each.id - 1, shared(each.id, each.version))
+          else listed = [...listed.slice(each.moved), ...listed.slice(0, each.moved)]
+          serve({ domains: listed, plugins })
+          await dyna.refresh()
+        }
+        // A plugin that was never right has no earlier version here or there.
+        const usable = listed.map(({ name, plugins }) => ({
+          name,
+          plugins: plugins.filter((plugin) => (plugin as { code?: string }).code !== '('),
+        }))
+        const fresh = create({ domains: usable, plugins })
+        await fresh.dyna.ready()
+        const [agent, other] = [await serveBehind(dyna), await serveBehind(fresh.dyna)]
+        for (let index = 0; index < 100; index += 7) {
+          const seen = (await agent.get('/').set('Host', `${index}.com`)).headers['x-seen']
+          expect([index, seen]).toEqual([index, (await other.get('/').set('Host', `${index}.com`)).headers['x-seen']])
+        }
+        await Promise.all([dyna.close(), fresh.dyna.close()])
+      }),
+      { numRuns: 20 },
+    )
   })
 
   test.each([0, 1, 2, 3, 5, 8, 13, 21, 34, 55])('is given up when close() comes %i ms into it', async (delay_ms) => {

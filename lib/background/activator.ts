@@ -173,8 +173,9 @@ export function createActivator({
   }
 
   function checkRemoved(document: PartlyRead, { removed }: Build): void {
+    if (document.allow_removal || removed === 0) return
     const before = activated?.build.program.plugins.filter(({ guard }) => !guard).length ?? 0
-    if (document.allow_removal || before === 0 || removed / before <= max_removed_ratio) return
+    if (before === 0 || removed / before <= max_removed_ratio) return
     const message = `the document drops ${removed} of ${before} plugins at once, expected at most ${max_removed_ratio} of them (max_removed_ratio); if it means to, it says general.allow_removal`
     throw new DynacodeError('ERR_DYNACODE_HELD', message)
   }

@@ -235,51 +235,73 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
     }
 
     const domains: ProgramDomain[] = []
+    const plugins: LivePlugin[] = []
     const changed: ProgramDomain[] = []
+    /** Whether the names are at the same places as before, as far as domains were added. */
+    let inPlace = true
+
+    function add(part: readonly ProgramDomain[], itsPlugins: readonly LivePlugin[]): void {
+      const at = domains.length
+      // What goes on together stood side by side before.
+      inPlace &&=
+        previous?.domains[at] === part[0] || part.every(({ name }, nth) => previous?.domains[at + nth]?.name === name)
+      domains.push(...part)
+      plugins.push(...itsPlugins)
+    }
+
     for (const domain of document.domains) {
-      if ('kept' in domain) {
-        domains.push(domain.kept)
-        reused += domain.kept.plugins.length
-      } else {
+      if ('domains' in domain) add(domain.domains, domain.live)
+      else {
         const built = 'error' in domain ? keepDomain(domain) : [yield* buildDomain(domain)]
-        domains.push(...built)
         changed.push(...built)
+        add(
+          built,
+          built.flatMap((each) => each.plugins),
+        )
       }
       yield
     }
-    const parts = { version, enabled: document.enabled, skip: document.skip, domains: Object.freeze(domains) }
-    const program = yield* buildProgram(parts, previous)
-    const { replaced, removed } = yield* compare(before, changed)
+    const { enabled, skip } = document
+    const parts = { version, enabled, skip, domains: Object.freeze(domains), plugins }
+    const program = yield* buildProgram(parts, previous, inPlace && domains.length === previous?.domains.length)
+    const { replaced, removed, added } = yield* compare(before, changed)
+    reused += program.plugins.length - added
     return { program, compiled, failures, faults, kept, reused, removed, begun, replaced, sound }
   }
 
   return Object.freeze({ build, end } satisfies Builder)
 }
 
-/** The domains of the program before that do not go on as they are. */
+/** The domains of the program before that do not go on as they are. What goes on together stands there side by side. */
 function* listChanged(document: PartlyRead, previous: Program | null): Steps<readonly ProgramDomain[]> {
-  const going = new Set<ProgramDomain>()
-  for (const domain of document.domains) {
-    if ('kept' in domain) going.add(domain.kept)
+  const going = new Map<ProgramDomain, number>()
+  for (const part of document.domains) {
+    if ('domains' in part) going.set(part.domains[0] as ProgramDomain, part.domains.length)
     yield
   }
+  const before = previous?.domains ?? []
   const changed: ProgramDomain[] = []
-  for (const domain of previous?.domains ?? []) {
-    if (!going.has(domain)) changed.push(domain)
+  for (let at = 0; at < before.length; ) {
+    const domain = before[at] as ProgramDomain
+    const length = going.get(domain)
+    if (length === undefined) changed.push(domain)
+    at += length ?? 1
     yield
   }
   return changed
 }
 
-/** The plugins that are not live any more, and how many of them are not in the document in any version. */
+/** The plugins that are not live any more, how many of them are not in the document in any version, and how many are there now. */
 function* compare(
   before: readonly ProgramDomain[],
   after: readonly ProgramDomain[],
-): Steps<{ replaced: readonly LivePlugin[]; removed: number }> {
+): Steps<{ replaced: readonly LivePlugin[]; removed: number; added: number }> {
+  let added = 0
   const alive = new Set<LivePlugin>()
   const keys = new Set<string>()
   for (const { plugins } of after) {
     for (const plugin of plugins) {
+      added += 1
       alive.add(plugin)
       keys.add(keyOf(plugin.spec))
       yield
@@ -294,7 +316,7 @@ function* compare(
       yield
     }
   }
-  return { replaced, removed }
+  return { replaced, removed, added }
 }
 
 function sameSpec(a: PluginSpec, b: PluginSpec): boolean {

@@ -1,19 +1,24 @@
 import { isUtf8 } from 'node:buffer'
 import { DocumentError } from '../errors.ts'
 import type { ProgramDomain } from '../program.ts'
-import type { Steps } from '../steps.ts'
+import { runSteps, type Steps } from '../steps.ts'
+import { countPlugins } from './document-caps.ts'
 import { readItem, readJson } from './json-reader.ts'
 import { type Item, type Range, splitItems, splitObject } from './json-splitter.ts'
 import {
+  type BuiltDomain,
   createFinder,
+  digestOf,
   type KnownDomains,
   type KnownPlugins,
   type LiveText,
   learnDomains,
   learnPlugins,
   NO_TEXT,
+  type ReadPlugin,
 } from './live-text.ts'
-import { countPlugins, type DocumentRules, type PartlyRead, readRaw, readText } from './validator.ts'
+import { type Id, type KeptShared, referredIds, type Shared } from './plugin-reader.ts'
+import { type DocumentRules, type KeptPart, type PartlyRead, readRaw, readText } from './validator.ts'
 
 /** A document that was read, and what is known of its text. */
 export interface Reading {
@@ -26,10 +31,19 @@ export interface Reading {
   learn(builtOf: (domain: object) => ProgramDomain | undefined): Steps<LiveText>
 }
 
-/** A domain whose JSON was read, and where it stands. */
+/** An item whose JSON was read, and where it stands. */
 interface RawPart extends Range {
   readonly raw: unknown
 }
+
+interface SharedItem extends RawPart {
+  readonly digest: string
+}
+
+/** A domain that is kept for itself, without those that it was known together with. */
+interface LonePart extends Range, KeptPart {}
+
+type Part = RawPart | LonePart | KnownDomains
 
 /** A smaller text is read as a whole: there is not much to be gained. */
 const WORTHWHILE = 32_768
@@ -58,95 +72,166 @@ export function* readBytes(
 
 /** Undefined: it has to be read as a whole. */
 function* readParts(bytes: Buffer, rules: DocumentRules, live: LiveText): Steps<Reading | undefined> {
-  const finder = createFinder(live, bytes)
+  const findDomains = createFinder(live.domains, bytes)
+  const findPlugins = createFinder(live.plugins, bytes)
   const split = yield* splitObject<KnownDomains | KnownPlugins>(
     bytes,
     { start: 0, end: bytes.length },
     ['domains', 'plugins'],
-    (key, at) => (key === 'domains' ? finder.domains(at) : finder.plugins(at)),
+    (key, at) => (key === 'domains' ? findDomains(at) : findPlugins(at)),
   )
   const places = split?.lists.get('domains') as readonly Item<KnownDomains>[] | undefined
   if (split === undefined || places === undefined) return undefined
   const listed = (split.lists.get('plugins') ?? []) as readonly Item<KnownPlugins>[]
-  const known = listed.length === 1 ? listed[0]?.known : undefined
-  // Known at another place than the first, it is not the whole list.
-  if (known === undefined && listed.some((item) => item.known !== undefined)) return undefined
-  const isSame = known !== undefined || listed.length === 0
-  let isApart = true
 
   try {
     const frame = readJson(split.frame)
-    const plugins: unknown[] = []
-    for (const range of known === undefined ? listed : []) {
-      plugins.push(readItem(textOf(bytes, range), 'plugins'))
-      yield
-    }
-    const parts: (RawPart | KnownDomains)[] = []
-    const starts = new Map<object, number>()
-    for (const place of places) {
-      const { known: domains } = place
-      if (domains !== undefined) starts.set(domains, place.start)
-      if (domains !== undefined && isSame && domains.shared === known?.shared) parts.push(domains)
-      else for (const part of yield* readDomains(bytes, place)) parts.push(part)
-      yield
-    }
-    const read = yield* readRaw({ frame, domains: parts, plugins: known ?? plugins }, rules, function* expand(part) {
-      isApart = false
-      const start = starts.get(part) as number
-      return yield* readDomains(bytes, { start, end: start + (part as KnownDomains).length, known: part })
+    const plugins = yield* readPlugins(bytes, listed)
+    const domains = yield* readDomains(bytes, places)
+    const starts = new Map<object, number>(places.map(({ known, start }) => [known as object, start]))
+    const opened = new Map<KeptPart, readonly Part[]>()
+    const read = yield* readRaw({ frame, domains, plugins }, rules, {
+      shared: live.shared,
+      isSame: isSameList(plugins, live),
+      gone: listGone(live.domains, domains),
+      *open(part, isKept) {
+        const known = part as KnownDomains
+        const parts = yield* openPart(bytes, known, starts.get(known) as number, isKept)
+        opened.set(known, parts)
+        return parts
+      },
     })
-    if (read === undefined) return undefined
-    const { document, isSharedSound } = read
-    const shared = read.shared.size === 0 ? undefined : read.shared
-    return { document, learn: isApart && isSharedSound ? learn : learnNothing }
-
-    function* learn(builtOf: (domain: object) => ProgramDomain | undefined): Steps<LiveText> {
-      const domains = yield* learnDomains(bytes, eachDomain(builtOf), shared)
-      if (known !== undefined || shared === undefined) return Object.freeze({ domains, plugins: known })
-      const range = { start: listed[0]?.start as number, end: listed.at(-1)?.end as number }
-      const count = yield* countPlugins(plugins, 'plugins', 0, rules)
-      return Object.freeze({ domains, plugins: learnPlugins(bytes, range, shared, count) })
-    }
-
-    function* eachDomain(builtOf: (domain: object) => ProgramDomain | undefined) {
-      let index = 0
-      for (const part of parts) {
-        if ('digest' in part) {
-          index += part.domains.length
-          yield part
-          continue
-        }
-        const built = builtOf(document.domains[index] as object)
-        index += 1
-        yield { start: part.start, end: part.end, built, plugins: countOf(part.raw) }
-      }
+    // What is known may have come to mean something else, for what stands beside it now.
+    if (read === undefined) return live === NO_TEXT ? undefined : yield* readParts(bytes, rules, NO_TEXT)
+    const { document, shared, namesakes } = read
+    const parts = domains.flatMap((part) => ('raw' in part ? part : (opened.get(part) ?? part)))
+    return {
+      document,
+      *learn(builtOf) {
+        return Object.freeze({
+          domains: yield* learnDomains(bytes, listBuilt(parts, document, namesakes, builtOf, rules)),
+          plugins: yield* learnPlugins(bytes, listShared(plugins, shared, rules)),
+          shared,
+        })
+      },
     }
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
   }
+}
 
-  function countOf(raw: unknown): number {
-    const counting = countPlugins((raw as { plugins?: unknown }).plugins, '', 0, rules)
-    for (let step = counting.next(); ; step = counting.next()) if (step.done === true) return step.value
-  }
+/** What was known, and does not stand in the document. */
+function listGone(known: readonly KnownDomains[], parts: readonly object[]): readonly KnownDomains[] {
+  const there = new Set(parts)
+  return known.filter((part) => !there.has(part))
+}
+
+/** Whether a document has just the shared plugins that are known, none of which was at fault. */
+function isSameList(plugins: readonly object[], live: LiveText): boolean {
+  if (plugins.length !== live.plugins.length || plugins.some((part, at) => part !== live.plugins[at])) return false
+  return live.plugins.reduce((sum, { entries }) => sum + entries.length, 0) === live.shared.size
 }
 
 /**
- * Reads the JSON of one domain, or of several that are known.
+ * Reads the JSON of the domains that are not known.
  *
  * @throws SyntaxError when it is none
  */
-function* readDomains<T>(bytes: Buffer, { start, end, known }: Item<T>): Steps<readonly RawPart[]> {
-  if (known === undefined) return [{ start, end, raw: yield* readDomain(bytes, { start, end }) }]
-  const parts: RawPart[] = []
-  for (const range of (yield* splitItems(bytes, { start, end })) ?? []) {
-    parts.push({ ...range, raw: yield* readDomain(bytes, range) })
+function* readDomains(bytes: Buffer, places: readonly Item<KnownDomains>[]): Steps<(RawPart | KnownDomains)[]> {
+  const parts: (RawPart | KnownDomains)[] = []
+  for (const { start, end, known } of places) {
+    parts.push(known ?? { start, end, raw: yield* readDomain(bytes, { start, end }) })
     yield
   }
   return parts
 }
 
+/** The same of the shared plugins. */
+function* readPlugins(bytes: Buffer, places: readonly Item<KnownPlugins>[]): Steps<(SharedItem | KnownPlugins)[]> {
+  const parts: (SharedItem | KnownPlugins)[] = []
+  for (const { known, ...range } of places) {
+    parts.push(known ?? { ...range, raw: readItem(textOf(bytes, range), 'plugins'), digest: digestOf(bytes, range) })
+    yield
+  }
+  return parts
+}
+
+/** Takes domains apart that are known together, and reads some of them. */
+function* openPart(
+  bytes: Buffer,
+  { length, domains, counts, refers }: KnownDomains,
+  start: number,
+  isKept: (place: number) => boolean,
+): Steps<readonly Part[]> {
+  const parts: Part[] = []
+  for (const [place, range] of ((yield* splitItems(bytes, { start, end: start + length })) ?? []).entries()) {
+    const ids = refers?.[place]
+    const [domain, plugins] = [domains[place] as ProgramDomain, counts[place] as number]
+    parts.push(
+      isKept(place)
+        ? { ...range, domains: [domain], live: domain.plugins, plugins, refers: ids && [ids] }
+        : { ...range, raw: yield* readDomain(bytes, range) },
+    )
+    yield
+  }
+  return parts
+}
+
+/** What became of each part of a document that is live. */
+function* listBuilt(
+  parts: readonly Part[],
+  { domains }: PartlyRead,
+  namesakes: ReadonlySet<string>,
+  builtOf: (domain: object) => ProgramDomain | undefined,
+  rules: DocumentRules,
+): Generator<BuiltDomain | KnownDomains> {
+  for (const [index, part] of parts.entries()) {
+    if ('digest' in part) yield part
+    else if ('raw' in part) {
+      const { plugins } = part.raw as { plugins?: unknown }
+      const domain = domains[index] as { readonly name: string }
+      // What is wrong with a domain may depend on its namesakes.
+      const built = namesakes.has(domain.name) ? undefined : builtOf(domain)
+      const count = runSteps(countPlugins(plugins, '', 0, rules))
+      yield { start: part.start, end: part.end, built, count, ids: referredIds(plugins) }
+    } else {
+      const [built] = part.domains
+      yield { start: part.start, end: part.end, built, count: part.plugins, ids: part.refers?.[0] ?? NO_IDS }
+    }
+  }
+}
+
+function* listShared(
+  parts: readonly (SharedItem | KnownPlugins)[],
+  shared: Shared,
+  rules: DocumentRules,
+): Generator<ReadPlugin | KnownPlugins> {
+  for (const part of parts) {
+    if ('entries' in part) {
+      yield part
+      continue
+    }
+    const count = runSteps(countPlugins([part.raw], '', 0, rules))
+    yield { start: part.start, end: part.end, entry: entryOf(part, shared), count }
+  }
+}
+
+/** Undefined where it is at fault, or another one has its id. */
+function entryOf({ raw, digest }: SharedItem, shared: Shared): KeptShared['entries'][number] | undefined {
+  const id = (raw as { readonly id?: Id } | null)?.id as Id
+  const found = shared.get(id)
+  if (found === undefined || found.raw !== raw || found.fields instanceof DocumentError) return undefined
+  return Object.freeze({ id, fields: found.fields, raw, digest })
+}
+
+const NO_IDS: readonly Id[] = Object.freeze([])
+
+/**
+ * Reads the JSON of one domain.
+ *
+ * @throws SyntaxError when it is none
+ */
 function* readDomain(bytes: Buffer, range: Range): Steps<unknown> {
   const split = range.end - range.start < LARGE ? undefined : yield* splitObject(bytes, range, ['plugins'])
   const items = split?.lists.get('plugins')

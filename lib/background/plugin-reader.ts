@@ -16,10 +16,18 @@ import type { Scope } from '../scope.ts'
 import type { Steps } from '../steps.ts'
 import { freezeDeep, MAX_DEPTH } from './freeze.ts'
 
-type PluginFields = z.infer<typeof pluginSchema>
-type Id = string | number
+/** What a plugin of the document says of itself. */
+export type PluginFields = z.infer<typeof pluginSchema>
+/** What a shared plugin is referred to by. */
+export type Id = string | number
 /** The document's shared plugins by id; one at fault stands in for itself, so that its references can say why. */
-export type Shared = Map<Id, { fields: PluginFields | DocumentError; path: string; raw: unknown; referenced: boolean }>
+export type Shared = Map<Id, SharedPlugin>
+
+interface SharedPlugin extends RawShared {
+  readonly fields: PluginFields | DocumentError
+  readonly path: string
+  referenced: boolean
+}
 
 /** What holds for a plugin where the document says nothing else. */
 export interface PluginDefaults {
@@ -28,25 +36,81 @@ export interface PluginDefaults {
   readonly timeout_ms: number
 }
 
-/** Reads the document's shared plugins. */
-export function* readShared(plugins: readonly unknown[], faults: DocumentError[]): Steps<Shared> {
+/** Some of the document's shared plugins: one that is to be read, or a number of those that need not be. */
+export type SharedPart = RawShared | KeptShared
+
+interface RawShared {
+  readonly raw: unknown
+  /** Of its text; undefined where that is not known. */
+  readonly digest?: string | undefined
+}
+
+/** Shared plugins that stand there as they did before, one after the other, none of them at fault. */
+export interface KeptShared {
+  readonly entries: readonly (RawShared & { readonly id: Id; readonly fields: PluginFields })[]
+  /** How many plugins they are, as caps count them. */
+  readonly plugins: number
+}
+
+/**
+ * Reads the document's shared plugins.
+ *
+ * @param before those that were read before: what is the same as one of them is not made anew
+ */
+export function* readShared(parts: readonly SharedPart[], before: Shared, faults: DocumentError[]): Steps<Shared> {
   const shared: Shared = new Map()
-  for (const [index, raw] of plugins.entries()) {
+  let index = 0
+
+  /** The fields of the one that was just the same. */
+  function find(id: Id, digest: string | undefined): PluginFields | undefined {
+    const known = before.get(id)
+    if (digest === undefined || known?.digest !== digest || known.fields instanceof DocumentError) return undefined
+    return known.fields
+  }
+
+  function add(id: Id, { raw, digest }: RawShared, known = find(id, digest)): void {
     const path = `plugins[${index}]`
+    index += 1
+    if (shared.has(id)) {
+      faults.push(new DocumentError(`${path}.id`, `${describeValue(id)} is the id of ${shared.get(id)?.path} already`))
+    } else {
+      shared.set(id, { fields: known ?? readFields(raw, path), path, raw, digest, referenced: false })
+    }
+  }
+
+  for (const part of parts) {
+    if ('entries' in part) {
+      for (const entry of part.entries) add(entry.id, entry, entry.fields)
+      yield
+      continue
+    }
+    const { raw } = part
     const id = field(raw, 'id')
-    if (!isId(id)) {
+    if (isId(id)) add(id, part)
+    else {
+      const path = `plugins[${index}]`
+      index += 1
       if (nameOf(raw) === undefined) throw unnamed(path, raw)
       faults.push(
         new DocumentError(`${path}.id`, `expected a string or number to refer to it by, got ${describeValue(id)}`),
       )
-    } else if (shared.has(id)) {
-      faults.push(new DocumentError(`${path}.id`, `${describeValue(id)} is the id of ${shared.get(id)?.path} already`))
-    } else {
-      shared.set(id, { fields: readFields(raw, path), path, raw, referenced: false })
     }
     yield
   }
   return shared
+}
+
+/** The shared plugins that a domain's list of plugins refers to, by id. */
+export function referredIds(plugins: unknown): readonly Id[] {
+  const ids = Array.isArray(plugins) ? plugins.flatMap((raw) => referenceOf(raw)?.id ?? []) : []
+  return Object.freeze([...new Set(ids)])
+}
+
+/** What an entry of a domain's plugins refers to; undefined where it is a plugin of its own. */
+function referenceOf(raw: unknown): { readonly id: Id } | undefined {
+  if (isId(raw)) return { id: raw }
+  const isOwn = field(raw, 'code') != null || field(raw, 'variants') != null || unreadFile(raw, '') !== undefined
+  return !isOwn && isId(field(raw, 'id')) ? (raw as { readonly id: Id }) : undefined
 }
 
 /** Reads one entry of a domain's plugins: one plugin, or as many as it has variants. */
@@ -57,9 +121,8 @@ export function readPlugins(
   shared: Shared,
   defaults: PluginDefaults,
 ): readonly (PluginSpec | RefusedPlugin)[] {
-  const coded = field(raw, 'code') != null || field(raw, 'variants') != null || unreadFile(raw, path) !== undefined
-  const reference = isId(raw) ? { id: raw } : !coded && isId(field(raw, 'id')) ? raw : undefined
-  const target = shared.get(field(reference, 'id') as Id)
+  const reference = referenceOf(raw)
+  const target = reference && shared.get(reference.id)
   if (target !== undefined) target.referenced = true
   const fields = reference === undefined ? readFields(raw, path) : resolve(reference, path, target)
   const specs = fields instanceof DocumentError ? fields : createSpecs(fields, domain, path, defaults)

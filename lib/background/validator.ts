@@ -10,19 +10,17 @@ import {
 } from '../document.ts'
 import { DocumentError } from '../errors.ts'
 import { type HostPattern, readHostPattern } from '../host-pattern.ts'
-import type { ProgramDomain } from '../program.ts'
+import type { LivePlugin, ProgramDomain } from '../program.ts'
 import { describeMismatch, describeValue } from '../schema-error.ts'
 import { runSteps, type Steps } from '../steps.ts'
+import { checkCaps, type DocumentCaps } from './document-caps.ts'
 import { readJson } from './json-reader.ts'
-import { type PluginDefaults, readPlugins, readShared, type Shared } from './plugin-reader.ts'
+import { type Id, type PluginDefaults, readPlugins, readShared, type Shared, type SharedPart } from './plugin-reader.ts'
+import { createTakenNames, type TakenNames } from './taken-names.ts'
 
 /** How large a document may be, and what holds where it says nothing. */
-export interface DocumentRules extends PluginDefaults {
-  readonly max_domains: number
-  readonly max_plugins: number
-  /** Of one plugin, in bytes of UTF-8. */
-  readonly max_code_bytes: number
-}
+export interface DocumentRules extends PluginDefaults, DocumentCaps {}
+
 const DEFAULTS: DocumentRules = Object.freeze({
   guard: 'on',
   budget_ms: 50,
@@ -32,25 +30,23 @@ const DEFAULTS: DocumentRules = Object.freeze({
   max_code_bytes: 1024 * 1024,
 })
 
-/** A domain that stands in the document as it did before; what it became then goes on. */
-export interface KeptDomain {
-  readonly name: string
-  readonly kept: ProgramDomain
-}
-
 /** A document of which some domains were not read again. */
 export interface PartlyRead extends Omit<Document, 'domains'> {
-  readonly domains: readonly (Domain | RefusedDomain | KeptDomain)[]
+  readonly domains: readonly (Domain | RefusedDomain | KeptPart)[]
 }
 
 /** Some of the document's domains: one that is to be read, or a number of those that need not be. */
 export type Part = { readonly raw: unknown } | KeptPart
 
-/** Domains that stand there as they did before, one after the other. */
+/** Domains that stand there as they did before, one after the other; what they became then goes on. */
 export interface KeptPart {
-  readonly domains: readonly KeptDomain[]
+  readonly domains: readonly ProgramDomain[]
+  /** Their plugins. */
+  readonly live: readonly LivePlugin[]
   /** How many plugins they have, as caps count them. */
   readonly plugins: number
+  /** The shared plugins that each of them refers to, by id; undefined where none refers to any. */
+  readonly refers: readonly (readonly Id[])[] | undefined
 }
 
 /** A document whose JSON was read. */
@@ -58,15 +54,31 @@ export interface RawDocument {
   /** What is in it, but for the items of its lists. */
   readonly frame: unknown
   readonly domains: readonly Part[]
-  /** The shared plugins, or what they are where that is known. */
-  readonly plugins: readonly unknown[] | KnownShared
+  readonly plugins: readonly SharedPart[]
 }
 
-/** Shared plugins that stand in the document as they did before. */
-export interface KnownShared {
+/** A document that was read, and what of it the next one can be compared with. */
+export interface ReadDocument {
+  readonly document: PartlyRead
   readonly shared: Shared
-  /** How many there are, as caps count them. */
-  readonly plugins: number
+  /** The names that more than one domain has. */
+  readonly namesakes: ReadonlySet<string>
+}
+
+/** What was read before, and is taken for the same. */
+export interface Before {
+  /** The shared plugins that the domains which are kept were read with. */
+  readonly shared: Shared
+  /** Whether the document has just these shared plugins. */
+  readonly isSame: boolean
+  /** Domains that could have been kept, and are not there any more: no name of theirs is that of one that is kept. */
+  readonly gone: readonly KeptPart[]
+  /**
+   * Takes domains apart that are kept, where some of them need to be read again: for a shared plugin that changed.
+   *
+   * @param isKept whether one of them can stay, by its place among them
+   */
+  open(part: KeptPart, isKept: (place: number) => boolean): Steps<readonly Part[]>
 }
 
 /**
@@ -88,9 +100,9 @@ export function* readText(text: string, rules: DocumentRules): Steps<Document> {
     parts.push({ raw })
     yield
   }
-  const shared = Array.isArray(plugins) ? plugins : []
-  const document = yield* readRaw({ frame: value, domains: parts, plugins: shared }, rules)
-  if (document !== undefined) return document.document as Document
+  const shared = (Array.isArray(plugins) ? plugins : []).map((raw) => ({ raw }))
+  const read = yield* readRaw({ frame: value, domains: parts, plugins: shared }, rules)
+  if (read !== undefined) return read.document as Document
   const { error } = frameSchema.safeParse(value)
   const { path, message } = describeMismatch(error as z.ZodError, value)
   throw new DocumentError(path, path === '' ? `the document: ${message}` : message)
@@ -99,47 +111,78 @@ export function* readText(text: string, rules: DocumentRules): Steps<Document> {
 /**
  * Reads a document whose JSON was read.
  *
- * @param expand reads domains after all that need not be read for their own sake
- * @returns the document, with the shared plugins by id, and whether all of them have one; undefined when its frame is not as the schema has it
+ * @returns undefined when its frame is not as the schema has it, or when more of it has to be read to tell what it means
  * @throws DocumentError as `readDocument`
  */
 export function* readRaw(
   { frame, domains, plugins }: RawDocument,
   rules: DocumentRules,
-  expand: (part: KeptPart) => Steps<readonly { readonly raw: unknown }[]> = expandNothing,
-): Steps<{ document: PartlyRead; shared: Shared; isSharedSound: boolean } | undefined> {
+  before: Before = NOTHING_BEFORE,
+): Steps<ReadDocument | undefined> {
   const general = readGeneral(frame)
   if (general === undefined) return undefined
+  const names = new Set<string>()
+  const namesakes = new Set<string>()
   for (const part of domains) {
-    if ('raw' in part && !isNamed(part.raw)) return undefined
+    if (!('raw' in part)) continue
+    if (!isNamed(part.raw)) return undefined
+    const { name } = part.raw
+    if (names.has(name)) namesakes.add(name)
+    names.add(name)
     yield
   }
   if (!(yield* checkCaps(domains, plugins, rules))) return undefined
+  // Nearly always these are all that change. There is nothing to be looked for then among the many that are kept.
+  const added = new Set(names)
+  for (const { domains } of before.gone) for (const { name } of domains) added.delete(name)
   const faults: DocumentError[] = []
   const skip = readSkipped(general.skip_domains ?? [], faults)
-  const skipFaults = faults.length
-  const shared = 'shared' in plugins ? plugins.shared : yield* readShared(plugins, faults)
-  const isSharedSound = faults.length === skipFaults
-  // What is known was asked for by the domains of another document.
-  if ('shared' in plugins) for (const entry of shared.values()) entry.referenced = false
-  const read: (Domain | RefusedDomain | KeptDomain)[] = []
-  const taken = createTaken(read)
-  for (const part of domains) {
-    const isKept = !('raw' in part) && part.domains.every(({ name }) => !taken.has(name))
-    if (isKept) {
-      for (const domain of part.domains) taken.add(read.push(domain) - 1)
-      yield
-      continue
-    }
-    // What was kept had a name of its own. Should it not have any more, what is wrong with it depends on its neighbours.
-    for (const { raw } of 'raw' in part ? [part] : yield* expand(part)) {
-      const index = read.length
-      read.push(yield* readDomain(raw as RawDomain, `domains[${index}]`, shared, taken, rules))
-      taken.add(index)
-      yield
-    }
+  const shared = before.isSame ? before.shared : yield* readShared(plugins, before.shared, faults)
+  const changed = yield* listChanged(before.shared, shared)
+  const read: (Domain | RefusedDomain | KeptPart)[] = []
+  const taken = createTakenNames()
+  const kept = new Set<ProgramDomain>()
+  let index = 0
+
+  function* readOne(raw: unknown): Steps<void> {
+    const domain = yield* readDomain(raw as RawDomain, `domains[${index}]`, shared, taken, rules)
+    if (!('error' in domain)) taken.add(domain, index)
+    read.push(domain)
+    index += 1
   }
-  for (const { fields, referenced } of shared.values()) {
+
+  /** False: what these mean depends on what stands before them, or on which of them it is. */
+  function keep(part: KeptPart): boolean {
+    const [first] = part.domains
+    if (first === undefined || kept.has(first)) return false
+    kept.add(first)
+    for (const [place, domain] of added.size === 0 ? [] : part.domains.entries()) {
+      if (!added.has(domain.name)) continue
+      if (taken.has(domain.name)) return false
+      namesakes.add(domain.name)
+      taken.add(domain, index + place)
+    }
+    read.push(part)
+    index += part.domains.length
+    return true
+  }
+
+  for (const part of domains) {
+    if ('raw' in part) yield* readOne(part.raw)
+    else if (!refersTo(part, changed)) {
+      if (!keep(part)) return undefined
+    } else {
+      if (part.domains.some(({ name }) => added.has(name))) return undefined
+      const isKept = (place: number) => part.refers?.[place]?.some((id) => changed.has(id)) !== true
+      for (const opened of yield* before.open(part, isKept)) {
+        if ('raw' in opened) yield* readOne(opened.raw)
+        else if (!keep(opened)) return undefined
+        yield
+      }
+    }
+    yield
+  }
+  for (const { fields, referenced } of before.isSame ? [] : shared.values()) {
     if (fields instanceof DocumentError && !referenced) faults.push(fields)
   }
   const document = Object.freeze({
@@ -151,17 +194,37 @@ export function* readRaw(
     domains: Object.freeze(read),
     faults: Object.freeze(faults),
   })
-  return { document, shared, isSharedSound }
+  return { document, shared, namesakes }
 }
+
+/** The ids of shared plugins that are not what they were. */
+function* listChanged(before: Shared, after: Shared): Steps<ReadonlySet<Id>> {
+  const changed = new Set<Id>()
+  if (before === after) return changed
+  for (const [id, { fields }] of before) {
+    if (after.get(id)?.fields !== fields) changed.add(id)
+    yield
+  }
+  return changed
+}
+
+function refersTo({ refers }: KeptPart, ids: ReadonlySet<Id>): boolean {
+  return ids.size > 0 && refers?.some((each) => each.some((id) => ids.has(id))) === true
+}
+
+const NOTHING_BEFORE: Before = Object.freeze({
+  shared: new Map(),
+  isSame: false,
+  gone: Object.freeze([]),
+  // biome-ignore lint/correctness/useYield: there is nothing to be opened
+  *open() {
+    return []
+  },
+})
 
 interface RawDomain {
   readonly name: string
   readonly plugins?: unknown
-}
-
-// biome-ignore lint/correctness/useYield: it takes no time
-function* expandNothing(): Steps<readonly { readonly raw: unknown }[]> {
-  return []
 }
 
 /** What concerns the whole document; undefined when it, or what it stands in, is not as the schema has it. */
@@ -178,54 +241,6 @@ function isNamed(raw: unknown): raw is RawDomain {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return false
   const { name } = raw as { name?: unknown }
   return typeof name === 'string' && name !== ''
-}
-
-/** False: a cap is passed by what was not read, so that where it is passed cannot be told. */
-function* checkCaps(domains: readonly Part[], shared: RawDocument['plugins'], rules: DocumentRules): Steps<boolean> {
-  const count = domains.reduce((sum, part) => sum + ('raw' in part ? 1 : part.domains.length), 0)
-  checkCap('domains', count, 'max_domains', rules.max_domains)
-  let plugins = 'shared' in shared ? shared.plugins : yield* countPlugins(shared, 'plugins', 0, rules)
-  let index = 0
-  for (const part of domains) {
-    if ('raw' in part) {
-      plugins = yield* countPlugins((part.raw as RawDomain).plugins, `domains[${index}].plugins`, plugins, rules)
-      index += 1
-    } else {
-      plugins += part.plugins
-      index += part.domains.length
-      if (plugins > rules.max_plugins) return false
-    }
-  }
-  return true
-}
-
-/** How many plugins there are with those of a list, as caps count them. */
-export function* countPlugins(list: unknown, path: string, before: number, rules: DocumentRules): Steps<number> {
-  if (!Array.isArray(list)) return before
-  let plugins = before + list.length
-  checkCap(path, plugins, 'max_plugins', rules.max_plugins)
-  for (const [at, plugin] of list.entries()) {
-    const { code, variants } = (plugin ?? {}) as { code?: unknown; variants?: unknown }
-    checkCode(code, `${path}[${at}].code`, rules)
-    yield
-    if (!Array.isArray(variants)) continue
-    // Each of them is compiled, and runs, as a plugin of its own.
-    plugins += Math.max(variants.length - 1, 0)
-    checkCap(`${path}[${at}].variants`, plugins, 'max_plugins', rules.max_plugins)
-    for (const [nth, variant] of variants.entries())
-      checkCode(variant?.code, `${path}[${at}].variants[${nth}].code`, rules)
-  }
-  return plugins
-}
-
-function checkCode(code: unknown, path: string, { max_code_bytes }: DocumentRules): void {
-  // No character takes more than three bytes.
-  if (typeof code !== 'string' || code.length * 3 <= max_code_bytes) return
-  checkCap(path, Buffer.byteLength(code), 'max_code_bytes', max_code_bytes)
-}
-
-function checkCap(path: string, count: number, name: string, cap: number): void {
-  if (count > cap) throw new DocumentError(path, `expected at most ${cap} (${name}), got ${count}`)
 }
 
 function parseJson(text: string): unknown {
@@ -265,7 +280,7 @@ function* readDomain(
   { name, plugins }: RawDomain,
   path: string,
   shared: Shared,
-  taken: Taken,
+  taken: TakenNames,
   defaults: PluginDefaults,
 ): Steps<Domain | RefusedDomain> {
   const pattern = readPattern(name, `${path}.name`)
@@ -284,64 +299,3 @@ function* readDomain(
   }
   return Object.freeze({ name, pattern, plugins: Object.freeze(read) })
 }
-
-/** The names of the plugins that were read so far. */
-interface Taken {
-  /** Whether there was a domain of this name. */
-  has(domain: string): boolean
-  /** Takes account of a domain that was read, by its index. */
-  add(index: number): void
-  /** A plugin is known by its domain, name and phase; a second one of the same could not be told from the first. */
-  createCheck(domain: string): (plugin: PluginSpec) => PluginSpec | RefusedPlugin
-}
-
-/** Few domains have a namesake: what their plugins are called is gathered once they do. */
-function createTaken(read: readonly (Domain | RefusedDomain | KeptDomain)[]): Taken {
-  const domains = new Map<string, number>()
-  const gathered = new Map<string, Map<string, string>>()
-
-  /** What the plugins of the domains of this name are called, if there was one. */
-  function gather(name: string): Map<string, string> {
-    const known = gathered.get(name) ?? new Map<string, string>()
-    const first = domains.get(name)
-    if (first === undefined || gathered.has(name)) return known
-    gathered.set(name, known)
-    return note(known, first)
-  }
-
-  function note(known: Map<string, string>, index: number): Map<string, string> {
-    const domain = read[index] as Domain | KeptDomain
-    const plugins = 'kept' in domain ? domain.kept.plugins.map(({ spec }) => spec) : domain.plugins
-    for (const plugin of plugins) {
-      if ('error' in plugin || known.has(keyOf(plugin))) continue
-      // What was kept may have stood elsewhere before.
-      known.set(keyOf(plugin), plugin.path.replace(/^domains\[\d+\]/, `domains[${index}]`))
-    }
-    return known
-  }
-
-  return {
-    has: (domain) => domains.has(domain),
-    add(index) {
-      const domain = read[index]
-      if (domain === undefined || 'error' in domain) return
-      if (domains.has(domain.name)) note(gather(domain.name), index)
-      else domains.set(domain.name, index)
-    },
-    createCheck(domain) {
-      const known = gather(domain)
-      return (plugin) => {
-        const key = keyOf(plugin)
-        const first = known.get(key)
-        if (first === undefined) {
-          known.set(key, plugin.path)
-          return plugin
-        }
-        const message = `the domain has a plugin ${describeValue(plugin.name)} in the phase ${plugin.phase} already (${first})`
-        return Object.freeze({ ...plugin, error: new DocumentError(`${plugin.path}.name`, message) })
-      }
-    },
-  }
-}
-
-const keyOf = ({ name, phase }: PluginSpec) => `${phase} ${name}`

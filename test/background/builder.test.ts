@@ -52,6 +52,34 @@ const counts = ({ compiled, reused, removed, failures, faults }: Build) => ({
 })
 const keptOf = ({ failures }: Build) => failures.map(({ info, kept_last_good }) => [info.name, kept_last_good])
 
+describe('what finds the plugins of a host', () => {
+  const named = (names: string[], code: string, skip: string[] = []) => ({
+    general: { skip_domains: skip },
+    domains: names.map((name) => domain(name, plugin('p', { code }))),
+  })
+  const SKIP = ['x.com', 'y.com']
+  const matcherOf = (document: object) => build(document).program.matcher
+
+  test('goes on where the names are the same', () => {
+    const first = matcherOf(named(['a.com', '*.b.com', '^c'], '1', ['d.com']))
+    expect(matcherOf(named(['a.com', '*.b.com', '^c'], '2', ['d.com']))).toBe(first)
+    expect(matcherOf({ ...named(['a.com', '(', '^c'], '2', ['d.com']) })).not.toBe(first)
+  })
+
+  test.each([
+    ['one is another', named(['a.com', 'c.com'], '1', SKIP)],
+    ['there is one more', named(['a.com', 'b.com', 'c.com'], '1', SKIP)],
+    ['there is one less', named(['a.com'], '1', SKIP)],
+    ['they are in another order', named(['b.com', 'a.com'], '1', SKIP)],
+    ['another one is skipped', named(['a.com', 'b.com'], '1', ['x.com', 'z.com'])],
+    ['a kind of them is skipped', named(['a.com', 'b.com'], '1', ['x.com', '*.y.com'])],
+    ['none is skipped', named(['a.com', 'b.com'], '1')],
+  ])('is made anew where %s', (_, changed) => {
+    const first = matcherOf(named(['a.com', 'b.com'], '1', SKIP))
+    expect(matcherOf(changed)).not.toBe(first)
+  })
+})
+
 describe('a plugin that did not change', () => {
   test('is taken over as it is', () => {
     const first = build(document(plugin('p', { params: { a: [1] } }), plugin('q')))

@@ -39,7 +39,7 @@ const many = (count: number, code: (index: number) => string = () => '') =>
 function build({ document, learn }: Reading): { live: LiveText; built: Map<object, ProgramDomain> } {
   const built = new Map<object, ProgramDomain>()
   for (const read of document.domains) {
-    if ('error' in read || 'kept' in read || read.plugins.some((entry) => 'error' in entry)) continue
+    if ('error' in read || 'domains' in read || read.plugins.some((entry) => 'error' in entry)) continue
     const plugins = read.plugins.map((spec) => ({ spec }))
     built.set(read, { name: read.name, pattern: read.pattern, plugins } as unknown as ProgramDomain)
   }
@@ -48,10 +48,13 @@ function build({ document, learn }: Reading): { live: LiveText; built: Map<objec
 
 /** The document with what was kept in the form in which it would have been read. */
 function spelledOut({ document }: Reading): unknown {
-  const domains = document.domains.map((read) => {
-    if (!('kept' in read)) return read
-    const { name, pattern, plugins } = read.kept
-    return { name, pattern, plugins: plugins.map(({ spec }) => spec) }
+  const domains = document.domains.flatMap((read): unknown => {
+    if (!('domains' in read)) return read
+    return read.domains.map(({ name, pattern, plugins }) => ({
+      name,
+      pattern,
+      plugins: plugins.map(({ spec }) => spec),
+    }))
   })
   return { ...document, domains }
 }
@@ -224,14 +227,14 @@ describe('a document that is read part by part', () => {
 })
 
 describe('a document beside the one that is live', () => {
-  const keptOf = ({ document }: Reading) => document.domains.filter((read) => 'kept' in read)
+  const keptOf = ({ document }: Reading) => document.domains.flatMap((read) => ('domains' in read ? read.domains : []))
 
   test('is not read where it is the same', () => {
     const text = JSON.stringify({ general: { version: 1 }, domains: many(300) })
     const { live, built } = build(inParts(text))
     const again = inParts(text.replace('"version":1', '"version":2'), live)
     expect(keptOf(again)).toHaveLength(300)
-    expect(keptOf(again).every(({ kept }) => [...built.values()].includes(kept))).toBe(true)
+    expect(keptOf(again).every((kept) => [...built.values()].includes(kept))).toBe(true)
     expect(again.document.version).toBe(2)
   })
 
@@ -248,43 +251,77 @@ describe('a document beside the one that is live', () => {
     expect(keptOf(again).length).toBeGreaterThan(100)
     // And so on: what was kept is known again the next time.
     const next = build(again)
-    expect(keptOf(inParts(text, next.live))).toHaveLength(again.document.domains.length)
+    expect(keptOf(inParts(text, next.live))).toHaveLength(JSON.parse(text).domains.length)
   })
 
-  test('is the same as one that is read whole, whatever was live', () => {
-    const filler = '-'.repeat(66_000)
-    const item = fc.constantFrom(
-      { ...domain('a.com', plugin('p')), filler },
-      { ...domain('a.com', plugin('q')), filler },
-      { ...domain('a.com', plugin('p', { code: 'changed' }), plugin('q')), filler },
-      { ...domain('b.com', plugin('p'), 1), filler },
-      { ...domain('b.com', { id: 2, params: { a: 1 } }), filler },
-      { ...domain('c.com', plugin('r', { code: 7 })), filler },
-      { ...domain('(', plugin('p')), filler },
+  test.each([
+    ['each by itself', 66_000, 120],
+    ['several together', 25_000, 300],
+    ['many together', 10, 600],
+  ])('is the same as one that is read whole, whatever was live: %s', (_, size, numRuns) => {
+    const filler = '-'.repeat(size)
+    const names = fc.constantFrom('a.com', 'b.com', 'c.com', 'd.com', 'e.com', 'f.com', '*', '(')
+    const entry = fc.constantFrom<unknown>(
+      plugin('p'),
+      plugin('p', { code: 'changed' }),
+      plugin('q', { id: 1 }),
+      plugin('r', { code: 7 }),
+      1,
+      2,
+      '1',
+      { id: 2, params: { a: 1 } },
+      { id: 3, phase: 'log' },
     )
-    const shared = fc.constantFrom(
-      [],
-      [plugin('s', { id: 1 })],
-      [plugin('s', { id: 1 }), plugin('t', { id: 2, phase: 'x' })],
-      [plugin('u', { id: 1 }), { name: 'nobody' }],
-    )
+    const item = fc
+      .tuple(names, fc.array(entry, { maxLength: 2 }))
+      .map(([name, plugins]) => ({ ...domain(name, ...plugins), filler }))
+    const shared = fc
+      .array(
+        fc.constantFrom<unknown>(
+          plugin('s', { id: 1 }),
+          plugin('s', { id: 1, code: 'changed' }),
+          plugin('s', { id: '1' }),
+          plugin('t', { id: 2, phase: 'x' }),
+          plugin('t', { id: 2, variants: [] }),
+          plugin('t', { id: 2, filler }),
+          plugin('u', { id: 3, on_failure: 'closed', filler }),
+          { name: 'nobody' },
+        ),
+        { maxLength: 4 },
+      )
+      .map((plugins) => plugins as object[])
+    // The next one is the one before with little that is different, or quite another one.
+    const domains = fc.array(item, { maxLength: 8 })
     const documents = fc.record({
-      plugins: shared,
-      domains: fc.array(item, { maxLength: 8 }),
+      plugins: fc.option(shared, { nil: undefined }),
+      domains: fc.oneof(
+        domains.map((all) => () => all),
+        fc.tuple(fc.nat(8), fc.nat(1), fc.array(item, { maxLength: 1 })).map(
+          ([at, count, added]) =>
+            (before: object[]) =>
+              before.toSpliced(at, count, ...added),
+        ),
+        fc.constant((before: object[]) => [...before.slice(2), ...before.slice(0, 2)]),
+      ),
       general: fc.constantFrom({}, { version: 5 }),
     })
     fc.assert(
-      fc.property(fc.array(documents, { minLength: 2, maxLength: 4 }), (all) => {
+      fc.property(fc.array(documents, { minLength: 2, maxLength: 5 }), (all) => {
         let live = NO_TEXT
-        for (const value of all) {
-          const text = JSON.stringify(value)
-          const reading = inParts(text, live)
-          const [read, whole] = [withoutPaths(spelledOut(reading)), withoutPaths(readDocument(text, RULES))]
-          expect(read).toEqual(whole)
-          live = build(reading).live
+        let before: { plugins: object[]; domains: object[] } = { plugins: [], domains: [] }
+        for (const next of all) {
+          before = { plugins: next.plugins ?? before.plugins, domains: next.domains(before.domains) }
+          const text = JSON.stringify({ general: next.general, ...before })
+          const whole = outcome(() => withoutPaths(readDocument(text, RULES)))
+          const reading = outcome(() => inParts(text, live)) as Reading
+          if ('thrown' in reading) expect(reading).toEqual(whole)
+          else {
+            expect(withoutPaths(spelledOut(reading))).toEqual(whole)
+            live = build(reading).live
+          }
         }
       }),
-      { numRuns: 200 },
+      { numRuns },
     )
   })
 
@@ -299,6 +336,74 @@ describe('a document beside the one that is live', () => {
     const changed = inParts(withShared('two'), live)
     expect(keptOf(changed)).toEqual([])
     expect((changed.document.domains[0] as Domain).plugins[0]).toMatchObject({ name: 's', code: 'two' })
+  })
+
+  describe('with a shared plugin that changed', () => {
+    const filler = ';'.repeat(500)
+    const refersTo = (index: number) => (index % 10 === 3 ? [1] : index % 10 === 7 ? [{ id: 2, phase: 'log' }] : [])
+    const textOf = (shared: Record<string, string>) =>
+      JSON.stringify({
+        domains: Array.from({ length: 400 }, (_, index) =>
+          domain(`${index}.com`, plugin('p', { code: filler }), ...refersTo(index)),
+        ),
+        plugins: Object.entries(shared).map(([id, code]) => plugin(`s${id}`, { id: Number(id), code: code + filler })),
+      })
+    const readNames = ({ document }: Reading) =>
+      document.domains.flatMap((read) => ('domains' in read ? [] : [(read as Domain).name]))
+
+    test('is read for the domains that refer to it, and no others', () => {
+      const { live, built } = build(inParts(textOf({ 1: 'one', 2: 'two', 3: 'three' })))
+      const again = inParts(textOf({ 1: 'changed', 2: 'two', 3: 'three' }), live)
+      expect(readNames(again)).toEqual(Array.from({ length: 40 }, (_, index) => `${index * 10 + 3}.com`))
+      const known = new Set(built.values())
+      expect(keptOf(again).every((kept) => known.has(kept))).toBe(true)
+      expect(keptOf(again)).toHaveLength(360)
+      // Those that were known together are so again.
+      const next = build(again)
+      expect(next.live.domains.length).toBeLessThan(10)
+      expect(readNames(inParts(textOf({ 1: 'changed', 2: 'two', 3: 'three' }), next.live))).toEqual([])
+    })
+
+    test('is read for no domain where none refers to it, wherever the others stand', () => {
+      const { live } = build(inParts(textOf({ 1: 'one', 2: 'two', 4: 'four' })))
+      expect(readNames(inParts(textOf({ 0: 'new', 1: 'one', 2: 'two', 4: 'changed' }), live))).toEqual([])
+    })
+
+    test('is read for those that refer to it when it is gone, and when it is back', () => {
+      const first = build(inParts(textOf({ 1: 'one', 2: 'two' })))
+      const without = inParts(textOf({ 1: 'one' }), first.live)
+      expect(readNames(without)).toHaveLength(40)
+      const { live } = build(without)
+      const back = inParts(textOf({ 1: 'one', 2: 'two' }), live)
+      expect(readNames(back)).toHaveLength(40)
+      expect(withoutPaths(spelledOut(back))).toEqual(withoutPaths(readDocument(textOf({ 1: 'one', 2: 'two' }), RULES)))
+    })
+  })
+
+  test.each([
+    ['before it', 0, 0],
+    // A domain that is kept takes its names first.
+    ['behind it', 300, 299],
+  ])('is the same as one that is read whole where a domain is new that has a namesake %s', (_, at, kept) => {
+    const { live } = build(inParts(JSON.stringify({ domains: many(300) })))
+    const text = JSON.stringify({ domains: many(300).toSpliced(at, 0, domain('250.com', plugin('q'), plugin('p'))) })
+    const again = inParts(text, live)
+    expect(withoutPaths(spelledOut(again))).toEqual(withoutPaths(readDocument(text, RULES)))
+    expect(keptOf(again).length).toBeGreaterThanOrEqual(kept)
+  })
+
+  test('is the same as one that is read whole where a part of it stands there twice', () => {
+    const { live } = build(inParts(JSON.stringify({ domains: many(300) })))
+    const text = JSON.stringify({ domains: [...many(300), ...many(300)] })
+    expect(withoutPaths(spelledOut(inParts(text, live)))).toEqual(withoutPaths(readDocument(text, RULES)))
+  })
+
+  test('is read for the domains with a namesake each time, and for no others', () => {
+    const text = JSON.stringify({ domains: [...many(300), domain('7.com', plugin('q'))] })
+    const { live } = build(inParts(text))
+    const again = inParts(text, live)
+    expect(keptOf(again)).toHaveLength(299)
+    expect(withoutPaths(spelledOut(again))).toEqual(withoutPaths(readDocument(text, RULES)))
   })
 
   test('has the caps for all of it', () => {
