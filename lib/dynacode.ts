@@ -157,6 +157,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
   const highest = rememberHighest(cache)
   const activator = createActivator({
     rules: options,
+    max_alike_expressions: options.max_alike_expressions,
     max_removed_ratio: options.max_removed_ratio,
     verifier: options.trusted_keys === undefined ? undefined : createVerifier(options.trusted_keys),
     highest,

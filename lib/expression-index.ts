@@ -13,6 +13,8 @@ export interface ExpressionIndex {
   /** The expressions by their source, each with the number that `search` has for it. */
   readonly numbers: ReadonlyMap<string, number>
   readonly known: readonly Known[]
+  /** The expressions that may have to be tried for one host, all of them: what tells them from afar tells many others, too. */
+  readonly alike: readonly RegExp[]
   /** The numbers of the expressions that match. */
   search(host: string): readonly number[]
 }
@@ -54,7 +56,15 @@ export function* buildExpressionIndex(
     index.add(number, each.clauses)
     yield
   }
-  return createIndex(numbers, known, index)
+  const alike: RegExp[] = []
+  for (const number of index.alike()) {
+    const { expression } = known[number] as Known
+    // V8 compiles an expression when it is first used, and again when it is used more: not while a request waits for all of them.
+    for (const host of ['', 'a']) expression.test(host)
+    alike.push(expression)
+    yield
+  }
+  return createIndex(numbers, known, index, alike)
 }
 
 // Apart from where it is built: a function made there would hold on to the earlier index, and that to the one before it.
@@ -62,10 +72,12 @@ function createIndex(
   numbers: ReadonlyMap<string, number>,
   known: readonly Known[],
   index: LiteralIndex,
+  alike: readonly RegExp[],
 ): ExpressionIndex {
   return Object.freeze({
     numbers,
     known,
+    alike,
     search(host) {
       const searched = host.slice(0, LONGEST_SEARCHED_HOST)
       const found: number[] = []

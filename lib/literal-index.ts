@@ -6,6 +6,11 @@ export interface LiteralIndex {
   add(thing: number, clauses: readonly Clause[]): void
   /** The things that may be in a text, each once. */
   candidates(text: string): Iterable<number>
+  /**
+   * The things that one text may have many of, ascending: those without clauses, and those known by a piece that many others are
+   * known by.
+   */
+  alike(): readonly number[]
 }
 
 /** A piece of a string, which the string is known by. */
@@ -15,6 +20,9 @@ interface Piece {
   /** How many others are known by the same. */
   readonly load: number
 }
+
+/** More things than these are many, where they are known by the same piece. */
+const FEW = 8
 
 const BASE = 0x01000193
 /** How long pieces are: as long as the string allows. With the power of the base that takes what is before them off a hash. */
@@ -81,6 +89,11 @@ export function createLiteralIndex(): LiteralIndex {
         }
       }
       return found
+    },
+    alike() {
+      const found = new Set(always)
+      for (const things of byPiece.values()) if (things.length > FEW) for (const thing of things) found.add(thing)
+      return [...found].sort((a, b) => a - b)
     },
   }
 }

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import { z } from 'zod'
+import { MOST_ALIKE_EXPRESSIONS } from './alike-expressions.ts'
 import { LONGEST_TIMER_MS } from './clock.ts'
 import { type DebugOptions, debugOptionsSchema } from './debug-options.ts'
 import type { GuardMode } from './document.ts'
@@ -137,6 +138,13 @@ export interface DynacodeOptions extends Callbacks {
    * @default 100000
    */
   max_domains?: number
+  /**
+   * How many regular expressions without fixed text of their own a document may have among the names of its domains and its
+   * `skip_domains`; one with more is refused. All of them are tried for each host that is not known yet.
+   *
+   * @default 500
+   */
+  max_alike_expressions?: number
   /**
    * How many plugins a document may have, all domains together; one with more is refused.
    *
@@ -361,6 +369,7 @@ const schema = z.strictObject({
     .default(Number.POSITIVE_INFINITY),
   when_stale: z.enum(['serve', 'closed']).default('serve'),
   max_domains: count.default(100_000),
+  max_alike_expressions: count.default(MOST_ALIKE_EXPRESSIONS),
   max_plugins: count.default(100_000),
   max_code_bytes: count.default(1024 * 1024),
   max_removed_ratio: z.number().min(0).max(1).default(1),

@@ -212,6 +212,29 @@ describe('expressions', () => {
     expect(asked.length).toBeLessThan(100)
   })
 
+  test.each([
+    ['no text', Array.from({ length: 20 }, (_, n) => `^[a-z]{${n + 1}}$`), 20],
+    ['the text of eight others', Array.from({ length: 9 }, (_, n) => `^[a-z]{${n + 1}}\\.example\\.com$`), 9],
+    ['the text of seven others', Array.from({ length: 8 }, (_, n) => `^[a-z]{${n + 1}}\\.example\\.com$`), 0],
+    ['text of their own', Array.from({ length: 5000 }, (_, n) => `^(?:www|shop)\\d*\\.d${n}\\.example\\.com$`), 0],
+    ['text of their own, of a few letters', Array.from({ length: 900 }, (_, n) => `^t${n}-[a-z]+$`), 0],
+  ])('with %s are told apart, or are alike', (_by, sources, count) => {
+    expect(matcherOf([...sources, 'a.com', '*.b.com', '*']).expressions.alike).toHaveLength(count)
+  })
+
+  test('that are alike are all that is asked beside few others, whatever host somebody makes up', () => {
+    const alike = Array.from({ length: 50 }, (_, n) => `^[a-z]{${n + 1}}\\.example\\.com$`)
+    const others = Array.from({ length: 3000 }, (_, n) => `^[a-z]+-${n}\\.(?:example\\.com|test)$`)
+    const { asked, patterns } = counted([...others, ...alike])
+    const matcher = runSteps(buildHostMatcher(patterns, undefined))
+    expect(matcher.expressions.alike).toHaveLength(50)
+    // Those that are alike were asked once or twice, so that they are compiled before a request waits for all of them.
+    expect([...new Set(asked.splice(0))].sort()).toEqual(alike.toSorted())
+    matcher.expressions.search('x-1-2-3-4.example.com')
+    expect(alike.every((source) => asked.includes(source))).toBe(true)
+    expect(asked.length).toBeLessThan(50 + 30)
+  })
+
   test('are taken over as they are when the next document has the same ones, in whatever order', () => {
     const first = matcherOf(['a.com', '^a', '^b', '*'])
     const second = matcherOf(['^b', '^a', '^b', 'c.com'], first)

@@ -36,6 +36,22 @@ describe('check_document', () => {
     expect((await check_document(document, { globals: ['flags'] })).errors).toBe(0)
   })
 
+  test('tells of expressions that are too much alike for a default instance', async () => {
+    const many = (count: number) => ({
+      general: { skip_domains: Array.from({ length: count }, (_, n) => `^[a-z]{${n + 1}}$`) },
+      domains: [],
+    })
+    expect(await check_document(many(500))).toMatchObject({ errors: 0 })
+    const { findings, errors } = await check_document(many(501))
+    expect(errors).toBe(1)
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        path: 'domains',
+        message: expect.stringMatching(/max_alike_expressions\), got 501: .*\{501\}/),
+      }),
+    )
+  })
+
   test.each(['{', '[]', 'null', '{"domains":1}'])(
     'says of %s what is wrong with it, and does not throw',
     async (text) => {

@@ -1,4 +1,5 @@
 import createDebug from 'debug'
+import { checkAlikeExpressions } from '../alike-expressions.ts'
 import { DocumentError, DynacodeError } from '../errors.ts'
 import type { Events, Origin, Update } from '../events.ts'
 import type { LivePlugin, Program } from '../program.ts'
@@ -69,12 +70,14 @@ export interface Activator {
 /**
  * Makes the activator of one instance.
  *
+ * @param max_alike_expressions how many expressions may have to be tried for one host
  * @param max_removed_ratio share of the live plugins that a document may drop at once
  * @param swap makes a program the live one, of which some plugins are new; the only way in which anything changes
  * @param closing breaks off what is under way, and has it cleaned up, at once
  */
 export function createActivator({
   rules,
+  max_alike_expressions,
   max_removed_ratio,
   verifier,
   highest,
@@ -84,6 +87,7 @@ export function createActivator({
   swap,
 }: {
   rules: DocumentRules
+  max_alike_expressions: number
   max_removed_ratio: number
   verifier: Verifier | undefined
   highest: HighestVersion
@@ -132,6 +136,7 @@ export function createActivator({
       // Once more: another process may have accepted a higher one meanwhile.
       if (signed) checkVersion(document, document_sha1, from)
       checkRemoved(document, built)
+      checkAlikeExpressions(built.program.matcher.expressions, max_alike_expressions)
     } catch (error) {
       yield* builder.end(built.begun)
       throw error

@@ -1,8 +1,11 @@
+import { checkAlikeExpressions } from '../alike-expressions.ts'
 import { findJsonFault } from '../background/json-fault.ts'
 import { readDocument } from '../background/validator.ts'
 import type { Document, Domain } from '../document.ts'
 import { DocumentError } from '../errors.ts'
+import { buildExpressionIndex } from '../expression-index.ts'
 import type { HostPattern } from '../host-pattern.ts'
+import { runSteps } from '../steps.ts'
 import { createEntryFinder } from './document-entry.ts'
 import { createFinding, type Located } from './finding.ts'
 import { createPluginInspector, type PluginInspector } from './inspect-plugin.ts'
@@ -32,7 +35,7 @@ export async function inspectDocument(
   const document = read(text)
   if ('finding' in document) return { found: [document], plugins: 0, document: undefined }
   const inspector = createPluginInspector(new Set(globals), createEntryFinder(JSON.parse(manifest ?? text)), judge)
-  const found = document.faults.map((fault) => toFinding(fault))
+  const found = [...document.faults, ...findAlike(document)].map((fault) => toFinding(fault))
   for (const pattern of document.skip) {
     const deviation = pattern.kind === 'literal' ? describeDeviation(pattern.host, pattern) : undefined
     if (deviation === undefined) continue
@@ -53,6 +56,18 @@ export async function inspectDocument(
     found.push(createFinding({ rule: 'slow-expression', severity: 'note', message }))
   }
   return { found, plugins, document }
+}
+
+/** What would have an instance refuse the document, though each of its names is sound. */
+function findAlike({ skip, domains }: Document): Error[] {
+  const patterns = [...skip, ...domains.flatMap((domain) => ('pattern' in domain ? domain.pattern : []))]
+  const expressions = patterns.flatMap((pattern) => (pattern.kind === 'expression' ? pattern.expression : []))
+  try {
+    checkAlikeExpressions(runSteps(buildExpressionIndex(expressions, undefined)))
+    return []
+  } catch (error) {
+    return [error as Error]
+  }
 }
 
 /** The document, or what is wrong with all of it. */

@@ -714,11 +714,15 @@ describe('G17', () => {
     const bare = JSON.stringify({ domains: [], x: '' })
     return { domains: [], x: ' '.repeat(bytes - bare.length) }
   }
+  const alike = (count: number) => ({
+    domains: Array.from({ length: count }, (_, index) => ({ name: `^[a-z]{${index + 1}}\\.test$`, plugins: [] })),
+  })
   const refused = 'ERR_DYNACODE_DOCUMENT'
 
   const CAPS: [string, number, (size: number) => object, string, string][] = [
     ['plugin_api_max_bytes', 4000, sized, 'ERR_DYNACODE_FETCH_TOO_LARGE', 'fetch'],
     ['max_domains', 5, domains, refused, 'invalid'],
+    ['max_alike_expressions', 10, alike, refused, 'invalid'],
     ['max_plugins', 5, plugins, refused, 'invalid'],
     ['max_code_bytes', 100, (bytes) => code(bytes + (bytes % 2)), refused, 'invalid'],
   ]

@@ -89,11 +89,14 @@ function axisOf(highest) {
   return [0, step * Math.ceil(highest / step), step]
 }
 
+/** As many expressions without text of their own as a document may have. */
+const MOST_ALIKE = 500
+
 /** Requests for hosts that are seen for the first time. */
 async function measureUnknown(plan) {
   const rows = []
   const usual = USUAL_KINDS.flatMap((kind) => [1, 10_000, 100_000].map((size) => [kind, size]))
-  const unusual = [1000, 10_000].map((size) => ['expression, none of its own text', size])
+  const unusual = [100, MOST_ALIKE].map((size) => ['expression, none of its own text', size])
   for (const [kind, size] of [...usual, ...unusual]) {
     console.error(`unknown: ${kind}, ${size}`)
     // Where one of them costs milliseconds, fewer will do.
@@ -105,7 +108,8 @@ async function measureUnknown(plan) {
       result[name].p99.toFixed(0),
     ])
     const worst = Math.max(...['random', 'alike', 'longest'].map(beyond))
-    const reach = kind === 'expression' && size === 10_000 ? judge('≤ 200 µs', worst <= 200) : ''
+    const isJudged = size === (kind === 'expression' ? 10_000 : MOST_ALIKE)
+    const reach = isJudged && kind.startsWith('expression') ? judge('≤ 200 µs', worst <= 200) : ''
     rows.push([kind, whole(size), ...cells, reach])
   }
   const heads = ['random', 'alike', '255 characters'].flatMap((name) => [`${name}: beyond a known host, µs`, 'p99, µs'])
