@@ -42,7 +42,8 @@ export function App() {
   }
   return (
     <PlaceProvider value={place}>
-      {place.path === '/join' ? (
+      {place.path === '/join' && (session !== undefined || problem) ? (
+        // Not before it is known who is signed in: what they send has to say that it is them.
         <JoinPage api={api} begin={begin} />
       ) : problem ? (
         <main class="door">

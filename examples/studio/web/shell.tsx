@@ -1,11 +1,11 @@
 import type { ComponentChildren } from 'preact'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Api, Session } from './api.ts'
-import { Dialog } from './dialog.tsx'
 import { openEvents } from './event-source.ts'
 import { KillSwitch } from './kill-switch.tsx'
 import { Empty } from './load.tsx'
 import { AuditPage } from './pages/audit.tsx'
+import { DocumentPage } from './pages/document.tsx'
 import { EditorPage } from './pages/editor.tsx'
 import { FleetPage } from './pages/fleet.tsx'
 import { HistoryPage } from './pages/history.tsx'
@@ -13,6 +13,8 @@ import { PeoplePage } from './pages/people.tsx'
 import { PluginsPage } from './pages/plugins.tsx'
 import { ReviewPage } from './pages/review.tsx'
 import { TryPage } from './pages/try.tsx'
+import { AccountMenu } from './parts/account-menu.tsx'
+import { Keys } from './parts/keys.tsx'
 import { Link, usePlace } from './router.tsx'
 import { type Live, type StudioEvent, type StudioPage, StudioProvider } from './studio.tsx'
 import { ThemeButton } from './theme.tsx'
@@ -20,6 +22,7 @@ import { ThemeButton } from './theme.tsx'
 const PAGES = [
   ['/', 'Plugins'],
   ['/try', 'Try it'],
+  ['/document', 'Document'],
   ['/review', 'Review'],
   ['/history', 'History'],
   ['/fleet', 'Fleet'],
@@ -119,7 +122,7 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
         <button type="button" class="quiet keys" aria-label="Keys" title="Keys (?)" onClick={() => setKeys(true)}>
           ?
         </button>
-        <SignOut api={api} session={session} end={end} />
+        <AccountMenu api={api} session={session} end={end} />
         {may_publish && (
           <button type="button" class="danger kill" onClick={() => setKill({})}>
             Kill switch
@@ -177,6 +180,7 @@ function Route({ path, role }: { path: string; role: Session['role'] }): Compone
   if (kind === 'domains' && path.endsWith('/new')) return <EditorPage key={path} domain_id={Number(id)} />
   if (path === '/') return <PluginsPage />
   if (path === '/try' && role !== 'viewer') return <TryPage />
+  if (path === '/document') return <DocumentPage />
   if (path === '/review') return <ReviewPage />
   if (path === '/history') return <HistoryPage />
   if (path === '/fleet') return <FleetPage />
@@ -189,54 +193,5 @@ function Route({ path, role }: { path: string; role: Session['role'] }): Compone
         <Link href="/">To the plugins</Link>
       </p>
     </Empty>
-  )
-}
-
-function SignOut({ api, session, end }: { api: Api; session: Session; end(): void }) {
-  return (
-    <details class="menu">
-      <summary aria-label={`Signed in as ${session.name}`}>{session.name}</summary>
-      <div class="card">
-        <p>
-          {session.name}, <b>{session.role}</b>
-        </p>
-        <button
-          type="button"
-          onClick={async () => {
-            await api.send('DELETE', '/session').catch(() => undefined)
-            end()
-          }}
-        >
-          Sign out
-        </button>
-      </div>
-    </details>
-  )
-}
-
-const KEYS = [
-  ['/', 'search'],
-  ['?', 'these keys'],
-  ['Ctrl S or ⌘ S', 'save the plugin'],
-  ['Ctrl Enter or ⌘ Enter', 'send the request to try'],
-  ['Ctrl Space', 'complete, in the code'],
-  ['Escape, then Tab', 'leave the code'],
-  ['Escape', 'close a dialog'],
-] as const
-
-function Keys({ close }: { close(): void }) {
-  return (
-    <Dialog title="Keys" close={close}>
-      <dl class="keys">
-        {KEYS.map(([key, what]) => (
-          <div key={key}>
-            <dt>
-              <kbd>{key}</kbd>
-            </dt>
-            <dd>{what}</dd>
-          </div>
-        ))}
-      </dl>
-    </Dialog>
   )
 }

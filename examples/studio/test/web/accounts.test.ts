@@ -86,6 +86,33 @@ describePages('accounts', () => {
     expect((await read()).status).toBe(401)
   })
 
+  test('get another password: from who knows the old one, and by a link for who has forgotten it', async () => {
+    const { ada, base, openPage } = visited
+    const bob = await openPage()
+    await joinBy(bob, await invite(ada, 'author'), 'bob')
+    await bob.getByLabel('Signed in as bob').click()
+    await bob.getByRole('button', { name: 'Change password…' }).click()
+    await bob.getByLabel('Password until now').fill('wrong')
+    await bob.getByLabel('New password').fill('another battery staple')
+    await checkAccess(bob)
+    await bob.getByRole('button', { name: 'Change', exact: true }).click()
+    await bob.getByRole('dialog').locator('.problem, .notice').first().waitFor()
+    await bob.getByLabel('Password until now').fill(PASSWORD)
+    await bob.getByRole('button', { name: 'Change', exact: true }).click()
+    await bob.getByText('Your password is changed').waitFor()
+
+    await ada.goto(`${base}/people`)
+    await ada.getByRole('button', { name: 'New password for bob' }).click()
+    const link = await ada.getByRole('region', { name: 'Accounts' }).getByLabel('Secret').inputValue()
+    await bob.goto(link)
+    await bob.getByText('Choose a new password, bob').waitFor()
+    await checkAccess(bob)
+    await bob.getByLabel('Password').fill('a third battery staple')
+    await bob.getByRole('button', { name: 'Set the password' }).click()
+    await bob.getByRole('heading', { level: 1, name: 'Plugins' }).waitFor()
+    await bob.context().close()
+  })
+
   test('are asked for again when a session has ended, and find what they had typed', async () => {
     const { ada, base } = visited
     await ada.goto(base + plugin)

@@ -19,6 +19,7 @@ describePages('every page', () => {
       [`/plugins/${id}`, '.cm-content'],
       [`/domains/${domain.id}/new`, '.cm-content'],
       ['/try', 'form'],
+      ['/document', 'textarea'],
       ['/review', '.differences'],
       ['/history?before=0&after=1', '.differences'],
       ['/fleet', '.empty'],

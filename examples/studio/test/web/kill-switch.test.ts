@@ -57,6 +57,26 @@ describePages('the kill switch', () => {
     expect(plugin).toMatchObject({ enabled: false, code: PLUGIN.fields.code })
   })
 
+  test('finds what is live, whatever the draft calls it', async () => {
+    const { ada, base } = visited
+    const [plugin] = await call<{ id: number; revision: number }[]>(ada, 'GET', '/plugins')
+    await call(ada, 'PUT', `/plugins/${plugin?.id}`, { ...PLUGIN, name: 'renamed', revision: plugin?.revision })
+    await ada.goto(base)
+    await ada.getByRole('button', { name: 'Kill switch' }).click()
+    const search = ada.getByLabel('Find a domain or plugin that is live')
+    await search.fill('renam')
+    await ada.getByText('Nothing that is live is called that.').waitFor()
+    await search.fill('cor')
+    await ada.getByText('shop.example.com · header_filter').waitFor()
+    // It was switched off above.
+    expect(await ada.getByRole('button', { name: 'Switch off cors' }).count()).toBe(0)
+    await ada.getByRole('button', { name: 'Switch on cors' }).click()
+    await ada.getByRole('button', { name: 'Switch on', exact: true }).click()
+    await ada.getByText(/^cors in shop.example.com is switched on/).waitFor()
+    const { name, enabled } = (await readLive(ada)).domains[0].plugins[0]
+    expect([name, enabled]).toEqual(['cors', undefined])
+  })
+
   test('is reached, and thrown, by keyboard alone', async () => {
     const { ada, base } = visited
     await ada.goto(base)

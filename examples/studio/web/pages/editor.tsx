@@ -1,5 +1,5 @@
 import { useCallback, useMemo, useState } from 'preact/hooks'
-import type { Domain, Plugin } from '../api.ts'
+import { type Domain, type Plugin, query } from '../api.ts'
 import { problemsOf, useCheck } from '../editor/check.ts'
 import { CheckedCode } from '../editor/checked-code.tsx'
 import { Conflict } from '../editor/conflict.tsx'
@@ -11,7 +11,8 @@ import { Steps } from '../editor/steps.tsx'
 import { SelectField, TextField } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'
 import { useTitle } from '../parts/page.ts'
-import { useMay } from '../studio.tsx'
+import { ShadowCounts, type ShadowRuns } from '../parts/shadow-counts.tsx'
+import { useMay, useStudioEvent } from '../studio.tsx'
 import { TryForm } from './try.tsx'
 
 /** One plugin: of an id, or a new one of a domain. */
@@ -102,6 +103,7 @@ function Editor({ domain, loaded, reload }: { domain: Domain; loaded: Plugin | u
         </div>
       </fieldset>
       <CheckedCode form={form} change={set} checked={checked} problemAt={problemAt} read_only={!may_write} />
+      {base !== undefined && <Shadow domain={domain.name} plugin={base.name} />}
       <fieldset class="bare" disabled={!may_write}>
         <PluginFields form={form} change={set} problemAt={problemAt} />
       </fieldset>
@@ -115,6 +117,16 @@ function Editor({ domain, loaded, reload }: { domain: Domain; loaded: Plugin | u
       )}
     </>
   )
+}
+
+/** Reports that come closer together than this are shown together, in milliseconds. */
+const TOGETHER_MS = 500
+
+/** What its shadow would have done, while reports come in. */
+function Shadow({ domain, plugin }: { domain: string; plugin: string }) {
+  const runs = useLoad<readonly ShadowRuns[]>(`/shadow${query({ domain, plugin })}`)
+  useStudioEvent('report', runs.reload, TOGETHER_MS)
+  return <ShadowCounts of={runs} by="instance" />
 }
 
 const whole = ({ name, phase, fields }: PluginDraft) => ({ name: name || 'unnamed', phase, ...fields })

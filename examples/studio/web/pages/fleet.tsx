@@ -3,6 +3,7 @@ import { PluginCounters } from '../fleet/plugin-counters.tsx'
 import { type Instance, judge } from '../fleet/report.ts'
 import { Empty, Show, useLoad } from '../load.tsx'
 import { useTitle } from '../parts/page.ts'
+import { ShadowCounts, type ShadowRuns } from '../parts/shadow-counts.tsx'
 import { useStudio, useStudioEvent } from '../studio.tsx'
 
 /** Reports that come closer together than this are shown together, in milliseconds. */
@@ -11,7 +12,15 @@ const TOGETHER_MS = 500
 export function FleetPage() {
   const fleet = useLoad<readonly Instance[]>('/fleet')
   useTitle('Fleet')
-  useStudioEvent('report', fleet.reload, TOGETHER_MS)
+  const shadow = useLoad<readonly ShadowRuns[]>('/shadow')
+  useStudioEvent(
+    'report',
+    () => {
+      fleet.reload()
+      shadow.reload()
+    },
+    TOGETHER_MS,
+  )
   return (
     <>
       <div class="head">
@@ -38,6 +47,7 @@ export function FleetPage() {
                   <InstanceEntry key={instance.id} instance={instance} />
                 ))}
               </ul>
+              <ShadowCounts of={shadow} by="plugin" />
               <PluginCounters instances={instances} />
             </>
           )

@@ -30,13 +30,16 @@ export function Door({ title, children }: { title: string; children: ComponentCh
 export function CredentialsForm({
   action,
   is_new = false,
+  known_name,
   send,
 }: {
   action: string
   is_new?: boolean
+  /** Of who is known already: a password is asked for alone. */
+  known_name?: string | undefined
   send(credentials: Credentials): Promise<unknown>
 }) {
-  const [name, setName] = useState('')
+  const [name, setName] = useState(known_name ?? '')
   const [password, setPassword] = useState('')
   const { busy, problem, run } = useAction()
   useEffect(() => {
@@ -49,16 +52,18 @@ export function CredentialsForm({
         run(() => send({ name, password }))
       }}
     >
-      <TextField
-        label="Name"
-        {...(is_new ? { hint: 'Others see it beside what you do.' } : {})}
-        value={name}
-        change={setName}
-        problem={problem?.fields.name}
-        autocomplete="username"
-        required
-        autofocus
-      />
+      {known_name === undefined && (
+        <TextField
+          label="Name"
+          {...(is_new ? { hint: 'Others see it beside what you do.' } : {})}
+          value={name}
+          change={setName}
+          problem={problem?.fields.name}
+          autocomplete="username"
+          required
+          autofocus
+        />
+      )}
       <TextField
         label="Password"
         {...(is_new ? { hint: '12 characters or more.', minLength: 12 } : {})}

@@ -5,6 +5,7 @@ import { useAction } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'
 import { Ago } from '../parts/time.tsx'
 import { useStudio } from '../studio.tsx'
+import { Secret } from './secret.tsx'
 
 interface Account {
   readonly id: number
@@ -19,6 +20,7 @@ export function Accounts() {
   const { api, session, say } = useStudio()
   const accounts = useLoad<readonly Account[]>('/accounts')
   const [asked, setAsked] = useState<Account>()
+  const [link, setLink] = useState<{ name: string; link: string }>()
   const { problem, run } = useAction()
   const change = (account: Account, part: Partial<Account>) =>
     run(async () => {
@@ -29,6 +31,13 @@ export function Accounts() {
     <section class="card" aria-label="Accounts">
       <h2>Accounts</h2>
       {problem && <Failed problem={problem} />}
+      {link && (
+        <Secret
+          key={link.link}
+          what={`By this link ${link.name} sets a new password, once, within 48 hours. It is shown only now.`}
+          text={link.link}
+        />
+      )}
       <Show of={accounts}>
         {(list) => (
           <ul class="rows">
@@ -51,6 +60,21 @@ export function Accounts() {
                         <option key={role}>{role}</option>
                       ))}
                     </select>
+                    {account.name !== session.name && (
+                      <button
+                        type="button"
+                        aria-label={`New password for ${account.name}`}
+                        onClick={() =>
+                          run(async () => {
+                            const path = `/accounts/${account.id}/password-link`
+                            const { secret } = await api.send<{ secret: string }>('POST', path)
+                            setLink({ name: account.name, link: `${location.origin}/join#${secret}` })
+                          })
+                        }
+                      >
+                        New password…
+                      </button>
+                    )}
                     <button type="button" aria-label={`Shut out ${account.name}`} onClick={() => setAsked(account)}>
                       Shut out…
                     </button>

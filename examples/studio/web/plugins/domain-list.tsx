@@ -49,14 +49,8 @@ export function DomainList({
         )}
       </ul>
       {may_write && search === '' && (items?.length ?? 0) > 1 && (
-        <button
-          type="button"
-          class="quiet small"
-          aria-pressed={ordering}
-          aria-label="Order the domains"
-          onClick={() => setOrdering(!ordering)}
-        >
-          {ordering ? 'Done' : 'Order…'}
+        <button type="button" class="quiet small" aria-pressed={ordering} onClick={() => setOrdering(!ordering)}>
+          Order<span class="visually-hidden"> the domains</span>
         </button>
       )}
     </aside>

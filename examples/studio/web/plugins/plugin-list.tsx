@@ -103,8 +103,8 @@ function DomainHead({
         </button>
       )}
       {may_write && order && (
-        <button type="button" aria-pressed={ordering} aria-label="Order the plugins" onClick={order}>
-          {ordering ? 'Done' : 'Order…'}
+        <button type="button" aria-pressed={ordering} onClick={order}>
+          Order<span class="visually-hidden"> the plugins</span>
         </button>
       )}
       {may_write && domain && (

@@ -1,0 +1,138 @@
+import { beforeAll, expect, test } from 'vitest'
+import { call, checkAccess, describePages, invite, joinBy, measureOverflow, startVisited, write } from './browser.ts'
+
+interface Named {
+  readonly id: number
+  readonly name: string
+}
+
+describePages('the draft', () => {
+  const visited = startVisited()
+  const domains: Named[] = []
+
+  beforeAll(async () => {
+    for (const name of ['one.example', 'two.example', 'three.example'])
+      domains.push(await call(visited.ada, 'POST', '/domains', { name }))
+    for (const name of ['first', 'second', 'third'])
+      await call(visited.ada, 'POST', `/domains/${domains[0]?.id}/plugins`, {
+        name,
+        phase: 'header_filter',
+        fields: { code: `ctx.set('X-By', '${name}')` },
+      })
+  })
+  const namesOf = async (path: string) => (await call<Named[]>(visited.ada, 'GET', path)).map(({ name }) => name)
+
+  test('has its domains and plugins in an order that is changed by keyboard', async () => {
+    const { ada, base } = visited
+    await ada.goto(`${base}/?domain=${domains[0]?.id}`)
+    await ada.getByRole('button', { name: 'Order the plugins' }).click()
+    const up = ada.getByRole('button', { name: 'Move third up' })
+    await up.focus()
+    for (const expected of [
+      ['first', 'third', 'second'],
+      ['third', 'first', 'second'],
+    ]) {
+      await ada.keyboard.press('Enter')
+      await expect.poll(() => namesOf(`/plugins?domain_id=${domains[0]?.id}`)).toEqual(expected)
+      await expect.poll(() => ada.locator('.plugins .name').allTextContents()).toEqual(expected)
+      // The focus has gone with it, until there is no further way up.
+      if (expected[0] !== 'third')
+        await expect.poll(() => ada.evaluate('document.activeElement.ariaLabel')).toBe('Move third up')
+    }
+    expect(await up.isDisabled()).toBe(true)
+    await checkAccess(ada)
+    await ada.getByRole('button', { name: 'Order the domains' }).click()
+    await ada.getByRole('button', { name: 'Move one.example down' }).click()
+    await expect.poll(() => namesOf('/domains')).toEqual(['two.example', 'one.example', 'three.example'])
+  })
+
+  test('renames a domain, but not to a name that is taken', async () => {
+    const { ada, base } = visited
+    await ada.goto(`${base}/?domain=${domains[1]?.id}`)
+    await ada.getByRole('button', { name: 'Rename…' }).click()
+    await ada.getByLabel('Hosts').fill('one.example')
+    await ada.getByRole('button', { name: 'Rename', exact: true }).click()
+    await ada.getByText('Is taken').waitFor()
+    await ada.getByLabel('Hosts').fill('renamed.example')
+    await ada.getByRole('button', { name: 'Rename', exact: true }).click()
+    await ada.getByRole('heading', { name: 'renamed.example' }).waitFor()
+    expect(await namesOf('/domains')).toContain('renamed.example')
+  })
+
+  test('moves a plugin to another domain', async () => {
+    const { ada, base } = visited
+    await ada.goto(base)
+    await ada.getByRole('link', { name: /^second/ }).click()
+    await ada.getByRole('button', { name: 'Move…', exact: true }).click()
+    await ada.getByLabel('Find a domain').fill('three')
+    await checkAccess(ada)
+    await ada.getByRole('button', { name: 'Move to three.example' }).click()
+    await ada.getByText('second is in three.example now').waitFor()
+    await ada.getByRole('navigation', { name: 'Where this is' }).getByText('three.example').waitFor()
+    expect(await namesOf(`/plugins?domain_id=${domains[2]?.id}`)).toEqual(['second'])
+  })
+
+  test('splits a plugin into variants, and puts them together again', async () => {
+    const { ada, base } = visited
+    await ada.goto(base)
+    await ada.getByRole('link', { name: /^first/ }).click()
+    await ada.getByRole('button', { name: 'Split into variants…' }).click()
+    await write(ada, "ctx.set('X-By', 'other'")
+    await ada.getByText('An error keeps this from being published.').waitFor()
+    await ada.locator('.cm-lintRange-error').first().waitFor()
+    // The error is that of the variant, and not of the one beside it.
+    await ada.getByRole('button', { name: 'old 50 %' }).click()
+    await expect.poll(() => ada.locator('.cm-content').textContent()).toBe("ctx.set('X-By', 'first')")
+    expect(await ada.locator('.cm-lintRange-error').count()).toBe(0)
+    await ada.getByRole('button', { name: 'new, line 1' }).click()
+    await expect.poll(() => ada.locator('.cm-content').textContent()).toBe("ctx.set('X-By', 'other'")
+    await write(ada, "ctx.set('X-By', 'other')")
+    await ada.getByLabel('Its share in percent').fill('60')
+    await ada.getByText('All together are 110 %').waitFor()
+    await ada.getByLabel('Its share in percent').fill('10')
+    await ada.getByText('40 % run none of them.').waitFor()
+    await checkAccess(ada)
+    await ada.keyboard.press('Control+s')
+    await ada.getByText('Saved in the draft').waitFor()
+    const id = ada.url().split('/').at(-1)
+    const { fields } = await call<{ fields: unknown }>(ada, 'GET', `/plugins/${id}`)
+    expect(fields).toEqual({
+      variants: [
+        { name: 'old', percent: 50, code: "ctx.set('X-By', 'first')" },
+        { name: 'new', percent: 10, code: "ctx.set('X-By', 'other')" },
+      ],
+    })
+    await ada.getByText('The checks find nothing to say.').waitFor()
+    await ada.reload()
+    await ada.getByRole('button', { name: 'old 50 %' }).click()
+    await ada.getByRole('button', { name: 'Remove this variant' }).click()
+    await expect.poll(() => ada.locator('.cm-content').textContent()).toBe("ctx.set('X-By', 'other')")
+    await ada.keyboard.press('Control+s')
+    await ada.getByText('Saved in the draft').waitFor()
+    expect((await call<{ fields: unknown }>(ada, 'GET', `/plugins/${id}`)).fields).toEqual({
+      code: "ctx.set('X-By', 'other')",
+    })
+  })
+
+  test('says for which hosts no plugin runs; of two who say so, each sees the other', async () => {
+    const { ada, base, openPage } = visited
+    const bob = await openPage({ viewport: { width: 390, height: 844 } })
+    await joinBy(bob, await invite(ada, 'author'), 'bob')
+    await ada.goto(`${base}/document`)
+    await bob.goto(`${base}/document`)
+    const field = 'Hosts for which no plugin runs'
+    await bob.getByLabel(field).fill('metrics.example')
+    await ada.getByLabel(field).fill('health.example\n\n internal.example ')
+    await ada.getByRole('button', { name: 'Save', exact: true }).click()
+    await ada.getByText('Saved in the draft').waitFor()
+    await bob.getByText(/Somebody else has saved this meanwhile\..*health\.example/).waitFor()
+    expect(await bob.getByLabel(field).inputValue()).toBe('metrics.example')
+    expect(await measureOverflow(bob)).toBe(0)
+    await checkAccess(bob)
+    await bob.getByRole('button', { name: 'Take theirs, drop mine' }).click()
+    expect(await bob.getByLabel(field).inputValue()).toBe('health.example\ninternal.example')
+    const { fields } = await call<{ fields: object }>(ada, 'GET', '/general')
+    expect(fields).toMatchObject({ skip_domains: ['health.example', 'internal.example'] })
+    await bob.context().close()
+  })
+})

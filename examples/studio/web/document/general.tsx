@@ -1,0 +1,159 @@
+import { useEffect, useState } from 'preact/hooks'
+import type { Fields, General } from '../api.ts'
+import { isObject } from '../editor/condition-form.ts'
+import { AreaField, SelectField, useAction } from '../form.tsx'
+import { Failed, Show, useLoad } from '../load.tsx'
+import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
+
+/** What the draft says of the whole document. */
+export function GeneralCard() {
+  const general = useLoad<General>('/general')
+  useStudioEvent('draft', general.reload, 200)
+  return (
+    <section class="card" aria-label="For all domains">
+      <h2>For all domains</h2>
+      <Show of={general}>{(value) => <GeneralForm loaded={value} />}</Show>
+    </section>
+  )
+}
+
+interface GeneralFields {
+  readonly status: 'enabled' | 'disabled'
+  readonly skip_domains: string
+  readonly allow_removal: boolean
+  readonly other: string
+}
+
+function GeneralForm({ loaded }: { loaded: General }) {
+  const { api, say } = useStudio()
+  const may_write = useMay('author')
+  const [base, setBase] = useState(loaded)
+  const [form, setForm] = useState(() => read(loaded.fields))
+  const { busy, problem, run } = useAction()
+  const is_changed = JSON.stringify(form) !== JSON.stringify(read(base.fields))
+  const is_behind = loaded.revision > base.revision
+  const set = (part: Partial<GeneralFields>) => setForm((before) => ({ ...before, ...part }))
+  const take = (general: General) => {
+    setBase(general)
+    setForm(read(general.fields))
+  }
+  // Where nothing was typed, what somebody else has saved is shown at once.
+  useEffect(() => {
+    if (is_behind && !is_changed) take(loaded)
+  })
+  const { fields, wrong } = write(form)
+  const at = (field: string) =>
+    Object.entries(problem?.fields ?? {}).find(([key]) => key.startsWith(`fields.${field}`))?.[1]
+
+  return (
+    <form
+      class="stack"
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (wrong !== undefined) return
+        run(async () => {
+          take(
+            await api.send<General>('PUT', '/general', { fields, revision: Math.max(base.revision, loaded.revision) }),
+          )
+          say('Saved in the draft')
+        })
+      }}
+    >
+      {is_behind && is_changed && (
+        <div class="notice" role="status">
+          <span>
+            Somebody else has saved this meanwhile. What they have: <code>{JSON.stringify(loaded.fields)}</code>. Saving
+            puts yours in its place.
+          </span>
+          <button type="button" onClick={() => take(loaded)}>
+            Take theirs, drop mine
+          </button>
+        </div>
+      )}
+      <fieldset class="bare stack" disabled={!may_write}>
+        <div class="grid">
+          <SelectField
+            label="Plugins are"
+            hint="For all at once, now: the kill switch."
+            value={form.status}
+            options={[
+              ['enabled', 'enabled'],
+              ['disabled', 'disabled'],
+            ]}
+            change={(status) => set({ status })}
+            problem={at('status')}
+          />
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={form.allow_removal}
+              onChange={({ currentTarget }) => set({ allow_removal: currentTarget.checked })}
+            />
+            May drop more plugins than the apps allow at once
+          </label>
+        </div>
+        <AreaField
+          label="Hosts for which no plugin runs"
+          hint="One a line, written like a domain's name."
+          rows={Math.min(12, form.skip_domains.split('\n').length + 1)}
+          value={form.skip_domains}
+          change={(skip_domains) => set({ skip_domains })}
+          problem={at('skip_domains')}
+        />
+        {(form.other !== '' || wrong !== undefined) && (
+          <AreaField
+            label="Other fields"
+            hint="JSON; what has no place above."
+            rows={Math.min(12, form.other.split('\n').length + 1)}
+            value={form.other}
+            change={(other) => set({ other })}
+            problem={wrong}
+          />
+        )}
+      </fieldset>
+      {problem && !(problem.status === 409 && is_behind) && <Failed problem={problem} />}
+      {may_write && (
+        <footer>
+          <button type="submit" class="primary" disabled={busy || !is_changed}>
+            {busy ? 'Saving…' : 'Save'}
+          </button>
+          <span class="hint">It goes live when the draft is published.</span>
+        </footer>
+      )}
+    </form>
+  )
+}
+
+/** Set by the studio at every publishing, and not the draft's to say. */
+const NOT_OURS = ['version', 'expires']
+
+function read(fields: Fields): GeneralFields {
+  const { status, skip_domains, allow_removal, ...rest } = fields
+  const other = Object.entries(rest).filter(([key, value]) => value !== null && !NOT_OURS.includes(key))
+  return {
+    status: status === 'disabled' ? 'disabled' : 'enabled',
+    skip_domains: Array.isArray(skip_domains) ? skip_domains.join('\n') : '',
+    allow_removal: allow_removal === true,
+    other: other.length === 0 ? '' : JSON.stringify(Object.fromEntries(other), null, 2),
+  }
+}
+
+function write({ status, skip_domains, allow_removal, other }: GeneralFields): { fields: Fields; wrong?: string } {
+  const hosts = skip_domains
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+  const fields = {
+    status,
+    ...(hosts.length === 0 ? {} : { skip_domains: hosts }),
+    ...(allow_removal ? { allow_removal } : {}),
+  }
+  if (other.trim() === '') return { fields }
+  try {
+    const rest: unknown = JSON.parse(other)
+    if (isObject(rest)) return { fields: { ...rest, ...fields } }
+    return { fields, wrong: 'expected an object: { … }' }
+  } catch (error) {
+    return { fields, wrong: (error as Error).message }
+  }
+}

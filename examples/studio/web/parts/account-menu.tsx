@@ -1,0 +1,40 @@
+import { useState } from 'preact/hooks'
+import type { Api, Session } from '../api.ts'
+import { ChangePassword } from './change-password.tsx'
+
+/** Who is signed in, and what they can do with their account. */
+export function AccountMenu({ api, session, end }: { api: Api; session: Session; end(): void }) {
+  const [changing, setChanging] = useState(false)
+  const [open, setOpen] = useState(false)
+  return (
+    <>
+      <details class="menu" open={open} onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+        <summary aria-label={`Signed in as ${session.name}`}>{session.name}</summary>
+        <div class="card">
+          <p>
+            {session.name}, <b>{session.role}</b>
+          </p>
+          <button
+            type="button"
+            onClick={() => {
+              setOpen(false)
+              setChanging(true)
+            }}
+          >
+            Change password…
+          </button>
+          <button
+            type="button"
+            onClick={async () => {
+              await api.send('DELETE', '/session').catch(() => undefined)
+              end()
+            }}
+          >
+            Sign out
+          </button>
+        </div>
+      </details>
+      {changing && <ChangePassword close={() => setChanging(false)} />}
+    </>
+  )
+}

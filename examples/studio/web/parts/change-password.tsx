@@ -1,0 +1,60 @@
+import { useState } from 'preact/hooks'
+import { Dialog } from '../dialog.tsx'
+import { TextField, useAction } from '../form.tsx'
+import { Failed } from '../load.tsx'
+import { useStudio } from '../studio.tsx'
+
+/** Asks for another password of one's own. */
+export function ChangePassword({ close }: { close(): void }) {
+  const { api, say } = useStudio()
+  const [current, setCurrent] = useState('')
+  const [password, setPassword] = useState('')
+  const { busy, problem, run } = useAction()
+  return (
+    <Dialog title="Change your password" close={close}>
+      <form
+        class="stack"
+        onSubmit={async (event) => {
+          event.preventDefault()
+          const done = await run(() => api.send('PUT', '/session/password', { current, password }))
+          if (!done) return
+          say('Your password is changed; you are signed out everywhere else')
+          close()
+        }}
+      >
+        <TextField
+          label="Password until now"
+          type="password"
+          autocomplete="current-password"
+          value={current}
+          change={setCurrent}
+          problem={problem?.fields.current}
+          required
+          autofocus
+        />
+        <TextField
+          label="New password"
+          hint="12 characters or more."
+          type="password"
+          autocomplete="new-password"
+          minLength={12}
+          value={password}
+          change={setPassword}
+          problem={problem?.fields.password}
+          required
+        />
+        {problem && problem.fields.current === undefined && problem.fields.password === undefined && (
+          <Failed problem={problem} />
+        )}
+        <footer>
+          <button type="button" onClick={close}>
+            Cancel
+          </button>
+          <button type="submit" class="primary" disabled={busy}>
+            Change
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  )
+}

@@ -1,0 +1,97 @@
+import type { Loaded } from '../load.tsx'
+
+interface Counts {
+  readonly runs: number
+  readonly exits: number
+  readonly changes: number
+  readonly errors: number
+}
+
+/** What a plugin in shadow mode would have done, in all instances together and in each. */
+export interface ShadowRuns extends Counts {
+  readonly domain: string
+  readonly plugin: string
+  readonly phase: string
+  readonly instances: readonly (Counts & { readonly id: string; readonly host: string; readonly pid: number })[]
+}
+
+/** Of plugins, as many as are shown. */
+const MOST = 50
+
+/** What shadows would have done; nothing where there are none. */
+export function ShadowCounts({ of, by }: { of: Loaded<readonly ShadowRuns[]>; by: 'plugin' | 'instance' }) {
+  const { value = [], problem } = of
+  if (value.length === 0) return problem ? <p class="problem">{problem.message}</p> : null
+  return (
+    <section aria-label="Shadow runs">
+      <h2>What the {by === 'plugin' ? 'shadows' : 'shadow'} would have done</h2>
+      <div class="scroll">
+        <table class="numbers">
+          <thead>
+            <tr>
+              <th scope="col">{by === 'plugin' ? 'Plugin' : 'Instance'}</th>
+              <th scope="col">Phase</th>
+              <th scope="col">Runs</th>
+              <th scope="col">Ended it</th>
+              <th scope="col">Changed it</th>
+              <th scope="col">Failed</th>
+            </tr>
+          </thead>
+          <tbody>
+            {by === 'plugin'
+              ? value
+                  .slice(0, MOST)
+                  .map((each) => (
+                    <Row
+                      key={`${each.domain} ${each.plugin} ${each.phase}`}
+                      name={each.plugin}
+                      of={each.domain}
+                      phase={each.phase}
+                      counts={each}
+                    />
+                  ))
+              : value.flatMap(({ phase, instances }) =>
+                  instances
+                    .slice(0, MOST)
+                    .map((each) => (
+                      <Row
+                        key={`${phase} ${each.id}`}
+                        name={each.host}
+                        of={`pid ${each.pid}`}
+                        phase={phase}
+                        counts={each}
+                      />
+                    )),
+                )}
+          </tbody>
+        </table>
+      </div>
+      <p class="hint">Requests, since each instance began. One may be in several columns.</p>
+    </section>
+  )
+}
+
+function Row({
+  name,
+  of,
+  phase,
+  counts: { runs, exits, changes, errors },
+}: {
+  name: string
+  of: string
+  phase: string
+  counts: Counts
+}) {
+  return (
+    <tr>
+      <th scope="row">
+        {name} <small>{of}</small>
+      </th>
+      <td>{phase}</td>
+      <td>{runs}</td>
+      <td>{exits}</td>
+      <td>{changes}</td>
+      <td class={errors > 0 ? 'problem' : undefined}>{errors}</td>
+    </tr>
+  )
+}
