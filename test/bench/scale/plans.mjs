@@ -10,6 +10,7 @@ export const PLANS = {
     http: { judged, others },
     unknown: 10_000,
     memory: 10_000,
+    refresh: { turns: 5, count: 10_000, size: 950 },
     start: { turns: 7, size: 10_000 },
   },
   quick: {
@@ -17,6 +18,7 @@ export const PLANS = {
     http: { judged: { starts: 1, rounds: 1, requests: 500 }, others: { starts: 1, rounds: 1, requests: 500 } },
     unknown: 1000,
     memory: 1000,
+    refresh: { turns: 1, count: 1000, size: 950 },
     start: { turns: 1, size: 1000 },
   },
 }

@@ -6,6 +6,7 @@ import { drawBars, drawLines } from './chart.mjs'
 import { runChild } from './child.mjs'
 import { SIZES, USUAL_KINDS } from './documents.mjs'
 import { scalePairs } from './pairs.mjs'
+import { measureRefresh } from './refresh.mjs'
 import { measureStarts } from './start.mjs'
 
 const whole = (value) => Math.round(value).toLocaleString('en')
@@ -173,6 +174,7 @@ export const sections = {
   rates: measureRates,
   unknown: measureUnknown,
   memory: measureMemory,
+  refresh: measureRefresh,
   start: measureStart,
   peers: measurePeers,
 }
