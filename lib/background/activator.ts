@@ -210,6 +210,9 @@ export function createActivator({
     return update
   }
 
+  /** Before the first document is live, it is what an app that starts waits for. */
+  const inSlices = <T>(steps: Steps<T>) => runInSlices(steps, closing, activated === null)
+
   /** What a document is built beside must not change meanwhile. */
   async function inTurn<T>(run: () => Promise<T>): Promise<T> {
     waiting += 1
@@ -235,13 +238,10 @@ export function createActivator({
     async activate(received, duration) {
       const course = begin(received)
       try {
-        const text = verifier === undefined ? received.bytes : (await verifier.verify(received.bytes)).text_bytes
+        const text =
+          verifier === undefined ? received.bytes : (await verifier.verify(received.bytes, inSlices)).text_bytes
         const signed = verifier !== undefined
-        return await inTurn(() => {
-          const steps = activateText(received, course, text, signed, duration)
-          // Before the first one is live, it is what an app that starts waits for.
-          return runInSlices(steps, closing, activated === null)
-        })
+        return await inTurn(() => inSlices(activateText(received, course, text, signed, duration)))
       } catch (error) {
         return refuse(received, course.version, error)
       }

@@ -1,8 +1,17 @@
-import { errors, flattenedVerify } from 'jose'
 import { DynacodeError } from '../errors.ts'
 import { describeValue } from '../schema-error.ts'
+import { runSteps } from '../steps.ts'
 import type { TrustedKey, TrustedKeys } from '../trusted-keys.ts'
-import { decodeBase64url, type Header, readEnvelope, readHeader, refuse, type Signature } from './envelope.ts'
+import {
+  decodeBase64url,
+  decodePayload,
+  type Header,
+  readEnvelope,
+  readHeader,
+  refuse,
+  type Signature,
+} from './envelope.ts'
+import { type Check, createCheck, type Pace } from './signature.ts'
 
 /** What a verified envelope holds. */
 export interface Verified {
@@ -17,9 +26,10 @@ export interface Verifier {
   /**
    * Takes the document out of its envelope, a JWS in JSON serialization. One signature by a trusted key suffices.
    *
-   * @throws DynacodeError ERR_DYNACODE_SIGNATURE
+   * @param pace does what takes its time: all of it at once unless given
+   * @throws DynacodeError ERR_DYNACODE_SIGNATURE, or what `pace` throws
    */
-  verify(bytes: Uint8Array): Promise<Verified>
+  verify(bytes: Uint8Array, pace?: Pace): Promise<Verified>
 }
 
 /**
@@ -28,27 +38,33 @@ export interface Verifier {
  * @param trusted_keys as `trustedKeysSchema` returns them
  */
 export function createVerifier({ keys }: TrustedKeys): Verifier {
-  async function check(payload: string, signature: Signature): Promise<Verified> {
-    // jose reads other ways to write a signature, too; then it could be changed and still fit.
-    if (decodeBase64url(signature.signature) === undefined) {
-      throw refuse('the signature: expected base64url without padding')
-    }
+  const checks = new Map<TrustedKey, Check>(keys.map((key) => [key, createCheck(key)]))
+
+  async function check(payload: Uint8Array, signature: Signature, pace: Pace): Promise<Verified> {
+    // Written in another way, it could be changed and still fit.
+    const bytes = decodeBase64url(signature.signature)
+    if (bytes === undefined) throw refuse('the signature: expected base64url without padding')
+    const signed = { header: signature.protected, payload }
     for (const key of selectKeys(keys, readHeader(signature))) {
-      const text_bytes = await openWith(key, payload, signature)
-      if (text_bytes !== undefined) return Object.freeze({ text_bytes, kid: key.kid })
+      if (!(await (checks.get(key) as Check)(signed, bytes, pace))) continue
+      const text_bytes = await pace(decodePayload(payload))
+      if (text_bytes === undefined) throw refuse('the payload: expected base64url without padding')
+      return Object.freeze({ text_bytes, kid: key.kid })
     }
     throw refuse('the signature does not fit the document and the key')
   }
 
   return Object.freeze({
-    async verify(bytes) {
-      const { payload, signatures } = readEnvelope(bytes)
+    async verify(bytes, pace = runSteps) {
+      const { payload, signatures } = await pace(readEnvelope(bytes))
       const refusals: Error[] = []
       for (const signature of signatures) {
         try {
-          return await check(payload, signature)
+          return await check(payload, signature, pace)
         } catch (error) {
-          refusals.push(error as Error)
+          if (!(error instanceof DynacodeError)) refusals.push(refuse('the signature could not be checked', error))
+          else if (error.code === 'ERR_DYNACODE_SIGNATURE') refusals.push(error)
+          else throw error
         }
       }
       const messages = new Set(refusals.map(({ message }) => message))
@@ -65,21 +81,6 @@ function selectKeys(keys: readonly TrustedKey[], { alg, kid }: Header): readonly
   if (fitting.length > 0) return fitting
   const owner = kid === undefined ? 'of no trusted key' : `not that of the key ${describeValue(kid)}`
   throw refuse(`the algorithm ${describeValue(alg)} is ${owner}`)
-}
-
-/** The payload, if the signature is one of it by the key. */
-async function openWith(
-  key: TrustedKey,
-  payload: string,
-  { protected: header, signature }: Signature,
-): Promise<Uint8Array | undefined> {
-  try {
-    const jws = { payload, protected: header, signature }
-    return (await flattenedVerify(jws, key, { algorithms: [key.alg] })).payload
-  } catch (error) {
-    if (error instanceof errors.JWSSignatureVerificationFailed) return undefined
-    throw refuse('the signature could not be checked', error)
-  }
 }
 
 /**

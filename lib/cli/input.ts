@@ -1,9 +1,10 @@
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { decodeBase64url, readEnvelope } from '../background/envelope.ts'
+import { decodePayload, readEnvelope } from '../background/envelope.ts'
 import { lookAt } from '../background/folder-look.ts'
 import { MANIFEST } from '../background/folder-manifest.ts'
 import { describeValue } from '../schema-error.ts'
+import { runSteps } from '../steps.ts'
 import { messageOf } from '../tools/message-of.ts'
 import type { CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'
@@ -110,7 +111,7 @@ function open(name: string, bytes: Uint8Array): Input {
   const text = decode(bytes, name)
   if (!looksSigned(text)) return { name, text, bytes, is_signed: false, manifest: undefined, folder: undefined }
   try {
-    const payload = decodeBase64url(readEnvelope(bytes).payload)
+    const payload = runSteps(decodePayload(runSteps(readEnvelope(bytes)).payload))
     if (payload === undefined) throw new Error('the payload: expected base64url without padding')
     return { name, text: decode(payload, name), bytes, is_signed: true, manifest: undefined, folder: undefined }
   } catch (cause) {

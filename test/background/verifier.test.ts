@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto'
+import { createHash, createPrivateKey, type JsonWebKey, sign } from 'node:crypto'
 import fc from 'fast-check'
-import { base64url, CompactSign, FlattenedSign } from 'jose'
+import { base64url, CompactSign, FlattenedSign, flattenedVerify, importJWK, type JWK } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { runInSlices } from '../../lib/background/slices.ts'
 import { checkFreshness, createVerifier } from '../../lib/background/verifier.ts'
 import { DynacodeError } from '../../lib/errors.ts'
 import { trustedKeysSchema } from '../../lib/trusted-keys.ts'
@@ -102,6 +103,51 @@ describe('an envelope that is ours', () => {
   })
 })
 
+describe('an envelope of any size', () => {
+  // Around what is read, decoded and hashed at a stretch.
+  test.each([0, 1, 2, 3, 4, 12_287, 12_288, 12_289, 12_290, 196_607, 196_608, 196_609, 196_610, 600_001])(
+    'gives its document of %i bytes',
+    async (length) => {
+      const bytes = Buffer.from(Array.from({ length }, (_, at) => (at * 31 + (at >> 8)) & 255))
+      for (const signer of [ed25519, p256]) {
+        for (const envelope of [await signer.sign(bytes), await signTogether(bytes, [stranger, signer])]) {
+          const { text_bytes } = await trust(signer).verify(Buffer.from(` ${envelope}`).subarray(1))
+          expect(Buffer.from(text_bytes).equals(bytes)).toBe(true)
+          const at = envelope.length >> 1
+          const other = envelope[at] === 'A' ? 'B' : 'A'
+          await refusal([signer], envelope.slice(0, at) + other + envelope.slice(at + 1))
+        }
+      }
+    },
+  )
+
+  test('is verified step by step', async () => {
+    const bytes = Buffer.alloc(3_000_000, 'PRIVATE-PAYLOAD')
+    for (const signer of [ed25519, p256]) {
+      const steps: number[] = []
+      const { text_bytes } = await trust(signer).verify(Buffer.from(await signer.sign(bytes)), (work) => {
+        for (let count = 1; ; count += 1) {
+          const step = work.next()
+          if (step.done !== true) continue
+          steps.push(count)
+          return step.value
+        }
+      })
+      expect(text_bytes).toHaveLength(3_000_000)
+      // It is read in one, as its strings are few; then 4 MB are signed and decoded, a quarter of a megabyte at a time.
+      expect(steps).toEqual([1, expect.toSatisfy((count) => count > 16), expect.toSatisfy((count) => count > 16)])
+    }
+  })
+
+  test('is laid down when what does the work says so, whatever other signatures there are', async () => {
+    const envelope = Buffer.from(await signTogether(DOCUMENT, [ed25519, p256]))
+    const closing = new AbortController()
+    const verifying = trust(ed25519, p256).verify(envelope, (steps) => runInSlices(steps, closing.signal))
+    closing.abort()
+    await expect(verifying).rejects.toHaveProperty('code', 'ERR_DYNACODE_CLOSED')
+  })
+})
+
 describe('an envelope is refused', () => {
   test.each([
     ['the bare document', DOCUMENT],
@@ -118,6 +164,31 @@ describe('an envelope is refused', () => {
   ])('when it is %s', async (_what, text) => {
     expect(await refusal([ed25519], text)).toMatch('not signed')
   })
+
+  test.each([
+    ['three strings of megabytes', 3, 1_000_000],
+    ['a megabyte of strings', 100, 10_000],
+  ])('when it has %s', async (_what, count, length) => {
+    const texts = Array.from({ length: count }, () => 'A'.repeat(length))
+    expect(await refusal([ed25519], JSON.stringify({ payload: 'e30', texts }))).toMatch('not signed')
+  })
+
+  test.each(['e31', 'e30=', 'e30 ', '\ne30', 'e3+_', 'e3/_', 'e30A=', 'A', ''.padEnd(20_001, 'A'), 'é'])(
+    'when its payload is written as %j, though that is what was signed',
+    async (payload) => {
+      for (const signer of [ed25519, p256]) {
+        const key = createPrivateKey({ key: signer.private_key as unknown as JsonWebKey, format: 'jwk' })
+        const header = encodeHeader({ alg: signer.alg, kid: signer.kid })
+        const alg = signer.alg === 'ES256' ? 'sha256' : null
+        const signOf = (text: string) =>
+          sign(alg, Buffer.from(`${header}.${text}`), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')
+        const envelopeOf = (text: string) =>
+          JSON.stringify({ payload: text, protected: header, signature: signOf(text) }).replace('\\n', '\n')
+        expect(await openWith([signer], envelopeOf('e30'))).toMatchObject({ text: '{}' })
+        expect(await refusal([signer], envelopeOf(payload))).toMatch(/without padding|not signed/)
+      }
+    },
+  )
 
   test('when it is not UTF-8', async () => {
     const envelope = Buffer.from(await ed25519.sign(DOCUMENT))
@@ -141,7 +212,7 @@ describe('an envelope is refused', () => {
     ['a short signature', { signature: 'AAAA' }, /does not fit/],
     ['a padded signature', { signature: `${'A'.repeat(86)}==` }, /base64url without padding/],
     ['a header of megabytes', { protected: 'A'.repeat(4_000_000) }, /at most 16384 characters/],
-    ['a payload that is not ASCII', { payload: 'PRIVATE-PAYLOAD é' }, /could not be checked/],
+    ['a payload that is not ASCII', { payload: 'PRIVATE-PAYLOAD é' }, /does not fit/],
   ])('with %s', async (_what, members, message) => {
     expect(await refusal([ed25519], change(await ed25519.sign(DOCUMENT), members))).toMatch(message)
   })
@@ -317,6 +388,33 @@ describe('whatever is changed', () => {
       { numRuns: 1500 },
     )
   }, 60_000)
+
+  test('what is accepted, another library accepts as well, as the same document', async () => {
+    const verifier = trust(ed25519, p256)
+    const keys = await Promise.all([ed25519, p256].map(({ public_key, alg }) => importJWK(public_key as JWK, alg)))
+    const members = { protected: fc.nat(1), payload: fc.nat(3), signature: fc.nat(3) }
+    const parts = [JSON.parse(await ed25519.sign(DOCUMENT)), JSON.parse(await p256.sign(DOCUMENT))]
+    const others = [JSON.parse(await ed25519.sign(NEWER)), JSON.parse(await p256.sign(NEWER))]
+    const all = [...parts, ...others]
+    let accepted = 0
+    await fc.assert(
+      fc.asyncProperty(fc.record(members), async (from) => {
+        const jws = {
+          protected: all[from.protected].protected,
+          payload: all[from.payload].payload,
+          signature: all[from.signature].signature,
+        }
+        const theirs = await flattenedVerify(jws, keys[from.protected] as Parameters<typeof flattenedVerify>[1]).catch(
+          () => undefined,
+        )
+        const ours = await verifier.verify(Buffer.from(JSON.stringify(jws))).catch(() => undefined)
+        expect(ours && Buffer.from(ours.text_bytes)).toEqual(theirs && Buffer.from(theirs.payload))
+        if (ours !== undefined) accepted += 1
+      }),
+      { numRuns: 200 },
+    )
+    expect(accepted).toBeGreaterThan(0)
+  })
 
   test('what no key signed is refused, and nothing else happens', async () => {
     const verifier = trust(ed25519, nameless)
