@@ -16,7 +16,9 @@ import { authenticate, authenticateInstance } from './auth/authenticate.ts'
 import { inviteFirst } from './auth/invitations.ts'
 import { createLoginLimit } from './auth/login-limit.ts'
 import { servePages } from './pages.ts'
+import { createDocuments } from './publishing/documents.ts'
 import { serveDocument } from './publishing/served-document.ts'
+import { createReviewer } from './review/reviewer.ts'
 import { type DatabaseOptions, openDatabase } from './store/database.ts'
 import { createTrials } from './trying/try-request.ts'
 
@@ -65,14 +67,18 @@ const PAGES = join(import.meta.dirname, '..', 'dist')
 export async function startStudio(options: StudioOptions): Promise<Studio> {
   const { globals = [], key, two_persons = false, proxy = false, failed = console.error } = options
   const database = await openDatabase(options.database)
-  const served = await serveDocument(database, failed)
+  const { db } = database
+  const reviewer = createReviewer(globals)
+  const documents = createDocuments(db, reviewer)
+  const press = { db, rules: { key, two_persons }, documents, reviewer }
+  const served = await serveDocument(database, documents, failed)
   const streams = createEventStreams(database)
   const routes = [
     ...sessionRoutes(database, createLoginLimit()),
     ...draftRoutes(database),
-    ...liveRoutes(database),
-    ...versionRoutes(database, { globals, key, two_persons }, served.reload),
-    ...workRoutes(database, createTrials(), streams),
+    ...liveRoutes(press),
+    ...versionRoutes(press, served.reload),
+    ...workRoutes(press, createTrials(), streams),
   ]
   const description = JSON.stringify(describeApi('/api', routes))
 
@@ -109,6 +115,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     async close() {
       served.close()
       streams.close()
+      await reviewer.close()
       await database.close()
     },
   })

@@ -1,22 +1,33 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Actor } from '../server/auth/actor.ts'
 import { acceptInvitation, inviteAccount, inviteFirst } from '../server/auth/invitations.ts'
+import { createDocuments } from '../server/publishing/documents.ts'
 import { approveProposal, compareProposal, listProposals, proposeDraft } from '../server/publishing/proposals.ts'
+import { type Press, publishDraft, rollBack } from '../server/publishing/publish.ts'
 import { throwSwitch } from '../server/publishing/switches.ts'
-import { findLatest, publishDraft, rollBack } from '../server/publishing/versions.ts'
+import { findLatest } from '../server/publishing/versions.ts'
+import { createReviewer, type Reviewer } from '../server/review/reviewer.ts'
 import type { Database } from '../server/store/database.ts'
 import { addDomain } from '../server/store/domains.ts'
 import { addPlugin, listPlugins, savePlugin } from '../server/store/plugins.ts'
 import { databases } from './databases.ts'
 
-const RULES = { globals: [], key: undefined, two_persons: false }
+const RULES = { key: undefined, two_persons: false }
 const CORS = { name: 'cors', phase: 'header_filter', fields: { code: "ctx.set('Access-Control-Allow-Origin', '*')" } }
 
 describe.each(databases)('publishing on $name', ({ open }) => {
   let database: Database
   let actor: Actor
+  let reviewer: Reviewer
+  let press: Press
+  beforeAll(() => {
+    reviewer = createReviewer([])
+  })
+  afterAll(() => reviewer.close())
   beforeEach(async () => {
     database = await open()
+    const { db } = database
+    press = { db, rules: RULES, documents: createDocuments(db, reviewer), reviewer }
     const secret = (await inviteFirst(database.db, false)) as string
     const { id, name, role } = await acceptInvitation(database.db, secret, 'ada', 'a long enough one')
     actor = { account_id: id, name, role, csrf: undefined }
@@ -31,23 +42,23 @@ describe.each(databases)('publishing on $name', ({ open }) => {
 
   test('makes versions that only grow, of what is in the draft', async () => {
     const plugin = await addCors()
-    await publishDraft(database.db, actor, { message: 'cors', base: 0 }, RULES)
+    await publishDraft(press, actor, { message: 'cors', base: 0 })
     expect(await live()).toEqual({
       general: { version: 1 },
       domains: [{ name: '^shop', plugins: [{ name: 'cors', phase: 'header_filter', ...CORS.fields }] }],
     })
     await savePlugin(database.db, actor, plugin.id, plugin.revision, { ...CORS, fields: { code: "ctx.set('a', 'b')" } })
-    await publishDraft(database.db, actor, { message: 'other', base: 1 }, RULES)
+    await publishDraft(press, actor, { message: 'other', base: 1 })
     expect((await live()).general).toEqual({ version: 2 })
-    await rollBack(database.db, actor, 1, RULES)
+    await rollBack(press, actor, 1)
     expect(await live()).toMatchObject({ general: { version: 3 }, domains: [{ plugins: [CORS.fields] }] })
   })
 
   test('refuses what does not compile, and leaves what is live', async () => {
     const plugin = await addCors()
-    await publishDraft(database.db, actor, { message: 'cors', base: 0 }, RULES)
+    await publishDraft(press, actor, { message: 'cors', base: 0 })
     await savePlugin(database.db, actor, plugin.id, 1, { ...CORS, fields: { code: 'ctx.set(' } })
-    const refused = publishDraft(database.db, actor, { message: 'broken', base: 1 }, RULES)
+    const refused = publishDraft(press, actor, { message: 'broken', base: 1 })
     await expect(refused).rejects.toMatchObject({
       status: 422,
       details: { findings: [{ rule: 'compile', plugin: 'cors', line: 1 }] },
@@ -57,37 +68,69 @@ describe.each(databases)('publishing on $name', ({ open }) => {
 
   test('refuses to publish over what the publisher has not seen, and nothing', async () => {
     await addCors()
-    await publishDraft(database.db, actor, { message: 'cors', base: 0 }, RULES)
-    await expect(publishDraft(database.db, actor, { message: 'again', base: 0 }, RULES)).rejects.toThrow(
-      'version 1 was',
-    )
-    await expect(publishDraft(database.db, actor, { message: 'again', base: 1 }, RULES)).rejects.toThrow('nothing is')
+    await publishDraft(press, actor, { message: 'cors', base: 0 })
+    await expect(publishDraft(press, actor, { message: 'again', base: 0 })).rejects.toThrow('version 1 was')
+    await expect(publishDraft(press, actor, { message: 'again', base: 1 })).rejects.toThrow('nothing is')
+  })
+
+  test('refuses a draft that is not the one that was looked at', async () => {
+    await addCors()
+    const { revision } = await press.documents.draft()
+    await addDomain(database.db, actor, 'later')
+    const late = publishDraft(press, actor, { message: 'cors', base: 0, revision })
+    await expect(late).rejects.toMatchObject({ status: 409, details: { current: { revision: revision + 1 } } })
+    const { revision: newest, name } = await press.documents.review()
+    expect(name).toBe(`0/${newest}`)
+    await publishDraft(press, actor, { message: 'cors', base: 0, revision: newest })
+    expect((await live()).domains).toHaveLength(2)
+  })
+
+  test('switches off though somebody publishes meanwhile', async () => {
+    await addCors()
+    await publishDraft(press, actor, { message: 'cors', base: 0 })
+    await addDomain(database.db, actor, 'later')
+    const both = [
+      throwSwitch(press, actor, { domain: '^shop', on: false }),
+      publishDraft(press, actor, { message: 'later', base: 1 }),
+    ]
+    const [switched] = await Promise.allSettled(both)
+    expect(switched?.status).toBe('fulfilled')
+    expect((await live()).domains[0].plugins).toMatchObject([{ enabled: false }])
+  })
+
+  test('switches off what a rule that came later would refuse', async () => {
+    const document = JSON.stringify({
+      general: { version: 1 },
+      domains: [{ name: 'a', plugins: [{ name: 'x', phase: 'log', code: '(' }] }],
+    })
+    const version = { version: 1, kind: 'publish', message: 'old', document, signed: null, created_by: null } as const
+    await database.db.insertInto('version').values(version).execute()
+    await throwSwitch(press, actor, { domain: 'a', on: false })
+    expect(await live()).toMatchObject({ general: { version: 2 }, domains: [{ plugins: [{ enabled: false }] }] })
+    await expect(throwSwitch(press, actor, { domain: 'a', on: false })).rejects.toThrow('is switched off already')
   })
 
   test('of two who publish at once one is refused', async () => {
     await addCors()
-    const both = await Promise.allSettled(
-      ['a', 'b'].map((message) => publishDraft(database.db, actor, { message, base: 0 }, RULES)),
-    )
+    const both = await Promise.allSettled(['a', 'b'].map((message) => publishDraft(press, actor, { message, base: 0 })))
     expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
   })
 
   test('where two persons are needed, one proposes and another publishes just that', async () => {
-    const rules = { ...RULES, two_persons: true }
     const plugin = await addCors()
-    const id = await proposeDraft(database.db, actor, { message: 'cors', base: 0 }, rules)
+    const id = await proposeDraft(press, actor, { message: 'cors', base: 0 })
     await savePlugin(database.db, actor, plugin.id, 1, { ...CORS, fields: { code: 'later()' } })
-    await expect(approveProposal(database.db, actor, id, rules)).rejects.toThrow('your own proposal')
+    await expect(approveProposal(press, actor, id)).rejects.toThrow('your own proposal')
     expect(await live()).toBe(null)
     const secret = await inviteAccount(database.db, actor, 'publisher')
     const { id: account_id, name, role } = await acceptInvitation(database.db, secret, 'bob', 'a long enough one')
     const bob = { account_id, name, role, csrf: undefined }
-    expect(await compareProposal(database.db, id)).toContainEqual(
+    expect((await compareProposal(press, id)).items).toContainEqual(
       expect.objectContaining({ kind: 'added', plugin: 'cors' }),
     )
-    await approveProposal(database.db, bob, id, rules)
+    await approveProposal(press, bob, id)
     expect(await live()).toMatchObject({ general: { version: 1 }, domains: [{ plugins: [CORS.fields] }] })
-    await expect(approveProposal(database.db, bob, id, rules)).rejects.toThrow('decided on already')
+    await expect(approveProposal(press, bob, id)).rejects.toThrow('decided on already')
     expect(await listProposals(database.db)).toEqual([])
   })
 
@@ -115,14 +158,14 @@ describe.each(databases)('publishing on $name', ({ open }) => {
     ],
   ])('switches %j off without the rest of the draft, and on again', async (what, isOff) => {
     await addCors()
-    await publishDraft(database.db, actor, { message: 'cors', base: 0 }, RULES)
+    await publishDraft(press, actor, { message: 'cors', base: 0 })
     await addDomain(database.db, actor, 'later')
-    await throwSwitch(database.db, actor, { ...what, on: false }, RULES)
+    await throwSwitch(press, actor, { ...what, on: false })
     expect(isOff(await live())).toBe(true)
     expect((await live()).domains).toHaveLength(1)
-    await publishDraft(database.db, actor, { message: 'later', base: 2 }, RULES)
+    await publishDraft(press, actor, { message: 'later', base: 2 })
     expect(isOff(await live())).toBe(true)
-    await throwSwitch(database.db, actor, { ...what, on: true }, RULES)
+    await throwSwitch(press, actor, { ...what, on: true })
     expect(isOff(await live())).toBe(false)
     expect((await listPlugins(database.db, { limit: 10 }))[0]?.fields).toEqual(CORS.fields)
   })

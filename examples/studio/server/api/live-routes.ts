@@ -1,12 +1,15 @@
 import { z } from 'zod'
-import { createLiveIndex } from '../publishing/live-index.ts'
-import type { Database } from '../store/database.ts'
+import type { Press } from '../publishing/publish.ts'
+import type { LiveQuestion } from '../review/live-index.ts'
 import { type Route, route } from './route.ts'
 import { PAGE } from './schemas.ts'
 
 /** What is live, in short: for what every page shows, and for who looks for what to switch off. */
-export function liveRoutes({ db }: Database): readonly Route[] {
-  const live = createLiveIndex(db)
+export function liveRoutes({ documents, reviewer }: Pick<Press, 'documents' | 'reviewer'>): readonly Route[] {
+  const ask = async (question: LiveQuestion) => {
+    const { version, document } = await documents.live()
+    return (await reviewer.askLive(question, version)) ?? reviewer.askLive(question, version, document)
+  }
   return [
     route({
       method: 'get',
@@ -14,7 +17,7 @@ export function liveRoutes({ db }: Database): readonly Route[] {
       summary: 'What is live, in short: its version, whether it is switched on, and how many plugins it has',
       role: 'viewer',
       answer: z.object({ version: z.int(), enabled: z.boolean(), plugins: z.int() }),
-      handle: () => live.describe(),
+      handle: () => ask({ about: 'summary' }),
     }),
     route({
       method: 'get',
@@ -23,7 +26,7 @@ export function liveRoutes({ db }: Database): readonly Route[] {
       role: 'viewer',
       query: PAGE,
       answer: z.array(z.object({ id: z.int(), name: z.string(), plugins: z.int(), enabled: z.int() })),
-      handle: ({ query }) => live.listDomains(query),
+      handle: ({ query }) => ask({ about: 'domains', page: query }),
     }),
     route({
       method: 'get',
@@ -42,7 +45,7 @@ export function liveRoutes({ db }: Database): readonly Route[] {
           percent: z.number().nullable(),
         }),
       ),
-      handle: ({ query }) => live.listPlugins(query),
+      handle: ({ query }) => ask({ about: 'plugins', page: query }),
     }),
   ]
 }

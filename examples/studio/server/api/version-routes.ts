@@ -1,6 +1,5 @@
-import { check_document, compare_documents } from 'dynacode/tools'
+import type { Context } from 'koa'
 import { z } from 'zod'
-import { Problem } from '../problem.ts'
 import {
   approveProposal,
   closeProposal,
@@ -8,20 +7,11 @@ import {
   listProposals,
   proposeDraft,
 } from '../publishing/proposals.ts'
+import { type Press, publishDraft, rollBack } from '../publishing/publish.ts'
 import { throwSwitch } from '../publishing/switches.ts'
-import {
-  findLive,
-  findVersion,
-  listVersions,
-  NOTHING,
-  type PublishingRules,
-  publishDraft,
-  rollBack,
-  type Version,
-} from '../publishing/versions.ts'
+import { listVersions, type Version } from '../publishing/versions.ts'
+import type { Slice } from '../review/tasks.ts'
 import { listAudit } from '../store/audit.ts'
-import { composeDraft } from '../store/compose-draft.ts'
-import type { Database } from '../store/database.ts'
 import { type Route, route } from './route.ts'
 import { DIFFERENCE, FINDING, ID, PAGE, TIME, VERSION } from './schemas.ts'
 
@@ -29,54 +19,84 @@ const NUMBER = z.coerce.number<string>().int().min(0)
 const MESSAGE = z.string().trim().min(1, 'say what is new').max(500)
 const PUBLISHED = z.object({ version: z.int() })
 
+const AFTER = z.object({ from: z.coerce.number<string>().int().min(0).default(0) })
+const DIFFERENCES = z.object({ items: z.array(DIFFERENCE), total: z.int() })
+const FINDINGS = z.object({ items: z.array(FINDING), total: z.int() })
+/** What was looked at before it is published; `draft`: its revision, as GET /draft says it. */
+const SEEN = z.object({ message: MESSAGE, base: z.int().min(0), draft: z.int().min(0).optional() })
+
 /**
  * From the draft to what is live, and back.
  *
  * @param published told of every new version
  */
-export function versionRoutes(
-  { db }: Database,
-  rules: PublishingRules,
-  published: () => Promise<void>,
-): readonly Route[] {
+export function versionRoutes(press: Press, published: () => Promise<void>): readonly Route[] {
+  const { db, rules, documents, reviewer } = press
   /** Who has published finds it served when the answer comes. */
   const serve = async (made: Promise<Version>) => {
     const version = await made
     await published()
     return version
   }
-  const textOf = async (version: number) => (version === 0 ? NOTHING : (await findVersion(db, version)).document)
 
   return [
     route({
       method: 'get',
       path: '/draft',
-      summary: 'The draft as a document, what is different in it from what is live, and what the checks find',
+      summary:
+        'What is different in the draft from what is live, and what the checks find, errors first; of each no more than 200, ' +
+        'and how many there are',
       role: 'viewer',
       answer: z.object({
         base: z.int(),
-        document: z.unknown(),
+        draft: z.int(),
         differences: z.array(DIFFERENCE),
+        differences_total: z.int(),
         findings: z.array(FINDING),
+        findings_total: z.int(),
+        errors: z.int(),
       }),
       async handle() {
-        const [live, document] = await Promise.all([findLive(db), composeDraft(db)])
-        const { findings } = await check_document(document, { globals: rules.globals })
-        const { version, expires } = JSON.parse(live.document).general
-        const after = { ...document, general: { ...document.general, version, expires } }
-        return { base: live.version, document, differences: compareOrNone(live.document, after), findings }
+        const { base, revision, differences, findings, errors } = await documents.review()
+        return {
+          base,
+          draft: revision,
+          differences: differences.items,
+          differences_total: differences.total,
+          findings: findings.items,
+          findings_total: findings.total,
+          errors,
+        }
       },
+    }),
+    route({
+      method: 'get',
+      path: '/draft/differences',
+      summary: 'Further differences of the draft, 200 at a time',
+      role: 'viewer',
+      query: AFTER,
+      answer: DIFFERENCES,
+      handle: async ({ query }) => reviewer.readDifferences((await documents.review()).name, query.from),
+    }),
+    route({
+      method: 'get',
+      path: '/draft/findings',
+      summary: 'Further findings in the draft, 200 at a time',
+      role: 'viewer',
+      query: AFTER,
+      answer: FINDINGS,
+      handle: async ({ query }) => reviewer.readFindings((await documents.review()).name, query.from),
     }),
     route({
       method: 'post',
       path: '/check',
-      summary: 'Check a document that was not saved, as while somebody types',
+      summary: 'Check a document that was not saved, as while somebody types; no more than 200 findings, errors first',
       role: 'viewer',
       body: z.object({ document: z.looseObject({ domains: z.array(z.unknown()) }) }),
-      answer: z.object({ findings: z.array(FINDING) }),
+      answer: z.object({ findings: z.array(FINDING), findings_total: z.int() }),
       async handle({ body }) {
-        const { findings } = await check_document(body.document, { globals: rules.globals })
-        return { findings }
+        const { items, total } = await reviewer.check(JSON.stringify(body.document))
+        return { findings: items, findings_total: total }
       },
     }),
     route({
@@ -93,13 +113,14 @@ export function versionRoutes(
       path: '/versions',
       summary: 'Publish the draft; where two persons are needed, propose it to the others',
       role: 'publisher',
-      body: z.object({ message: MESSAGE, base: z.int().min(0) }),
+      body: SEEN,
       answer: z.union([PUBLISHED, z.object({ proposal: z.int() })]),
       status: 201,
-      handle: async ({ actor, body }) =>
-        rules.two_persons
-          ? { proposal: await proposeDraft(db, actor, body, rules) }
-          : serve(publishDraft(db, actor, body, rules)),
+      async handle({ actor, body: { draft, ...body } }) {
+        const seen = { ...body, revision: draft }
+        if (rules.two_persons) return { proposal: await proposeDraft(press, actor, seen) }
+        return serve(publishDraft(press, actor, seen))
+      },
     }),
     route({
       method: 'get',
@@ -121,11 +142,12 @@ export function versionRoutes(
     route({
       method: 'get',
       path: '/proposals/:id/changes',
-      summary: 'What a proposal would change of what is live',
+      summary: 'What a proposal would change of what is live; 200 at a time, the number of all in Total-Count',
       role: 'viewer',
       params: z.object({ id: ID }),
+      query: AFTER,
       answer: z.array(DIFFERENCE),
-      handle: ({ params }) => compareProposal(db, params.id),
+      handle: async ({ ctx, params, query }) => count(ctx, await compareProposal(press, params.id, query.from)),
     }),
     route({
       method: 'post',
@@ -135,7 +157,7 @@ export function versionRoutes(
       params: z.object({ id: ID }),
       answer: PUBLISHED,
       status: 201,
-      handle: ({ actor, params }) => serve(approveProposal(db, actor, params.id, rules)),
+      handle: ({ actor, params }) => serve(approveProposal(press, actor, params.id)),
     }),
     route({
       method: 'delete',
@@ -152,16 +174,24 @@ export function versionRoutes(
       role: 'viewer',
       params: z.object({ version: NUMBER }),
       answer: z.unknown(),
-      handle: async ({ params }) => JSON.parse(await textOf(params.version)),
+      async handle({ ctx, params }) {
+        // As it is: it may be large.
+        ctx.body = await documents.textOf(params.version)
+        ctx.type = 'application/json'
+      },
     }),
     route({
       method: 'get',
       path: '/versions/:before/changes/:after',
-      summary: 'What is different between two versions',
+      summary: 'What is different between two versions; 200 at a time, the number of all in Total-Count',
       role: 'viewer',
       params: z.object({ before: NUMBER, after: NUMBER }),
+      query: AFTER,
       answer: z.array(DIFFERENCE),
-      handle: async ({ params }) => compare_documents(await textOf(params.before), await textOf(params.after)),
+      async handle({ ctx, params, query }) {
+        const [before, after] = [await documents.textOf(params.before), await documents.textOf(params.after)]
+        return count(ctx, await reviewer.compare(before, after, query.from))
+      },
     }),
     route({
       method: 'post',
@@ -171,7 +201,7 @@ export function versionRoutes(
       params: z.object({ version: NUMBER }),
       answer: PUBLISHED,
       status: 201,
-      handle: ({ actor, params }) => serve(rollBack(db, actor, params.version, rules)),
+      handle: ({ actor, params }) => serve(rollBack(press, actor, params.version)),
     }),
     route({
       method: 'post',
@@ -186,7 +216,7 @@ export function versionRoutes(
         }),
       answer: PUBLISHED,
       status: 201,
-      handle: ({ actor, body }) => serve(throwSwitch(db, actor, body, rules)),
+      handle: ({ actor, body }) => serve(throwSwitch(press, actor, body)),
     }),
     route({
       method: 'get',
@@ -209,12 +239,8 @@ export function versionRoutes(
   ]
 }
 
-/** A draft that would be refused as a whole cannot be compared; the findings say why. */
-function compareOrNone(before: string, after: object & { domains: readonly unknown[] }): unknown {
-  try {
-    return compare_documents(before, after as never)
-  } catch (error) {
-    if (error instanceof Problem) throw error
-    return []
-  }
+/** Says how many there are of what is answered in part. */
+function count<T>(ctx: Context, { items, total }: Slice<T>): readonly T[] {
+  ctx.set('Total-Count', String(total))
+  return items
 }

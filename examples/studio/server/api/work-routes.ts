@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import { listInstances, takeReport } from '../fleet/reports.ts'
 import { countShadowRuns } from '../fleet/shadow-runs.ts'
-import { findLive, findVersion } from '../publishing/versions.ts'
-import { composeDraft } from '../store/compose-draft.ts'
-import type { Database } from '../store/database.ts'
+import type { Press } from '../publishing/publish.ts'
+import { putTogether } from '../review/document-parts.ts'
 import { importDraft } from '../store/import.ts'
 import type { TryRequest } from '../trying/try-request.ts'
 import type { EventStreams } from './event-stream.ts'
@@ -31,7 +30,7 @@ const COUNT = z.int().min(0)
 const SHADOW_COUNTS = z.object({ runs: COUNT, exits: COUNT, changes: COUNT, errors: COUNT })
 
 /** Trying out, looking at the fleet, bringing in and taking out. */
-export function workRoutes({ db }: Database, tryRequest: TryRequest, streams: EventStreams): readonly Route[] {
+export function workRoutes({ db, documents }: Press, tryRequest: TryRequest, streams: EventStreams): readonly Route[] {
   return [
     route({
       method: 'post',
@@ -52,9 +51,9 @@ export function workRoutes({ db }: Database, tryRequest: TryRequest, streams: Ev
       answer: z.unknown(),
       async handle({ body: { source, document, request, now } }) {
         let text = JSON.stringify(document)
-        if (source === 'live') text = (await findLive(db)).document
-        else if (source === 'draft') text = JSON.stringify(await composeDraft(db))
-        else if (source !== 'document') text = (await findVersion(db, source)).document
+        if (source === 'live') text = (await documents.live()).document
+        else if (source === 'draft') text = putTogether(await documents.draft(), {})
+        else if (source !== 'document') text = await documents.textOf(source)
         const { headers, body, ip, ...rest } = request
         const given = {
           ...rest,
@@ -135,7 +134,10 @@ export function workRoutes({ db }: Database, tryRequest: TryRequest, streams: Ev
       summary: 'The draft as a document, such as `dynacode unpack` makes a folder of',
       role: 'viewer',
       answer: z.unknown(),
-      handle: () => composeDraft(db),
+      async handle({ ctx }) {
+        ctx.body = putTogether(await documents.draft(), {})
+        ctx.type = 'application/json'
+      },
     }),
   ]
 }

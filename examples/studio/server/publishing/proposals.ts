@@ -1,12 +1,14 @@
-import { compare_documents } from 'dynacode/tools'
+import type { Difference } from 'dynacode/tools'
 import type { Kysely } from 'kysely'
 import type { Actor } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
+import { type DocumentParts, putTogether } from '../review/document-parts.ts'
+import type { Slice } from '../review/tasks.ts'
 import { announce } from '../store/announcements.ts'
 import { writeAudit } from '../store/audit.ts'
-import { composeDraft } from '../store/compose-draft.ts'
 import type { Tables } from '../store/tables.ts'
-import { demandBase, demandPublishable, findLive, type PublishingRules, publish, type Version } from './versions.ts'
+import { demandBase, demandPublishable, demandRevision, type Press, publish, type Seen } from './publish.ts'
+import type { Version } from './versions.ts'
 
 /** A draft as it was when somebody asked for it to be published. */
 export interface Proposal {
@@ -42,17 +44,14 @@ export function listProposals(db: Kysely<Tables>): Promise<Proposal[]> {
  *
  * @throws Problem as publishing does
  */
-export async function proposeDraft(
-  db: Kysely<Tables>,
-  actor: Actor,
-  { message, base }: { message: string; base: number },
-  rules: PublishingRules,
-): Promise<number> {
-  return db.transaction().execute(async (transaction) => {
-    const live = await findLive(transaction)
-    demandBase(live, base)
-    const document = JSON.stringify(await composeDraft(transaction))
-    await demandPublishable(document, live, rules)
+export async function proposeDraft(press: Press, actor: Actor, { message, base, revision }: Seen): Promise<number> {
+  const live = await press.documents.live()
+  demandBase(live, base)
+  const draft = await press.documents.draft()
+  demandRevision(draft.revision, revision)
+  const document = putTogether(draft, {})
+  await demandPublishable(press, document, live)
+  return press.db.transaction().execute(async (transaction) => {
     const { id } = await transaction
       .insertInto('proposal')
       .values({ kind: 'publish', message, document, base, created_by: actor.account_id, closed_at: null })
@@ -69,9 +68,13 @@ export async function proposeDraft(
  *
  * @throws Problem
  */
-export async function compareProposal(db: Kysely<Tables>, id: number): Promise<ReturnType<typeof compare_documents>> {
-  const [{ document }, live] = await Promise.all([findOpen(db, id), findLive(db)])
-  return compare_documents(live.document, document)
+export async function compareProposal(
+  { db, documents, reviewer }: Press,
+  id: number,
+  from = 0,
+): Promise<Slice<Difference>> {
+  const [{ document }, live] = [await findOpen(db, id), await documents.live()]
+  return reviewer.compare(live.document, document, from)
 }
 
 /**
@@ -79,18 +82,18 @@ export async function compareProposal(db: Kysely<Tables>, id: number): Promise<R
  *
  * @throws Problem for one's own, and for one that is not about what is live any more
  */
-export function approveProposal(
-  db: Kysely<Tables>,
-  actor: Actor,
-  id: number,
-  rules: PublishingRules,
-): Promise<Version> {
-  return publish(db, actor, 'publish', rules, async (transaction, live) => {
-    const { message, created_by, document, base } = await findOpen(transaction, id)
+export function approveProposal(press: Press, actor: Actor, id: number): Promise<Version> {
+  return publish(press, actor, 'publish', async (live) => {
+    const { message, created_by, document, base } = await findOpen(press.db, id)
     if (created_by === actor.account_id) throw new Problem(403, 'somebody else has to agree: this is your own proposal')
     demandBase(live, base)
-    await close(transaction, id)
-    return { message, document: JSON.parse(document), proposed_by: created_by }
+    const parts = (await press.reviewer.takeApart(document)) as DocumentParts
+    return {
+      message,
+      document: parts,
+      proposed_by: created_by,
+      settle: (transaction) => close(transaction, id),
+    }
   })
 }
 
@@ -116,5 +119,12 @@ async function findOpen(db: Kysely<Tables>, id: number) {
 }
 
 async function close(db: Kysely<Tables>, id: number): Promise<void> {
-  await db.updateTable('proposal').set({ closed_at: new Date() }).where('id', '=', id).execute()
+  const closed = await db
+    .updateTable('proposal')
+    .set({ closed_at: new Date() })
+    .where('id', '=', id)
+    .where('closed_at', 'is', null)
+    .returning('id')
+    .executeTakeFirst()
+  if (closed === undefined) throw new Problem(404, 'it was decided on already')
 }

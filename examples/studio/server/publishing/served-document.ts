@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http'
 import { document_api } from 'dynacode/tools'
 import type { Database } from '../store/database.ts'
-import { findLatest, NOTHING } from './versions.ts'
+import type { Documents } from './documents.ts'
 
 /** The document as instances get it. */
 export interface ServedDocument {
@@ -19,17 +19,20 @@ export interface ServedDocument {
  *
  * @param failed told when it cannot be read; what was served before is served on
  */
-export async function serveDocument({ db, listen }: Database, failed: (error: Error) => void): Promise<ServedDocument> {
+export async function serveDocument(
+  { listen }: Database,
+  documents: Documents,
+  failed: (error: Error) => void,
+): Promise<ServedDocument> {
   const api = document_api()
   let served = -1
   let running = Promise.resolve()
 
   async function load(): Promise<void> {
-    const latest = await findLatest(db)
-    const version = latest?.version ?? 0
-    // Announcements may overtake each other.
-    if (version < served) return
-    api.publish(Buffer.from(latest?.signed ?? latest?.document ?? NOTHING))
+    const { version, document, signed } = await documents.live()
+    // Announcements may overtake each other, and be of what this very process has published.
+    if (version <= served) return
+    api.publish(Buffer.from(signed ?? document))
     served = version
   }
 

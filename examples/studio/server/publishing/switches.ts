@@ -1,9 +1,11 @@
 import type { Kysely } from 'kysely'
 import type { Actor } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
+import { putTogether, switchAll, switchFields } from '../review/document-parts.ts'
 import { touchDraft } from '../store/change.ts'
 import type { Tables } from '../store/tables.ts'
-import { type PublishingRules, publish, type Version } from './versions.ts'
+import { type Press, publish } from './publish.ts'
+import type { Version } from './versions.ts'
 
 /** What is switched: everything, a domain, or a plugin of a domain. */
 export interface Switch {
@@ -12,55 +14,30 @@ export interface Switch {
   readonly on: boolean
 }
 
-interface Plugin {
-  readonly name?: unknown
-  readonly [field: string]: unknown
-}
-
-interface Live {
-  readonly general?: { readonly status?: unknown }
-  readonly domains: readonly { readonly name: string; readonly plugins: readonly (Plugin | number | string)[] }[]
-}
-
 /**
  * Switches off, or on again, what is live: at once, without whatever else is in the draft. The draft is switched, too, so
  * that nobody switches it back by publishing.
  *
  * @throws Problem
  */
-export function throwSwitch(db: Kysely<Tables>, actor: Actor, given: Switch, rules: PublishingRules): Promise<Version> {
+export function throwSwitch(press: Press, actor: Actor, given: Switch): Promise<Version> {
   const { domain, plugin, on } = given
   const what = domain === undefined ? 'everything' : plugin === undefined ? domain : `${domain}/${plugin}`
-  return publish(db, actor, 'switch', rules, async (transaction, live) => {
-    await switchDraft(transaction, given)
-    const document = switchDocument(JSON.parse(live.document), given)
-    return { message: `${what} is switched ${on ? 'on' : 'off'}`, document }
+  return publish(press, actor, 'switch', async (live) => {
+    const document = await press.reviewer.takeApart(live.document, given)
+    if (document === undefined) throw new Problem(404, `nothing live is called ${what}`)
+    if (putTogether(document, {}) === live.document)
+      throw new Problem(409, `${what} is switched ${on ? 'on' : 'off'} already`)
+    const message = `${what} is switched ${on ? 'on' : 'off'}`
+    return { message, document, settle: (transaction) => switchDraft(transaction, given) }
   })
-}
-
-function switchDocument(live: Live, { domain, plugin, on }: Switch): Live {
-  if (domain === undefined) return { ...live, general: { ...live.general, status: on ? 'enabled' : 'disabled' } }
-  let found = 0
-  const domains = live.domains.map((each) => {
-    if (each.name !== domain) return each
-    const plugins = each.plugins.map((entry) => {
-      const own = typeof entry === 'object' ? entry : { id: entry }
-      if (plugin !== undefined && own.name !== plugin) return entry
-      found += 1
-      return switchFields(own, on)
-    })
-    return { ...each, plugins }
-  })
-  if (found === 0)
-    throw new Problem(404, `nothing live is called ${plugin === undefined ? domain : `${domain}/${plugin}`}`)
-  return { ...live, domains }
 }
 
 async function switchDraft(db: Kysely<Tables>, { domain, plugin, on }: Switch): Promise<void> {
   await touchDraft(db, domain ?? 'everything')
   if (domain === undefined) {
     const { fields } = await db.selectFrom('general').select('fields').executeTakeFirstOrThrow()
-    const text = JSON.stringify({ ...fields, status: on ? 'enabled' : 'disabled' })
+    const text = JSON.stringify(switchAll(fields, on))
     await db
       .updateTable('general')
       .set((builder) => ({ fields: text, revision: builder('revision', '+', 1) }))
@@ -81,10 +58,4 @@ async function switchDraft(db: Kysely<Tables>, { domain, plugin, on }: Switch): 
       .where('id', '=', id)
       .execute()
   }
-}
-
-/** On is what a plugin is that says nothing of it. */
-function switchFields(fields: Plugin, on: boolean): Plugin {
-  const { enabled: _, ...rest } = fields
-  return on ? rest : { ...rest, enabled: false }
 }

@@ -15,7 +15,7 @@ export interface AuditEntry {
 /** Writes into the log who did what; in the transaction that does it, so that neither is there without the other. */
 export async function writeAudit(
   db: Kysely<Tables>,
-  { account_id, name }: Pick<Actor, 'account_id' | 'name'>,
+  { account_id, name }: Pick<Actor, 'name'> & { readonly account_id: number | null },
   action: string,
   subject: string,
   details: object = {},

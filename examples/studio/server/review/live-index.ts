@@ -1,7 +1,4 @@
-import type { Kysely } from 'kysely'
 import type { Paged } from '../store/paged.ts'
-import type { Tables } from '../store/tables.ts'
-import { findLatest, NOTHING } from './versions.ts'
 
 /** What is live, in short. */
 export interface LiveSummary {
@@ -33,42 +30,30 @@ export interface LivePlugin {
   readonly percent: number | null
 }
 
-/** What is live, by name: the draft may have other names, or nothing of it any more. */
-export interface LiveIndex {
-  describe(): Promise<LiveSummary>
-  listDomains(page: Paged): Promise<readonly LiveDomain[]>
-  listPlugins(page: Paged & { readonly domain?: string | undefined }): Promise<readonly LivePlugin[]>
-}
+/** What is asked of what is live. */
+export type LiveQuestion =
+  | { readonly about: 'summary' }
+  | { readonly about: 'domains'; readonly page: Paged }
+  | { readonly about: 'plugins'; readonly page: Paged & { readonly domain?: string | undefined } }
 
-interface Known extends LiveSummary {
+/** The answer: a summary, domains or plugins, as it was asked. */
+export type LiveAnswer = LiveSummary | readonly LiveDomain[] | readonly LivePlugin[]
+
+/** What is live, by name: the draft may have other names, or nothing of it any more. */
+export interface LiveIndex extends LiveSummary {
   readonly domain_list: readonly LiveDomain[]
   readonly plugin_list: readonly LivePlugin[]
 }
 
-/** Makes the index; a version is read once, when somebody asks. */
-export function createLiveIndex(db: Kysely<Tables>): LiveIndex {
-  let known: Known | undefined
-
-  async function find(): Promise<Known> {
-    const newest = await db
-      .selectFrom('version')
-      .select((builder) => builder.fn.max('version').as('version'))
-      .executeTakeFirst()
-    if (known?.version !== (newest?.version ?? 0)) known = index(await findLatest(db))
-    return known as Known
-  }
-
-  return Object.freeze({
-    async describe() {
-      const { version, enabled, plugins } = await find()
-      return { version, enabled, plugins }
-    },
-    listDomains: async (page) => take((await find()).domain_list, page),
-    async listPlugins({ domain, ...page }) {
-      const { plugin_list } = await find()
-      return take(domain === undefined ? plugin_list : plugin_list.filter((plugin) => plugin.domain === domain), page)
-    },
-  } satisfies LiveIndex)
+/** Looks something up. */
+export function askLive(
+  { version, enabled, plugins, domain_list, plugin_list }: LiveIndex,
+  asked: LiveQuestion,
+): LiveAnswer {
+  if (asked.about === 'summary') return { version, enabled, plugins }
+  if (asked.about === 'domains') return take(domain_list, asked.page)
+  const { domain, ...page } = asked.page
+  return take(domain === undefined ? plugin_list : plugin_list.filter((plugin) => plugin.domain === domain), page)
 }
 
 function take<T extends { readonly id: number; readonly name: string }>(
@@ -97,8 +82,9 @@ interface LiveDocument {
   readonly domains: readonly { readonly name: string; readonly plugins: readonly Entry[] }[]
 }
 
-function index(latest: { readonly version: number; readonly document: string } | undefined): Known {
-  const { general, domains } = JSON.parse(latest?.document ?? NOTHING) as LiveDocument
+/** Reads a version. */
+export function indexLive(version: number, text: string): LiveIndex {
+  const { general, domains } = JSON.parse(text) as LiveDocument
   const plugin_list = domains
     .flatMap(({ name: domain, plugins }) => plugins.map((plugin) => ({ domain, plugin })))
     .map(({ domain, plugin: { name, phase, enabled, mode, rollout } }, at): LivePlugin => {
@@ -118,7 +104,7 @@ function index(latest: { readonly version: number; readonly document: string } |
     return { id: at + 1, name, plugins: plugins.length, enabled }
   })
   return {
-    version: latest?.version ?? 0,
+    version,
     enabled: (general?.status ?? 'enabled') === 'enabled',
     plugins: plugin_list.length,
     domain_list,

@@ -1,0 +1,194 @@
+import type { PrivateKey } from 'dynacode/tools'
+import type { Kysely } from 'kysely'
+import type { Actor } from '../auth/actor.ts'
+import { Problem } from '../problem.ts'
+import { type DocumentParts, putTogether } from '../review/document-parts.ts'
+import type { Reviewer } from '../review/reviewer.ts'
+import { announce } from '../store/announcements.ts'
+import { writeAudit } from '../store/audit.ts'
+import { lockPublishing } from '../store/database.ts'
+import type { Tables, VersionKind } from '../store/tables.ts'
+import type { Documents, Live } from './documents.ts'
+import { findNewest, type Version } from './versions.ts'
+
+type Db = Kysely<Tables>
+
+/** How documents are made public. */
+export interface PublishingRules {
+  /** By which versions are signed. */
+  readonly key: PrivateKey | undefined
+  /** Whether what one person has drafted is published by another alone. Switching off and rolling back is for everybody. */
+  readonly two_persons: boolean
+}
+
+/** What publishing works with. */
+export interface Press {
+  readonly db: Db
+  readonly rules: PublishingRules
+  readonly documents: Documents
+  readonly reviewer: Reviewer
+}
+
+/** How long a signed version holds, in milliseconds. */
+export const HOLDS_MS = 30 * 24 * 3_600_000
+
+/** What is to be live, and who answers for it. */
+export interface Release {
+  readonly message: string
+  readonly document: DocumentParts
+  /** Whose it is, where that is not who publishes it: two persons were needed, and the latter agreed. */
+  readonly proposed_by?: number
+  /** What else changes with it, in the same transaction. */
+  settle?(transaction: Db): Promise<void>
+}
+
+/** Who may publish: an account, or the studio itself. */
+export type Publisher = Pick<Actor, 'name'> & { readonly account_id: number | null }
+
+/** So often it is begun anew when somebody else has published meanwhile. */
+const TRIES = 5
+
+/**
+ * Publishes what `prepare` makes of what is live. Everything that takes long comes before the transaction. That sees to it
+ * that what is live is still the same; where it is not, all begins anew. A version is there whole, with its entry in the log
+ * and its announcement, or not at all.
+ *
+ * @throws Problem
+ */
+export async function publish(
+  press: Press,
+  actor: Publisher,
+  kind: VersionKind,
+  prepare: (live: Live) => Promise<Release>,
+): Promise<Version> {
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const live = await press.documents.live()
+    const release = await prepare(live)
+    const made = await makeVersion(press, live.version + 1, release.document)
+    if (demandsCheck(kind)) await demandPublishable(press, made.document, live)
+    const saved = await save(press, actor, kind, release, made)
+    if (saved !== undefined) return saved
+  }
+  throw new Problem(503, 'others are publishing; try again in a moment', { headers: { 'Retry-After': '1' } })
+}
+
+interface Made {
+  readonly version: number
+  readonly document: string
+  readonly signed: string | null
+}
+
+async function makeVersion({ rules: { key }, reviewer }: Press, version: number, parts: DocumentParts): Promise<Made> {
+  if (key === undefined) return { version, document: putTogether(withoutEnd(parts), { version }), signed: null }
+  const expires = new Date(Date.now() + HOLDS_MS).toISOString()
+  const document = putTogether(parts, { version, expires })
+  return { version, document, signed: await reviewer.sign(document, key) }
+}
+
+/** A version that was signed, published once more without a key, holds for ever. */
+function withoutEnd({ general, domains }: DocumentParts): DocumentParts {
+  const { expires: _, ...rest } = general
+  return { general: rest, domains }
+}
+
+/** @returns undefined when another version is live by now */
+function save(
+  { db }: Press,
+  { account_id, name }: Publisher,
+  kind: VersionKind,
+  { message, proposed_by, settle }: Release,
+  made: Made,
+): Promise<Version | undefined> {
+  const persons = { created_by: proposed_by ?? account_id, approved_by: proposed_by === undefined ? null : account_id }
+  return db.transaction().execute(async (transaction) => {
+    await lockPublishing(transaction)
+    if ((await findNewest(transaction)) !== made.version - 1) return undefined
+    await settle?.(transaction)
+    const saved = await transaction
+      .insertInto('version')
+      .values({ ...made, kind, message, ...persons })
+      .returning(['created_by', 'created_at'])
+      .executeTakeFirstOrThrow()
+    await writeAudit(transaction, { account_id, name }, kind, `version ${made.version}`, { message })
+    await announce(transaction, 'studio_version', String(made.version))
+    return { ...made, kind, message, ...saved }
+  })
+}
+
+/**
+ * What is live already is signed anew, and what is switched off is on its way out: neither may be held up by a rule that came
+ * later.
+ */
+function demandsCheck(kind: VersionKind): boolean {
+  return kind !== 'renew' && kind !== 'switch'
+}
+
+/**
+ * Sees to it that nothing is published that dynacode would refuse.
+ *
+ * @param live what it has to be different from
+ * @throws Problem with what was found
+ */
+export async function demandPublishable({ reviewer }: Press, document: string, live: Live): Promise<void> {
+  const { findings, errors, differences } = await reviewer.review(
+    `to publish after ${live.version}`,
+    live.document,
+    document,
+  )
+  if (errors > 0) {
+    const found = findings.items.filter(({ severity }) => severity === 'error')
+    const text = `${errors === 1 ? 'an error keeps' : `${errors} errors keep`} this from being published`
+    throw new Problem(422, text, { findings: found })
+  }
+  if (differences.total === 0) throw new Problem(409, `nothing is different from version ${live.version}`)
+}
+
+/** @throws Problem when another version is live than was looked at */
+export function demandBase({ version }: Live, base: number): void {
+  if (version === base) return
+  const text = `version ${version} was published since you looked at the differences; look at them once more`
+  throw new Problem(409, text, { current: { version } })
+}
+
+/** What was looked at before it is published. */
+export interface Seen {
+  readonly message: string
+  /** The version that the differences were to. */
+  readonly base: number
+  /** The draft's revision, where the publisher says it. */
+  readonly revision?: number | undefined
+}
+
+/** @throws Problem when the draft is not what was looked at any more */
+export function demandRevision(revision: number, seen: number | undefined): void {
+  if (seen === undefined || seen === revision) return
+  throw new Problem(409, 'the draft was changed since you looked at the differences; look at them once more', {
+    current: { revision },
+  })
+}
+
+/**
+ * Publishes the draft.
+ *
+ * @throws Problem when somebody has published since, nothing is different, or the checks find errors
+ */
+export function publishDraft(press: Press, actor: Actor, { message, base, revision }: Seen): Promise<Version> {
+  return publish(press, actor, 'publish', async (live) => {
+    demandBase(live, base)
+    const document = await press.documents.draft()
+    demandRevision(document.revision, revision)
+    return { message, document }
+  })
+}
+
+/**
+ * Publishes what an earlier version had, under a new number: versions only grow. The draft stays as it is.
+ *
+ * @throws Problem
+ */
+export function rollBack(press: Press, actor: Actor, version: number): Promise<Version> {
+  return publish(press, actor, 'rollback', async () => {
+    const document = await press.reviewer.takeApart(await press.documents.textOf(version))
+    return { message: `back to version ${version}`, document: document as DocumentParts }
+  })
+}

@@ -1,0 +1,88 @@
+import { Worker } from 'node:worker_threads'
+import { Problem } from '../problem.ts'
+import type { Tasks } from './tasks.ts'
+
+export type { Review } from './tasks.ts'
+
+/** Does the tasks beside everything else: the requests of instances are answered meanwhile. */
+export type Reviewer = Tasks & { close(): Promise<void> }
+
+/** By thread: what is typed is checked at once, and nothing that is switched off waits for a review. */
+const NAMES = {
+  typed: ['check'],
+  live: ['takeApart', 'sign', 'askLive'],
+  review: ['review', 'readDifferences', 'readFindings', 'compare'],
+} as const satisfies Record<string, readonly (keyof Tasks)[]>
+/** Whoever comes behind these is told to come again later. */
+const MOST_WAITING = 100
+
+interface Waiting {
+  resolve(value: unknown): void
+  reject(error: Error): void
+}
+
+/** Makes what does the tasks, in threads of their own. @param globals names of the apps' own that plugins may use */
+export function createReviewer(globals: readonly string[]): Reviewer {
+  const threads = Object.values(NAMES).map((names) => ({ names, thread: createThread(globals) }))
+  const tasks = threads.flatMap(({ names, thread }) =>
+    names.map((name) => [name, (...given: unknown[]) => thread.run(name, given)] as const),
+  )
+  return Object.freeze({
+    ...(Object.fromEntries(tasks) as unknown as Tasks),
+    async close() {
+      await Promise.all(threads.map(({ thread }) => thread.close()))
+    },
+  })
+}
+
+/** A thread that is begun when it is first asked for something, and anew when it has ended. */
+function createThread(globals: readonly string[]) {
+  const waiting = new Map<number, Waiting>()
+  let worker: Worker | undefined
+  let last = 0
+  let closed = false
+
+  function begin(): Worker {
+    const begun = new Worker(new URL('thread.mjs', import.meta.url), {
+      workerData: { globals },
+      execArgv: [],
+    })
+    begun.unref()
+    begun.on('message', ({ id, done, failed }) => {
+      const asked = waiting.get(id)
+      waiting.delete(id)
+      if (failed === undefined) asked?.resolve(done)
+      else asked?.reject(Object.assign(new Error(failed.message), { name: failed.name }))
+    })
+    const end = (why: string) => {
+      if (worker !== begun) return
+      worker = undefined
+      for (const { reject } of waiting.values()) reject(new Problem(503, `the check has ended: ${why}`))
+      waiting.clear()
+    }
+    begun.on('error', (error) => end((error as Error).message))
+    begun.on('exit', () => end('its thread is gone'))
+    return begun
+  }
+
+  return {
+    run(task: string, given: readonly unknown[]): Promise<unknown> {
+      if (closed) return Promise.reject(new Problem(503, 'the studio is closing'))
+      if (waiting.size >= MOST_WAITING) {
+        const message = 'too much is being checked; try again in a moment'
+        return Promise.reject(new Problem(503, message, { headers: { 'Retry-After': '2' } }))
+      }
+      worker ??= begin()
+      last += 1
+      const id = last
+      return new Promise((resolve, reject) => {
+        waiting.set(id, { resolve, reject })
+        worker?.postMessage({ id, task, given })
+      })
+    },
+    async close() {
+      closed = true
+      await worker?.terminate()
+    },
+  }
+}

@@ -1,0 +1,94 @@
+import { type Difference, type Finding, type PrivateKey, sign_document } from 'dynacode/tools'
+import { type CheckDocument, createCheck } from './check-document.ts'
+import { compareTexts } from './compare-texts.ts'
+import { type LivePlace, takeApart } from './document-parts.ts'
+import { askLive, indexLive, type LiveAnswer, type LiveIndex, type LiveQuestion } from './live-index.ts'
+
+/** A page of a list that may be long, and how long all of it is. */
+export interface Slice<T> {
+  readonly items: readonly T[]
+  readonly total: number
+}
+
+/** What would change, and what the checks find; errors first. */
+export interface Review {
+  readonly differences: Slice<Difference>
+  readonly findings: Slice<Finding>
+  readonly errors: number
+}
+
+/** How many of a list go out at once. */
+export const SLICE = 200
+/** Reviews that are remembered, for who asks for their further pages. */
+const REMEMBERED = 4
+
+/** What takes long for a document of 10,000 plugins: done in a thread of its own. */
+export interface Tasks {
+  /** @param name under which further pages can be asked for */
+  review(name: string, before: string, after: string): Promise<Review>
+  /** A further page of what an earlier review has found; undefined when it is no longer known. */
+  readDifferences(name: string, from: number): Promise<Slice<Difference> | undefined>
+  readFindings(name: string, from: number): Promise<Slice<Finding> | undefined>
+  check(text: string): Promise<Slice<Finding>>
+  compare(before: string, after: string, from: number): Promise<Slice<Difference>>
+  sign(text: string, key: PrivateKey): Promise<string>
+  /** @param text of the version; left out, the answer is undefined where the version is not known yet */
+  askLive(question: LiveQuestion, version: number, text?: string): Promise<LiveAnswer | undefined>
+  takeApart(text: string, changed?: LivePlace & { readonly on: boolean }): Promise<ReturnType<typeof takeApart>>
+}
+
+/** Makes the tasks of one thread. @param globals names of the apps' own that plugins may use */
+export function createTasks(globals: readonly string[]): Tasks {
+  const check: CheckDocument = createCheck(globals)
+  /** What is typed is not to push out what is known of the draft. */
+  const checkTyped = createCheck(globals)
+  let live: LiveIndex | undefined
+  const reviews = new Map<string, { differences: readonly Difference[]; findings: readonly Finding[] }>()
+
+  return Object.freeze({
+    async review(name, before, after) {
+      const findings = orderFindings(await check(after))
+      const review = { differences: compareOrNone(before, after), findings }
+      reviews.delete(name)
+      reviews.set(name, review)
+      for (const oldest of reviews.keys()) if (reviews.size > REMEMBERED) reviews.delete(oldest)
+      const errors = findings.filter(({ severity }) => severity === 'error').length
+      return { differences: slice(review.differences, 0), findings: slice(findings, 0), errors }
+    },
+    async readDifferences(name, from) {
+      const known = reviews.get(name)
+      return known && slice(known.differences, from)
+    },
+    async readFindings(name, from) {
+      const known = reviews.get(name)
+      return known && slice(known.findings, from)
+    },
+    check: async (text) => slice(orderFindings(await checkTyped(text)), 0),
+    compare: async (before, after, from) => slice(compareTexts(before, after), from),
+    sign: (text, key) => sign_document(text, key),
+    async askLive(question, version, text) {
+      if (live?.version !== version && text !== undefined) live = indexLive(version, text)
+      return live?.version === version ? askLive(live, question) : undefined
+    },
+    takeApart: async (text, changed) => takeApart(text, changed),
+  } satisfies Tasks)
+}
+
+/** A draft that would be refused as a whole cannot be compared; the findings say why. */
+function compareOrNone(before: string, after: string): readonly Difference[] {
+  try {
+    return compareTexts(before, after)
+  } catch {
+    return []
+  }
+}
+
+const ORDER = ['error', 'warning', 'note']
+
+function orderFindings(findings: readonly Finding[]): readonly Finding[] {
+  return [...findings].sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity))
+}
+
+function slice<T>(list: readonly T[], from: number): Slice<T> {
+  return { items: list.slice(from, from + SLICE), total: list.length }
+}
