@@ -74,8 +74,11 @@ export function createRefresher({
   /** When the live document was last found to be what the source has, in milliseconds since 1970. */
   let validated_at = 0
   let running: Promise<Refresh> | null = null
-  /** Of what is running: whether it came to ask the source, and the SHA-1 of what that had before it is live. */
-  let course: Course = { fetched: false, answer: undefined }
+  /**
+   * Of what is running: whether it came to ask the source, the SHA-1 of what that had before it is live, and whether all that is
+   * left to do is to keep it on the disk.
+   */
+  let course: Course = { fetched: false, answer: undefined, keeping: false }
   /** SHA-1 of what is in the cache and cannot go live here: others may have wider caps, or other keys. */
   let refused: string | undefined
   let next: Promise<Refresh> | null = null
@@ -146,7 +149,7 @@ export function createRefresher({
     const fetched = await fetch(active?.tag, active !== null)
     if (closing.aborted) return closedRefresh()
     if (fetched.unchanged === true) {
-      if (active !== null) await keep(active.sha1, active.tag)
+      if (active !== null) await keep((cache) => cache.touch(active.sha1, active.tag))
       return healthy(undefined, asked_at)
     }
     const { bytes, tag } = fetched
@@ -154,18 +157,20 @@ export function createRefresher({
     if (sha1 === active?.sha1) {
       // The bytes are live already; from now on they go by the tag that the source gives them today.
       activator.retag(tag)
-      await keep(sha1, tag)
+      await keep((cache) => cache.touch(sha1, tag))
       return healthy(undefined, asked_at)
     }
     course.answer = sha1
     const update = await activator.activate({ bytes, sha1, tag, from: 'network' }, duration)
-    if (await sharing?.cache.write({ bytes, tag, version: update.version, sha1 }, asked_at)) await highest.persist()
+    const { version } = update
+    await keep((cache) => cache.write({ bytes, tag, version, sha1 }, asked_at))
     return healthy(update, asked_at)
   }
 
   /** Also where the disk did not take the document when it went live: then it comes there now, and its version after it. */
-  async function keep(sha1: string, tag: string | undefined): Promise<void> {
-    if (await sharing?.cache.touch(sha1, tag)) await highest.persist()
+  async function keep(put: (cache: Cache) => Promise<boolean>): Promise<void> {
+    course.keeping = true
+    if (sharing !== undefined && (await put(sharing.cache))) await highest.persist()
   }
 
   function healthy(update: Update | undefined, at: number): Refresh {
@@ -186,7 +191,7 @@ export function createRefresher({
 
   /** One cycle at a time. */
   function begin(occasion: Occasion | 'shared', run: () => Promise<Refresh>): Promise<Refresh> {
-    course = { fetched: false, answer: undefined }
+    course = { fetched: false, answer: undefined, keeping: false }
     running = trace(occasion, run).finally(() => {
       running = null
       over()
@@ -204,7 +209,7 @@ export function createRefresher({
   function refresh(occasion: Occasion = 'asked'): Promise<Refresh> {
     if (closing.aborted) return Promise.resolve(closedRefresh())
     if (running === null) return begin(occasion, () => cycle(occasion))
-    if (occasion === 'poll' || (occasion === 'asked' && course.fetched && !isBuilding(course))) return running
+    if (occasion === 'poll' || (occasion === 'asked' && course.fetched && !isLate(course))) return running
     if (occasion === 'asked') return joinFetch(running)
     next ??= beginNext(running)
     return next
@@ -213,14 +218,17 @@ export function createRefresher({
   /** What the cache says is no answer for who asks the source, nor what the source said before. */
   async function joinFetch(joined: Promise<Refresh>): Promise<Refresh> {
     const its = course
-    const isLate = isBuilding(its)
+    const wasLate = isLate(its)
     const result = await joined
-    return (its.fetched && !isLate) || closing.aborted ? result : refresh('asked')
+    return (its.fetched && !wasLate) || closing.aborted ? result : refresh('asked')
   }
 
-  /** Whether the source has answered, with something that is not live yet: that takes time, and it may be outdated by then. */
-  function isBuilding({ answer }: Course): boolean {
-    return answer !== undefined && answer !== activator.activated()?.sha1
+  /**
+   * Whether the source has answered, and what that needs takes time: it may be outdated by then. That is so until it is live, and
+   * while it is written.
+   */
+  function isLate({ answer, keeping }: Course): boolean {
+    return keeping || (answer !== undefined && answer !== activator.activated()?.sha1)
   }
 
   /** Undefined: there is nothing to take over. */
@@ -260,6 +268,7 @@ export function createRefresher({
 interface Course {
   fetched: boolean
   answer: string | undefined
+  keeping: boolean
 }
 
 function closedRefresh(): Refresh {

@@ -203,6 +203,22 @@ describe('with a cache', () => {
     expect(release).toHaveBeenCalledTimes(1)
   })
 
+  test('who asks while it is written is told what the source has after that', async () => {
+    let written = (_isWritten: boolean) => {}
+    cache.write.mockImplementationOnce(() => new Promise((resolve) => (written = resolve)))
+    const { refresh } = create(sharing)
+    const first = refresh()
+    await vi.waitFor(() => expect(cache.write).toHaveBeenCalled())
+    const [{ sha1 }] = cache.write.mock.calls[0] as [{ sha1: string }]
+    activator.activated.mockReturnValue({ sha1, tag: 'new' })
+    const asked = [refresh(), refresh()]
+    expect(fetch).toHaveBeenCalledTimes(1)
+    written(true)
+    expect(await first).toMatchObject({ updated: true })
+    for (const each of asked) expect(await each).toMatchObject({ updated: false, reason: 'unchanged' })
+    expect(fetch).toHaveBeenCalledTimes(2)
+  })
+
   test('what is refused is not written', async () => {
     activator.activate.mockRejectedValue(new DocumentError('domains', 'x'))
     await create(sharing).refresh('poll')
