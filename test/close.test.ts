@@ -1,9 +1,12 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
 import type { Dynacode, EventName } from '../lib/index.ts'
 import { everywhere, plugin, startApp } from './fixtures/app.ts'
 import { createInstance, createReadyInstance, record } from './fixtures/instance.ts'
 import { startPluginApi } from './fixtures/plugin-api.ts'
+import { makeFolder } from './fixtures/processes.ts'
 
 const DOCUMENT = everywhere([plugin('content', `say('live')`), plugin('log', '(')])
 const CLOSED = { updated: false, reason: 'closed', error: expect.objectContaining({ code: 'ERR_DYNACODE_CLOSED' }) }
@@ -123,6 +126,23 @@ describe('closing in the middle', () => {
     await wait(10)
     expect(heard.at(-1)).toBe(name)
     expect(dyna.status().loaded).toBe(!['bg_cache_miss', 'bg_fetch_api_success'].includes(name))
+  })
+
+  test('of putting a large document on the disk leaves nothing there, and writes nothing later', async () => {
+    const folder = makeFolder()
+    const large = { ...DOCUMENT, padding: 'x'.repeat(8_000_000) }
+    const source = { fetch: async () => ({ bytes: Buffer.from(JSON.stringify(large)) }) }
+    const dyna = createInstance({ source, plugin_api_poll_at_init: false, cache_path: join(folder, 'cache') })
+    const isWriting = () => readdirSync(folder).some((name) => name.endsWith('.tmp'))
+    const refreshed = dyna.refresh()
+    while (!isWriting()) await new Promise(setImmediate)
+    // It is live by then.
+    expect(dyna.status().loaded).toBe(true)
+    await dyna.close()
+    expect(readdirSync(folder)).toEqual([])
+    await refreshed
+    await wait(30)
+    expect(readdirSync(folder)).toEqual([])
   })
 
   test('of an event means that no source is asked any more', async () => {
