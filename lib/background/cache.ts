@@ -4,7 +4,7 @@ import { createAttempts } from './cache-attempts.ts'
 import { createPlace, replaceDurably, sweep } from './cache-file.ts'
 import { encodeHeader, keepableTag } from './cache-format.ts'
 import { type CacheEntry, openGeneration } from './cache-generation.ts'
-import { openLock } from './cache-lock.ts'
+import { openHolding } from './cache-holding.ts'
 import { cacheError, checkPath, type FileSystem, findFolder, openFolder } from './cache-safety.ts'
 import { createTrouble } from './cache-trouble.ts'
 import { openWaitingRoom } from './cache-wait.ts'
@@ -90,13 +90,12 @@ export function createCache(
   const attempts = createAttempts(path, createTrouble(report), closing.signal)
   const newest = openGeneration(place, path, max_bytes, closing.signal)
   const previous = openGeneration(place, `${path}.previous`, max_bytes, closing.signal)
-  const mutex = openLock(place)
+  const holding = openHolding(place, attempts)
   const versionMark = openVersionMark(place)
   const room = openWaitingRoom()
   let entries: readonly CacheEntry[] = Object.freeze([])
   /** What this process has last given or got: to put it back should the disk lose it, or not have taken it. */
   let last: Entry | undefined
-  let held: string | undefined
   /** Settles when what was asked for so far is over. */
   let idle: Promise<unknown> = Promise.resolve()
 
@@ -136,12 +135,12 @@ export function createCache(
     const isOutdated = current !== undefined && current.validated_at > asked_at && current.validated_at <= Date.now()
     if (token === undefined && isOutdated && current.sha1 !== sha1) return undefined
     // Whoever took the lock over has fetched later than we have.
-    if (token !== undefined && !attempts.once('read lock', true, () => mutex.isHeld(token))) return undefined
+    if (token !== undefined && !holding.isHeld(token)) return undefined
     return current !== undefined && current.sha1 !== sha1
   }
 
   async function store(entry: Entry, asked_at = Date.now()): Promise<boolean> {
-    const token = held
+    const token = holding.token()
     if ((await judge(entry, asked_at, token)) === undefined) return false
     return attempts.long('written', false, async () => {
       const { bytes, version, sha1 } = entry
@@ -166,28 +165,6 @@ export function createCache(
       if (found !== undefined) newest.learn(found, header, { ...content, sha1 })
       return isWanted
     })
-  }
-
-  function release(token: string): void {
-    if (held !== token) return
-    held = undefined
-    attempts.once('written lock', undefined, () => mutex.release(token))
-  }
-
-  /** Undefined: another process has the lock. On a disk that refuses, everybody fetches for himself. */
-  function take(stale_ms: number): (() => void) | undefined {
-    return attempts.once<(() => void) | undefined>(
-      'written lock',
-      () => undefined,
-      () => {
-        openFolder(fs, place.folder)
-        checkPath(fs, path)
-        const token = mutex.take(stale_ms)
-        if (token === undefined) return undefined
-        held = token
-        return () => release(token)
-      },
-    )
   }
 
   async function findFresh(max_age_ms: number, except: string | undefined): Promise<CacheEntry | undefined> {
@@ -256,7 +233,7 @@ export function createCache(
       const isOver = () => signal.aborted || closing.signal.aborted
       while (!isOver()) {
         if ((await fresh(max_age_ms, except)) !== undefined || isOver()) return undefined
-        const giveBack = take(stale_ms)
+        const giveBack = holding.take(stale_ms)
         if (giveBack === undefined) {
           await room.pause(signal)
           continue
@@ -271,7 +248,7 @@ export function createCache(
     note_version: (version) =>
       inTurn(() => attempts.long('written version', undefined, () => versionMark.note(version))),
     async close() {
-      if (held !== undefined) release(held)
+      holding.giveBack()
       closing.abort()
       room.close()
       await idle
