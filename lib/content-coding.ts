@@ -1,12 +1,12 @@
 import * as zlib from 'node:zlib'
 
-type Decoder = () => NodeJS.ReadWriteStream
+type Decoder = (options: { chunkSize?: number }) => NodeJS.ReadWriteStream
 
 const DECODERS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
-  ['gzip', () => zlib.createGunzip()],
-  ['x-gzip', () => zlib.createGunzip()],
-  ['deflate', () => zlib.createInflate()],
-  ['br', () => zlib.createBrotliDecompress()],
+  ['gzip', (options) => zlib.createGunzip(options)],
+  ['x-gzip', (options) => zlib.createGunzip(options)],
+  ['deflate', (options) => zlib.createInflate(options)],
+  ['br', (options) => zlib.createBrotliDecompress(options)],
   // Node has zstd since 22.15 and 23.8.
   ...('createZstdDecompress' in zlib ? [['zstd', zlib.createZstdDecompress as Decoder] as const] : []),
 ])
@@ -21,16 +21,18 @@ export const ACCEPT_ENCODING = [...DECODERS.keys()].filter((coding) => coding !=
  * Makes the streams that decode a body, in the order in which it passes them.
  *
  * @param header the Content-Encoding header; '' when there is none
+ * @param chunk_bytes how many bytes come out of them at once, at most; as Node has it unless given
  * @returns undefined when the header names a coding that is not known, or more than two
  */
-export function createDecoders(header: string): NodeJS.ReadWriteStream[] | undefined {
+export function createDecoders(header: string, chunk_bytes?: number): NodeJS.ReadWriteStream[] | undefined {
   const codings = header
     .split(',')
     .map((coding) => coding.trim().toLowerCase())
     .filter((coding) => coding !== '' && coding !== 'identity')
   const decoders = codings.map((coding) => DECODERS.get(coding))
   if (codings.length > MAX_CODINGS || decoders.includes(undefined)) return undefined
-  return decoders.toReversed().map((create) => (create as Decoder)())
+  const options = chunk_bytes === undefined ? {} : { chunkSize: chunk_bytes }
+  return decoders.toReversed().map((create) => (create as Decoder)(options))
 }
 
 /** Whether an error comes from decoding bytes that are not what their header says. */

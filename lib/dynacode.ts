@@ -114,7 +114,9 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
   if (options.linear_regexp) setFlagsFromString(LINEAR_REGEXP)
   const readiness = createReadiness()
   const store = createStore(test?.clock)
-  const source = options.source ?? createHttpSource(options as HttpSourceOptions)
+  const hashes = new WeakMap<Uint8Array, string>()
+  const hashed = (bytes: Uint8Array, sha1: string) => void hashes.set(bytes, sha1)
+  const source = options.source ?? createHttpSource(options as HttpSourceOptions, hashed)
   const isClosed = () => closed
   const quarantine = openQuarantineOf(options, events)
   const watchdog = startWatchdogOf(options, events, quarantine, () => program)
@@ -189,6 +191,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
   }
   const refresher = createRefresher({
     fetch: createFetcher({ source, timeout_ms: options.plugin_api_timeout * 1000, events, closing: closing.signal }),
+    hashes,
     activator,
     highest,
     sharing: cache && {

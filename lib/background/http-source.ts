@@ -5,7 +5,7 @@ import type { ApiHeaders, HeadersFunction } from '../options.ts'
 import { describeValue } from '../schema-error.ts'
 import type { Fetched, Source } from '../source.ts'
 import { withoutSecrets } from './address.ts'
-import { readBody } from './body-reader.ts'
+import { type BodyHeaders, readBody } from './body-reader.ts'
 import { leave, letPass, one, readRetryAfter } from './http-answer.ts'
 import { createLongPoll } from './long-poll.ts'
 import { askHeaders } from './request-headers.ts'
@@ -31,8 +31,13 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
  * Fetches documents by conditional GET. Redirects are errors unless `plugin_api_redirects` allows some: the document
  * decides what code runs, and comes from where it was configured to come from. Headers of `plugin_api_headers` never go
  * to another origin.
+ *
+ * @param hashed told the SHA-1 of what it returns, in hex: that is known when the last byte comes
  */
-export function createHttpSource(options: HttpSourceOptions): Source {
+export function createHttpSource(
+  options: HttpSourceOptions,
+  hashed: (bytes: Uint8Array, sha1: string) => void = () => undefined,
+): Source {
   const { plugin_api_uri, plugin_api_headers, plugin_api_dispatcher, plugin_api_max_bytes, plugin_api_redirects } =
     options
   const own = plugin_api_dispatcher === undefined ? createUnheldAgent() : undefined
@@ -87,8 +92,8 @@ export function createHttpSource(options: HttpSourceOptions): Source {
       const message = `${shown} answered with a page of HTML, expected JSON: is there a portal or proxy in between?`
       throw new DynacodeError('ERR_DYNACODE_FETCH_CONTENT', message)
     }
-    const encoding = one(headers['content-encoding'])
-    const bytes = await readBody(body, encoding, plugin_api_max_bytes, signal)
+    const { bytes, sha1 } = await readBody(body, only(headers), plugin_api_max_bytes, signal)
+    hashed(bytes, sha1)
     return { bytes, tag: readTag(one(headers.etag)), status }
   }
 
@@ -109,6 +114,14 @@ export function createHttpSource(options: HttpSourceOptions): Source {
     watch: long_poll.watch,
     close,
   } satisfies Source)
+}
+
+/** The headers that say how a body is to be read, each of them once. */
+function only(headers: Dispatcher.ResponseData['headers']): BodyHeaders {
+  return {
+    'content-encoding': one(headers['content-encoding']),
+    'content-length': one(headers['content-length']),
+  }
 }
 
 /** What a request asks for. */

@@ -46,11 +46,13 @@ export interface Sharing {
 /**
  * Makes the refresher of one instance.
  *
+ * @param hashes has the SHA-1 of bytes that were hashed as they came, in hex
  * @param validated told when the live document was found to be what the source has, with when that was so
  * @param over told when a cycle is over: what is asked for from then on is a new one
  */
 export function createRefresher({
   fetch,
+  hashes,
   activator,
   highest,
   sharing,
@@ -61,6 +63,7 @@ export function createRefresher({
   over,
 }: {
   fetch: Fetcher
+  hashes: { get(bytes: Uint8Array): string | undefined }
   activator: Activator
   highest: HighestVersion
   sharing: Sharing | undefined
@@ -153,7 +156,7 @@ export function createRefresher({
       return healthy(undefined, asked_at)
     }
     const { bytes, tag } = fetched
-    const sha1 = await runInSlices(hashBytes(bytes), closing)
+    const sha1 = hashes.get(bytes) ?? (await runInSlices(hashBytes(bytes), closing))
     if (sha1 === active?.sha1) {
       // The bytes are live already; from now on they go by the tag that the source gives them today.
       activator.retag(tag)

@@ -1,6 +1,7 @@
 import { createPublicKey, createVerify, type KeyObject, verify } from 'node:crypto'
 import type { Steps } from '../steps.ts'
 import type { TrustedKey } from '../trusted-keys.ts'
+import { STRETCH } from './content-hash.ts'
 
 /** Does some work, at once or in slices. */
 export type Pace = <T>(steps: Steps<T>) => T | Promise<T>
@@ -13,9 +14,6 @@ export interface Signed {
 
 /** Tells whether a signature is one by the key. */
 export type Check = (signed: Signed, signature: Uint8Array, pace: Pace) => boolean | Promise<boolean>
-
-/** Bytes that are hashed or copied without a pause: less than half a millisecond. */
-const STRETCH = 262_144
 
 /** Makes the check of signatures by a key: ES256, or Ed25519 by either of its names (RFC 7518, 3.4; RFC 8037; RFC 9864). */
 export function createCheck({ kty, crv, x, y, alg }: TrustedKey): Check {

@@ -1,10 +1,19 @@
+import { createHash } from 'node:crypto'
 import { PassThrough, Readable } from 'node:stream'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { readBody } from '../../lib/background/body-reader.ts'
+import { readBody as readWhole } from '../../lib/background/body-reader.ts'
 
 const NEVER = new AbortController().signal
 const TEXT = '{"domains":[]}'
+
+/** The bytes; that their hash is right goes without saying. */
+async function readBody(body: Readable, encoding: string | undefined, max_bytes: number, signal: AbortSignal) {
+  const headers = encoding === undefined ? {} : { 'content-encoding': encoding }
+  const { bytes, sha1 } = await readWhole(body, headers, max_bytes, signal)
+  expect(sha1).toBe(createHash('sha1').update(bytes).digest('hex'))
+  return bytes
+}
 
 const failing = (promise: Promise<unknown>) =>
   promise.then(

@@ -24,6 +24,7 @@ const highest = { get: vi.fn(), note: vi.fn(), persist: vi.fn() }
 const UPDATE = { version: 1, plugins: 0 }
 
 let closing: AbortController
+let hashes: Map<Uint8Array, string>
 let heard: [string, object][]
 
 function create(sharing?: { cache: Cache; max_age_ms: number; stale_ms: number }): Refresher {
@@ -33,6 +34,7 @@ function create(sharing?: { cache: Cache; max_age_ms: number; stale_ms: number }
   }
   return createRefresher({
     fetch,
+    hashes,
     activator: activator as unknown as Activator,
     highest,
     sharing,
@@ -47,6 +49,7 @@ function create(sharing?: { cache: Cache; max_age_ms: number; stale_ms: number }
 beforeEach(() => {
   vi.resetAllMocks()
   closing = new AbortController()
+  hashes = new Map()
   heard = []
   fetch.mockImplementation(async () => ({ bytes, tag: 'new' }))
   activator.activated.mockReturnValue(null)
@@ -64,6 +67,15 @@ describe('a cycle', () => {
     )
     expect(validated).toHaveBeenCalledTimes(1)
     expect(last_error()).toBeNull()
+  })
+
+  test('hashes nothing that was hashed as it came', async () => {
+    hashes.set(bytes, SHA1)
+    await create().refresh()
+    expect(activator.activate).toHaveBeenCalledWith(expect.objectContaining({ sha1: SHA1 }), expect.any(Function))
+    activator.activated.mockReturnValue({ sha1: SHA1, tag: 'live' })
+    expect(await create().refresh()).toMatchObject({ reason: 'unchanged' })
+    expect(activator.retag).toHaveBeenCalledWith('new')
   })
 
   test('asks by the tag of the document that is live', async () => {
