@@ -3,6 +3,7 @@ import type { PrivateKey } from 'dynacode/tools'
 import Koa, { type Context, type Middleware } from 'koa'
 import { draftRoutes } from './api/draft-routes.ts'
 import { createEventStreams } from './api/event-stream.ts'
+import { importRoutes } from './api/import-routes.ts'
 import { readJsonBody } from './api/json-body.ts'
 import { liveRoutes } from './api/live-routes.ts'
 import { describeApi } from './api/openapi.ts'
@@ -79,6 +80,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     ...liveRoutes(press),
     ...versionRoutes(press, served.reload),
     ...workRoutes(press, createTrials(), streams),
+    ...importRoutes(press),
   ]
   const description = JSON.stringify(describeApi('/api', routes))
 

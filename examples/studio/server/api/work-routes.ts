@@ -3,7 +3,6 @@ import { listInstances, takeReport } from '../fleet/reports.ts'
 import { countShadowRuns } from '../fleet/shadow-runs.ts'
 import type { Press } from '../publishing/publish.ts'
 import { putTogether } from '../review/document-parts.ts'
-import { importDraft } from '../store/import.ts'
 import type { TryRequest } from '../trying/try-request.ts'
 import type { EventStreams } from './event-stream.ts'
 import { type Route, route } from './route.ts'
@@ -29,7 +28,7 @@ const REPORT = z.looseObject({
 const COUNT = z.int().min(0)
 const SHADOW_COUNTS = z.object({ runs: COUNT, exits: COUNT, changes: COUNT, errors: COUNT })
 
-/** Trying out, looking at the fleet, bringing in and taking out. */
+/** Trying out, and looking at the fleet. */
 export function workRoutes({ db, documents }: Press, tryRequest: TryRequest, streams: EventStreams): readonly Route[] {
   return [
     route({
@@ -113,31 +112,6 @@ export function workRoutes({ db, documents }: Press, tryRequest: TryRequest, str
       summary: 'Server-sent events: version, draft and report, each when there is a new one',
       role: 'viewer',
       handle: ({ ctx }) => streams.open(ctx),
-    }),
-    route({
-      method: 'post',
-      path: '/import',
-      summary: 'Put a document in place of the draft',
-      role: 'author',
-      body: z.object({
-        document: z.looseObject({
-          general: z.record(z.string(), z.unknown()).nullish(),
-          domains: z.array(z.looseObject({ name: z.string().min(1), plugins: z.array(z.unknown()).nullish() })),
-          plugins: z.array(z.unknown()).nullish(),
-        }),
-      }),
-      handle: ({ actor, body }) => importDraft(db, actor, body.document),
-    }),
-    route({
-      method: 'get',
-      path: '/export',
-      summary: 'The draft as a document, such as `dynacode unpack` makes a folder of',
-      role: 'viewer',
-      answer: z.unknown(),
-      async handle({ ctx }) {
-        ctx.body = putTogether(await documents.draft(), {})
-        ctx.type = 'application/json'
-      },
     }),
   ]
 }

@@ -11,7 +11,7 @@ export type Reviewer = Tasks & { close(): Promise<void> }
 const NAMES = {
   typed: ['check'],
   live: ['takeApart', 'sign', 'askLive'],
-  review: ['review', 'readDifferences', 'readFindings', 'compare'],
+  review: ['review', 'readDifferences', 'readFindings', 'compare', 'makeArchive', 'readFolder'],
 } as const satisfies Record<string, readonly (keyof Tasks)[]>
 /** Whoever comes behind these is told to come again later. */
 const MOST_WAITING = 100
@@ -35,6 +35,20 @@ export function createReviewer(globals: readonly string[]): Reviewer {
   })
 }
 
+/** An error as it comes from the thread: of a class of its own it is no longer. */
+function toError({ name, message, status, details }: Failed): Error {
+  return name === 'Problem' && status !== undefined
+    ? new Problem(status, message, details)
+    : Object.assign(new Error(message), { name })
+}
+
+interface Failed {
+  readonly name: string
+  readonly message: string
+  readonly status?: number
+  readonly details?: Problem['details']
+}
+
 /** A thread that is begun when it is first asked for something, and anew when it has ended. */
 function createThread(globals: readonly string[]) {
   const waiting = new Map<number, Waiting>()
@@ -52,7 +66,7 @@ function createThread(globals: readonly string[]) {
       const asked = waiting.get(id)
       waiting.delete(id)
       if (failed === undefined) asked?.resolve(done)
-      else asked?.reject(Object.assign(new Error(failed.message), { name: failed.name }))
+      else asked?.reject(toError(failed))
     })
     const end = (why: string) => {
       if (worker !== begun) return

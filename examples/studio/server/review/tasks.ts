@@ -2,6 +2,7 @@ import { type Difference, type Finding, type PrivateKey, sign_document } from 'd
 import { type CheckDocument, createCheck } from './check-document.ts'
 import { compareTexts } from './compare-texts.ts'
 import { type LivePlace, takeApart } from './document-parts.ts'
+import { type GivenFolder, makeArchive, readFolder } from './folder.ts'
 import { askLive, indexLive, type LiveAnswer, type LiveIndex, type LiveQuestion } from './live-index.ts'
 
 /** A page of a list that may be long, and how long all of it is. */
@@ -31,6 +32,9 @@ export interface Tasks {
   readFindings(name: string, from: number): Promise<Slice<Finding> | undefined>
   check(text: string): Promise<Slice<Finding>>
   compare(before: string, after: string, from: number): Promise<Slice<Difference>>
+  /** A `tar.gz` of the folder format. */
+  makeArchive(text: string): Promise<Uint8Array>
+  readFolder(given: GivenFolder): Promise<string>
   sign(text: string, key: PrivateKey): Promise<string>
   /** @param text of the version; left out, the answer is undefined where the version is not known yet */
   askLive(question: LiveQuestion, version: number, text?: string): Promise<LiveAnswer | undefined>
@@ -65,6 +69,8 @@ export function createTasks(globals: readonly string[]): Tasks {
     },
     check: async (text) => slice(orderFindings(await checkTyped(text)), 0),
     compare: async (before, after, from) => slice(compareTexts(before, after), from),
+    makeArchive,
+    readFolder,
     sign: (text, key) => sign_document(text, key),
     async askLive(question, version, text) {
       if (live?.version !== version && text !== undefined) live = indexLive(version, text)

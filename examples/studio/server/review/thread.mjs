@@ -10,6 +10,7 @@ parentPort.on('message', async ({ id, task, given }) => {
   try {
     parentPort.postMessage({ id, done: await tasks[task](...given) })
   } catch (error) {
-    parentPort.postMessage({ id, failed: { name: error?.name, message: String(error?.message ?? error) } })
+    const { name, message, status, details } = error
+    parentPort.postMessage({ id, failed: { name, message, status, details } })
   }
 })

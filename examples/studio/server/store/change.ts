@@ -10,7 +10,7 @@ type Db = Kysely<Tables>
 /** Does something to the draft, writes it into the log, and tells everybody who looks at it. */
 export async function change<T>(
   db: Db,
-  actor: Actor,
+  actor: Pick<Actor, 'name'> & { readonly account_id: number | null },
   action: string,
   subject: string,
   run: (transaction: Db) => Promise<T>,
