@@ -18,6 +18,7 @@ import { inviteFirst } from './auth/invitations.ts'
 import { createLoginLimit } from './auth/login-limit.ts'
 import { servePages } from './pages.ts'
 import { createDocuments } from './publishing/documents.ts'
+import { renewIfDue, repeat } from './publishing/renewal.ts'
 import { serveDocument } from './publishing/served-document.ts'
 import { createReviewer } from './review/reviewer.ts'
 import { type DatabaseOptions, openDatabase } from './store/database.ts'
@@ -74,6 +75,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const press = { db, rules: { key, two_persons }, documents, reviewer }
   const served = await serveDocument(database, documents, failed)
   const streams = createEventStreams(database)
+  const endRenewal = repeat(() => renewIfDue(press, Date.now()), failed)
   const routes = [
     ...sessionRoutes(database, createLoginLimit()),
     ...draftRoutes(database),
@@ -115,6 +117,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     app,
     invitation: await inviteFirst(database.db, options.invite ?? false),
     async close() {
+      endRenewal()
       served.close()
       streams.close()
       await reviewer.close()
