@@ -45,6 +45,12 @@ interface LonePart extends Range, KeptPart {}
 
 type Part = RawPart | LonePart | KnownDomains
 
+/** A domain that was read, or kept for itself, without its JSON. */
+interface CountedPart extends Omit<BuiltDomain, 'built'> {
+  /** Undefined where it was read. */
+  readonly kept: ProgramDomain | undefined
+}
+
 /** A smaller text is read as a whole: there is not much to be gained. */
 const WORTHWHILE = 32_768
 /** A domain of more text is split in turn. */
@@ -104,12 +110,14 @@ function* readParts(bytes: Buffer, rules: DocumentRules, live: LiveText): Steps<
     // What is known may have come to mean something else, for what stands beside it now.
     if (read === undefined) return live === NO_TEXT ? undefined : yield* readParts(bytes, rules, NO_TEXT)
     const { document, shared, namesakes } = read
-    const parts = domains.flatMap((part) => ('raw' in part ? part : (opened.get(part) ?? part)))
+    const all = domains.flatMap((part) => ('raw' in part ? part : (opened.get(part) ?? part)))
+    // The JSON itself is not held any longer: while programs are built, it would be what the garbage collector moves about.
+    const parts = yield* countParts(all, rules)
     return {
       document,
       *learn(builtOf) {
         return Object.freeze({
-          domains: yield* learnDomains(bytes, listBuilt(parts, document, namesakes, builtOf, rules)),
+          domains: yield* learnDomains(bytes, listBuilt(parts, document, namesakes, builtOf)),
           plugins: yield* learnPlugins(bytes, listShared(plugins, shared, rules)),
           shared,
         })
@@ -178,27 +186,39 @@ function* openPart(
   return parts
 }
 
+/** Keeps of what was read where it stands, and what can be told of it by itself. */
+function* countParts(parts: readonly Part[], rules: DocumentRules): Steps<readonly (CountedPart | KnownDomains)[]> {
+  const counted: (CountedPart | KnownDomains)[] = []
+  for (const part of parts) {
+    if ('digest' in part) counted.push(part)
+    else if ('raw' in part) {
+      const { plugins } = part.raw as { plugins?: unknown }
+      const count = yield* countPlugins(plugins, '', 0, rules)
+      counted.push({ start: part.start, end: part.end, kept: undefined, count, ids: referredIds(plugins) })
+    } else {
+      const ids = part.refers?.[0] ?? referredIds([])
+      counted.push({ start: part.start, end: part.end, kept: part.domains[0], count: part.plugins, ids })
+    }
+    yield
+  }
+  return counted
+}
+
 /** What became of each part of a document that is live. */
 function* listBuilt(
-  parts: readonly Part[],
+  parts: readonly (CountedPart | KnownDomains)[],
   { domains }: PartlyRead,
   namesakes: ReadonlySet<string>,
   builtOf: (domain: object) => ProgramDomain | undefined,
-  rules: DocumentRules,
 ): Generator<BuiltDomain | KnownDomains> {
   for (const [index, part] of parts.entries()) {
-    if ('digest' in part) yield part
-    else if ('raw' in part) {
-      const { plugins } = part.raw as { plugins?: unknown }
-      const domain = domains[index] as { readonly name: string }
-      // What is wrong with a domain may depend on its namesakes.
-      const built = namesakes.has(domain.name) ? undefined : builtOf(domain)
-      const count = runSteps(countPlugins(plugins, '', 0, rules))
-      yield { start: part.start, end: part.end, built, count, ids: referredIds(plugins) }
-    } else {
-      const [built] = part.domains
-      yield { start: part.start, end: part.end, built, count: part.plugins, ids: part.refers?.[0] ?? NO_IDS }
+    if ('digest' in part) {
+      yield part
+      continue
     }
+    const domain = domains[index] as { readonly name: string }
+    // What is wrong with a domain may depend on its namesakes.
+    yield { ...part, built: part.kept ?? (namesakes.has(domain.name) ? undefined : builtOf(domain)) }
   }
 }
 
@@ -224,8 +244,6 @@ function entryOf({ raw, digest }: SharedItem, shared: Shared): KeptShared['entri
   if (found === undefined || found.raw !== raw || found.fields instanceof DocumentError) return undefined
   return Object.freeze({ id, fields: found.fields, raw, digest })
 }
-
-const NO_IDS: readonly Id[] = Object.freeze([])
 
 /**
  * Reads the JSON of one domain.

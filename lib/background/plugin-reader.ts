@@ -103,8 +103,10 @@ export function* readShared(parts: readonly SharedPart[], before: Shared, faults
 /** The shared plugins that a domain's list of plugins refers to, by id. */
 export function referredIds(plugins: unknown): readonly Id[] {
   const ids = Array.isArray(plugins) ? plugins.flatMap((raw) => referenceOf(raw)?.id ?? []) : []
-  return Object.freeze([...new Set(ids)])
+  return ids.length === 0 ? NO_IDS : Object.freeze([...new Set(ids)])
 }
+
+const NO_IDS: readonly Id[] = Object.freeze([])
 
 /** What an entry of a domain's plugins refers to; undefined where it is a plugin of its own. */
 function referenceOf(raw: unknown): { readonly id: Id } | undefined {
