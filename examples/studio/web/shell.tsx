@@ -92,6 +92,11 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
     return () => removeEventListener('keydown', press)
   }, [])
 
+  // On a phone the row of pages is wider than the screen.
+  useEffect(() => {
+    document.querySelector('nav.pages [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+  }, [path])
+
   // Somebody who hears the page is told where they are now.
   const first = useRef(true)
   useEffect(() => {
@@ -115,7 +120,14 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
           <span>dynacode studio</span>
         </Link>
         <span class="live" role="status">
-          {live === undefined ? '' : live.version === 0 ? 'nothing is live' : `version ${live.version} is live`}
+          {live !== undefined &&
+            (live.version === 0 ? (
+              'nothing is live'
+            ) : (
+              <>
+                version {live.version} <span class="spare">is live</span>
+              </>
+            ))}
         </span>
         <span class="space" />
         <ThemeButton />

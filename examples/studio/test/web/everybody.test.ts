@@ -47,7 +47,7 @@ describePages('every page', () => {
     await stranger.context().close()
   })
 
-  test('fits on a phone: nothing is wider than the screen', async () => {
+  test('fits on a phone: nothing is wider than the screen, nor out of reach', async () => {
     const { ada, base, openPage } = visited
     const phone = await openPage({
       viewport: { width: 360, height: 740 },
@@ -57,6 +57,7 @@ describePages('every page', () => {
       await phone.goto(base + path)
       await phone.locator(ready).first().waitFor()
       expect([path, await measureOverflow(phone)]).toEqual([path, 0])
+      await checkAccess(phone)
     }
     await phone.context().close()
   })

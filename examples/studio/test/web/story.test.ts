@@ -54,7 +54,6 @@ describePages('from the first start to a plugin in production and back', () => {
 
   test('the first one comes in by the link that the first start has printed; a second one does not', async () => {
     await ada.goto(link)
-    await photograph(ada, 'first-login')
     await joinBy(ada, link, 'ada')
     const eve = await openPage()
     await eve.goto(link)
@@ -133,7 +132,6 @@ describePages('from the first start to a plugin in production and back', () => {
       .poll(async () => Number(await row.getByRole('cell').nth(1).textContent()), { timeout: 15_000 })
       .toBeGreaterThan(20)
     await ada.getByText('fine').waitFor()
-    await photograph(ada, 'fleet')
     await checkAccess(ada)
   })
 
@@ -153,7 +151,6 @@ describePages('from the first start to a plugin in production and back', () => {
 
   test('after going back to before the first version it is gone', async () => {
     await goTo('History')
-    await photograph(ada, 'history')
     await ada.getByRole('button', { name: 'Roll back to nothing' }).click()
     await ada.getByRole('dialog').getByText('removed').first().waitFor()
     await photograph(ada, 'rollback')

@@ -28,6 +28,7 @@ describePages('where publishing takes two persons', () => {
     await bob.goto(`${base}/review`)
     await bob.getByText('CORS for the shop').click()
     await bob.getByRole('region', { name: 'Proposals' }).getByText('added').first().waitFor()
+    expect(await bob.getByRole('region', { name: 'Proposals' }).getByText('the document').count()).toBe(0)
     await checkAccess(bob)
     await photograph(bob, 'proposal')
     await bob.getByRole('button', { name: 'Agree and publish' }).click()

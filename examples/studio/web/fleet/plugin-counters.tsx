@@ -1,4 +1,5 @@
 import { useMemo } from 'preact/hooks'
+import { Scrolled } from '../parts/scrolled.tsx'
 import { type Instance, sum } from './report.ts'
 
 /** Of plugins, as many as are shown. */
@@ -11,7 +12,7 @@ export function PluginCounters({ instances }: { instances: readonly Instance[] }
   return (
     <section aria-label="Plugins">
       <h2>What the plugins did</h2>
-      <div class="scroll">
+      <Scrolled kind="scroll" label="Counts of plugins">
         <table class="numbers">
           <thead>
             <tr>
@@ -44,7 +45,7 @@ export function PluginCounters({ instances }: { instances: readonly Instance[] }
               ))}
           </tbody>
         </table>
-      </div>
+      </Scrolled>
       <p class="hint">Since each instance began. The times are those of the slowest instance.</p>
     </section>
   )

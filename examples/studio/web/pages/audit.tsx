@@ -1,6 +1,7 @@
 import { query } from '../api.ts'
 import { Empty, Failed, Loading, usePages } from '../load.tsx'
 import { useTitle } from '../parts/page.ts'
+import { Scrolled } from '../parts/scrolled.tsx'
 import { Ago } from '../parts/time.tsx'
 import { useStudioEvent } from '../studio.tsx'
 
@@ -31,7 +32,7 @@ export function AuditPage() {
       {log.items === undefined && log.loading && <Loading />}
       {log.items?.length === 0 && <Empty>Nothing has happened yet.</Empty>}
       {log.items && log.items.length > 0 && (
-        <div class="scroll">
+        <Scrolled kind="scroll" label="Entries">
           <table class="audit">
             <thead>
               <tr>
@@ -56,7 +57,7 @@ export function AuditPage() {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scrolled>
       )}
       {log.has_more && (
         <button type="button" class="more" disabled={log.loading} onClick={log.more}>

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import { type Difference, query, type Version } from '../api.ts'
 import { Confirm } from '../dialog.tsx'
 import { Empty, Failed, Loading, Show, useLoad, usePages } from '../load.tsx'
-import { Differences } from '../parts/differences.tsx'
+import { Differences, withoutStamps } from '../parts/differences.tsx'
 import { useTitle } from '../parts/page.ts'
 import { describePublished } from '../parts/published.ts'
 import { Ago } from '../parts/time.tsx'
@@ -133,7 +133,7 @@ export function HistoryPage() {
 
 function RollbackChanges({ before, after }: { before: number; after: number }) {
   const changes = useLoad<readonly Difference[]>(`/versions/${before}/changes/${after}`)
-  return <Show of={changes}>{(value) => <Differences differences={value.filter((each) => !isStamp(each))} />}</Show>
+  return <Show of={changes}>{(value) => <Differences differences={withoutStamps(value)} />}</Show>
 }
 
 function Comparison({
@@ -163,7 +163,7 @@ function Comparison({
       </div>
       <Show of={changes}>
         {(value) => {
-          const told = value.filter((each) => !isStamp(each))
+          const told = withoutStamps(value)
           return told.length === 0 ? <p>They are the same.</p> : <Differences differences={told} />
         }}
       </Show>
@@ -196,9 +196,4 @@ function VersionInput({
       }}
     />
   )
-}
-
-/** What every version has of its own, and nobody wants to know. */
-function isStamp({ domain, plugin, changes }: Difference): boolean {
-  return domain === null && plugin === null && changes.every((change) => /^general\.(version|expires):/.test(change))
 }

@@ -3,7 +3,7 @@ import type { Difference, Draft } from '../api.ts'
 import { Confirm } from '../dialog.tsx'
 import { Field, useAction } from '../form.tsx'
 import { Empty, Failed, Show, useLoad } from '../load.tsx'
-import { Differences } from '../parts/differences.tsx'
+import { Differences, withoutStamps } from '../parts/differences.tsx'
 import { Findings } from '../parts/findings.tsx'
 import { useTitle } from '../parts/page.ts'
 import { describePublished, type Published } from '../parts/published.ts'
@@ -159,7 +159,7 @@ function ProposalEntry({ proposal, reload }: { proposal: Proposal; reload(): voi
       <summary>
         <b>{message}</b> <small>{created_by_name}</small> <Ago at={created_at} />
       </summary>
-      {open && <Show of={changes}>{(value) => <Differences differences={value} />}</Show>}
+      {open && <Show of={changes}>{(value) => <Differences differences={withoutStamps(value)} />}</Show>}
       {may_publish && (
         <footer>
           <button type="button" onClick={() => setAsked('close')}>

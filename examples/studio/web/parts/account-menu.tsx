@@ -8,7 +8,15 @@ export function AccountMenu({ api, session, end }: { api: Api; session: Session;
   const [open, setOpen] = useState(false)
   return (
     <>
-      <details class="menu" open={open} onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <details
+        class="menu"
+        open={open}
+        onToggle={({ currentTarget }) => setOpen(currentTarget.open)}
+        onKeyDown={({ key }) => key === 'Escape' && setOpen(false)}
+        onFocusOut={({ currentTarget, relatedTarget }) => {
+          if (!currentTarget.contains(relatedTarget as Node | null)) setOpen(false)
+        }}
+      >
         <summary aria-label={`Signed in as ${session.name}`}>{session.name}</summary>
         <div class="card">
           <p>

@@ -50,6 +50,14 @@ export function Differences({ differences }: { differences: readonly Difference[
   )
 }
 
+/** Leaves out what every version has of its own, and nobody wants to know. */
+export function withoutStamps(differences: readonly Difference[]): readonly Difference[] {
+  return differences.filter(
+    ({ domain, plugin, changes }) =>
+      domain !== null || plugin !== null || !changes.every((change) => /^general\.(version|expires):/.test(change)),
+  )
+}
+
 /** Lines around a change that are shown with it. */
 const AROUND = 3
 

@@ -1,4 +1,5 @@
 import type { Loaded } from '../load.tsx'
+import { Scrolled } from './scrolled.tsx'
 
 interface Counts {
   readonly runs: number
@@ -25,7 +26,7 @@ export function ShadowCounts({ of, by }: { of: Loaded<readonly ShadowRuns[]>; by
   return (
     <section aria-label="Shadow runs">
       <h2>What the {by === 'plugin' ? 'shadows' : 'shadow'} would have done</h2>
-      <div class="scroll">
+      <Scrolled kind="scroll" label="Counts of shadow runs">
         <table class="numbers">
           <thead>
             <tr>
@@ -65,7 +66,7 @@ export function ShadowCounts({ of, by }: { of: Loaded<readonly ShadowRuns[]>; by
                 )}
           </tbody>
         </table>
-      </div>
+      </Scrolled>
       <p class="hint">Requests, since each instance began. One may be in several columns.</p>
     </section>
   )
