@@ -1,8 +1,8 @@
 import { DocumentError } from './errors.ts'
 import type { ExpressionIndex } from './expression-index.ts'
 
-/** How many expressions may have to be tried for one unknown host: a tenth of a millisecond or two, where they are simple. */
-export const MOST_ALIKE_EXPRESSIONS = 500
+/** How many expressions may have to be tried for one unknown host: a tenth of a millisecond, where they are simple. */
+export const MOST_ALIKE_EXPRESSIONS = 300
 
 /**
  * Checks that nobody can have a host cost much by making it up. Which of the expressions are tried in vain cannot be left

@@ -1,5 +1,6 @@
+import { findAlike } from './alike-clauses.ts'
 import { createLiteralIndex, type LiteralIndex } from './literal-index.ts'
-import { type Clause, requireLiterals } from './required-literals.ts'
+import { BEGIN, type Clause, END, requireLiterals } from './required-literals.ts'
 import type { Steps } from './steps.ts'
 
 /** An expression, and what tells from afar that it does not match. */
@@ -13,7 +14,7 @@ export interface ExpressionIndex {
   /** The expressions by their source, each with the number that `search` has for it. */
   readonly numbers: ReadonlyMap<string, number>
   readonly known: readonly Known[]
-  /** The expressions that may have to be tried for one host, all of them: what tells them from afar tells many others, too. */
+  /** As many expressions as there is a host for which all of them may have to be tried. */
   readonly alike: readonly RegExp[]
   /** The numbers of the expressions that match. */
   search(host: string): readonly number[]
@@ -48,16 +49,17 @@ export function* buildExpressionIndex(
   }
   const index = createLiteralIndex()
   const known: Known[] = []
+  const chosen: (Clause | undefined)[] = []
   for (const [number, expression] of given.entries()) {
     const earlier = previous?.known[previous.numbers.get(expression.source) ?? -1]
     // The earlier one is compiled already, where it was asked.
     const each = earlier ?? { expression, clauses: requireLiterals(expression) }
     known.push(each)
-    index.add(number, each.clauses)
+    chosen.push(index.add(number, each.clauses))
     yield
   }
   const alike: RegExp[] = []
-  for (const number of index.alike()) {
+  for (const number of yield* findAlike(chosen)) {
     const { expression } = known[number] as Known
     // V8 compiles an expression when it is first used, and again when it is used more: not while a request waits for all of them.
     for (const host of ['', 'a']) expression.test(host)
@@ -81,7 +83,7 @@ function createIndex(
     search(host) {
       const searched = host.slice(0, LONGEST_SEARCHED_HOST)
       const found: number[] = []
-      for (const number of index.candidates(searched)) {
+      for (const number of index.candidates(BEGIN + searched + END)) {
         if (known[number]?.expression.test(searched)) found.push(number)
       }
       return found

@@ -2,15 +2,14 @@ import type { Clause } from './required-literals.ts'
 
 /** Tells which of many things may be in a text, each of which has strings of which one must be there. */
 export interface LiteralIndex {
-  /** Adds a thing, by that of its clauses which tells it best from the others. Without any it may be in every text. */
-  add(thing: number, clauses: readonly Clause[]): void
+  /**
+   * Adds a thing, by that of its clauses which tells it best from the others.
+   *
+   * @returns that clause; undefined: without any it may be in every text
+   */
+  add(thing: number, clauses: readonly Clause[]): Clause | undefined
   /** The things that may be in a text, each once. */
   candidates(text: string): Iterable<number>
-  /**
-   * The things that one text may have many of, ascending: those without clauses, and those known by a piece that many others are
-   * known by.
-   */
-  alike(): readonly number[]
 }
 
 /** A piece of a string, which the string is known by. */
@@ -20,9 +19,6 @@ interface Piece {
   /** How many others are known by the same. */
   readonly load: number
 }
-
-/** More things than these are many, where they are known by the same piece. */
-const FEW = 8
 
 const BASE = 0x01000193
 /** How long pieces are: as long as the string allows. With the power of the base that takes what is before them off a hash. */
@@ -67,7 +63,7 @@ export function createLiteralIndex(): LiteralIndex {
       }
       if (best === undefined) {
         always.push(thing)
-        return
+        return undefined
       }
       chosen.set(thing, best.clause)
       for (const { hash, length } of best.pieces) {
@@ -76,24 +72,23 @@ export function createLiteralIndex(): LiteralIndex {
         if (things === undefined) byPiece.set(hash, [thing])
         else things.push(thing)
       }
+      return best.clause
     },
     candidates(text) {
       const hashes = hashBeginnings(text)
       const found = new Set(always)
+      // A text may have the same piece many times over.
+      const seen = new Set<readonly number[]>()
       for (const { length, power } of LENGTHS) {
         if (!used.has(length)) continue
         for (let end = length; end <= text.length; end += 1) {
           const things = byPiece.get(hashPiece(hashes, end - length, end, power))
-          if (things === undefined) continue
+          if (things === undefined || seen.has(things)) continue
+          seen.add(things)
           for (const thing of things) if (chosen.get(thing)?.some((string) => text.includes(string))) found.add(thing)
         }
       }
       return found
-    },
-    alike() {
-      const found = new Set(always)
-      for (const things of byPiece.values()) if (things.length > FEW) for (const thing of things) found.add(thing)
-      return [...found].sort((a, b) => a - b)
     },
   }
 }

@@ -142,7 +142,7 @@ export interface DynacodeOptions extends Callbacks {
    * How many regular expressions without fixed text of their own a document may have among the names of its domains and its
    * `skip_domains`; one with more is refused. All of them are tried for each host that is not known yet.
    *
-   * @default 500
+   * @default 300
    */
   max_alike_expressions?: number
   /**

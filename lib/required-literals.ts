@@ -1,7 +1,10 @@
 import { type AST, RegExpParser } from '@eslint-community/regexpp'
 
-/** Strings of which at least one is in everything that an expression matches. */
+/** Strings of which at least one is in everything that an expression matches, once that stands between `BEGIN` and `END`. */
 export type Clause = readonly string[]
+
+/** Stand for where a text begins and ends, so that what has to be there is told from what may be anywhere. */
+export const [BEGIN, END] = ['\u0002', '\u0003']
 
 /** More than these are no help in telling expressions apart. */
 const MOST_STRINGS = 32
@@ -38,20 +41,27 @@ function ofAlternative({ elements }: AST.Alternative): readonly Clause[] {
   const clauses: Clause[] = []
   let run = ''
   const endRun = () => {
-    if (run !== '') clauses.push([run])
+    if (run !== '' && run !== BEGIN && run !== END) clauses.push([run])
     run = ''
   }
   for (const element of elements) {
     const character = readCharacter(element)
     if (character !== undefined) run += character
     // An assertion takes up no room, so that what stands around it stands together.
-    else if (element.type !== 'Assertion') {
+    else if (element.type === 'Assertion') run = assert(run, element)
+    else {
       endRun()
       clauses.push(...ofElement(element))
     }
   }
   endRun()
   return clauses
+}
+
+/** `^^` says no more than `^`, and of what stands on the wrong side of one of them nothing is known. */
+function assert(run: string, { kind }: AST.Assertion): string {
+  if (kind === 'start' && run === '') return BEGIN
+  return kind === 'end' && !run.endsWith(END) ? run + END : run
 }
 
 function ofElement(element: AST.Element): readonly Clause[] {

@@ -212,14 +212,30 @@ describe('expressions', () => {
     expect(asked.length).toBeLessThan(100)
   })
 
+  const list = (count: number, sourceOf: (n: number) => string) => Array.from({ length: count }, (_, n) => sourceOf(n))
+
   test.each([
-    ['no text', Array.from({ length: 20 }, (_, n) => `^[a-z]{${n + 1}}$`), 20],
-    ['the text of eight others', Array.from({ length: 9 }, (_, n) => `^[a-z]{${n + 1}}\\.example\\.com$`), 9],
-    ['the text of seven others', Array.from({ length: 8 }, (_, n) => `^[a-z]{${n + 1}}\\.example\\.com$`), 0],
-    ['text of their own', Array.from({ length: 5000 }, (_, n) => `^(?:www|shop)\\d*\\.d${n}\\.example\\.com$`), 0],
-    ['text of their own, of a few letters', Array.from({ length: 900 }, (_, n) => `^t${n}-[a-z]+$`), 0],
+    ['no text', list(20, (n) => `^[a-z]{${n + 1}}$`), 20],
+    ['an end that four others have', list(5, (n) => `^[a-z]{${n + 1}}\\.example\\.com$`), 5],
+    ['an end that three others have', list(4, (n) => `^[a-z]{${n + 1}}\\.example\\.com$`), 0],
+    // Of ten ends a host has one, and of ten beginnings.
+    ['ends that many others have', list(100, (n) => `^[a-z]{${n + 1}}\\.d${n % 10}\\.com$`), 10],
+    ['beginnings that many others have', list(100, (n) => `^d${n % 10}-[a-z]{${n + 1}}$`), 10],
+    ['ends of ends that many others have', list(30, (n) => `^[a-z]{${n + 1}}${'\\.a'.repeat((n % 3) + 1)}$`), 30],
+    // A host has room for many of these.
+    ['text in the middle that many others have', list(100, (n) => `[a-z]{${n + 1}}\\.d${n % 10}\\.[a-z]`), 100],
+    ['text in the middle that three others have', list(100, (n) => `[a-z]{${n + 1}}\\.d${n % 25}\\.[a-z]`), 0],
+    ['text of their own', list(5000, (n) => `^(?:www|shop)\\d*\\.d${n}\\.example\\.com$`), 0],
+    ['text of their own, of a few letters', list(900, (n) => `^t${n}-[a-z]+$`), 0],
   ])('with %s are told apart, or are alike', (_by, sources, count) => {
     expect(matcherOf([...sources, 'a.com', '*.b.com', '*']).expressions.alike).toHaveLength(count)
+  })
+
+  test('are not asked because a host has their beginning or their end somewhere else', () => {
+    const { asked, patterns } = counted(list(1000, (n) => (n % 2 === 0 ? `^t${n}-[a-z]+$` : `^[a-z]+\\.t${n}$`)))
+    const matcher = runSteps(buildHostMatcher(patterns, undefined))
+    matcher.expressions.search(list(60, (n) => (n % 2 === 0 ? `t${n}-` : `.t${n}`)).join(''))
+    expect(asked.sort()).toEqual(['^[a-z]+\\.t59$', '^t0-[a-z]+$'])
   })
 
   test('that are alike are all that is asked beside few others, whatever host somebody makes up', () => {

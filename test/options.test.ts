@@ -33,7 +33,7 @@ describe('the defaults', () => {
       max_stale_seconds: Number.POSITIVE_INFINITY,
       when_stale: 'serve',
       max_domains: 100_000,
-      max_alike_expressions: 500,
+      max_alike_expressions: 300,
       max_plugins: 100_000,
       max_code_bytes: 1024 * 1024,
       max_removed_ratio: 1,

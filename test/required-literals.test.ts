@@ -1,12 +1,17 @@
 import { describe, expect, test } from 'vitest'
-import { requireLiterals } from '../lib/required-literals.ts'
+import { BEGIN, END, requireLiterals } from '../lib/required-literals.ts'
 
 describe('what must be in a host', () => {
   test.each([
-    ['^shop-\\d+\\.a\\.com$', [['shop-'], ['.a.com']]],
+    ['^shop-\\d+\\.a\\.com$', [[`${BEGIN}shop-`], [`.a.com${END}`]]],
+    ['^^a.b$$', [[`${BEGIN}a`], [`b${END}`]]],
+    ['^$', [[BEGIN + END]]],
+    ['(?:^a|b$)c?', [[`${BEGIN}a`, `b${END}`]]],
+    ['a(?:^|b)c', [['a'], ['c']]],
     ['a[.]com', [['a.com']]],
     ['^(www|shop)\\.a', [['www', 'shop'], ['.a']]],
     ['^(?:a\\.com|b\\.net)$', [['a.com', 'b.net']]],
+    ['^a$|^b$', [[`${BEGIN}a${END}`, `${BEGIN}b${END}`]]],
     // Of each alternative its longest string.
     ['^x\\d+long|other', [['long', 'other']]],
     ['a+b', [['a'], ['b']]],
@@ -23,6 +28,9 @@ describe('what must be in a host', () => {
 
   test.each([
     ['.*'],
+    ['^.*$'],
+    ['$^'],
+    ['(?=a$)'],
     ['a*'],
     ['a?'],
     ['(abc){0}'],

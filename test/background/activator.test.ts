@@ -29,7 +29,7 @@ function create(max_removed_ratio = 1): Activator {
   }
   return createActivator({
     rules: RULES,
-    max_alike_expressions: 500,
+    max_alike_expressions: 300,
     max_removed_ratio,
     verifier: undefined,
     highest: { get: () => undefined, note: vi.fn(), persist: vi.fn() },

@@ -91,7 +91,7 @@ function axisOf(highest) {
 }
 
 /** As many expressions without text of their own as a document may have. */
-const MOST_ALIKE = 500
+const MOST_ALIKE = 300
 
 /** Requests for hosts that are seen for the first time. */
 async function measureUnknown(plan) {
