@@ -94,25 +94,23 @@ function* readParts(bytes: Buffer, rules: DocumentRules, live: LiveText): Steps<
     const frame = readJson(split.frame)
     const plugins = yield* readPlugins(bytes, listed)
     const domains = yield* readDomains(bytes, places)
-    const starts = new Map<object, number>(places.map(({ known, start }) => [known as object, start]))
     const opened = new Map<KeptPart, readonly Part[]>()
     const read = yield* readRaw({ frame, domains, plugins }, rules, {
       shared: live.shared,
       isSame: isSameList(plugins, live),
       gone: listGone(live.domains, domains),
       *open(part, isKept) {
-        const known = part as KnownDomains
-        const parts = yield* openPart(bytes, known, starts.get(known) as number, isKept)
-        opened.set(known, parts)
+        const { start } = places.find(({ known }) => known === part) as Range
+        const parts = yield* openPart(bytes, part as KnownDomains, start, isKept)
+        opened.set(part, parts)
         return parts
       },
     })
     // What is known may have come to mean something else, for what stands beside it now.
     if (read === undefined) return live === NO_TEXT ? undefined : yield* readParts(bytes, rules, NO_TEXT)
     const { document, shared, namesakes } = read
-    const all = domains.flatMap((part) => ('raw' in part ? part : (opened.get(part) ?? part)))
     // The JSON itself is not held any longer: while programs are built, it would be what the garbage collector moves about.
-    const parts = yield* countParts(all, rules)
+    const parts = yield* countParts(domains, opened, rules)
     return {
       document,
       *learn(builtOf) {
@@ -187,21 +185,30 @@ function* openPart(
 }
 
 /** Keeps of what was read where it stands, and what can be told of it by itself. */
-function* countParts(parts: readonly Part[], rules: DocumentRules): Steps<readonly (CountedPart | KnownDomains)[]> {
+function* countParts(
+  parts: readonly Part[],
+  opened: ReadonlyMap<object, readonly Part[]>,
+  rules: DocumentRules,
+): Steps<(CountedPart | KnownDomains)[]> {
   const counted: (CountedPart | KnownDomains)[] = []
   for (const part of parts) {
-    if ('digest' in part) counted.push(part)
-    else if ('raw' in part) {
-      const { plugins } = part.raw as { plugins?: unknown }
-      const count = yield* countPlugins(plugins, '', 0, rules)
-      counted.push({ start: part.start, end: part.end, kept: undefined, count, ids: referredIds(plugins) })
-    } else {
-      const ids = part.refers?.[0] ?? referredIds([])
-      counted.push({ start: part.start, end: part.end, kept: part.domains[0], count: part.plugins, ids })
-    }
+    const inside = opened.get(part)
+    if (inside !== undefined) counted.push(...(yield* countParts(inside, opened, rules)))
+    else if ('digest' in part) counted.push(part)
+    else counted.push(yield* countPart(part, rules))
     yield
   }
   return counted
+}
+
+function* countPart(part: RawPart | LonePart, rules: DocumentRules): Steps<CountedPart> {
+  const { start, end } = part
+  if ('raw' in part) {
+    const { plugins } = part.raw as { plugins?: unknown }
+    const count = yield* countPlugins(plugins, '', 0, rules)
+    return { start, end, kept: undefined, count, ids: referredIds(plugins) }
+  }
+  return { start, end, kept: part.domains[0], count: part.plugins, ids: part.refers?.[0] ?? referredIds([]) }
 }
 
 /** What became of each part of a document that is live. */

@@ -121,19 +121,18 @@ export function* readRaw(
 ): Steps<ReadDocument | undefined> {
   const general = readGeneral(frame)
   if (general === undefined) return undefined
-  const names = new Set<string>()
+  const added = new Set<string>()
   const namesakes = new Set<string>()
   for (const part of domains) {
     if (!('raw' in part)) continue
     if (!isNamed(part.raw)) return undefined
     const { name } = part.raw
-    if (names.has(name)) namesakes.add(name)
-    names.add(name)
+    if (added.has(name)) namesakes.add(name)
+    added.add(name)
     yield
   }
   if (!(yield* checkCaps(domains, plugins, rules))) return undefined
-  // Nearly always these are all that change. There is nothing to be looked for then among the many that are kept.
-  const added = new Set(names)
+  // Nearly always none is left then, and nothing has to be looked for among the many that are kept.
   for (const { domains } of before.gone) for (const { name } of domains) added.delete(name)
   const faults: DocumentError[] = []
   const skip = readSkipped(general.skip_domains ?? [], faults)

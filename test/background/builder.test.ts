@@ -5,7 +5,7 @@ import { createCompiler } from '../../lib/background/compiler.ts'
 import { readDocument } from '../../lib/background/validator.ts'
 import { DynacodeError } from '../../lib/errors.ts'
 import type { PluginInfo } from '../../lib/events.ts'
-import type { LivePlugin, PluginFunction, PluginLife, Program } from '../../lib/program.ts'
+import type { LivePlugin, PluginFunction, PluginLife, Program, ProgramDomain } from '../../lib/program.ts'
 import { runSteps } from '../../lib/steps.ts'
 
 const BROKEN = '('
@@ -51,6 +51,38 @@ const counts = ({ compiled, reused, removed, failures, faults }: Build) => ({
   failed: failures.length + faults.length,
 })
 const keptOf = ({ failures }: Build) => failures.map(({ info, kept_last_good }) => [info.name, kept_last_good])
+
+describe('domains that are kept', () => {
+  test('go on as they are, in as few steps as if they were one', () => {
+    const all = readDocument(
+      JSON.stringify({ domains: Array.from({ length: 1000 }, (_, index) => domain(`${index}.com`, plugin('p'))) }),
+    )
+    const builder = createBuilder(createCompiler({ compile_cache_max: 10, globals: {} }), {
+      bind,
+      begin,
+      end,
+      quarantined,
+    })
+    const { program } = runSteps(builder.build(all, 1, null))
+    const keep = (from: number, to: number) => {
+      const domains = program.domains.slice(from, to)
+      return { domains, live: domains.flatMap(({ plugins }) => plugins), plugins: to - from, refers: undefined }
+    }
+    const changed = readDocument(JSON.stringify({ domains: [domain('500.com', plugin('q'))] }))
+    const [one] = changed.domains as [(typeof changed.domains)[number]]
+    const work = builder.build({ ...all, domains: [keep(0, 500), one, keep(501, 1000)] }, 2, program)
+    let steps = 1
+    let step = work.next()
+    for (; step.done !== true; step = work.next()) steps += 1
+    const built = step.value
+    expect(steps).toBeLessThan(50)
+    expect(counts(built)).toEqual({ compiled: 1, reused: 999, removed: 1, failed: 0 })
+    expect(built.begun.map(({ spec }) => spec.name)).toEqual(['q'])
+    expect(built.replaced).toEqual([program.plugins[500]])
+    expect(built.program.domains).toEqual(program.domains.with(500, built.program.domains[500] as ProgramDomain))
+    expect(built.program.plugins).toEqual(program.plugins.with(500, built.begun[0] as LivePlugin))
+  })
+})
 
 describe('what finds the plugins of a host', () => {
   const named = (names: string[], code: string, skip: string[] = []) => ({

@@ -380,6 +380,25 @@ describe('a document beside the one that is live', () => {
     })
   })
 
+  test('is read in as few steps as what is changed takes', () => {
+    const domains = many(1000)
+    const rules = { ...RULES, max_plugins: 2000 }
+    const stepsOf = (domains: unknown[], live: LiveText) => {
+      const work = readBytes(Buffer.from(JSON.stringify({ domains })), rules, live, 0)
+      for (let count = 1; ; count += 1) {
+        const step = work.next()
+        if (step.done === true) return { count, reading: step.value }
+      }
+    }
+    const first = stepsOf(domains, NO_TEXT)
+    const { live } = build(first.reading)
+    const changed = domains.with(500, domain('500.com', plugin('p', { code: 'changed' })))
+    const again = stepsOf(changed, live)
+    // One part of many is read again, and nothing is done for each of the domains that are kept.
+    expect(live.domains.length).toBeGreaterThan(7)
+    expect(again.count).toBeLessThan(first.count / (live.domains.length - 1))
+  })
+
   test.each([
     ['before it', 0, 0],
     // A domain that is kept takes its names first.
