@@ -75,10 +75,22 @@ export interface Difference {
   readonly code: { readonly before: string; readonly after: string } | null
 }
 
-export interface Draft {
-  readonly base: number
+/** What an API that looks at large documents says of them: the first of many, and how many there are. */
+export interface Reviewed {
+  /** Revision of the draft that was looked at. */
+  readonly draft: number
   readonly differences: readonly Difference[]
+  readonly differences_total: number
+  /** Errors first. */
   readonly findings: readonly Finding[]
+  readonly findings_total: number
+  /** How many of the findings are errors. */
+  readonly errors: number
+}
+
+export interface Draft extends Reviewed {
+  /** The version that is live. */
+  readonly base: number
 }
 
 export interface Version {
@@ -142,7 +154,12 @@ export function createApi(csrf: () => string, ended: () => void): Api {
       throw new Problem(0, { title: 'the studio cannot be reached; nothing you typed is lost' })
     }
     if (response.status === 204) return undefined as T
-    const answer = await response.json().catch(() => ({}))
+    const answer = await response.json().catch((error) => {
+      if (signal?.aborted) throw error
+      // What answered with an error may be a proxy, in words of its own.
+      if (!response.ok) return {}
+      throw new Problem(0, { title: 'the answer of the studio broke off' })
+    })
     if (response.ok) return answer as T
     if (response.status === 401 && path !== '/session') ended()
     throw new Problem(response.status, answer)

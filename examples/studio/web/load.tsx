@@ -52,12 +52,16 @@ export interface Pages<T> extends Omit<Loaded<readonly T[]>, 'value'> {
 const MOST = 200
 
 /**
- * @param address of so many after an item; of the first ones without one. A list is another one when its first address is
+ * @param address of so many after an item, with how many there are until there; of the first ones without one. A list is another
+ *   one when its first address is
  * @param size of a page
  */
-export function usePages<T>(address: (after: T | undefined, limit: number) => string, size: number): Pages<T> {
+export function usePages<T>(
+  address: (after: T | undefined, limit: number, from: number) => string,
+  size: number,
+): Pages<T> {
   const { api } = useStudio()
-  const list = address(undefined, size)
+  const list = address(undefined, size, 0)
   const [state, setState] = useState<{
     of: string
     items?: readonly T[]
@@ -80,7 +84,7 @@ export function usePages<T>(address: (after: T | undefined, limit: number) => st
       const items: T[] = []
       for (;;) {
         const limit = Math.min(MOST, wanted - items.length)
-        const next = await api.get<readonly T[]>(newest.current(items.at(-1), limit), control.signal)
+        const next = await api.get<readonly T[]>(newest.current(items.at(-1), limit, items.length), control.signal)
         items.push(...next)
         if (next.length < limit || items.length >= wanted) return { items, has_more: next.length === limit }
       }
@@ -97,7 +101,7 @@ export function usePages<T>(address: (after: T | undefined, limit: number) => st
     if (loading || of !== list) return
     setState((before) => ({ ...before, loading: true }))
     try {
-      const next = await api.get<readonly T[]>(address(items.at(-1), size))
+      const next = await api.get<readonly T[]>(address(items.at(-1), size, items.length))
       setState((before) =>
         before.of === of && (before.items ?? items) === items
           ? { of, items: [...items, ...next], has_more: next.length === size, loading: false }

@@ -57,7 +57,7 @@ export function startBrowser(): Visitors {
       })
       context.setDefaultTimeout(20_000)
       context.on('page', (page) => {
-        page.on('pageerror', (error) => complaints.push(error.message))
+        page.on('pageerror', (error) => complaints.push(error.stack ?? error.message))
         page.on('console', (message) => {
           const { url, lineNumber, columnNumber } = message.location()
           if (/Content Security Policy/.test(message.text()))

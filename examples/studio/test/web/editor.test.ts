@@ -34,6 +34,16 @@ describePages('the editor', () => {
     await expect.poll(() => offered('chunk').count(), { timeout: 2000 }).toBe(0)
   })
 
+  test('takes no answer that broke off for one', async () => {
+    const { ada } = visited
+    await ada.route('**/api/check', (route) => route.fulfill({ status: 200, body: '{ "findings": [' }))
+    await write(ada, '(')
+    await ada.getByText('It could not be checked: the answer of the studio broke off').waitFor()
+    await ada.unroute('**/api/check')
+    await write(ada, '((')
+    await ada.getByText('An error keeps this from being published.').waitFor()
+  })
+
   test('keeps what was typed and not saved', async () => {
     const { ada } = visited
     await write(ada, "log('not saved, typed at once')", 'type')

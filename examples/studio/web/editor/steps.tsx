@@ -91,12 +91,16 @@ function PublishStep({
   }
   const message = `${about.plugin}: ${step}`
   const others = draft?.differences.filter(
-    ({ domain, plugin, phase }) => domain !== about.domain || plugin !== about.plugin || phase !== about.phase,
+    ({ domain, plugin, phase }) =>
+      domain !== about.domain ||
+      phase !== about.phase ||
+      // A variant is called after its plugin.
+      (plugin !== about.plugin && !plugin?.startsWith(`${about.plugin}/`)),
   )
   const errors = draft?.findings.filter(({ severity }) => severity === 'error') ?? []
-  const is_alone = others?.every(
-    ({ kind, domain, plugin }) => kind === 'added' && domain === about.domain && plugin === null,
-  )
+  const is_alone =
+    draft?.differences_total === draft?.differences.length &&
+    others?.every(({ kind, domain, plugin }) => kind === 'added' && domain === about.domain && plugin === null)
   return (
     <Dialog title={`Publish ${about.plugin} at ${step}?`} close={close}>
       {draft === undefined && problem === undefined && <p role="status">Looking at the differences…</p>}
@@ -126,7 +130,11 @@ function PublishStep({
             disabled={busy}
             onClick={async () => {
               const done = await run(async () => {
-                const published = await api.send<Published>('POST', '/versions', { message, base: draft.base })
+                const published = await api.send<Published>('POST', '/versions', {
+                  message,
+                  base: draft.base,
+                  draft: draft.draft,
+                })
                 say(describePublished(published))
                 refreshLive()
               })

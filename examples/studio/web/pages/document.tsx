@@ -1,8 +1,12 @@
+import { ExportCard } from '../document/export.tsx'
 import { GeneralCard } from '../document/general.tsx'
+import { ImportCard } from '../document/import.tsx'
 import { useTitle } from '../parts/page.ts'
+import { useMay } from '../studio.tsx'
 
-/** The draft as a whole. */
+/** The draft as a whole: what holds for all of it, and how it comes in and goes out. */
 export function DocumentPage() {
+  const may_write = useMay('author')
   useTitle('Document')
   return (
     <>
@@ -10,6 +14,8 @@ export function DocumentPage() {
         <h1>The document</h1>
       </div>
       <GeneralCard />
+      {may_write && <ImportCard />}
+      <ExportCard />
     </>
   )
 }

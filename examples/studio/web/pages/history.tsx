@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks'
-import { type Difference, query, type Version } from '../api.ts'
+import { query, type Version } from '../api.ts'
 import { Confirm } from '../dialog.tsx'
-import { Empty, Failed, Loading, Show, useLoad, usePages } from '../load.tsx'
-import { Differences, withoutStamps } from '../parts/differences.tsx'
+import { Empty, Failed, Loading, usePages } from '../load.tsx'
+import { LoadedDifferences } from '../parts/differences.tsx'
 import { useTitle } from '../parts/page.ts'
 import { describePublished } from '../parts/published.ts'
 import { Ago } from '../parts/time.tsx'
@@ -124,16 +124,11 @@ export function HistoryPage() {
             “{back.message}” is published once more, as version {newest + 1}, and is live within moments. The draft
             stays as it is.
           </p>
-          <RollbackChanges before={newest} after={back.version} />
+          <LoadedDifferences path={`/versions/${newest}/changes/${back.version}`} />
         </Confirm>
       )}
     </>
   )
-}
-
-function RollbackChanges({ before, after }: { before: number; after: number }) {
-  const changes = useLoad<readonly Difference[]>(`/versions/${before}/changes/${after}`)
-  return <Show of={changes}>{(value) => <Differences differences={withoutStamps(value)} />}</Show>
 }
 
 function Comparison({
@@ -148,7 +143,6 @@ function Comparison({
   choose(before: number, after: number): void
 }) {
   const { go } = usePlace()
-  const changes = useLoad<readonly Difference[]>(`/versions/${before}/changes/${after}`)
   return (
     <section class="card" aria-label="Comparison">
       <div class="head">
@@ -161,12 +155,7 @@ function Comparison({
           ✕
         </button>
       </div>
-      <Show of={changes}>
-        {(value) => {
-          const told = withoutStamps(value)
-          return told.length === 0 ? <p>They are the same.</p> : <Differences differences={told} />
-        }}
-      </Show>
+      <LoadedDifferences path={`/versions/${before}/changes/${after}`} />
     </section>
   )
 }

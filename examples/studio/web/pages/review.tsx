@@ -3,7 +3,7 @@ import type { Difference, Draft } from '../api.ts'
 import { Confirm } from '../dialog.tsx'
 import { Field, useAction } from '../form.tsx'
 import { Empty, Failed, Show, useLoad } from '../load.tsx'
-import { Differences, withoutStamps } from '../parts/differences.tsx'
+import { Differences, LoadedDifferences } from '../parts/differences.tsx'
 import { Findings } from '../parts/findings.tsx'
 import { useTitle } from '../parts/page.ts'
 import { describePublished, type Published } from '../parts/published.ts'
@@ -39,24 +39,27 @@ function Review({ draft, loading, reload, given }: { draft: Draft; loading: bool
   const may_publish = useMay('publisher')
   const [message, setMessage] = useState(given)
   const { busy, problem, run } = useAction()
-  const { base, differences, findings } = draft
+  const { base, findings, findings_total, errors: error_count, differences_total: count } = draft
+  const { differences, more } = useDifferences(draft)
   const errors = findings.filter(({ severity }) => severity === 'error')
+  const remarks = findings_total - error_count
   const others = findings.filter(({ severity }) => severity !== 'error')
-  const is_publishable = errors.length === 0 && differences.length > 0
+  const is_publishable = error_count === 0 && count > 0
 
   return (
     <>
-      {errors.length > 0 && (
+      {error_count > 0 && (
         <section class="card bad" aria-label="Errors">
           <h2>
-            {errors.length === 1
+            {error_count === 1
               ? 'An error keeps this from being published'
-              : `${errors.length} errors keep this from being published`}
+              : `${error_count} errors keep this from being published`}
           </h2>
-          <Findings findings={errors.slice(0, 100)} />
+          <Findings findings={errors} />
+          {error_count > errors.length && <p class="hint">{error_count - errors.length} more</p>}
         </section>
       )}
-      {differences.length === 0 && errors.length === 0 ? (
+      {count === 0 && error_count === 0 ? (
         <Empty>
           <p>
             <strong>The draft is what is live.</strong>
@@ -68,27 +71,28 @@ function Review({ draft, loading, reload, given }: { draft: Draft; loading: bool
       ) : (
         <section aria-label="Differences" class={loading ? 'old' : undefined}>
           <h2>
-            {differences.length === 1 ? 'One difference' : `${differences.length} differences`} from{' '}
+            {count === 1 ? 'One difference' : `${count} differences`} from{' '}
             {base === 0 ? 'nothing: this will be the first version' : `version ${base}`}
           </h2>
-          <Differences differences={differences} />
+          <Differences differences={differences} more={more} />
         </section>
       )}
-      {others.length > 0 && (
+      {remarks > 0 && (
         <details class="card">
           <summary>
-            <h2>{others.length === 1 ? 'One remark' : `${others.length} remarks`} of the checks</h2>
+            <h2>{remarks === 1 ? 'One remark' : `${remarks} remarks`} of the checks</h2>
           </summary>
-          <Findings findings={others.slice(0, 200)} />
+          <Findings findings={others} />
+          {remarks > others.length && <p class="hint">{remarks - others.length} more</p>}
         </details>
       )}
-      {may_publish && differences.length > 0 && (
+      {may_publish && count > 0 && (
         <form
           class="card publish"
           onSubmit={(event) => {
             event.preventDefault()
             run(async () => {
-              const published = await api.send<Published>('POST', '/versions', { message, base })
+              const published = await api.send<Published>('POST', '/versions', { message, base, draft: draft.draft })
               setMessage('')
               say(describePublished(published))
               refreshLive()
@@ -112,13 +116,29 @@ function Review({ draft, loading, reload, given }: { draft: Draft; loading: bool
             <button type="submit" class="primary big" disabled={busy || !is_publishable}>
               {busy ? 'Publishing…' : `Publish version ${base + 1}`}
             </button>
-            {errors.length > 0 && <span class="problem">The errors above have to go first.</span>}
+            {error_count > 0 && <span class="problem">The errors above have to go first.</span>}
           </footer>
         </form>
       )}
-      {!may_publish && differences.length > 0 && <p class="notice">A publisher has to publish this.</p>}
+      {!may_publish && count > 0 && <p class="notice">A publisher has to publish this.</p>}
     </>
   )
+}
+
+/** The differences of a draft that came with it, and further ones once somebody asks for them. */
+function useDifferences({ draft, differences, differences_total }: Draft) {
+  const { api, say } = useStudio()
+  const [further, setFurther] = useState<{ draft: number; items: readonly Difference[] }>({ draft, items: [] })
+  const all = further.draft === draft ? [...differences, ...further.items] : differences
+  const more = async () => {
+    try {
+      const { items } = await api.get<{ items: readonly Difference[] }>(`/draft/differences?from=${all.length}`)
+      setFurther({ draft, items: [...all.slice(differences.length), ...items] })
+    } catch (error) {
+      say((error as Error).message, 'failed')
+    }
+  }
+  return { differences: all, more: all.length < differences_total ? more : undefined }
 }
 
 interface Proposal {
@@ -151,7 +171,6 @@ function ProposalEntry({ proposal, reload }: { proposal: Proposal; reload(): voi
   const may_publish = useMay('publisher')
   const [asked, setAsked] = useState<'approve' | 'close'>()
   const [open, setOpen] = useState(false)
-  const changes = useLoad<readonly Difference[]>(open ? `/proposals/${proposal.id}/changes` : undefined)
   const { id, message, created_by_name, created_at } = proposal
   const is_own = created_by_name === session.name
   return (
@@ -159,7 +178,7 @@ function ProposalEntry({ proposal, reload }: { proposal: Proposal; reload(): voi
       <summary>
         <b>{message}</b> <small>{created_by_name}</small> <Ago at={created_at} />
       </summary>
-      {open && <Show of={changes}>{(value) => <Differences differences={withoutStamps(value)} />}</Show>}
+      {open && <LoadedDifferences path={`/proposals/${proposal.id}/changes`} />}
       {may_publish && (
         <footer>
           <button type="button" onClick={() => setAsked('close')}>

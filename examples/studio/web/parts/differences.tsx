@@ -1,13 +1,24 @@
 import { diffLines } from 'diff'
 import { useMemo, useState } from 'preact/hooks'
-import type { Difference } from '../api.ts'
+import { type Difference, query } from '../api.ts'
+import { Failed, Loading, usePages } from '../load.tsx'
 import { Scrolled } from './scrolled.tsx'
 
 /** As many as are shown before somebody asks for more. */
 const AT_FIRST = 50
 
-/** What is different between two documents. */
-export function Differences({ differences }: { differences: readonly Difference[] }) {
+/**
+ * What is different between two documents.
+ *
+ * @param more loads what there is beyond those that are given; undefined: that is all
+ */
+export function Differences({
+  differences,
+  more,
+}: {
+  differences: readonly Difference[]
+  more?: (() => void) | undefined
+}) {
   const [shown, setShown] = useState(AT_FIRST)
   return (
     <>
@@ -41,17 +52,46 @@ export function Differences({ differences }: { differences: readonly Difference[
           )
         })}
       </ul>
-      {differences.length > shown && (
-        <button type="button" class="more" onClick={() => setShown(shown + AT_FIRST)}>
-          {differences.length - shown} more
+      {(differences.length > shown || more) && (
+        <button
+          type="button"
+          class="more"
+          onClick={() => {
+            setShown(shown + AT_FIRST)
+            if (shown + AT_FIRST >= differences.length) more?.()
+          }}
+        >
+          {more ? 'More differences' : `${differences.length - shown} more`}
         </button>
       )}
     </>
   )
 }
 
+/** As many as the API gives at once. */
+const PAGE = 200
+
+/** What is different, as the API says it there; as much of it as somebody wants to see. */
+export function LoadedDifferences({ path }: { path: string }) {
+  const list = usePages<Difference>((_after, _limit, from) => `${path}${query({ from: from || undefined })}`, PAGE)
+  const { items, problem, loading, has_more, reload, more } = list
+  const told = useMemo(() => items && withoutStamps(items), [items])
+  return (
+    <>
+      {problem && <Failed problem={problem} again={reload} />}
+      {told === undefined ? (
+        loading && <Loading />
+      ) : told.length === 0 ? (
+        <p>They are the same.</p>
+      ) : (
+        <Differences differences={told} more={has_more ? more : undefined} />
+      )}
+    </>
+  )
+}
+
 /** Leaves out what every version has of its own, and nobody wants to know. */
-export function withoutStamps(differences: readonly Difference[]): readonly Difference[] {
+function withoutStamps(differences: readonly Difference[]): readonly Difference[] {
   return differences.filter(
     ({ domain, plugin, changes }) =>
       domain !== null || plugin !== null || !changes.every((change) => /^general\.(version|expires):/.test(change)),

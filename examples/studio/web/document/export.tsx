@@ -1,0 +1,36 @@
+import { useState } from 'preact/hooks'
+import { query } from '../api.ts'
+import { TextField } from '../form.tsx'
+
+/** Gives the draft, or a version, out. */
+export function ExportCard() {
+  const [text, setText] = useState('')
+  const version = text.trim()
+  const is_number = version === '' || /^\d+$/.test(version)
+  const of = query({ version })
+  return (
+    <section class="card" aria-label="Export">
+      <h2>Export</h2>
+      <div class="grid">
+        <TextField
+          label="Version"
+          hint="The draft, if empty."
+          inputMode="numeric"
+          value={text}
+          change={setText}
+          problem={is_number ? undefined : `expected a number, got “${version}”`}
+        />
+      </div>
+      {is_number && (
+        <footer>
+          <a class="button" href={`/api/export${of}`} download={`plugins${version && `-${version}`}.json`}>
+            As a document
+          </a>
+          <a class="button" href={`/api/export/folder${of}`} download={`plugins${version && `-${version}`}.tar.gz`}>
+            As a folder (.tar.gz)
+          </a>
+        </footer>
+      )}
+    </section>
+  )
+}

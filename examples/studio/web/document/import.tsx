@@ -1,0 +1,131 @@
+import { useRef, useState } from 'preact/hooks'
+import type { Reviewed } from '../api.ts'
+import { useAction } from '../form.tsx'
+import { Failed } from '../load.tsx'
+import { Differences } from '../parts/differences.tsx'
+import { Findings } from '../parts/findings.tsx'
+import { useStudio } from '../studio.tsx'
+import { type Given, readFile, readFolder } from './read-files.ts'
+
+interface Preview extends Reviewed {
+  readonly domains: number
+  readonly plugins: number
+}
+
+/** Takes a document or a folder in, in place of the draft; first it shows what that changes. */
+export function ImportCard() {
+  const { api, say } = useStudio()
+  const [given, setGiven] = useState<Given>()
+  const [preview, setPreview] = useState<Preview>()
+  const { busy, problem, run } = useAction()
+  const inputs = useRef<HTMLDivElement>(null)
+
+  const look = (wanted: Given) => api.send<Preview>('POST', '/import/preview', wanted).then(setPreview)
+  const take = (read: () => Promise<Given>) =>
+    run(async () => {
+      setPreview(undefined)
+      const wanted = await read()
+      setGiven(wanted)
+      await look(wanted)
+    })
+  function forget() {
+    setGiven(undefined)
+    setPreview(undefined)
+    // The same file may be chosen once more, when it has changed.
+    for (const input of inputs.current?.querySelectorAll('input') ?? []) input.value = ''
+  }
+  return (
+    <section class="card" aria-label="Import">
+      <h2>Import</h2>
+      <p class="hint">In place of the draft. You see first what it changes; nothing goes live by it.</p>
+      <div class="grid" ref={inputs}>
+        <label class="field">
+          <span>A document, or a .tar.gz</span>
+          <input
+            type="file"
+            accept=".json,.tar.gz,.tgz,.gz"
+            disabled={busy}
+            onChange={({ currentTarget: { files } }) => {
+              const [file] = files ?? []
+              if (file) take(() => readFile(file))
+            }}
+          />
+        </label>
+        <label class="field">
+          <span>A folder</span>
+          <input
+            type="file"
+            // Not in the types of attributes; every browser has it.
+            {...{ webkitdirectory: true }}
+            disabled={busy}
+            onChange={({ currentTarget: { files } }) => {
+              if (files && files.length > 0) take(() => readFolder([...files]))
+            }}
+          />
+        </label>
+      </div>
+      {busy && preview === undefined && <p role="status">Looking at it…</p>}
+      {problem && (
+        <Failed
+          problem={problem}
+          {...(problem.status === 409 && given ? { again: () => void run(() => look(given)) } : {})}
+        />
+      )}
+      {preview && given && (
+        <>
+          <PreviewDetails preview={preview} />
+          <footer>
+            <button type="button" onClick={forget}>
+              Leave it
+            </button>
+            {preview.differences_total > 0 && (
+              <button
+                type="button"
+                class="primary"
+                disabled={busy}
+                onClick={() =>
+                  run(async () => {
+                    await api.send('POST', '/import', { ...given, draft: preview.draft })
+                    say('It is the draft now')
+                    forget()
+                  })
+                }
+              >
+                Put it in place of the draft
+              </button>
+            )}
+          </footer>
+        </>
+      )}
+    </section>
+  )
+}
+
+function PreviewDetails({ preview }: { preview: Preview }) {
+  const { domains, plugins, differences, differences_total, findings, findings_total, errors } = preview
+  return (
+    <div role="status">
+      <p>
+        {plugins} {plugins === 1 ? 'plugin' : 'plugins'} in {domains} {domains === 1 ? 'domain' : 'domains'}:{' '}
+        {differences_total === 0
+          ? 'just what the draft is.'
+          : `${differences_total === 1 ? 'one difference' : `${differences_total} differences`} from the draft.`}
+        {errors > 0 && (
+          <b class="problem"> {errors === 1 ? 'An error keeps' : `${errors} errors keep`} it from being published.</b>
+        )}
+      </p>
+      <Differences differences={differences} />
+      {differences_total > differences.length && (
+        <p class="hint">{differences_total - differences.length} further differences</p>
+      )}
+      {findings.length > 0 && (
+        <details open={errors > 0}>
+          <summary>
+            <h3>{findings_total === 1 ? 'One remark' : `${findings_total} remarks`} of the checks</h3>
+          </summary>
+          <Findings findings={findings} />
+        </details>
+      )}
+    </div>
+  )
+}
