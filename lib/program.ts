@@ -143,8 +143,8 @@ interface KnownHost {
 /** What is known of hosts, and by what. One for all the programs of an instance: requests ask the newest alone. */
 interface KnownHosts {
   readonly memory: HostMemory<KnownHost>
-  /** Whose chains these are. */
-  domains: readonly ProgramDomain[] | undefined
+  /** Whose chains these are: not the program itself, which would stay for as long as nobody asks a newer one. */
+  owner: object | undefined
   /** Whose answers these are. */
   expressions: ExpressionIndex | undefined
 }
@@ -167,9 +167,10 @@ export function* buildProgram(parts: ProgramParts, previous: Program | null, isI
   const matcher = known ?? (yield* buildMatcher(parts, previous))
   const hosts: KnownHosts = previous?.hosts ?? {
     memory: createHostMemory(),
-    domains: undefined,
+    owner: undefined,
     expressions: undefined,
   }
+  const owner = Object.freeze({})
   // By the domains that it is made of: any number of hosts may have the same ones.
   const chains = new LRUCache<string, { chain: Chain | null }>({ max: KEPT_CHAINS })
 
@@ -196,7 +197,7 @@ export function* buildProgram(parts: ProgramParts, previous: Program | null, isI
       known.chain = undefined
       if (!same) known.expressions = undefined
     }
-    hosts.domains = domains
+    hosts.owner = owner
     hosts.expressions = matcher.expressions
   }
 
@@ -206,7 +207,7 @@ export function* buildProgram(parts: ProgramParts, previous: Program | null, isI
     matcher,
     hosts,
     match(ctx) {
-      if (hosts.domains !== domains) takeOver()
+      if (hosts.owner !== owner) takeOver()
       const header = readHostHeader(ctx)
       const known = hosts.memory.get(header)
       if (known === undefined) {

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import type { Context } from 'koa'
 import { describe, expect, test } from 'vitest'
@@ -17,7 +19,12 @@ function live(
   } as unknown as LivePlugin
 }
 
-function program(domains: Record<string, LivePlugin[]>, skip: string[] = [], previous: Program | null = null): Program {
+function program(
+  domains: Record<string, LivePlugin[]>,
+  skip: string[] = [],
+  previous: Program | null = null,
+  isInPlace = false,
+): Program {
   const parts = {
     version: 1,
     enabled: true,
@@ -25,7 +32,7 @@ function program(domains: Record<string, LivePlugin[]>, skip: string[] = [], pre
     domains: Object.entries(domains).map(([name, plugins]) => ({ name, pattern: readHostPattern(name), plugins })),
     plugins: Object.values(domains).flat(),
   }
-  return runSteps(buildProgram(parts, previous))
+  return runSteps(buildProgram(parts, previous, isInPlace))
 }
 
 /** A request with this Host header, as Koa reads it. */
@@ -240,4 +247,27 @@ test('a program is frozen, and lists all its plugins', () => {
   const chain = each.match(request('a.com'))
   expect([each, each.plugins, chain, chain?.access].every((part) => Object.isFrozen(part))).toBe(true)
   expect(each.plugins.map(({ info }) => info.name)).toEqual(['p', 'q'])
+})
+
+test('a program is let go once there is a newer one, asked or not, and so are all before it', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const domains = { 'a.com': [live('p')] }
+  const earlier: WeakRef<object>[] = []
+  let last: Program | null = null
+  for (let turn = 0; turn < 4; turn += 1) {
+    last = program(domains, [], last, turn > 0)
+    // A host without plugins: what a known host has stays until it is asked for again.
+    last.match(request('unknown.com'))
+    earlier.push(new WeakRef(last.domains))
+  }
+  await new Promise((resolve) => setImmediate(resolve))
+  collect()
+  expect(earlier.map((each) => each.deref() === undefined)).toEqual([true, true, true, false])
+  const newest = program(domains, [], last, true)
+  last = null
+  await new Promise((resolve) => setImmediate(resolve))
+  collect()
+  expect(earlier.at(-1)?.deref()).toBeUndefined()
+  expect(namesFor(newest, 'a.com')).toEqual(['p'])
 })
