@@ -12,9 +12,8 @@ export default defineConfig({
           name: 'web',
           include: ['test/web/*.test.ts'],
           globalSetup: 'test/web/prepare.ts',
-          // One after the other in one process, which has loaded everything once.
+          // A process that has loaded everything once takes one file after the other.
           isolate: false,
-          fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

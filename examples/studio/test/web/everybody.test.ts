@@ -62,6 +62,61 @@ describePages('every page', () => {
     await phone.context().close()
   })
 
+  test('has the colours that somebody chose, from its first moment on', async () => {
+    const { ada, base } = visited
+    await ada.emulateMedia({ colorScheme: 'light' })
+    await ada.goto(base)
+    const background = () => ada.evaluate('getComputedStyle(document.body).backgroundColor')
+    const light = await background()
+    await ada.emulateMedia({ colorScheme: 'dark' })
+    const dark = await background()
+    expect(dark).not.toBe(light)
+    await ada.getByRole('button', { name: 'Colours: as the system; change to light' }).click()
+    expect(await background()).toBe(light)
+    await ada.reload({ waitUntil: 'commit' })
+    await expect.poll(background).toBe(light)
+    await ada.getByRole('button', { name: 'Colours: light; change to dark' }).click()
+    await ada.emulateMedia({ colorScheme: 'light' })
+    expect(await background()).toBe(dark)
+    await ada.getByRole('button', { name: 'Colours: dark; change to as the system' }).click()
+    expect(await background()).toBe(light)
+  })
+
+  test('is used by keyboard alone: from the first link to a plugin that is changed and saved', async () => {
+    const { ada, base } = visited
+    await ada.goto(base)
+    await ada.getByRole('link', { name: /^cors/ }).waitFor()
+    const name = () =>
+      ada.evaluate(
+        'document.activeElement.ariaLabel ?? document.activeElement.textContent ?? document.activeElement.id',
+      )
+    const tabTo = async (wanted: RegExp) => {
+      for (let times = 0; times < 60; times += 1) {
+        await ada.keyboard.press('Tab')
+        if (wanted.test(String(await name()))) return
+      }
+      throw new Error(`Tab does not lead to ${wanted}`)
+    }
+    await ada.keyboard.press('Tab')
+    expect(await name()).toBe('To the content')
+    await ada.keyboard.press('Enter')
+    await tabTo(/^cors/)
+    await ada.keyboard.press('Enter')
+    await ada.locator('.cm-content').waitFor()
+    await tabTo(/^Move…/)
+    await tabTo(/^Shadow$/)
+    await tabTo(/^Split into variants…/)
+    await ada.keyboard.press('Tab')
+    await ada.keyboard.type("log('by keyboard')\n")
+    await ada.getByText('Not saved', { exact: true }).waitFor()
+    await ada.keyboard.press('Control+s')
+    await ada.getByText('Saved in the draft').waitFor()
+    // Tab indents in the code; Escape before it leaves.
+    await ada.keyboard.press('Escape')
+    await ada.keyboard.press('Tab')
+    await expect.poll(() => ada.evaluate('document.activeElement.type')).toBe('checkbox')
+  })
+
   test('keeps what it shows while the studio cannot be reached, and goes on when it can', async () => {
     const { ada, base, start, stop } = visited
     await ada.goto(base)

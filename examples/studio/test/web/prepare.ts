@@ -14,7 +14,11 @@ declare module 'vitest' {
 
 /** What all the tests of the pages begin with: the pages, built, and an empty database. */
 export async function setup(project: TestProject): Promise<() => void> {
+  // As they are served, and not as they are in development.
+  const { NODE_ENV } = process.env
+  process.env.NODE_ENV = 'production'
   await build({ configFile: join(import.meta.dirname, '../../web/vite.config.ts'), logLevel: 'error' })
+  process.env.NODE_ENV = NODE_ENV ?? 'test'
   const folder = mkdtempSync(join(tmpdir(), 'studio-empty-'))
   const database = await openDatabase({ folder })
   await database.close()
