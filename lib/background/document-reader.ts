@@ -4,7 +4,7 @@ import type { ProgramDomain } from '../program.ts'
 import { runSteps, type Steps } from '../steps.ts'
 import { countPlugins } from './document-caps.ts'
 import { readItem, readJson } from './json-reader.ts'
-import { type Item, type Range, splitItems, splitObject } from './json-splitter.ts'
+import { type Item, type Range, splitObject } from './json-splitter.ts'
 import {
   type BuiltDomain,
   createFinder,
@@ -166,17 +166,18 @@ function* readPlugins(bytes: Buffer, places: readonly Item<KnownPlugins>[]): Ste
 /** Takes domains apart that are known together, and reads some of them. */
 function* openPart(
   bytes: Buffer,
-  { length, domains, counts, refers }: KnownDomains,
-  start: number,
+  { domains, each, refers }: KnownDomains,
+  origin: number,
   isKept: (place: number) => boolean,
 ): Steps<readonly Part[]> {
   const parts: Part[] = []
-  for (const [place, range] of ((yield* splitItems(bytes, { start, end: start + length })) ?? []).entries()) {
+  for (const [place, { start, end, count }] of (each ?? []).entries()) {
+    const range = { start: origin + start, end: origin + end }
+    const domain = domains[place] as ProgramDomain
     const ids = refers?.[place]
-    const [domain, plugins] = [domains[place] as ProgramDomain, counts[place] as number]
     parts.push(
       isKept(place)
-        ? { ...range, domains: [domain], live: domain.plugins, plugins, refers: ids && [ids] }
+        ? { ...range, domains: [domain], live: domain.plugins, plugins: count, refers: ids && [ids] }
         : { ...range, raw: yield* readDomain(bytes, range) },
     )
     yield

@@ -88,13 +88,6 @@ export function* splitObject<T extends Known>(
   return { frame: frame.join(''), lists }
 }
 
-/** Splits the items of a list that stand in this part of its text; undefined where there is something else. */
-export function* splitItems(bytes: Buffer, { start, end }: Range): Steps<readonly Range[] | undefined> {
-  const items: Item<never>[] = []
-  const after: number | undefined = yield* gatherItems(bytes, start, end, items, () => undefined)
-  return after === end ? items : undefined
-}
-
 /** Finds the items of a list that begins here; returns the place after it. */
 function* splitList<T extends Known>(
   bytes: Buffer,

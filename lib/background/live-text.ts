@@ -13,8 +13,11 @@ interface KnownText extends Known {
 
 /** Domains that are live, by their text. */
 export interface KnownDomains extends KnownText, KeptPart {
-  /** How many plugins each of them has, as caps count them. */
-  readonly counts: readonly number[]
+  /**
+   * Where each of them stands in the text, and how many plugins it has, as caps count them; undefined where none refers to
+   * a shared plugin, so that they are kept or read again all together.
+   */
+  readonly each: readonly (Range & { readonly count: number })[] | undefined
 }
 
 /** Shared plugins that are live, by their text. */
@@ -97,16 +100,17 @@ export function learnDomains(
     domains,
     ({ built }) => built !== undefined,
     (run, text) => {
-      const refers = run.some(({ ids }) => ids.length > 0) ? Object.freeze(run.map(({ ids }) => ids)) : undefined
-      const counts = Object.freeze(run.map(({ count }) => count))
+      const origin = (run[0] as BuiltDomain).start
+      const isReferring = run.some(({ ids }) => ids.length > 0)
+      const each = run.map(({ start, end, count }) => ({ start: start - origin, end: end - origin, count }))
       const built = run.map((each) => each.built as ProgramDomain)
       return Object.freeze({
         ...text,
         domains: Object.freeze(built),
         live: Object.freeze(built.flatMap(({ plugins }) => plugins)),
-        plugins: counts.reduce((sum, count) => sum + count, 0),
-        counts,
-        refers,
+        plugins: each.reduce((sum, { count }) => sum + count, 0),
+        each: isReferring ? Object.freeze(each) : undefined,
+        refers: isReferring ? Object.freeze(run.map(({ ids }) => ids)) : undefined,
       })
     },
   )
