@@ -19,6 +19,8 @@ const schema = z.object({
   PROXY: flag('0'),
   SIGNING_KEY: z.string().min(1).optional(),
   TWO_PERSONS: flag('0'),
+  GIT_FOLDER: z.string().min(1).optional(),
+  GIT_PUSH: flag('0'),
   PRIVATE_DOCUMENT: flag('0'),
   INVITE: flag('0'),
   GLOBALS: z

@@ -37,7 +37,18 @@ async function start(): Promise<void> {
 }
 
 function open(settings: Settings): Promise<Studio> {
-  const { DATABASE_URL, STUDIO_FOLDER, GLOBALS, PROXY, TWO_PERSONS, PRIVATE_DOCUMENT, INVITE, key } = settings
+  const {
+    DATABASE_URL,
+    STUDIO_FOLDER,
+    GLOBALS,
+    PROXY,
+    TWO_PERSONS,
+    PRIVATE_DOCUMENT,
+    INVITE,
+    GIT_FOLDER,
+    GIT_PUSH,
+    key,
+  } = settings
   return startStudio({
     database: DATABASE_URL === undefined ? { folder: STUDIO_FOLDER } : { url: DATABASE_URL },
     globals: GLOBALS,
@@ -47,6 +58,7 @@ function open(settings: Settings): Promise<Studio> {
     private_document: PRIVATE_DOCUMENT,
     invite: INVITE,
     ...(key === undefined ? {} : { key }),
+    ...(GIT_FOLDER === undefined ? {} : { git: { folder: GIT_FOLDER, push: GIT_PUSH } }),
   })
 }
 

@@ -3,6 +3,7 @@ import type { PrivateKey } from 'dynacode/tools'
 import Koa, { type Context, type Middleware } from 'koa'
 import { draftRoutes } from './api/draft-routes.ts'
 import { createEventStreams } from './api/event-stream.ts'
+import { gitRoutes } from './api/git-routes.ts'
 import { importRoutes } from './api/import-routes.ts'
 import { readJsonBody } from './api/json-body.ts'
 import { liveRoutes } from './api/live-routes.ts'
@@ -16,6 +17,9 @@ import { includesRole } from './auth/actor.ts'
 import { authenticate, authenticateInstance } from './auth/authenticate.ts'
 import { inviteFirst } from './auth/invitations.ts'
 import { createLoginLimit } from './auth/login-limit.ts'
+import { createFollower } from './git/follow.ts'
+import { createLedger } from './git/ledger.ts'
+import { openWorkingCopy } from './git/working-copy.ts'
 import { servePages } from './pages.ts'
 import { createDocuments } from './publishing/documents.ts'
 import { renewIfDue, repeat } from './publishing/renewal.ts'
@@ -35,6 +39,8 @@ export interface StudioOptions {
   readonly two_persons?: boolean
   /** By which instances may report, beside the tokens that were made for that. */
   readonly report_token?: string
+  /** A folder in a git working copy that is the truth, and whether what is committed there is pushed. */
+  readonly git?: { readonly folder: string; readonly push: boolean }
   /** Whether only who has a token gets the document. */
   readonly private_document?: boolean
   /** Whether to make the link for a first account though there are accounts. */
@@ -58,6 +64,9 @@ const LARGEST_IMPORT = 32 * 1024 * 1024
 const LARGEST_REPORT = 128 * 1024
 const LARGEST_OF_STRANGERS = 16 * 1024
 
+/** How often somebody looks for a commit that was made outside, in milliseconds; a moment more or less. */
+const FOLLOW_EVERY_MS = 4000
+
 /** Where `npm run build` puts the pages. */
 const PAGES = join(import.meta.dirname, '..', 'dist')
 
@@ -72,9 +81,16 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const { db } = database
   const reviewer = createReviewer(globals)
   const documents = createDocuments(db, reviewer)
-  const press = { db, rules: { key, two_persons }, documents, reviewer }
+  const copy = options.git === undefined ? undefined : await openWorkingCopy(options.git.folder)
+  const ledger = copy && createLedger(db, copy, reviewer)
+  const press = { db, rules: { key, two_persons }, documents, reviewer, ledger }
   const served = await serveDocument(database, documents, failed)
   const streams = createEventStreams(database)
+  const follower =
+    copy && createFollower(press, copy, { push: options.git?.push ?? false, published: served.reload, failed })
+  // The folder is the truth from the first answer on.
+  await follower?.sync()
+  const endFollowing = follower && repeat(() => follower.sync(), failed, FOLLOW_EVERY_MS)
   const endRenewal = repeat(() => renewIfDue(press, Date.now()), failed)
   const routes = [
     ...sessionRoutes(database, createLoginLimit()),
@@ -83,6 +99,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     ...versionRoutes(press, served.reload),
     ...workRoutes(press, createTrials(), streams),
     ...importRoutes(press),
+    ...gitRoutes(follower),
   ]
   const description = JSON.stringify(describeApi('/api', routes))
 
@@ -118,6 +135,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     invitation: await inviteFirst(database.db, options.invite ?? false),
     async close() {
       endRenewal()
+      endFollowing?.()
       served.close()
       streams.close()
       await reviewer.close()

@@ -27,6 +27,25 @@ export interface Press {
   readonly rules: PublishingRules
   readonly documents: Documents
   readonly reviewer: Reviewer
+  readonly ledger?: Ledger | undefined
+}
+
+/** Where versions are written down besides: a folder in git, say. */
+export interface Ledger {
+  /**
+   * Does what takes long, before anything is locked.
+   *
+   * @throws Problem when it cannot be written down now
+   */
+  prepare(kind: VersionKind, document: DocumentParts, live: Live): Promise<LedgerEntry>
+  /** Remembers that a version is what is written down there already, or since just now. */
+  note(transaction: Db, written: string, version: number): Promise<void>
+}
+
+/** What will be written down. */
+export interface LedgerEntry {
+  /** @returns by what it is found there; undefined: it is to be made up for later */
+  write(author: string, message: string): Promise<string | undefined>
 }
 
 /** How long a signed version holds, in milliseconds. */
@@ -38,6 +57,8 @@ export interface Release {
   readonly document: DocumentParts
   /** Whose it is, where that is not who publishes it: two persons were needed, and the latter agreed. */
   readonly proposed_by?: number
+  /** By what it is found in the ledger, where it came from there. */
+  readonly written?: string
   /** What else changes with it, in the same transaction. */
   settle?(transaction: Db): Promise<void>
 }
@@ -66,7 +87,8 @@ export async function publish(
     const release = await prepare(live)
     const made = await makeVersion(press, live.version + 1, release.document)
     if (demandsCheck(kind)) await demandPublishable(press, made.document, live)
-    const saved = await save(press, actor, kind, release, made)
+    const entry = release.written === undefined ? await press.ledger?.prepare(kind, release.document, live) : undefined
+    const saved = await save(press, actor, kind, release, made, entry)
     if (saved !== undefined) return saved
   }
   throw new Problem(503, 'others are publishing; try again in a moment', { headers: { 'Retry-After': '1' } })
@@ -93,11 +115,12 @@ function withoutEnd({ general, domains }: DocumentParts): DocumentParts {
 
 /** @returns undefined when another version is live by now */
 function save(
-  { db }: Press,
+  { db, ledger }: Press,
   { account_id, name }: Publisher,
   kind: VersionKind,
-  { message, proposed_by, settle }: Release,
+  { message, proposed_by, settle, written: known }: Release,
   made: Made,
+  entry: LedgerEntry | undefined,
 ): Promise<Version | undefined> {
   const persons = { created_by: proposed_by ?? account_id, approved_by: proposed_by === undefined ? null : account_id }
   return db.transaction().execute(async (transaction) => {
@@ -111,6 +134,9 @@ function save(
       .executeTakeFirstOrThrow()
     await writeAudit(transaction, { account_id, name }, kind, `version ${made.version}`, { message })
     await announce(transaction, 'studio_version', String(made.version))
+    // Last: whatever else fails, nothing is written down of it.
+    const written = known ?? (await entry?.write(name, message))
+    if (written !== undefined) await ledger?.note(transaction, written, made.version)
     return { ...made, kind, message, ...saved }
   })
 }
@@ -140,8 +166,11 @@ export async function demandPublishable({ reviewer }: Press, document: string, l
     const text = `${errors === 1 ? 'an error keeps' : `${errors} errors keep`} this from being published`
     throw new Problem(422, text, { findings: found })
   }
-  if (differences.total === 0) throw new Problem(409, `nothing is different from version ${live.version}`)
+  if (differences.total === 0) throw new Unchanged(409, `nothing is different from version ${live.version}`)
 }
+
+/** There is nothing to be published. */
+export class Unchanged extends Problem {}
 
 /** @throws Problem when another version is live than was looked at */
 export function demandBase({ version }: Live, base: number): void {

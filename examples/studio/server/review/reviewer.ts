@@ -10,8 +10,8 @@ export type Reviewer = Tasks & { close(): Promise<void> }
 /** By thread: what is typed is checked at once, and nothing that is switched off waits for a review. */
 const NAMES = {
   typed: ['check'],
-  live: ['takeApart', 'sign', 'askLive'],
-  review: ['review', 'readDifferences', 'readFindings', 'compare', 'makeArchive', 'readFolder'],
+  live: ['takeApart', 'sign', 'askLive', 'spread'],
+  review: ['review', 'readDifferences', 'readFindings', 'compare', 'makeArchive', 'readFolder', 'merge'],
 } as const satisfies Record<string, readonly (keyof Tasks)[]>
 /** Whoever comes behind these is told to come again later. */
 const MOST_WAITING = 100

@@ -1,9 +1,12 @@
 import { type Difference, type Finding, type PrivateKey, sign_document } from 'dynacode/tools'
+import { type FileChanges, spreadFiles } from '../git/spread-files.ts'
+import type { DraftImport } from '../store/import.ts'
 import { type CheckDocument, createCheck } from './check-document.ts'
 import { compareTexts } from './compare-texts.ts'
 import { type LivePlace, takeApart } from './document-parts.ts'
 import { type GivenFolder, makeArchive, readFolder } from './folder.ts'
 import { askLive, indexLive, type LiveAnswer, type LiveIndex, type LiveQuestion } from './live-index.ts'
+import { mergeDocuments } from './merge-documents.ts'
 
 /** A page of a list that may be long, and how long all of it is. */
 export interface Slice<T> {
@@ -35,6 +38,10 @@ export interface Tasks {
   /** A `tar.gz` of the folder format. */
   makeArchive(text: string): Promise<Uint8Array>
   readFolder(given: GivenFolder): Promise<string>
+  /** What is to become different in a folder, of which these are the files, so that it makes up this document. */
+  spread(text: string, files: Readonly<Record<string, string>> | undefined): Promise<FileChanges>
+  /** Brings what is new since `base` into `ours`. */
+  merge(base: string, ours: string, theirs: string): Promise<DraftImport>
   sign(text: string, key: PrivateKey): Promise<string>
   /** @param text of the version; left out, the answer is undefined where the version is not known yet */
   askLive(question: LiveQuestion, version: number, text?: string): Promise<LiveAnswer | undefined>
@@ -71,6 +78,11 @@ export function createTasks(globals: readonly string[]): Tasks {
     compare: async (before, after, from) => slice(compareTexts(before, after), from),
     makeArchive,
     readFolder,
+    async spread(text, files) {
+      if (files === undefined) return spreadFiles(text, undefined)
+      return spreadFiles(text, { files: new Map(Object.entries(files)), text: await readFolder({ files }) })
+    },
+    merge: async (base, ours, theirs) => mergeDocuments(base, ours, theirs),
     sign: (text, key) => sign_document(text, key),
     async askLive(question, version, text) {
       if (live?.version !== version && text !== undefined) live = indexLive(version, text)

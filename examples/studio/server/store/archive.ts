@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, gzipSync } from 'node:zlib'
-import { extract, pack } from 'tar-stream'
+import { type Extract, extract, pack } from 'tar-stream'
 import { Problem } from '../problem.ts'
 
 /** Of all files of an archive together, unpacked. */
@@ -24,6 +24,22 @@ export async function packArchive(folder: string, files: ReadonlyMap<string, str
  * @throws Problem for what is no such archive, or too large
  */
 export async function readArchive(bytes: Buffer): Promise<ReadonlyMap<string, string>> {
+  try {
+    return findFolder(await readEntries((archive) => pipeline([bytes], createGunzip(), limit(LARGEST), archive)))
+  } catch (error) {
+    if (error instanceof Problem) throw error
+    throw new Problem(422, `archive: expected a tar.gz: ${(error as Error).message}`, {
+      fields: { archive: 'expected a tar.gz' },
+    })
+  }
+}
+
+/** Reads the files of a `tar` into memory, by their names; what is no file, such as a link, is left out. */
+export function readTar(bytes: Buffer): Promise<ReadonlyMap<string, string>> {
+  return readEntries((archive) => pipeline([bytes], archive))
+}
+
+async function readEntries(fill: (archive: Extract) => Promise<void>): Promise<ReadonlyMap<string, string>> {
   const files = new Map<string, string>()
   const archive = extract()
   const reading = (async () => {
@@ -36,16 +52,13 @@ export async function readArchive(bytes: Buffer): Promise<ReadonlyMap<string, st
     }
   })()
   try {
-    await Promise.all([pipeline(bytes.length === 0 ? [] : [bytes], createGunzip(), limit(LARGEST), archive), reading])
+    await Promise.all([fill(archive), reading])
+    return files
   } catch (error) {
     archive.destroy()
     await reading.catch(() => undefined)
-    if (error instanceof Problem) throw error
-    throw new Problem(422, `archive: expected a tar.gz: ${(error as Error).message}`, {
-      fields: { archive: 'expected a tar.gz' },
-    })
+    throw error
   }
-  return findFolder(files)
 }
 
 function limit(max_bytes: number) {

@@ -57,31 +57,45 @@ export async function importDraft(
 ): Promise<void> {
   const count = domains.reduce((sum, { plugins }) => sum + plugins.length, 0)
   const subject = `${count} plugins in ${domains.length} domains`
-  await change(db, actor, 'import', subject, async (transaction) => {
-    // One more than before, by this very change.
-    const current = (await findDraftRevision(transaction)) - 1
-    if (revision !== undefined && revision !== current) {
-      const message = 'the draft was changed since you looked at what this would change; look at it once more'
-      throw new Problem(409, message, { current: { revision: current } })
-    }
-    const ids = await placeDomains(transaction, domains)
-    const rows = domains.flatMap(({ name: domain, plugins }) =>
-      plugins.map(({ name, phase, fields }, position) => ({
-        domain_id: ids.get(domain) as number,
-        name,
-        phase,
-        fields: JSON.stringify(fields),
-        position,
-        updated_by: actor.account_id,
-      })),
-    )
-    await placePlugins(transaction, rows)
-    await transaction
-      .updateTable('general')
-      .set((builder) => ({ fields: JSON.stringify(general), revision: builder('revision', '+', 1) }))
-      .where(sql<string>`fields::text`, '<>', JSON.stringify(general))
-      .execute()
-  })
+  await change(db, actor, 'import', subject, (transaction) =>
+    placeImport(transaction, actor, { general, domains }, revision),
+  )
+}
+
+/**
+ * The same in a transaction that has given the draft its new revision already.
+ *
+ * @throws Problem
+ */
+export async function placeImport(
+  transaction: Kysely<Tables>,
+  actor: { readonly account_id: number | null },
+  { general, domains }: DraftImport,
+  revision?: number,
+): Promise<void> {
+  // One more than before, by this very change.
+  const current = (await findDraftRevision(transaction)) - 1
+  if (revision !== undefined && revision !== current) {
+    const message = 'the draft was changed since you looked at what this would change; look at it once more'
+    throw new Problem(409, message, { current: { revision: current } })
+  }
+  const ids = await placeDomains(transaction, domains)
+  const rows = domains.flatMap(({ name: domain, plugins }) =>
+    plugins.map(({ name, phase, fields }, position) => ({
+      domain_id: ids.get(domain) as number,
+      name,
+      phase,
+      fields: JSON.stringify(fields),
+      position,
+      updated_by: actor.account_id,
+    })),
+  )
+  await placePlugins(transaction, rows)
+  await transaction
+    .updateTable('general')
+    .set((builder) => ({ fields: JSON.stringify(general), revision: builder('revision', '+', 1) }))
+    .where(sql<string>`fields::text`, '<>', JSON.stringify(general))
+    .execute()
 }
 
 async function placeDomains(db: Kysely<Tables>, domains: DraftImport['domains']): Promise<ReadonlyMap<string, number>> {
@@ -133,7 +147,8 @@ async function placePlugins(db: Kysely<Tables>, rows: readonly Insertable<Tables
   }
 }
 
-interface Imported {
+/** A plugin as the draft has it. */
+export interface Imported {
   readonly name: string
   readonly phase: string
   readonly fields: Fields

@@ -5,6 +5,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
   '0001_begin': { up: begin },
   '0002_draft_revision': { up: addDraftRevision },
   '0003_password_links': { up: addPasswordLinks },
+  '0004_git_commits': { up: addGitCommits },
 })
 
 // biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then
@@ -153,5 +154,18 @@ async function addPasswordLinks(db: Kysely<any>): Promise<void> {
   await db.schema
     .alterTable('invitation')
     .addColumn('account_id', 'integer', (column) => column.references('account.id'))
+    .execute()
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then
+async function addGitCommits(db: Kysely<any>): Promise<void> {
+  await db.schema
+    .createTable('git_commit')
+    .addColumn('id', 'serial', (column) => column.primaryKey())
+    .addColumn('commit', 'text', (column) => column.notNull())
+    .addColumn('version', 'integer')
+    .addColumn('problem', 'text')
+    .addColumn('findings', 'json', (column) => column.notNull())
+    .addColumn('created_at', 'timestamptz', (column) => column.notNull().defaultTo(sql`now()`))
     .execute()
 }

@@ -92,6 +92,16 @@ export interface Tables {
     approved_by: number | null
     created_at: Created
   }
+  git_commit: {
+    id: Generated<number>
+    commit: string
+    /** The version that has what this commit has; null for one that has nothing to be published. */
+    version: number | null
+    /** Why it is not live. */
+    problem: string | null
+    findings: JSONColumnType<object[]>
+    created_at: Created
+  }
   proposal: {
     id: Generated<number>
     kind: VersionKind

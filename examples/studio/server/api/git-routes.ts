@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import type { GitFollower } from '../git/follow.ts'
+import { type Route, route } from './route.ts'
+import { FINDING } from './schemas.ts'
+
+const STATE = z.object({
+  commit: z.string().nullable(),
+  version: z.int().nullable(),
+  problem: z.string().nullable(),
+  findings: z.array(FINDING),
+  dirty: z.array(z.string()),
+  push_problem: z.string().nullable(),
+})
+
+/** The folder in git, where there is one. */
+export function gitRoutes(follower: GitFollower | undefined): readonly Route[] {
+  if (follower === undefined) return []
+  return [
+    route({
+      method: 'get',
+      path: '/git',
+      summary: 'How the folder in git and what is live stand to each other',
+      role: 'viewer',
+      answer: STATE,
+      handle: () => follower.state(),
+    }),
+    route({
+      method: 'post',
+      path: '/git/sync',
+      summary: 'Look for a new commit now, as after git pull',
+      role: 'author',
+      answer: STATE,
+      async handle() {
+        await follower.sync()
+        return follower.state()
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/git/take',
+      summary: 'Publish the commit that is checked out, though what is live has something that it has not',
+      role: 'publisher',
+      answer: STATE,
+      async handle() {
+        await follower.take()
+        return follower.state()
+      },
+    }),
+  ]
+}

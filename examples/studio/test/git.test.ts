@@ -1,0 +1,212 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { startStudio } from '../server/studio.ts'
+import { databases } from './databases.ts'
+import { runStudio } from './running-studio.ts'
+
+/** A repository with a remote, and somebody who works in it. */
+function createRepository() {
+  const root = mkdtempSync(join(tmpdir(), 'studio-git-test-'))
+  onTestFinished(() => rmSync(root, { recursive: true, force: true }))
+  const [remote, work] = [join(root, 'remote.git'), join(root, 'work')]
+  const folder = join(work, 'plugins')
+  const run = (cwd: string, ...args: string[]) =>
+    execFileSync('git', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim()
+  run(root, 'init', '--quiet', '--bare', '--initial-branch=main', remote)
+  run(root, 'clone', '--quiet', remote, work)
+  mkdirSync(folder)
+  const git = (...args: string[]) => run(folder, '-c', 'user.name=Carol', '-c', 'user.email=carol@localhost', ...args)
+  const write = (files: Record<string, string>) => {
+    for (const [name, content] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true })
+      writeFileSync(join(folder, name), content)
+    }
+  }
+  const commit = (message: string, files: Record<string, string>) => {
+    write(files)
+    git('add', '--all')
+    git('commit', '--quiet', '-m', message)
+  }
+  commit('begin', { 'NOTES.md': 'ours' })
+  git('checkout', '--quiet', '-B', 'main')
+  git('push', '--quiet', '-u', 'origin', 'main')
+  const read = (name: string) => readFileSync(join(folder, name), 'utf8')
+  return { root, remote, folder, git, write, commit, read, manifest: () => JSON.parse(read('dynacode.json')) }
+}
+
+interface Served {
+  readonly general: { readonly version: number }
+  readonly domains: [{ readonly plugins: { readonly code: string }[] }]
+}
+const manifestOf = (...plugins: object[]) =>
+  `${JSON.stringify({ domains: [{ name: 'a.example', plugins }] }, undefined, 2)}\n`
+const named = (name: string, file: string) => ({ name, phase: 'access', file })
+
+describe.each(databases)('a folder in git as the truth, on $name', { timeout: 60_000 }, ({ options }) => {
+  async function start(push = false) {
+    const repository = createRepository()
+    const running = await runStudio({ database: await options(), git: { folder: repository.folder, push } })
+    onTestFinished(() => running.close())
+    const { ada, address, failures } = running
+    const served = async () => (await (await fetch(`${address}/plugins.json`)).json()) as Served
+    const sync = async () => (await ada.send('post', '/api/git/sync', {}).expect(200)).body
+    const publish = (message: string, base: number) => ada.send('post', '/api/versions', { message, base })
+    const addPlugin = async (name: string, code: string) => {
+      const [known] = (await ada.get('/api/domains')).body
+      const domain = known ?? (await ada.send('post', '/api/domains', { name: 'a.example' }).expect(201)).body
+      const plugin = { name, phase: 'access', fields: { code } }
+      return (await ada.send('post', `/api/domains/${domain.id}/plugins`, plugin).expect(201)).body
+    }
+    const save = (id: number, revision: number, name: string, code: string) =>
+      ada.send('put', `/api/plugins/${id}`, { name, phase: 'access', fields: { code }, revision })
+    return { ...repository, ada, failures, served, sync, publish, addPlugin, save }
+  }
+
+  test('has a commit for every version, by who published it, and keeps what else is there', async () => {
+    const { addPlugin, publish, git, read, manifest, save, served, failures } = await start()
+    const block = await addPlugin('block', 'exit(403)')
+    await addPlugin('../../escape', 'exit(404)')
+    await publish('block them\n\nall', 0).expect(201)
+    expect(git('log', '-1', '--format=%an|%s|%b')).toBe('Ada|block them|all')
+    expect(git('status', '--porcelain')).toBe('')
+    expect(read('NOTES.md')).toBe('ours')
+    expect(read('block.js')).toBe('exit(403)')
+    expect(manifest().domains[0].plugins).toEqual([named('block', 'block.js'), named('../../escape', 'escape.js')])
+    expect(manifest().general).toEqual({})
+    await save(block.id, 1, 'block', 'exit(401)').expect(200)
+    await publish('401', 1).expect(201)
+    expect(git('show', '--format=', '--name-only', 'HEAD')).toBe('plugins/block.js')
+    expect((await served()).general.version).toBe(2)
+    expect(failures).toEqual([])
+  })
+
+  test('is published when somebody commits there, and takes nothing from the draft', async () => {
+    const { addPlugin, publish, commit, sync, served, ada, save, git, read, failures } = await start()
+    await addPlugin('block', 'exit(403)')
+    const mine = await addPlugin('mine', 'exit(404)')
+    await publish('first', 0).expect(201)
+    await save(mine.id, 1, 'mine', 'exit(410)').expect(200)
+    await addPlugin('unfinished', 'exit(')
+    const plugins = [named('typed', 'src/typed.ts'), named('block', 'block.js'), named('mine', 'mine.js')]
+    commit('from an editor', {
+      'src/typed.ts': 'const status: number = 418\nexit(status)',
+      'block.js': 'exit(451)',
+      'dynacode.json': manifestOf(...plugins),
+    })
+    const state = await sync()
+    expect(state).toMatchObject({ version: 2, problem: null, commit: git('rev-parse', 'HEAD'), dirty: [] })
+    const codes = (await served()).domains[0].plugins.map(({ code }: { code: string }) => code)
+    expect(codes).toEqual(['const status         = 418\nexit(status)', 'exit(451)', 'exit(404)'])
+    expect((await ada.get('/api/versions')).body[0]).toMatchObject({ kind: 'import', message: 'from an editor' })
+    const draft = (await ada.get('/api/plugins')).body.map(
+      ({ name, fields }: { name: string; fields: { code: string } }) => [name, fields.code],
+    )
+    expect(draft.slice(1)).toEqual([
+      ['block', 'exit(451)'],
+      ['mine', 'exit(410)'],
+      ['unfinished', 'exit('],
+    ])
+    // What is published from here leaves the file with types as it is.
+    const { body } = await ada.get('/api/plugins?search=unfinished')
+    await save(body[0].id, body[0].revision, 'unfinished', 'exit(200)').expect(200)
+    await publish('finished', 2).expect(201)
+    expect(read('src/typed.ts')).toContain(': number')
+    expect(git('show', '--format=', '--name-only', 'HEAD').split('\n').sort()).toEqual([
+      'plugins/dynacode.json',
+      'plugins/mine.js',
+      'plugins/unfinished.js',
+    ])
+    expect(failures).toEqual([])
+  })
+
+  test('keeps a commit that fails the check from going live, and the studio from publishing over it', async () => {
+    const { addPlugin, publish, commit, sync, served, failures } = await start()
+    await addPlugin('block', 'exit(403)')
+    await publish('first', 0).expect(201)
+    commit('broken', { 'block.js': 'exit(' })
+    expect(await sync()).toMatchObject({
+      version: 1,
+      problem: 'an error keeps this from being published',
+      findings: [{ rule: 'compile', plugin: 'block' }],
+    })
+    await addPlugin('other', 'exit(404)')
+    await publish('other', 1).expect(409, /has a commit that is not live/)
+    commit('nonsense', { 'dynacode.json': '{' })
+    expect((await sync()).problem).toContain('dynacode.json:1:2')
+    commit('gone', { 'dynacode.json': manifestOf(named('block', 'none.js')) })
+    expect((await sync()).problem).toContain('there is no file')
+    expect((await served()).general.version).toBe(1)
+    commit('mended', { 'block.js': 'exit(451)', 'dynacode.json': manifestOf(named('block', 'block.js')) })
+    expect(await sync()).toMatchObject({ version: 2, problem: null, findings: [] })
+    await publish('other', 2).expect(201)
+    expect(failures).toEqual([])
+  })
+
+  test('never loses what was not committed; what is to be switched off is switched off all the same', async () => {
+    const { addPlugin, publish, write, sync, served, ada, read, commit, git, failures } = await start()
+    await addPlugin('block', 'exit(403)')
+    await publish('first', 0).expect(201)
+    const mine = 'exit(402)'
+    write({ 'block.js': 'exit(500) // not done', 'new.js': mine })
+    await addPlugin('other', 'exit(404)')
+    await publish('other', 1).expect(409, /not committed: .*block\.js.*new\.js/)
+    expect((await ada.get('/api/git')).body).toMatchObject({ dirty: ['plugins/block.js', 'plugins/new.js'] })
+    // It touches the manifest alone, which nobody is working at: so it can be committed.
+    await ada.send('post', '/api/switch', { domain: 'a.example', plugin: 'block', on: false }).expect(201)
+    expect(git('show', '--format=%s', '--name-only', 'HEAD').split('\n')).toEqual([
+      'a.example/block is switched off',
+      '',
+      'plugins/dynacode.json',
+    ])
+    expect([read('block.js'), read('new.js')]).toEqual(['exit(500) // not done', mine])
+    // Now the manifest is being worked at.
+    write({ 'dynacode.json': read('dynacode.json').replace('block.js', 'new.js') })
+    await ada.send('post', '/api/switch', { domain: 'a.example', on: true }).expect(201)
+    expect((await served()).general.version).toBe(3)
+    expect(await sync()).toMatchObject({ version: 2 })
+    commit('without it', {})
+    expect((await sync()).problem).toContain('without what version 3 has')
+    expect((await served()).general.version).toBe(3)
+    const { body } = await ada.send('post', '/api/git/take', {}).expect(200)
+    expect(body).toMatchObject({ version: 4, problem: null })
+    expect((await served()).domains[0].plugins).toMatchObject([{ code: mine, enabled: false }])
+    expect(failures).toEqual([])
+  })
+
+  test('makes up for what could not be committed', async () => {
+    const { addPlugin, publish, write, git, ada, sync, manifest, failures } = await start()
+    await addPlugin('block', 'exit(403)')
+    await publish('first', 0).expect(201)
+    write({ 'dynacode.json': '{}' })
+    await ada.send('post', '/api/switch', { domain: 'a.example', on: false }).expect(201)
+    git('checkout', '--', '.')
+    expect(await sync()).toMatchObject({ version: 2, problem: null })
+    expect(manifest().domains[0].plugins).toMatchObject([{ name: 'block', enabled: false }])
+    expect(failures).toEqual([])
+  })
+
+  test('pushes, and says when the remote takes nothing', async () => {
+    const { addPlugin, publish, git, remote, sync, failures } = await start(true)
+    await addPlugin('block', 'exit(403)')
+    await publish('first', 0).expect(201)
+    expect((await sync()).push_problem).toBe(null)
+    expect(git('--git-dir', remote, 'log', '-1', '--format=%s', 'main')).toBe('first')
+    rmSync(remote, { recursive: true })
+    await addPlugin('other', 'exit(404)')
+    const second = await publish('second', 1)
+    expect(second.body).toEqual({ version: 2 })
+    expect((await sync()).push_problem).toMatch(/^git push: /)
+    expect(failures).toEqual([])
+  })
+})
+
+test('says of a folder that is none of a working copy what is wrong', async () => {
+  const { root } = createRepository()
+  const begin = (folder: string) => startStudio({ database: { folder: 'memory' }, git: { folder, push: false } })
+  await expect(begin(root)).rejects.toThrow(/GIT_FOLDER: expected a folder in a git working copy/)
+  await expect(begin(join(root, 'none'))).rejects.toThrow(/there is no such folder/)
+  expect(existsSync(join(root, 'none'))).toBe(false)
+})
