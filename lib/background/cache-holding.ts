@@ -7,8 +7,8 @@ import { checkPath, openFolder } from './cache-safety.ts'
 export interface Holding {
   /** Names this holding; undefined while this process has none. */
   token(): string | undefined
-  /** Whether nobody has taken it over meanwhile; where the disk does not say, nobody has. */
-  isHeld(token: string): boolean
+  /** Whether nobody has taken it over meanwhile; where the disk does not say, nobody has. Undefined: nobody has it just now. */
+  isHeld(token: string): boolean | undefined
   /**
    * Takes it. On a disk that refuses, everybody fetches for himself.
    *
@@ -31,7 +31,7 @@ export function openHolding(place: CachePlace, attempts: Attempts): Holding {
 
   return Object.freeze({
     token: () => held,
-    isHeld: (token) => attempts.once('read lock', true, () => mutex.isHeld(token)),
+    isHeld: (token) => attempts.once<boolean | undefined>('read lock', true, () => mutex.isHeld(token)),
     take: (stale_ms) =>
       attempts.once<(() => void) | undefined>(
         'written lock',

@@ -12,8 +12,11 @@ export interface CacheLock {
    * @throws when the disk does not allow it
    */
   take(stale_ms: number): string | undefined
-  /** Whether nobody has taken it over meanwhile. */
-  isHeld(token: string): boolean
+  /**
+   * Whether nobody has taken it over meanwhile. Undefined: nobody has it just now, be it that who took it over is done, or that
+   * another process moves it aside for a moment to see whether it is one that is over.
+   */
+  isHeld(token: string): boolean | undefined
   release(token: string): void
 }
 
@@ -94,7 +97,10 @@ export function openLock(place: CachePlace): CacheLock {
       if (found === undefined) return create()
       return isOver(found, stale_ms) && remove(found) ? create() : undefined
     },
-    isHeld: (token) => find()?.holder?.token === token,
+    isHeld(token) {
+      const found = find()
+      return found && found.holder?.token === token
+    },
     release(token) {
       const found = find()
       if (found?.holder?.token === token) remove(found)

@@ -131,11 +131,12 @@ export function createCache(
    */
   async function judge({ sha1 }: Entry, asked_at: number, token: string | undefined): Promise<boolean | undefined> {
     const current = await readNewest()
+    const isHeld = token === undefined ? undefined : holding.isHeld(token)
+    // Whoever took the lock over has fetched later than we have.
+    if (isHeld === false) return undefined
     // Without the lock, others may have asked after us and been faster. A time in the future says nothing.
     const isOutdated = current !== undefined && current.validated_at > asked_at && current.validated_at <= Date.now()
-    if (token === undefined && isOutdated && current.sha1 !== sha1) return undefined
-    // Whoever took the lock over has fetched later than we have.
-    if (token !== undefined && !holding.isHeld(token)) return undefined
+    if (isHeld === undefined && isOutdated && current.sha1 !== sha1) return undefined
     return current !== undefined && current.sha1 !== sha1
   }
 

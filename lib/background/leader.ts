@@ -44,7 +44,7 @@ export function shareLead(path: string, lead: () => () => void): () => void {
   function tryLead(): boolean {
     try {
       if (token !== undefined && performance.now() - taken_at > RENEW_EVERY_MS) giveBack()
-      if (token !== undefined) return lock.isHeld(token)
+      if (token !== undefined) return lock.isHeld(token) === true
       token = lock.take(STALE_MS)
       taken_at = performance.now()
       return token !== undefined
