@@ -6,7 +6,7 @@ import type { LivePlugin, Program } from '../program.ts'
 import { runSteps, type Steps } from '../steps.ts'
 import type { Build, Builder } from './builder.ts'
 import { hashBytes } from './content-hash.ts'
-import { readBytes } from './document-reader.ts'
+import { type Reading, readBytes } from './document-reader.ts'
 import type { HighestVersion } from './highest-version.ts'
 import { NO_TEXT } from './live-text.ts'
 import { runInSlices } from './slices.ts'
@@ -58,9 +58,15 @@ export interface Activator {
    * Checks, compiles and swaps, after its signature was verified where keys are configured. In slices, beside which
    * everything else goes on, and one document after the other.
    *
+   * @param keep puts a signed document on the disk, once all is well with it and before it goes live: whoever ends the process
+   *   from then on cannot have an older one be taken after that
    * @throws DynacodeError when the document is refused whole; nothing has changed then
    */
-  activate(received: Received, duration: () => number): Promise<Update>
+  activate(
+    received: Received,
+    duration: () => number,
+    keep?: (version: number | string) => Promise<void>,
+  ): Promise<Update>
   /** As `activate`, whether signed or not, and at once; not while another document is being activated. */
   activateTrusted(received: Received, duration: () => number): Update
   /** Resolves when no document is being activated. */
@@ -117,14 +123,9 @@ export function createActivator({
     throw error
   }
 
-  function* activateText(
-    received: Received,
-    course: Course,
-    text: Uint8Array,
-    signed: boolean,
-    duration: () => number,
-  ): Steps<Update> {
-    const { sha1, tag, from } = received
+  /** Everything but going live. */
+  function* prepare(received: Received, course: Course, text: Uint8Array, signed: boolean): Steps<Prepared> {
+    const { sha1, from } = received
     const { document, learn } = yield* readBytes(text, rules, live)
     const version = document.version ?? course.version
     course.version = version
@@ -142,6 +143,12 @@ export function createActivator({
       throw error
     }
     if (signed && typeof version === 'number') highest.note(version)
+    return { document, learn, version, document_sha1, built }
+  }
+
+  function* goLive(received: Received, prepared: Prepared, duration: () => number): Steps<Update> {
+    const { sha1, tag, from } = received
+    const { document, learn, version, document_sha1, built } = prepared
     const { program, failures, faults, kept } = built
     const { expires } = document
     const build = { program, failures, faults, kept }
@@ -160,6 +167,35 @@ export function createActivator({
     yield* builder.end(built.replaced)
     live = yield* learn((domain) => built.sound.get(domain))
     return yield* report(built, version, from, took_ms)
+  }
+
+  function* activateText(
+    received: Received,
+    course: Course,
+    text: Uint8Array,
+    signed: boolean,
+    duration: () => number,
+  ): Steps<Update> {
+    return yield* goLive(received, yield* prepare(received, course, text, signed), duration)
+  }
+
+  /** Has it put on the disk before it goes live. What was built and does not go live is ended again. */
+  async function goLiveKept(
+    received: Received,
+    prepared: Prepared,
+    keep: (version: number | string) => Promise<void>,
+    duration: () => number,
+  ): Promise<Update> {
+    const { document, document_sha1, version, built } = prepared
+    try {
+      await keep(version)
+      // Another process may have accepted a higher one meanwhile. By now this one is the highest that is known, if none has.
+      if (highest.get() !== version) checkVersion(document, document_sha1, received.from)
+      return await inSlices(goLive(received, prepared, duration))
+    } catch (error) {
+      if (activated?.build.program !== built.program) runSteps(builder.end(built.begun))
+      throw error
+    }
   }
 
   /** A document from the disk may be past its end, where it is the best there is; a new one may not. */
@@ -235,13 +271,17 @@ export function createActivator({
     retag(tag) {
       if (activated !== null) activated = Object.freeze({ ...activated, tag })
     },
-    async activate(received, duration) {
+    async activate(received, duration, keep) {
       const course = begin(received)
       try {
         const text =
           verifier === undefined ? received.bytes : (await verifier.verify(received.bytes, inSlices)).text_bytes
         const signed = verifier !== undefined
-        return await inTurn(() => inSlices(activateText(received, course, text, signed, duration)))
+        return await inTurn(async () => {
+          if (!signed || keep === undefined) return inSlices(activateText(received, course, text, signed, duration))
+          const prepared = await inSlices(prepare(received, course, text, signed))
+          return goLiveKept(received, prepared, keep, duration)
+        })
       } catch (error) {
         return refuse(received, course.version, error)
       }
@@ -258,6 +298,13 @@ export function createActivator({
       while (waiting > 0) await running
     },
   } satisfies Activator)
+}
+
+/** A document that is built, and can go live. */
+interface Prepared extends Reading {
+  readonly version: number | string
+  readonly document_sha1: string
+  readonly built: Build
 }
 
 /** What is known of a document while it is looked at. */

@@ -164,9 +164,13 @@ export function createRefresher({
       return healthy(undefined, asked_at)
     }
     course.answer = sha1
-    const update = await activator.activate({ bytes, sha1, tag, from: 'network' }, duration)
-    const { version } = update
-    await keep((cache) => cache.write({ bytes, tag, version, sha1 }, asked_at))
+    let isKept = false
+    const keepIt = async (version: number | string) => {
+      isKept = true
+      await keep((cache) => cache.write({ bytes, tag, version, sha1 }, asked_at))
+    }
+    const update = await activator.activate({ bytes, sha1, tag, from: 'network' }, duration, keepIt)
+    if (!isKept) await keepIt(update.version)
     return healthy(update, asked_at)
   }
 
@@ -174,6 +178,7 @@ export function createRefresher({
   async function keep(put: (cache: Cache) => Promise<boolean>): Promise<void> {
     course.keeping = true
     if (sharing !== undefined && (await put(sharing.cache))) await highest.persist()
+    course.keeping = false
   }
 
   function healthy(update: Update | undefined, at: number): Refresh {

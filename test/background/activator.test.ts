@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Activator, createActivator } from '../../lib/background/activator.ts'
 import { createBuilder } from '../../lib/background/builder.ts'
 import { createCompiler } from '../../lib/background/compiler.ts'
+import type { Verifier } from '../../lib/background/verifier.ts'
 import { createEvents } from '../../lib/events.ts'
 import type { LivePlugin, PluginLife, Program } from '../../lib/program.ts'
 
@@ -20,9 +21,14 @@ const document = (plugins: object[], general: object = {}) => ({ general, domain
 const swap = vi.fn((_program: Program) => undefined)
 const end = vi.fn((_plugin: LivePlugin) => undefined)
 let heard: string[]
+let highest: number | undefined
 let closing: AbortController
 
-function create(max_removed_ratio = 1): Activator {
+function noteHighest(version: number): void {
+  highest = version
+}
+
+function create(max_removed_ratio = 1, verifier?: Verifier): Activator {
   const events = createEvents({})
   for (const name of ['on_error', 'bg_compile_success', 'bg_compile_error', 'bg_updated_plugins'] as const) {
     events.emitter.on(name, () => heard.push(name))
@@ -31,8 +37,8 @@ function create(max_removed_ratio = 1): Activator {
     rules: RULES,
     max_alike_expressions: 300,
     max_removed_ratio,
-    verifier: undefined,
-    highest: { get: () => undefined, note: vi.fn(), persist: vi.fn() },
+    verifier,
+    highest: { get: () => highest, note: noteHighest, persist: vi.fn() },
     builder: createBuilder(createCompiler({ compile_cache_max: 10, globals: {} }), {
       bind: () => () => undefined,
       begin: () => ({}) as PluginLife,
@@ -53,6 +59,7 @@ const activate = (activator: Activator, value: unknown, tag?: string) =>
   activator.activate(received(value, tag), () => 3)
 
 beforeEach(() => {
+  highest = undefined
   vi.resetAllMocks()
   heard = []
   closing = new AbortController()
@@ -137,5 +144,44 @@ describe('a document that is refused', () => {
     await expect(activate(activator, document([]))).rejects.toMatchObject({ code: 'ERR_DYNACODE_CLOSED' })
     expect(activator.activated()).toBeNull()
     expect(swap).not.toHaveBeenCalled()
+  })
+})
+
+describe('a signed document', () => {
+  const verifier = { verify: async (text_bytes: Uint8Array) => ({ text_bytes }) } as unknown as Verifier
+  const expires = '2999-01-01T00:00:00Z'
+  const versioned = (version: number) => received(document([P('a')], { version, expires }))
+
+  test('is put on the disk before it goes live, once all is well with it', async () => {
+    const activator = create(1, verifier)
+    const kept: unknown[] = []
+    const keep = async (version: unknown) => void kept.push([version, activator.activated()?.version])
+    await activator.activate(versioned(1), () => 0, keep)
+    await activator.activate(versioned(2), () => 0, keep)
+    expect(kept).toEqual([
+      [1, undefined],
+      [2, 1],
+    ])
+    await expect(activator.activate(versioned(1), () => 0, keep)).rejects.toMatchObject({
+      code: 'ERR_DYNACODE_VERSION',
+    })
+    expect(kept).toHaveLength(2)
+  })
+
+  test.each([
+    ['close() is called', () => closing.abort(), 'ERR_DYNACODE_CLOSED'],
+    ['another process takes a newer one', () => noteHighest(9), 'ERR_DYNACODE_VERSION'],
+  ])('does not go live where %s meanwhile, and what was built ends', async (_what, happen, code) => {
+    const activator = create(1, verifier)
+    await expect(
+      activator.activate(
+        versioned(1),
+        () => 0,
+        async () => happen(),
+      ),
+    ).rejects.toMatchObject({ code })
+    expect(activator.activated()).toBeNull()
+    expect(swap).not.toHaveBeenCalled()
+    expect(end).toHaveBeenCalledTimes(1)
   })
 })

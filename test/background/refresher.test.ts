@@ -64,6 +64,7 @@ describe('a cycle', () => {
     expect(activator.activate).toHaveBeenCalledWith(
       { bytes, sha1: expect.stringMatching(/^[0-9a-f]{40}$/), tag: 'new', from: 'network' },
       expect.any(Function),
+      expect.any(Function),
     )
     expect(validated).toHaveBeenCalledTimes(1)
     expect(last_error()).toBeNull()
@@ -72,7 +73,8 @@ describe('a cycle', () => {
   test('hashes nothing that was hashed as it came', async () => {
     hashes.set(bytes, SHA1)
     await create().refresh()
-    expect(activator.activate).toHaveBeenCalledWith(expect.objectContaining({ sha1: SHA1 }), expect.any(Function))
+    const live = expect.objectContaining({ sha1: SHA1 })
+    expect(activator.activate).toHaveBeenCalledWith(live, expect.any(Function), expect.any(Function))
     activator.activated.mockReturnValue({ sha1: SHA1, tag: 'live' })
     expect(await create().refresh()).toMatchObject({ reason: 'unchanged' })
     expect(activator.retag).toHaveBeenCalledWith('new')
@@ -213,6 +215,22 @@ describe('with a cache', () => {
     )
     expect(highest.persist).toHaveBeenCalledTimes(1)
     expect(release).toHaveBeenCalledTimes(1)
+  })
+
+  test('what the activator puts on the disk before it goes live is written once', async () => {
+    const order: string[] = []
+    cache.write.mockImplementation(async () => {
+      order.push('written')
+      return true
+    })
+    activator.activate.mockImplementation(async (_received, _duration, keep) => {
+      await keep?.(1)
+      order.push('live')
+      return UPDATE
+    })
+    expect(await create(sharing).refresh('poll')).toMatchObject({ updated: true })
+    expect(order).toEqual(['written', 'live'])
+    expect(highest.persist).toHaveBeenCalledTimes(1)
   })
 
   test('who asks while it is written is told what the source has after that', async () => {

@@ -114,6 +114,19 @@ describe('G30', () => {
     expect(await dyna.refresh()).toMatchObject({ updated: true, version: 6 })
   })
 
+  test('G30 what goes live is on the disk by then, and so is its version', async () => {
+    const { api, dyna, cache_path } = await setUp(5)
+    const found: unknown[] = []
+    const look = () => {
+      const [line = ''] = readFileSync(cache_path, 'utf8').split('\n', 1)
+      found.push([dyna.status().version, JSON.parse(line).version, readdirSync(join(cache_path, '..')).sort()])
+    }
+    dyna.events.on('bg_updated_plugins', look)
+    api.answer({ body: await signed(6) })
+    await dyna.refresh()
+    expect(found).toEqual([[6, 6, ['cache', 'cache.lock', 'cache.previous', 'cache.version-6']]])
+  })
+
   test('G30 it is refused after kill -9, right after the newer one went live', async () => {
     const cache_path = join(makeFolder(), 'cache')
     const script = await bundle(new URL('../fixtures/serving-process.ts', import.meta.url))
