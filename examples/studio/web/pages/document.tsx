@@ -1,6 +1,7 @@
 import { ExportCard } from '../document/export.tsx'
 import { GeneralCard } from '../document/general.tsx'
 import { ImportCard } from '../document/import.tsx'
+import { GitCard } from '../parts/git-state.tsx'
 import { useTitle } from '../parts/page.ts'
 import { useMay } from '../studio.tsx'
 
@@ -13,6 +14,7 @@ export function DocumentPage() {
       <div class="head">
         <h1>The document</h1>
       </div>
+      <GitCard />
       <GeneralCard />
       {may_write && <ImportCard />}
       <ExportCard />

@@ -1,13 +1,13 @@
 import { useState } from 'preact/hooks'
 import type { Difference, Draft } from '../api.ts'
-import { Confirm } from '../dialog.tsx'
 import { Field, useAction } from '../form.tsx'
 import { Empty, Failed, Show, useLoad } from '../load.tsx'
-import { Differences, LoadedDifferences } from '../parts/differences.tsx'
+import { Differences } from '../parts/differences.tsx'
 import { Findings } from '../parts/findings.tsx'
+import { GitNotice } from '../parts/git-state.tsx'
 import { useTitle } from '../parts/page.ts'
 import { describePublished, type Published } from '../parts/published.ts'
-import { Ago } from '../parts/time.tsx'
+import { Proposals } from '../review/proposals.tsx'
 import { Link, usePlace } from '../router.tsx'
 import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
 
@@ -24,6 +24,7 @@ export function ReviewPage() {
       <div class="head">
         <h1>Review and publish</h1>
       </div>
+      <GitNotice />
       <Proposals />
       <Show of={draft}>
         {(value) => (
@@ -139,85 +140,4 @@ function useDifferences({ draft, differences, differences_total }: Draft) {
     }
   }
   return { differences: all, more: all.length < differences_total ? more : undefined }
-}
-
-interface Proposal {
-  readonly id: number
-  readonly message: string
-  readonly base: number
-  readonly created_by: number
-  readonly created_by_name: string
-  readonly created_at: string
-}
-
-/** What waits for a second person; nothing where one is enough. */
-function Proposals() {
-  const proposals = useLoad<readonly Proposal[]>('/proposals')
-  useStudioEvent('draft', proposals.reload)
-  useStudioEvent('version', proposals.reload)
-  if (proposals.value === undefined || proposals.value.length === 0) return null
-  return (
-    <section class="card" aria-label="Proposals">
-      <h2>Waiting for a second person</h2>
-      {proposals.value.map((proposal) => (
-        <ProposalEntry key={proposal.id} proposal={proposal} reload={proposals.reload} />
-      ))}
-    </section>
-  )
-}
-
-function ProposalEntry({ proposal, reload }: { proposal: Proposal; reload(): void }) {
-  const { api, session, say, refreshLive } = useStudio()
-  const may_publish = useMay('publisher')
-  const [asked, setAsked] = useState<'approve' | 'close'>()
-  const [open, setOpen] = useState(false)
-  const { id, message, created_by_name, created_at } = proposal
-  const is_own = created_by_name === session.name
-  return (
-    <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
-      <summary>
-        <b>{message}</b> <small>{created_by_name}</small> <Ago at={created_at} />
-      </summary>
-      {open && <LoadedDifferences path={`/proposals/${proposal.id}/changes`} />}
-      {may_publish && (
-        <footer>
-          <button type="button" onClick={() => setAsked('close')}>
-            {is_own ? 'Take it back' : 'Turn it down'}
-          </button>
-          <button type="button" class="primary" disabled={is_own} onClick={() => setAsked('approve')}>
-            {is_own ? 'Somebody else has to agree' : 'Agree and publish'}
-          </button>
-        </footer>
-      )}
-      {asked === 'approve' && (
-        <Confirm
-          title="Agree and publish?"
-          action="Publish"
-          close={() => setAsked(undefined)}
-          run={async () => {
-            say(describePublished(await api.send<Published>('POST', `/proposals/${id}/approve`)))
-            refreshLive()
-            reload()
-          }}
-        >
-          <p>
-            “{message}” of {created_by_name} goes live.
-          </p>
-        </Confirm>
-      )}
-      {asked === 'close' && (
-        <Confirm
-          title={is_own ? 'Take the proposal back?' : 'Turn the proposal down?'}
-          action={is_own ? 'Take it back' : 'Turn it down'}
-          close={() => setAsked(undefined)}
-          run={async () => {
-            await api.send('DELETE', `/proposals/${id}`)
-            reload()
-          }}
-        >
-          <p>The draft stays as it is.</p>
-        </Confirm>
-      )}
-    </details>
-  )
 }

@@ -1,0 +1,129 @@
+import { useState } from 'preact/hooks'
+import type { Finding } from '../api.ts'
+import { Confirm } from '../dialog.tsx'
+import { useAction } from '../form.tsx'
+import { Failed, type Loaded, sentence, useLoad } from '../load.tsx'
+import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
+import { Findings } from './findings.tsx'
+
+/** How the folder in git and what is live stand to each other. */
+export interface GitState {
+  readonly commit: string | null
+  readonly version: number | null
+  /** Why what is checked out is not live. */
+  readonly problem: string | null
+  readonly findings: readonly Finding[]
+  /** Files that were not committed. */
+  readonly dirty: readonly string[]
+  /** Why the remote does not have it. */
+  readonly push_problem: string | null
+}
+
+/** Of files, as many as are named. */
+const MOST_FILES = 20
+
+/** Undefined where no folder in git is the truth, or as long as it is not known. */
+function useGit(): Loaded<GitState> {
+  const git = useLoad<GitState>('/git')
+  useStudioEvent('version', git.reload, 100)
+  useStudioEvent('draft', git.reload, 700)
+  return git
+}
+
+/** Where a folder in git is the truth: what stands in the way of it. Nothing, where nothing does. */
+export function GitNotice() {
+  const { value } = useGit()
+  const { problem, dirty = [], push_problem } = value ?? {}
+  const said = problem ?? (dirty.length > 0 ? describeDirty(dirty) : push_problem)
+  if (said === undefined || said === null) return null
+  return (
+    <div class="notice" role="status">
+      <span>The folder in git: {said}. The page Document has more.</span>
+    </div>
+  )
+}
+
+/** The folder in git, where one is the truth. */
+export function GitCard() {
+  const { api, say, refreshLive } = useStudio()
+  const may_write = useMay('author')
+  const may_publish = useMay('publisher')
+  const git = useGit()
+  const [taking, setTaking] = useState(false)
+  const { busy, problem: failed, run } = useAction()
+  if (git.value === undefined) return null
+  const { commit, version, problem, findings, dirty, push_problem } = git.value
+  return (
+    <section class="card" aria-label="Folder in git">
+      <h2>Folder in git</h2>
+      <p>
+        {commit === null ? (
+          'There is no commit yet: the first version makes one.'
+        ) : (
+          <>
+            Commit <code>{commit.slice(0, 10)}</code>
+            {problem === null && version !== null ? ` is version ${version}.` : ' is checked out.'}
+          </>
+        )}
+      </p>
+      {problem !== null && <p class="problem">It is not live: {problem}</p>}
+      {findings.length > 0 && <Findings findings={findings} />}
+      {dirty.length > 0 && (
+        <>
+          <p class="problem">{sentence(describeDirty(dirty))}. Until they are committed, nothing can be published.</p>
+          <ul>
+            {dirty.slice(0, MOST_FILES).map((file) => (
+              <li key={file}>
+                <code>{file}</code>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      {push_problem !== null && <p class="problem">The remote does not have it: {push_problem}</p>}
+      {failed && <Failed problem={failed} />}
+      <footer>
+        {may_write && (
+          <button
+            type="button"
+            disabled={busy}
+            onClick={() =>
+              run(async () => {
+                await api.send('POST', '/git/sync')
+                git.reload()
+                refreshLive()
+              })
+            }
+          >
+            {busy ? 'Looking…' : 'Look for a commit now'}
+          </button>
+        )}
+        {may_publish && problem !== null && commit !== null && (
+          <button type="button" class="danger-quiet" onClick={() => setTaking(true)}>
+            Publish the commit…
+          </button>
+        )}
+      </footer>
+      {taking && (
+        <Confirm
+          title="Publish the commit as it is?"
+          action="Publish"
+          danger
+          close={() => setTaking(false)}
+          run={async () => {
+            await api.send('POST', '/git/take')
+            say('The commit is published')
+            git.reload()
+            refreshLive()
+          }}
+        >
+          <p>What is live and is not in the commit goes. Earlier versions keep it. What has errors is not published.</p>
+        </Confirm>
+      )}
+    </section>
+  )
+}
+
+function describeDirty(files: readonly string[]): string {
+  return files.length === 1 ? 'a file was not committed' : `${files.length} files were not committed`
+}
