@@ -70,7 +70,7 @@ async function runChild(trial: Trial): Promise<Ran> {
   throw new Problem(
     422,
     String(failed),
-    option === undefined ? {} : { fields: { [`request.${option}`]: String(failed) } },
+    option === undefined ? {} : { fields: { [`request.${option}`]: withoutPlace(String(failed)) } },
   )
 }
 
@@ -82,6 +82,11 @@ async function readSome(stream: Readable, longest: number, end: () => void): Pro
     else end()
   }
   return read
+}
+
+/** At the field, nobody needs to be told which one it is. */
+function withoutPlace(message: string): string {
+  return message.replace(/^run_request\(.*?\): option [\w.]+: /, '')
 }
 
 function parse(answer: string, said: string, end: string): { ran?: Ran; failed?: string; option?: string } {

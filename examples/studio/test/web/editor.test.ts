@@ -74,4 +74,20 @@ describePages('the editor', () => {
     expect(await field.getAttribute('aria-invalid')).toBe('true')
     expect(await field.inputValue()).toBe(text)
   })
+  test('says at the field what is wrong with a request to try', async () => {
+    const { ada, base } = visited
+    await ada.goto(`${base}/try`)
+    for (const [label, text, message] of [
+      ['URL', 'nonsense', 'Expected a URL that begins with http:// or https://, got a string'],
+      ['Headers', 'no header', /header/],
+    ] as const) {
+      await ada.getByLabel(label).fill(text)
+      await ada.keyboard.press('Control+Enter')
+      await expect.poll(() => ada.getByLabel(label).getAttribute('aria-invalid')).toBe('true')
+      const note = await ada.getByLabel(label).getAttribute('aria-describedby')
+      expect(await ada.locator(`[id="${note}"]`).textContent()).toMatch(message)
+      expect(await ada.getByRole('alert').count()).toBe(0)
+      if (label === 'URL') await ada.getByLabel('URL').fill('http://shop.example.com/')
+    }
+  })
 })

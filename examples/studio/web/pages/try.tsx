@@ -7,6 +7,9 @@ import { useStudio } from '../studio.tsx'
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'].map((method) => [method, method] as const)
 
+/** Fields of the API that stand in the form, and say themselves what is wrong with them. */
+const FIELDS = /^(request\.)?(method|url|headers|body|ip|now)\b/
+
 /** Sends a request through the draft, or what is live. */
 export function TryPage() {
   useTitle('Try it')
@@ -115,7 +118,7 @@ export function TryForm({ document: given, host }: { document?: object; host: st
             />
           )}
         </div>
-        {problem && <Failed problem={problem} />}
+        {problem && !Object.keys(problem.fields).some((field) => FIELDS.test(field)) && <Failed problem={problem} />}
         <footer>
           <button type="submit" class="primary" disabled={busy}>
             {busy ? 'On its way…' : 'Send'}

@@ -70,7 +70,10 @@ export function GitCard() {
       {findings.length > 0 && <Findings findings={findings} />}
       {dirty.length > 0 && (
         <>
-          <p class="problem">{sentence(describeDirty(dirty))}. Until they are committed, nothing can be published.</p>
+          <p class="problem">
+            {sentence(describeDirty(dirty))}. Until {dirty.length === 1 ? 'it is' : 'they are'}, nothing can be
+            published.
+          </p>
           <ul>
             {dirty.slice(0, MOST_FILES).map((file) => (
               <li key={file}>
