@@ -77,11 +77,11 @@ const PAGES = join(import.meta.dirname, '..', 'dist')
  */
 export async function startStudio(options: StudioOptions): Promise<Studio> {
   const { globals = [], key, two_persons = false, proxy = false, failed = console.error } = options
+  const copy = options.git === undefined ? undefined : await openWorkingCopy(options.git.folder)
   const database = await openDatabase(options.database)
   const { db } = database
   const reviewer = createReviewer(globals)
   const documents = createDocuments(db, reviewer)
-  const copy = options.git === undefined ? undefined : await openWorkingCopy(options.git.folder)
   const ledger = copy && createLedger(db, copy, reviewer)
   const press = { db, rules: { key, two_persons }, documents, reviewer, ledger }
   const served = await serveDocument(database, documents, failed)

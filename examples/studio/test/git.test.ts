@@ -2,7 +2,18 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { sql } from 'kysely'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { acceptInvitation, inviteFirst } from '../server/auth/invitations.ts'
+import { createFollower } from '../server/git/follow.ts'
+import { createLedger } from '../server/git/ledger.ts'
+import { openWorkingCopy } from '../server/git/working-copy.ts'
+import { createDocuments } from '../server/publishing/documents.ts'
+import { publishDraft } from '../server/publishing/publish.ts'
+import { findLatest } from '../server/publishing/versions.ts'
+import { createReviewer } from '../server/review/reviewer.ts'
+import { addDomain } from '../server/store/domains.ts'
+import { addPlugin } from '../server/store/plugins.ts'
 import { startStudio } from '../server/studio.ts'
 import { databases } from './databases.ts'
 import { runStudio } from './running-studio.ts'
@@ -201,6 +212,38 @@ describe.each(databases)('a folder in git as the truth, on $name', { timeout: 60
     expect((await sync()).push_problem).toMatch(/^git push: /)
     expect(failures).toEqual([])
   })
+})
+
+test.each(databases)('a commit whose version was lost is published by the next look, on $name', async ({ open }) => {
+  const { folder, git } = createRepository()
+  const database = await open()
+  const { db } = database
+  const reviewer = createReviewer([])
+  onTestFinished(async () => {
+    await reviewer.close()
+    await database.close()
+  })
+  const copy = await openWorkingCopy(folder)
+  const documents = createDocuments(db, reviewer)
+  const ledger = createLedger(db, copy, reviewer)
+  const press = { db, rules: { key: undefined, two_persons: false }, documents, reviewer, ledger }
+  const failed = (error: unknown) => expect.unreachable(String(error))
+  const follower = createFollower(press, copy, { push: false, published: async () => undefined, failed })
+  await follower.sync()
+  const secret = (await inviteFirst(db, false)) as string
+  const { id: account_id, name, role } = await acceptInvitation(db, secret, 'ada', 'a long enough one')
+  const actor = { account_id, name, role, csrf: undefined }
+  const domain = await addDomain(db, actor, 'a.example')
+  await addPlugin(db, actor, domain.id, { name: 'p', phase: 'access', fields: { code: 'exit(403)' } })
+  // As if the process had ended here.
+  await sql`alter table git_commit add constraint lost check (version is null)`.execute(db)
+  await expect(publishDraft(press, actor, { message: 'lost', base: 0 })).rejects.toThrow(/lost/)
+  expect(git('log', '-1', '--format=%s')).toBe('lost')
+  expect(await findLatest(db)).toBeUndefined()
+  await sql`alter table git_commit drop constraint lost`.execute(db)
+  await follower.sync()
+  expect(await findLatest(db)).toMatchObject({ version: 1, kind: 'import', message: 'lost' })
+  await expect(publishDraft(press, actor, { message: 'next', base: 1 })).rejects.toThrow('nothing is different')
 })
 
 test('says of a folder that is none of a working copy what is wrong', async () => {

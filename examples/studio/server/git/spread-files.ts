@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { unpack_document } from 'dynacode/tools'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -29,24 +30,30 @@ export function spreadFiles(
       : { manifest: JSON.parse(known.files.get(MANIFEST) as string), codes: indexCodes(JSON.parse(known.text)) }
   const places = old === undefined ? new Map<string, string>() : indexFiles(old.manifest)
   const written = new Map<string, string>()
-  const named = new Set<string>()
   const codeOf = new Map<string, string>()
 
-  for (const { key, owner } of ownersOf(manifest)) {
-    if (typeof owner.file !== 'string') continue
-    const code = spread.get(owner.file) as string
-    const place = places.get(key)
-    const is_same = place !== undefined && old?.codes.get(key) === code
-    const may_write = place !== undefined && /\.[cm]?js$/.test(place) && (codeOf.get(place) ?? code) === code
-    const file = is_same || may_write ? (place as string) : choose(owner.file, code, codeOf, known?.files, places)
+  const owners = [...ownersOf(manifest)].filter(({ owner }) => typeof owner.file === 'string')
+  const keep = (owner: Record<string, unknown>, file: string, code: string) => {
     owner.file = file
-    named.add(file)
     codeOf.set(file, code)
-    if (!is_same && known?.files.get(file) !== code) written.set(file, code)
+  }
+  const changed = owners.filter(({ key, owner }) => {
+    const [place, code] = [places.get(key), spread.get(owner.file as string) as string]
+    if (place === undefined || old?.codes.get(key) !== code) return true
+    keep(owner, place, code)
+    return false
+  })
+  // Only now: a file that several share is not for one of them to change.
+  for (const { key, owner } of changed) {
+    const [place, code] = [places.get(key), spread.get(owner.file as string) as string]
+    const may_write = place !== undefined && /\.[cm]?js$/.test(place) && (codeOf.get(place) ?? code) === code
+    const file = may_write ? place : choose(owner.file as string, code, codeOf, known?.files, places)
+    keep(owner, file, code)
+    if (known?.files.get(file) !== code) written.set(file, code)
   }
   const content = `${JSON.stringify(manifest, undefined, 2)}\n`
   if (known?.files.get(MANIFEST) !== content) written.set(MANIFEST, content)
-  return { written, removed: [...new Set(places.values())].filter((file) => !named.has(file)) }
+  return { written, removed: [...new Set(places.values())].filter((file) => !codeOf.has(file) && file !== MANIFEST) }
 }
 
 /** A name that is nobody's: neither of another plugin nor of a file that is there for something else. */
@@ -89,7 +96,7 @@ function* ownersOf(manifest: {
 
 function indexFiles(manifest: Parameters<typeof ownersOf>[0]): Map<string, string> {
   const named = [...ownersOf(manifest)].filter(({ owner }) => typeof owner.file === 'string')
-  return new Map(named.map(({ key, owner }) => [key, (owner.file as string).replace(/^(\.\/)+/, '')]))
+  return new Map(named.map(({ key, owner }) => [key, posix.normalize(owner.file as string)]))
 }
 
 function indexCodes(document: Parameters<typeof ownersOf>[0]): ReadonlyMap<string, unknown> {

@@ -6,7 +6,10 @@ import { run_request } from 'dynacode/tools'
 // No permission is needed to send a signal to another process, nor to have its debugger listen: the studio is one.
 for (const name of ['kill', '_kill', '_debugProcess', '_debugEnd']) delete process[name]
 
-const { document, request, now } = JSON.parse(await text(process.stdin))
+const given = await text(process.stdin)
+const end = given.indexOf('\n')
+const { request, now } = JSON.parse(given.slice(0, end))
+const document = given.slice(end + 1)
 const print = (answer) => process.stdout.write(JSON.stringify(answer), () => process.exit())
 try {
   print({ ran: await run_request(document, request, now === undefined ? {} : { now }) })

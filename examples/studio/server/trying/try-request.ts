@@ -55,7 +55,9 @@ async function runChild(trial: Trial): Promise<Ran> {
     timeout: PATIENCE_MS,
     killSignal: 'SIGKILL',
   })
-  child.stdin.on('error', () => undefined).end(JSON.stringify(trial))
+  // The document as it is, behind a line with the rest: it may be large.
+  const { document, ...rest } = trial
+  child.stdin.on('error', () => undefined).end(`${JSON.stringify(rest)}\n${document}`)
   const ended = new Promise<string>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code, signal) => resolve(signal ?? `code ${code}`))
