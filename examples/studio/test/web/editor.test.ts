@@ -83,7 +83,7 @@ describePages('the editor', () => {
     ] as const) {
       await ada.getByLabel(label).fill(text)
       await ada.keyboard.press('Control+Enter')
-      await expect.poll(() => ada.getByLabel(label).getAttribute('aria-invalid')).toBe('true')
+      await ada.locator('[aria-invalid=true]').and(ada.getByLabel(label)).waitFor()
       const note = await ada.getByLabel(label).getAttribute('aria-describedby')
       expect(await ada.locator(`[id="${note}"]`).textContent()).toMatch(message)
       expect(await ada.getByRole('alert').count()).toBe(0)
