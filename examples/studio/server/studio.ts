@@ -86,8 +86,13 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const press = { db, rules: { key, two_persons }, documents, reviewer, ledger }
   const served = await serveDocument(database, documents, failed)
   const streams = createEventStreams(database)
+  let closing = false
+  /** What is under way when the studio closes finds its database gone. */
+  const tell = (error: unknown) => {
+    if (!closing) failed(error)
+  }
   const follower =
-    copy && createFollower(press, copy, { push: options.git?.push ?? false, published: served.reload, failed })
+    copy && createFollower(press, copy, { push: options.git?.push ?? false, published: served.reload, failed: tell })
   // The folder is the truth from the first answer on.
   await follower?.sync()
   const endFollowing = follower && repeat(() => follower.sync(), failed, FOLLOW_EVERY_MS)
@@ -134,6 +139,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     app,
     invitation: await inviteFirst(database.db, options.invite ?? false),
     async close() {
+      closing = true
       endRenewal()
       endFollowing?.()
       served.close()
