@@ -7,6 +7,8 @@ export interface Live {
   readonly version: number
   readonly enabled: boolean
   readonly plugins: number
+  /** Whether what one person proposes is published by another. */
+  readonly two_persons: boolean
 }
 
 export type StudioEvent = 'version' | 'draft' | 'report'

@@ -5,7 +5,11 @@ import { type Route, route } from './route.ts'
 import { PAGE } from './schemas.ts'
 
 /** What is live, in short: for what every page shows, and for who looks for what to switch off. */
-export function liveRoutes({ documents, reviewer }: Pick<Press, 'documents' | 'reviewer'>): readonly Route[] {
+export function liveRoutes({
+  documents,
+  reviewer,
+  rules,
+}: Pick<Press, 'documents' | 'reviewer' | 'rules'>): readonly Route[] {
   const ask = async (question: LiveQuestion) => {
     const { version, document } = await documents.live()
     return (await reviewer.askLive(question, version)) ?? reviewer.askLive(question, version, document)
@@ -14,10 +18,12 @@ export function liveRoutes({ documents, reviewer }: Pick<Press, 'documents' | 'r
     route({
       method: 'get',
       path: '/live',
-      summary: 'What is live, in short: its version, whether it is switched on, and how many plugins it has',
+      summary:
+        'What is live, in short: its version, whether it is switched on, how many plugins it has, and whether a new version ' +
+        'takes two persons',
       role: 'viewer',
-      answer: z.object({ version: z.int(), enabled: z.boolean(), plugins: z.int() }),
-      handle: () => ask({ about: 'summary' }),
+      answer: z.object({ version: z.int(), enabled: z.boolean(), plugins: z.int(), two_persons: z.boolean() }),
+      handle: async () => ({ ...((await ask({ about: 'summary' })) as object), two_persons: rules.two_persons }),
     }),
     route({
       method: 'get',

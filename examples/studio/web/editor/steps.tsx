@@ -80,7 +80,8 @@ function PublishStep({
   about: { domain: string; plugin: string; phase: string }
   close(): void
 }) {
-  const { api, say, refreshLive } = useStudio()
+  const { api, say, live, refreshLive } = useStudio()
+  const verb = live?.two_persons ? 'Propose' : 'Publish'
   const { go } = usePlace()
   const [draft, setDraft] = useState<Draft>()
   const { busy, problem, run } = useAction()
@@ -102,7 +103,7 @@ function PublishStep({
     draft?.differences_total === draft?.differences.length &&
     others?.every(({ kind, domain, plugin }) => kind === 'added' && domain === about.domain && plugin === null)
   return (
-    <Dialog title={`Publish ${about.plugin} at ${step}?`} close={close}>
+    <Dialog title={`${verb} ${about.plugin} at ${step}?`} close={close}>
       {draft === undefined && problem === undefined && <p role="status">Looking at the differences…</p>}
       {errors.length > 0 && (
         <>
@@ -141,7 +142,7 @@ function PublishStep({
               if (done) close()
             }}
           >
-            Publish
+            {verb}
           </button>
         )}
       </footer>

@@ -36,7 +36,7 @@ export function ReviewPage() {
 }
 
 function Review({ draft, loading, reload, given }: { draft: Draft; loading: boolean; reload(): void; given: string }) {
-  const { api, say, refreshLive } = useStudio()
+  const { api, say, live, refreshLive } = useStudio()
   const may_publish = useMay('publisher')
   const [message, setMessage] = useState(given)
   const { busy, problem, run } = useAction()
@@ -115,7 +115,7 @@ function Review({ draft, loading, reload, given }: { draft: Draft; loading: bool
           {problem && problem.findings.length > 0 && <Findings findings={problem.findings} />}
           <footer>
             <button type="submit" class="primary big" disabled={busy || !is_publishable}>
-              {busy ? 'Publishing…' : `Publish version ${base + 1}`}
+              {busy ? 'One moment…' : `${live?.two_persons ? 'Propose' : 'Publish'} version ${base + 1}`}
             </button>
             {error_count > 0 && <span class="problem">The errors above have to go first.</span>}
           </footer>
