@@ -16,7 +16,7 @@ const LAYERS = [
   [/^background\//, /^request\//],
   [
     // The factory and what only it is made of.
-    /^(dynacode|readiness|status|control|report|reporting)\.ts$/,
+    /^((dynacode|readiness|status|control|report|reporting)\.ts$|report\/)/,
     // The package's other entries, each with what is its own.
     /^(redis.*|memcached.*|published-document)\.ts$/,
     /^plugin(\.ts$|\/)/,
