@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type CachePlace, takeAway, unlinkIf } from './cache-file.ts'
-import { openSafely } from './cache-safety.ts'
+import { lookAt, openSafely } from './cache-safety.ts'
 import { isGone, type ProcessIdentity } from './process-identity.ts'
 
 /** The file that says which process of this machine fetches. */
@@ -37,12 +37,16 @@ interface Found {
 
 /** A holder writes its name at once. One that has not done so by then was killed before it could. */
 const NAMELESS_MS = 1000
+/** To take over what is over takes no time. Who is at it for longer was killed, in milliseconds. */
+const TAKING_OVER_MS = 1000
 
 export function openLock(place: CachePlace): CacheLock {
   const { fs, here } = place
   const path = `${place.path}.lock`
-  /** Since when the same holding was seen by this process's own clock, which no change of the time of day moves. */
-  let watched = { mark: '', since: 0 }
+  /** Is there while a process takes over what is over. */
+  const guard = `${path}.over`
+  const holdings = createWatch()
+  const guards = createWatch()
 
   function create(): string | undefined {
     const holder: Holder = { ...here, token: randomUUID(), at: Date.now() }
@@ -81,8 +85,35 @@ export function openLock(place: CachePlace): CacheLock {
   function isOver({ mark, isNameless, holder, at }: Found, stale_ms: number): boolean {
     if (holder !== undefined && isGone(holder, here)) return true
     const longest_ms = isNameless ? Math.min(NAMELESS_MS, stale_ms) : stale_ms
-    if (watched.mark !== mark) watched = { mark, since: performance.now() }
-    return Date.now() - at > longest_ms || performance.now() - watched.since > longest_ms
+    return holdings.isOld(mark, at, longest_ms)
+  }
+
+  /**
+   * One process at a time: to look at a file once more that is over, it has to be moved aside, and whoever came then for
+   * one that was taken over just before would find nothing in the way.
+   */
+  function takeOver({ mark }: Found): string | undefined {
+    if (!enter()) return undefined
+    try {
+      const found = find()
+      if (found === undefined) return create()
+      return found.mark === mark && remove(found) ? create() : undefined
+    } finally {
+      unlinkIf(fs, guard)
+    }
+  }
+
+  function enter(): boolean {
+    try {
+      fs.closeSync(fs.openSync(guard, 'wx', 0o600))
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      const left = lookAt(fs, guard)
+      // Next time it is free.
+      if (left && guards.isOld(`${left.ino} ${left.mtimeMs}`, left.mtimeMs, TAKING_OVER_MS)) unlinkIf(fs, guard)
+      return false
+    }
   }
 
   function remove({ mark }: Found): boolean {
@@ -95,7 +126,7 @@ export function openLock(place: CachePlace): CacheLock {
       if (token !== undefined) return token
       const found = find()
       if (found === undefined) return create()
-      return isOver(found, stale_ms) && remove(found) ? create() : undefined
+      return isOver(found, stale_ms) ? takeOver(found) : undefined
     },
     isHeld(token) {
       const found = find()
@@ -106,6 +137,18 @@ export function openLock(place: CachePlace): CacheLock {
       if (found?.holder?.token === token) remove(found)
     },
   } satisfies CacheLock)
+}
+
+/** Knows since when the same thing was seen: by this process's own clock, which no change of the time of day moves. */
+function createWatch() {
+  let watched = { mark: '', since: 0 }
+  return {
+    /** @param at since when it is there by its own account, in milliseconds since 1970 */
+    isOld(mark: string, at: number, longest_ms: number): boolean {
+      if (watched.mark !== mark) watched = { mark, since: performance.now() }
+      return Date.now() - at > longest_ms || performance.now() - watched.since > longest_ms
+    },
+  }
 }
 
 function parseHolder(text: string): Holder | undefined {
