@@ -85,6 +85,19 @@ describe.each(databases)('publishing on $name', ({ open }) => {
     expect((await live()).domains).toHaveLength(2)
   })
 
+  test('reviews the draft once for all who ask, and again for who asks for more of a review that others pushed out', async () => {
+    const plugin = await addCors()
+    const { documents } = press
+    const [one, other] = await Promise.all([documents.review(), documents.review()])
+    expect(other).toBe(one)
+    expect((await documents.listDifferences(1)).items).toHaveLength(one.differences.total - 1)
+    for (let at = 0; at < 5; at += 1) await reviewer.review(`other ${at}`, '{"domains":[]}', '{"domains":[]}')
+    expect(await documents.listDifferences(0)).toEqual(one.differences)
+    expect(await documents.listFindings(0)).toEqual(one.findings)
+    await savePlugin(database.db, actor, plugin.id, 1, { ...CORS, fields: { code: 'exit(' } })
+    expect((await documents.review()).errors).toBe(1)
+  })
+
   test('switches off though somebody publishes meanwhile', async () => {
     await addCors()
     await publishDraft(press, actor, { message: 'cors', base: 0 })

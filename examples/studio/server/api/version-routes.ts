@@ -76,7 +76,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
       role: 'viewer',
       query: AFTER,
       answer: DIFFERENCES,
-      handle: async ({ query }) => reviewer.readDifferences((await documents.review()).name, query.from),
+      handle: ({ query }) => documents.listDifferences(query.from),
     }),
     route({
       method: 'get',
@@ -85,7 +85,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
       role: 'viewer',
       query: AFTER,
       answer: FINDINGS,
-      handle: async ({ query }) => reviewer.readFindings((await documents.review()).name, query.from),
+      handle: ({ query }) => documents.listFindings(query.from),
     }),
     route({
       method: 'post',

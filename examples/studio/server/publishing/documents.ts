@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import { putTogether } from '../review/document-parts.ts'
 import type { Review, Reviewer } from '../review/reviewer.ts'
+import type { Slice } from '../review/tasks.ts'
 import type { DraftDocument } from '../store/compose-draft.ts'
 import { createComposer } from '../store/compose-draft.ts'
 import type { Tables } from '../store/tables.ts'
@@ -32,6 +33,10 @@ export interface Documents {
   textOf(version: number): Promise<string>
   /** What the draft would change, and what is wrong with it. */
   review(): Promise<DraftReview>
+  /** The same from one of the differences on. */
+  listDifferences(from: number): Promise<DraftReview['differences']>
+  /** The same from one of the findings on. */
+  listFindings(from: number): Promise<DraftReview['findings']>
 }
 
 /** Makes the documents of one process. */
@@ -45,13 +50,34 @@ export function createDocuments(db: Kysely<Tables>, reviewer: Reviewer): Documen
     if (known?.version === newest) return known
     const latest = await findLatest(db)
     const { version, document, signed } = latest ?? { version: 0, document: NOTHING, signed: null }
-    if (known === undefined || known.version < version) known = Object.freeze({ version, document, signed })
+    known = Object.freeze({ version, document, signed })
     return known
   }
 
   async function compare(live: Live, draft: DraftDocument, name: string): Promise<DraftReview> {
     const found = await reviewer.review(name, live.document, putTogether(draft, {}))
     return Object.freeze({ ...found, base: live.version, revision: draft.revision, name })
+  }
+
+  async function review(): Promise<DraftReview> {
+    const [newest, draft] = [await live(), await composeDraft()]
+    const name = `${newest.version}/${draft.revision}`
+    if (reviewed?.name !== name) {
+      const review = compare(newest, draft, name)
+      reviewed = { name, review }
+      review.catch(() => {
+        if (reviewed?.review === review) reviewed = undefined
+      })
+    }
+    return reviewed.review
+  }
+
+  /** A review that later ones have pushed out is made once more. */
+  async function readOn<T>(read: (name: string) => Promise<Slice<T> | undefined>): Promise<Slice<T>> {
+    const found = await read((await review()).name)
+    if (found !== undefined) return found
+    reviewed = undefined
+    return (await read((await review()).name)) ?? { items: [], total: 0 }
   }
 
   return Object.freeze({
@@ -62,17 +88,8 @@ export function createDocuments(db: Kysely<Tables>, reviewer: Reviewer): Documen
       const newest = await live()
       return newest.version === version ? newest.document : (await findVersion(db, version)).document
     },
-    async review() {
-      const [newest, draft] = [await live(), await composeDraft()]
-      const name = `${newest.version}/${draft.revision}`
-      if (reviewed?.name !== name) {
-        const review = compare(newest, draft, name)
-        reviewed = { name, review }
-        review.catch(() => {
-          if (reviewed?.review === review) reviewed = undefined
-        })
-      }
-      return reviewed.review
-    },
+    review,
+    listDifferences: (from) => readOn((name) => reviewer.readDifferences(name, from)),
+    listFindings: (from) => readOn((name) => reviewer.readFindings(name, from)),
   } satisfies Documents)
 }

@@ -18,19 +18,19 @@ export function createComposer(db: Kysely<Tables>): () => Promise<DraftDocument>
   let known: DraftDocument | undefined
   let running: Promise<DraftDocument> | undefined
 
-  return async function composeDraft() {
+  return async function composeDraft(): Promise<DraftDocument> {
     if (known !== undefined && known.revision === (await findDraftRevision(db))) return known
     if (running !== undefined) {
       // It may have begun before what the caller has just saved.
-      const { revision } = await running
-      if (revision === (await findDraftRevision(db))) return running
-      return composeDraft()
+      const composed = await running
+      return composed.revision === (await findDraftRevision(db)) ? composed : composeDraft()
     }
     running = compose(db).finally(() => {
       running = undefined
     })
-    known = await running
-    return known
+    const composed = await running
+    known = composed
+    return composed
   }
 }
 
