@@ -1,3 +1,4 @@
+import { steadyNow } from './steady-clock.ts'
 /** What time it is: starts and ends of plugins go by the time of day, pauses of breakers by how long the process has run. */
 export interface Clock {
   /** In milliseconds since 1970. */
@@ -18,7 +19,7 @@ export const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** The clock of the machine. */
 export const SYSTEM_CLOCK: Clock = Object.freeze({
   now: () => Date.now(),
-  steady: () => performance.now(),
+  steady: () => steadyNow(),
   at(time, callback) {
     let timer: NodeJS.Timeout
     const check = () => {

@@ -1,5 +1,5 @@
-import { performance } from 'node:perf_hooks'
 import { LRUCache } from 'lru-cache'
+import { steadyNow } from './steady-clock.ts'
 
 /** What is known of hosts, by what requests call them. */
 export interface HostMemory<T> {
@@ -35,7 +35,7 @@ const HALF_LIFE_MS = 60_000
  *
  * @param now the time in milliseconds, from any beginning
  */
-export function createHostMemory<T>(now: () => number = () => performance.now()): HostMemory<T> {
+export function createHostMemory<T>(now: () => number = () => steadyNow()): HostMemory<T> {
   const places: Place<T>[] = []
   const byName = new Map<string, Place<T>>()
   const waiting = new LRUCache<string, number>({ max: WAITING })

@@ -1,3 +1,4 @@
+import { steadyNow } from './steady-clock.ts'
 /** Lets through so many at once, and later so many a second. */
 export interface TokenBucket {
   /** Takes one; returns how long to wait before it may be used, in milliseconds. */
@@ -9,10 +10,10 @@ export interface TokenBucket {
 /** Makes a full bucket. */
 export function createTokenBucket(capacity: number, per_second: number): TokenBucket {
   let tokens = capacity
-  let filled = performance.now()
+  let filled = steadyNow()
 
   function fill(): void {
-    const now = performance.now()
+    const now = steadyNow()
     tokens = Math.min(capacity, tokens + ((now - filled) / 1000) * per_second)
     filled = now
   }

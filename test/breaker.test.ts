@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type BreakerEvents, createBreaker } from '../lib/breaker.ts'
 
+// It goes as the fake timers do.
+vi.mock('../lib/steady-clock.ts', () => ({ steadyNow: () => performance.now() }))
+
 describe('a breaker', () => {
   const events = { opened: vi.fn<BreakerEvents['opened']>(), closed: vi.fn<BreakerEvents['closed']>() }
 

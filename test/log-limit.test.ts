@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createLogLimit } from '../lib/log-limit.ts'
 
+// It goes as the fake timers do.
+vi.mock('../lib/steady-clock.ts', () => ({ steadyNow: () => performance.now() }))
+
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance'] })
 })

@@ -7,6 +7,9 @@ import { createDeferred, everywhere, plugin, serveBehind, startApp } from './fix
 import { createInstance, createReadyInstance } from './fixtures/instance.ts'
 import { startPluginApi } from './fixtures/plugin-api.ts'
 
+// It goes as the fake timers do.
+vi.mock('../lib/steady-clock.ts', () => ({ steadyNow: () => performance.now() }))
+
 interface Line {
   readonly level: string
   readonly fields: Record<string, unknown>

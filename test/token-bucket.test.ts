@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createTokenBucket } from '../lib/token-bucket.ts'
 
+// It goes as the fake timers do.
+vi.mock('../lib/steady-clock.ts', () => ({ steadyNow: () => performance.now() }))
+
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance'] })
 })

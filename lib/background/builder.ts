@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks'
 import { type Clock, SYSTEM_CLOCK } from '../clock.ts'
 import type { Domain, PluginSpec, RefusedDomain, RefusedPlugin } from '../document.ts'
 import { DocumentError, DynacodeError } from '../errors.ts'
@@ -14,6 +13,7 @@ import {
 } from '../program.ts'
 import { createDraw } from '../rollout.ts'
 import { createScopeTest, listScopePaths, type Scope } from '../scope.ts'
+import { steadyNow } from '../steady-clock.ts'
 import type { Steps } from '../steps.ts'
 import type { CompiledCode, Compiler } from './compiler.ts'
 import {
@@ -154,7 +154,7 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
           return last
         }
       }
-      const started = performance.now()
+      const started = steadyNow()
       const { compiled: code, fresh } = compiler.compile(spec)
       checkShadow(spec, code.uses)
       const forbidden = mount.quarantined(code.sha1)
@@ -164,7 +164,7 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
       const run = mount.bind(code, info)
       const applies = createScopeTest(spec.scope, draw, clock)
       const paths = listScopePaths(spec.scope)
-      if (fresh) compiled.push({ info, duration_ms: performance.now() - started })
+      if (fresh) compiled.push({ info, duration_ms: steadyNow() - started })
       return () => {
         if (!fresh) reused += 1
         const life = mount.begin(info, sha1)

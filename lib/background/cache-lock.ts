@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { steadyNow } from '../steady-clock.ts'
 import { type CachePlace, takeAway, unlinkIf } from './cache-file.ts'
 import { lookAt, openSafely } from './cache-safety.ts'
 import { isGone, type ProcessIdentity } from './process-identity.ts'
@@ -145,8 +146,8 @@ function createWatch() {
   return {
     /** @param at since when it is there by its own account, in milliseconds since 1970 */
     isOld(mark: string, at: number, longest_ms: number): boolean {
-      if (watched.mark !== mark) watched = { mark, since: performance.now() }
-      return Date.now() - at > longest_ms || performance.now() - watched.since > longest_ms
+      if (watched.mark !== mark) watched = { mark, since: steadyNow() }
+      return Date.now() - at > longest_ms || steadyNow() - watched.since > longest_ms
     },
   }
 }

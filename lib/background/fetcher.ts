@@ -1,9 +1,9 @@
-import { performance } from 'node:perf_hooks'
 import { abortable } from '../abortable.ts'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import { describeValue } from '../schema-error.ts'
 import type { Fetched, Source } from '../source.ts'
+import { steadyNow } from '../steady-clock.ts'
 import { createDeadline } from './deadline.ts'
 import { StatusError } from './status-error.ts'
 
@@ -28,7 +28,7 @@ export function createFetcher({
   closing: AbortSignal
 }): Fetcher {
   return async function fetch(last, live) {
-    const started = performance.now()
+    const started = steadyNow()
     const { signal, isLate, clear } = createDeadline(timeout_ms, closing)
     try {
       // A listener may have called close() just now.
@@ -36,11 +36,11 @@ export function createFetcher({
       const fetched = checkFetched(await abortable(source.fetch(signal, last), signal), live)
       const bytes = fetched.unchanged === true ? 0 : fetched.bytes.length
       const status = fetched.status ?? (fetched.unchanged === true ? 304 : 200)
-      events.emit('bg_fetch_api_success', { status, bytes, duration_ms: performance.now() - started })
+      events.emit('bg_fetch_api_success', { status, bytes, duration_ms: steadyNow() - started })
       return fetched
     } catch (cause) {
       const error = isLate() ? timeoutError(timeout_ms, cause) : fetchError(cause)
-      const duration_ms = performance.now() - started
+      const duration_ms = steadyNow() - started
       if (closing.aborted) throw error
       if (error instanceof StatusError) {
         events.emit('bg_fetch_api_status_code_error', { status: error.status, error, duration_ms })

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import createDebug from 'debug'
+import { steadyNow } from '../steady-clock.ts'
 import { type Look, markFolder } from './folder-look.ts'
 import { linksOf } from './symbolic-links.ts'
 
@@ -73,9 +74,9 @@ export function watchFolder(
   }
 
   async function isChanged(): Promise<boolean> {
-    const started = performance.now()
+    const started = steadyNow()
     const mark = await markFolder(path, look?.files ?? [])
-    took_ms = performance.now() - started
+    took_ms = steadyNow() - started
     return mark !== look?.mark
   }
 

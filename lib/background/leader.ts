@@ -1,5 +1,6 @@
 import nodeFs from 'node:fs'
 import createDebug from 'debug'
+import { steadyNow } from '../steady-clock.ts'
 import { createPlace } from './cache-file.ts'
 import { openLock } from './cache-lock.ts'
 import { identifyThisProcess } from './process-identity.ts'
@@ -43,10 +44,10 @@ export function shareLead(path: string, lead: () => () => void): () => void {
 
   function tryLead(): boolean {
     try {
-      if (token !== undefined && performance.now() - taken_at > RENEW_EVERY_MS) giveBack()
+      if (token !== undefined && steadyNow() - taken_at > RENEW_EVERY_MS) giveBack()
       if (token !== undefined) return lock.isHeld(token) === true
       token = lock.take(STALE_MS)
-      taken_at = performance.now()
+      taken_at = steadyNow()
       return token !== undefined
     } catch (error) {
       debug('no lock beside %s: %s', path, (error as Error).message)

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import createDebug from 'debug'
 import { LONGEST_TIMER_MS } from '../clock.ts'
 import type { Fetched } from '../source.ts'
+import { steadyNow } from '../steady-clock.ts'
 import { createTokenBucket } from '../token-bucket.ts'
 import { StatusError } from './status-error.ts'
 
@@ -58,7 +59,7 @@ export function createLongPoll({
       if (seen === undefined) await nextTag(stopping)
       if (stopping.aborted) return
       const last = seen
-      const started = performance.now()
+      const started = steadyNow()
       let pause = 0
       try {
         const fetched = await ask(last, stopping)
@@ -66,10 +67,10 @@ export function createLongPoll({
         const isNew = fetched.unchanged !== true && fetched.tag !== last
         if (isNew) {
           seen = fetched.tag
-          kept = { fetched, at: performance.now() }
+          kept = { fetched, at: steadyNow() }
           changed()
           pause = bucket.take()
-        } else if (performance.now() - started < HELD_MS) {
+        } else if (steadyNow() - started < HELD_MS) {
           debug('the API does not wait: it is asked again in %d ms', pause_ms)
           pause = pause_ms
         }
@@ -122,7 +123,7 @@ export function createLongPoll({
       return () => stopping.abort()
     },
     take() {
-      const isYoung = kept !== undefined && performance.now() - kept.at < LONGEST_KEPT_MS
+      const isYoung = kept !== undefined && steadyNow() - kept.at < LONGEST_KEPT_MS
       const fetched = isYoung ? kept?.fetched : undefined
       kept = undefined
       return fetched

@@ -1,7 +1,7 @@
-import { performance } from 'node:perf_hooks'
 import createDebug from 'debug'
 import { DynacodeError } from '../errors.ts'
 import type { Events, NoUpdate, Update } from '../events.ts'
+import { steadyNow } from '../steady-clock.ts'
 import type { RefreshTracing } from '../tracing.ts'
 import type { Activator } from './activator.ts'
 import type { Cache, CacheEntry } from './cache.ts'
@@ -87,8 +87,8 @@ export function createRefresher({
   let next: Promise<Refresh> | null = null
 
   async function cycle(occasion: Occasion): Promise<Refresh> {
-    const started = performance.now()
-    const duration = () => performance.now() - started
+    const started = steadyNow()
+    const duration = () => steadyNow() - started
     let release: (() => void) | undefined
     try {
       // What was noticed is fetched by everybody at once: to wait for each other would take longer.
@@ -248,9 +248,9 @@ export function createRefresher({
       validated(validated_at)
       return undefined
     }
-    const started = performance.now()
+    const started = steadyNow()
     try {
-      return await takeEntry(entry, () => performance.now() - started)
+      return await takeEntry(entry, () => steadyNow() - started)
     } catch (error) {
       if (closing.aborted) return undefined
       refused = entry.sha1

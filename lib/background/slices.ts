@@ -1,7 +1,7 @@
-import { performance } from 'node:perf_hooks'
 // The module's own, so that tests that set the time do not hold up what is under way.
 import { setTimeout } from 'node:timers'
 import { DynacodeError } from '../errors.ts'
+import { steadyNow } from '../steady-clock.ts'
 import type { Steps } from '../steps.ts'
 
 /** For how long the background line has the thread at a stretch, in milliseconds; a single step may take longer. */
@@ -27,13 +27,13 @@ export async function runInSlices<T>(steps: Steps<T>, closing: AbortSignal, urge
   closing.addEventListener('abort', layDown, { once: true })
   try {
     for (;;) {
-      const end = performance.now() + slice_ms
+      const end = steadyNow() + slice_ms
       isUnderWay = true
       do {
         if (closing.aborted) throw new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode was closed')
         const step = steps.next()
         if (step.done === true) return step.value
-      } while (performance.now() < end)
+      } while (steadyNow() < end)
       isUnderWay = false
       await pause()
     }

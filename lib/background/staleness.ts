@@ -1,5 +1,6 @@
 import { LONGEST_TIMER_MS } from '../clock.ts'
 import type { EventTable } from '../events.ts'
+import { steadyNow } from '../steady-clock.ts'
 
 /** Knows whether the live document may be too old to rely on. */
 export interface Staleness {
@@ -27,7 +28,7 @@ export function createStaleness(max_stale_ms: number, tell: (stale: EventTable['
   let told: 'age' | 'expired' | null = null
   let timer: NodeJS.Timeout | undefined
   let closed = false
-  const now = () => performance.now()
+  const now = () => steadyNow()
 
   /** Milliseconds until it is too old and until it has expired. */
   const timeLeft = () => ({ young: fresh_until - now(), valid: (expires ?? Number.POSITIVE_INFINITY) - Date.now() })

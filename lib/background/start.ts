@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { DocumentError } from '../errors.ts'
 import type { Origin } from '../events.ts'
+import { steadyNow } from '../steady-clock.ts'
 import type { Activator, Received } from './activator.ts'
 import type { Cache, CacheEntry } from './cache.ts'
 import type { HighestVersion } from './highest-version.ts'
@@ -31,8 +32,8 @@ export function startFromDisk({
   validated: (at: number) => void
   failed: (section: 'cache' | 'bootstrap', error: unknown) => void
 }): Promise<void> | undefined {
-  const started = performance.now()
-  const duration = () => performance.now() - started
+  const started = steadyNow()
+  const duration = () => steadyNow() - started
 
   function fromCache(): void {
     for (const { bytes, sha1, tag, validated_at } of cache?.readAtOnce() ?? []) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Fetched, Source } from '../source.ts'
+import { steadyNow } from '../steady-clock.ts'
 
 /** A source to be checked, and what can be done to what is behind it. Hooks may return promises. */
 export interface SourceFixture {
@@ -102,9 +103,9 @@ export function createBench(fixture: SourceFixture, limits: Limits): Bench {
   }
 
   async function eventually(holds: () => boolean | Promise<boolean>, message: () => string): Promise<void> {
-    const end = performance.now() + patience_ms
+    const end = steadyNow() + patience_ms
     while (!(await holds())) {
-      if (performance.now() > end) assert.fail(`${message()} within ${patience_ms} ms`)
+      if (steadyNow() > end) assert.fail(`${message()} within ${patience_ms} ms`)
       await pause(10)
     }
   }

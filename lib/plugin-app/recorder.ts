@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Dynacode } from '../dynacode.ts'
 import type { EventName, Payload } from '../events.ts'
+import { steadyNow } from '../steady-clock.ts'
 
 /** An event, by its name and payload. */
 export type RecordedEvent = { [N in EventName]: { readonly name: N; readonly payload: Payload<N> } }[EventName]
@@ -33,11 +34,11 @@ export function createRecorder({ events: emitter }: Dynacode, names: readonly Ev
     payloads: <N extends EventName>(wanted: N) =>
       events.flatMap(({ name, payload }) => (name === wanted ? [payload as Payload<N>] : [])),
     async settled(isIdle) {
-      const until = performance.now() + PATIENCE_MS
+      const until = steadyNow() + PATIENCE_MS
       // Twice in a row: between two plugins of a phase, none runs.
       for (let quiet = 0; quiet < 2; quiet = running === 0 && isIdle() ? quiet + 1 : 0) {
         await turn()
-        if (performance.now() < until) continue
+        if (steadyNow() < until) continue
         throw new Error(`settled(): ${running} plugins or a response are still under way after ${PATIENCE_MS} ms`)
       }
     },

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import { types } from 'node:util'
 import { DynacodeError } from '../errors.ts'
 import { CALL_WEIGHT } from '../program.ts'
+import { steadyNow } from '../steady-clock.ts'
 import { EXIT } from './exit.ts'
 import { queue } from './microtask.ts'
 import { watchPromises } from './promises.ts'
@@ -68,7 +69,6 @@ const CLOSE_LOOKS = 64
 const MOST_DOUBTED = 20
 
 // What plugins or the app put in place of these later is not asked for the time.
-const now = performance.now.bind(performance)
 const { nodeTiming } = performance
 
 /** No more errors of one run are told, */
@@ -97,7 +97,7 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
   /** Charges a run for its time since the last look, and sees to the next one. */
   function look(run: Run): void {
     if (run.dead !== null) return
-    const at = now()
+    const at = steadyNow()
     const turn = nodeTiming.uvMetricsInfo.loopCount
     const gap = at - run.last
     run.last = at
@@ -238,7 +238,7 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
   }
 
   function reportSome(run: Run, error: unknown): void {
-    const at = now()
+    const at = steadyNow()
     let sum = told.get(run)
     if (sum === undefined || at - sum.since > TOLD_WITHIN_MS) {
       sum = { since: at, count: 0 }

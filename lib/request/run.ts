@@ -26,7 +26,7 @@ export interface Run {
   n: number
   /** Checks from one look to the next. */
   batch: number
-  /** When the last look was, in milliseconds of `performance.now()`. */
+  /** When the last look was, in milliseconds of the steady clock. */
   last: number
   /** The turn of the event loop in which the last look was. */
   turn: number

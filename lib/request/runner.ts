@@ -1,8 +1,8 @@
-import { performance } from 'node:perf_hooks'
 import type { Breaker } from '../breaker.ts'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events.ts'
 import type { LivePlugin } from '../program.ts'
+import { steadyNow } from '../steady-clock.ts'
 import { isAnswerable, isDeliberate } from './deliberate.ts'
 import { createExit, createFetch, createSay, createSignal } from './environment.ts'
 import { EXIT } from './exit.ts'
@@ -96,13 +96,13 @@ export function createRunner({
 
   /** Runs a plugin on a view of the request, and tells what it did to it. Nobody waits for it. */
   function runShadow(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): undefined {
-    const started = performance.now()
+    const started = steadyNow()
     let view: ShadowView
     try {
       view = createShadowView(state)
     } catch (error) {
       // What the app has hung on the context cannot be looked at: no reason for the request to fail.
-      tellShadow(state, plugin, [describeThrown(error)], performance.now() - started)
+      tellShadow(state, plugin, [describeThrown(error)], steadyNow() - started)
       return undefined
     }
     // What it does to the bytes must not be done to those that are sent.
@@ -110,7 +110,7 @@ export function createRunner({
     const done = (result: unknown) => {
       const effects = view.effects()
       if (plugin.phase === 'body_filter' && result !== undefined) effects.push(describeBody(chunk, result))
-      tellShadow(state, plugin, effects, performance.now() - started)
+      tellShadow(state, plugin, effects, steadyNow() - started)
     }
     const failed = (error: unknown) => {
       view.state.shadow?.push(error)

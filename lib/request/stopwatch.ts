@@ -1,9 +1,9 @@
-import { performance } from 'node:perf_hooks'
+import { steadyNow } from '../steady-clock.ts'
 import { queue } from './microtask.ts'
 
 /** Measures one run: how long it took, and for how much of that it held the event loop. */
 export interface Stopwatch {
-  /** When the run began, in milliseconds of `performance.now()`. */
+  /** When the run began, in milliseconds of `steadyNow()`. */
   started: number
   /** Whether the run has returned a promise, so that others have the event loop in between. */
   is_asynchronous: boolean
@@ -15,22 +15,19 @@ export interface Stopwatch {
   is_held: boolean
 }
 
-// What plugins or the app put in place of it later is not asked for the time.
-const now = performance.now.bind(performance)
-
 /** Begins to measure a run. */
 export function startStopwatch(): Stopwatch {
-  return { started: now(), is_asynchronous: false, sync_ms: 0, since: 0, is_held: false }
+  return { started: steadyNow(), is_asynchronous: false, sync_ms: 0, since: 0, is_held: false }
 }
 
 /** Forgets what was before the plugin's code is entered. */
 export function restartStopwatch(watch: Stopwatch): void {
-  watch.started = now()
+  watch.started = steadyNow()
 }
 
 /** How long the run has taken by now, in milliseconds. */
 export function readStopwatch({ started }: Stopwatch): number {
-  return now() - started
+  return steadyNow() - started
 }
 
 /** How much of that it held the event loop, as far as can be told; all of it, unless it has returned a promise. */
@@ -41,13 +38,13 @@ export function readSyncTime({ is_asynchronous, sync_ms }: Stopwatch, duration_m
 /** The run has returned a promise: until then, all of the time was its own. */
 export function leaveFirstStretch(watch: Stopwatch): void {
   watch.is_asynchronous = true
-  watch.sync_ms = now() - watch.started
+  watch.sync_ms = steadyNow() - watch.started
 }
 
 /** The run goes on after an await, until the microtask that it goes on in is over. */
 export function enterStretch(watch: Stopwatch): void {
   if (!watch.is_asynchronous || watch.since !== 0) return
-  watch.since = now()
+  watch.since = steadyNow()
   watch.is_held = false
   // Whatever the stretch leads to, be it the next one of this run or its end, is queued after this.
   queue(() => leaveStretch(watch))
@@ -56,7 +53,7 @@ export function enterStretch(watch: Stopwatch): void {
 /** Counts what a callback of the run's takes, unless it is part of a stretch. */
 export function measureCallback<T>(watch: Stopwatch, callback: () => T): T {
   if (!watch.is_asynchronous || watch.since !== 0) return callback()
-  watch.since = now()
+  watch.since = steadyNow()
   try {
     return callback()
   } finally {
@@ -68,7 +65,7 @@ export function measureCallback<T>(watch: Stopwatch, callback: () => T): T {
 /** Something is awaited; the rest of the code may go on all the same, when it was in a function of its own. */
 export function countStretch(watch: Stopwatch): void {
   if (watch.since === 0) return
-  const at = now()
+  const at = steadyNow()
   watch.sync_ms += at - watch.since
   watch.since = at
   watch.is_held = true

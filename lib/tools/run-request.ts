@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, request, STATUS_CODES } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { performance } from 'node:perf_hooks'
 import { buffer } from 'node:stream/consumers'
 import type { Context, Next } from 'koa'
 import { z } from 'zod'
@@ -11,6 +10,7 @@ import { type Time, toMilliseconds } from '../plugin-app/test-clock.ts'
 import { createUpstream } from '../plugin-app/upstream.ts'
 import { type PluginApp, type PluginAppOptions, plugin_app } from '../plugin-app.ts'
 import { checkArguments } from '../source-arguments.ts'
+import { steadyNow } from '../steady-clock.ts'
 import { type PluginTrace, type RequestTrace, traceRequest } from './request-trace.ts'
 
 /** A request that is tried out. */
@@ -102,9 +102,9 @@ export async function runRequest(text: string, given: GivenRequest, options: Run
   const server = createServer(app.callback()).listen(0, '127.0.0.1')
   try {
     await once(server, 'listening')
-    const started = performance.now()
+    const started = steadyNow()
     const response = await send((server.address() as AddressInfo).port, url, { ...rest, method })
-    const duration_ms = performance.now() - started
+    const duration_ms = steadyNow() - started
     await app.settled()
     return { request: { method, url: url.href }, plugins: trace.list(response.status), response, duration_ms }
   } finally {

@@ -4,6 +4,9 @@ import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { shareLead } from '../../lib/background/leader.ts'
 import { makeFolder } from '../fixtures/processes.ts'
 
+// It goes as the fake timers do.
+vi.mock('../../lib/steady-clock.ts', () => ({ steadyNow: () => performance.now() }))
+
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
 })

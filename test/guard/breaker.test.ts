@@ -6,6 +6,12 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import { createDeferred, everywhere, failures, type PluginFields, plugin, startApp } from '../fixtures/app.ts'
 import { payloadsOf, record } from '../fixtures/instance.ts'
 
+// Breakers go by the fake time; the guard, which has to stop what runs for real, does not.
+vi.mock(import('../../lib/clock.ts'), async (original) => {
+  const { SYSTEM_CLOCK, ...rest } = await original()
+  return { ...rest, SYSTEM_CLOCK: { ...SYSTEM_CLOCK, steady: () => performance.now() } }
+})
+
 /** Fails or not, as `switches.broken` has it, and counts its runs. */
 const FRAGILE: PluginFields = {
   name: 'fragile',
