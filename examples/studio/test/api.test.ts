@@ -245,6 +245,11 @@ describe.each(databases)('the API on $name', ({ options }) => {
     expect(running.failures).toEqual([])
   })
 
+  test('says nothing of a folder in git where there is none', async () => {
+    await ada.get('/api/git').expect(204)
+    await ada.post('/api/git/sync', {}).expect(404)
+  })
+
   test('describes itself', async () => {
     const { body } = await supertest(server).get('/api/openapi.json').expect(200)
     expect(body.openapi).toBe('3.1.0')

@@ -14,16 +14,22 @@ const STATE = z.object({
 
 /** The folder in git, where there is one. */
 export function gitRoutes(follower: GitFollower | undefined): readonly Route[] {
-  if (follower === undefined) return []
   return [
     route({
       method: 'get',
       path: '/git',
-      summary: 'How the folder in git and what is live stand to each other',
+      summary:
+        'How the folder in git and what is live stand to each other; nothing, with 204, where there is no folder',
       role: 'viewer',
-      answer: STATE,
-      handle: () => follower.state(),
+      answer: STATE.nullable(),
+      handle: async () => (await follower?.state()) ?? null,
     }),
+    ...(follower === undefined ? [] : changingRoutes(follower)),
+  ]
+}
+
+function changingRoutes(follower: GitFollower): readonly Route[] {
+  return [
     route({
       method: 'post',
       path: '/git/sync',
