@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-const shared = { pool: 'forks', testTimeout: 60_000, hookTimeout: 60_000 } as const
+// Real servers, browsers and git on a machine that is busy with others: what fails once there is no verdict.
+const shared = { pool: 'forks', testTimeout: 60_000, hookTimeout: 60_000, retry: process.env.CI ? 1 : 0 } as const
 
 export default defineConfig({
   test: {
