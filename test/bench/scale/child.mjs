@@ -8,11 +8,14 @@ export async function runChild(file, args, execArgv = []) {
     execArgv,
     env: { ...process.env, NODE_ENV: 'production' },
   })
-  const exit = once(child, 'exit').then(([code]) => {
+  const exit = once(child, 'exit')
+  // What was sent comes before the channel is closed, which may be after the end of the process.
+  const ended = once(child, 'disconnect').then(async () => {
+    const [code] = await exit
     throw new Error(`${file} ${args.join(' ')} ended with code ${code}`)
   })
-  exit.catch(() => undefined)
-  const [result] = await Promise.race([once(child, 'message'), exit])
-  await exit.catch(() => undefined)
+  ended.catch(() => undefined)
+  const [result] = await Promise.race([once(child, 'message'), ended])
+  await exit
   return result
 }

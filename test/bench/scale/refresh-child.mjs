@@ -2,5 +2,5 @@
 import { measureReloads } from '../reload/measure.mjs'
 
 const [count, size] = process.argv.slice(2).map(Number)
-process.send(await measureReloads({ count, size, cached: true }))
-process.disconnect()
+// Thousands of times: the channel stays open until they are gone.
+process.send(await measureReloads({ count, size, cached: true }), () => process.disconnect())
