@@ -11,7 +11,7 @@ export interface Breaker {
   /** Whether nothing speaks against running the plugin: all that is asked where every plugin of every request passes. */
   readonly quiet: boolean
   state(): BreakerState
-  /** When an open breaker lets a try through, by what the time was when it opened, in milliseconds since 1970; null unless it is open. */
+  /** When an open breaker lets a try through, in milliseconds since 1970 as the clock was when it opened; null unless it is open. */
   retry_at(): number | null
   /** Whether the plugin may run now; when the pause is over, this grants the one try. */
   allows(): boolean

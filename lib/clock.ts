@@ -1,4 +1,5 @@
 import { steadyNow } from './steady-clock.ts'
+
 /** What time it is: starts and ends of plugins go by the time of day, pauses of breakers by how long the process has run. */
 export interface Clock {
   /** In milliseconds since 1970. */

@@ -1,4 +1,5 @@
 import { steadyNow } from './steady-clock.ts'
+
 /** Lets through so many at once, and later so many a second. */
 export interface TokenBucket {
   /** Takes one; returns how long to wait before it may be used, in milliseconds. */

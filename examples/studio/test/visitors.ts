@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import supertest, { type Test } from 'supertest'
+import supertest from 'supertest'
 import { type Studio, type StudioOptions, startStudio } from '../server/studio.ts'
 
 /** A studio that listens, and everything that it did not foresee. */
@@ -29,11 +29,16 @@ export async function runStudio(options: StudioOptions): Promise<Running> {
   }
 }
 
+type Method = 'post' | 'put' | 'patch' | 'delete'
+
+/** Somebody at a browser. */
+export type Visitor = ReturnType<typeof createVisitor>
+
 /** Makes somebody at a browser. */
 export function createVisitor(server: () => Server) {
   let agent: ReturnType<typeof supertest.agent>
   let csrf = ''
-  const send = (test: Test) => test.set('X-CSRF-Token', csrf)
+  const send = (method: Method, path: string, body?: object) => agent[method](path).set('X-CSRF-Token', csrf).send(body)
   const visitor = {
     open() {
       agent = supertest.agent(server())
@@ -50,10 +55,11 @@ export function createVisitor(server: () => Server) {
       csrf = session.csrf
     },
     get: (path: string) => agent.get(path),
-    post: (path: string, body: object) => send(agent.post(path)).send(body),
-    put: (path: string, body: object) => send(agent.put(path)).send(body),
-    patch: (path: string, body: object) => send(agent.patch(path)).send(body),
-    delete: (path: string, body?: object) => send(agent.delete(path)).send(body),
+    send,
+    post: (path: string, body: object) => send('post', path, body),
+    put: (path: string, body: object) => send('put', path, body),
+    patch: (path: string, body: object) => send('patch', path, body),
+    delete: (path: string, body?: object) => send('delete', path, body),
   }
   return visitor
 }

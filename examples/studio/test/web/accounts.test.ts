@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest'
 import {
-  call,
+  addPlugin,
   checkAccess,
   describePages,
   invite,
@@ -16,13 +16,7 @@ describePages('accounts', () => {
   let plugin = ''
 
   beforeAll(async () => {
-    const { id } = await call<{ id: number }>(visited.ada, 'POST', '/domains', { name: 'shop.example.com' })
-    const made = await call<{ id: number }>(visited.ada, 'POST', `/domains/${id}/plugins`, {
-      name: 'cors',
-      phase: 'header_filter',
-      fields: { code: "ctx.set('X-A', '1')" },
-    })
-    plugin = `/plugins/${made.id}`
+    plugin = await addPlugin(visited.ada, "ctx.set('X-A', '1')")
   })
 
   test('have passwords of 12 characters at least', async () => {

@@ -1,16 +1,21 @@
 import { beforeAll, expect, test } from 'vitest'
-import { call, checkAccess, describePages, invite, joinBy, photograph, startVisited, write } from './browser.ts'
+import {
+  addPlugin,
+  call,
+  checkAccess,
+  describePages,
+  invite,
+  joinBy,
+  photograph,
+  startVisited,
+  write,
+} from './browser.ts'
 
 describePages('two authors', () => {
   const visited = startVisited()
 
   beforeAll(async () => {
-    const { id } = await call<{ id: number }>(visited.ada, 'POST', '/domains', { name: 'shop.example.com' })
-    await call(visited.ada, 'POST', `/domains/${id}/plugins`, {
-      name: 'cors',
-      phase: 'header_filter',
-      fields: { code: "ctx.set('Access-Control-Allow-Origin', '*')" },
-    })
+    await addPlugin(visited.ada, "ctx.set('Access-Control-Allow-Origin', '*')")
   })
 
   test('see both versions where both have changed a plugin, and lose neither', async () => {

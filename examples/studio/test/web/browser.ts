@@ -181,6 +181,14 @@ export async function call<T>(page: Page, method: string, path: string, data?: u
   return text === '' ? (undefined as T) : JSON.parse(text)
 }
 
+/** Puts a plugin of a domain of its own into the draft, and returns the address of its page. */
+export async function addPlugin(page: Page, code: string): Promise<string> {
+  const { id: domain } = await call<{ id: number }>(page, 'POST', '/domains', { name: 'shop.example.com' })
+  const plugin = { name: 'cors', phase: 'header_filter', fields: { code } }
+  const { id } = await call<{ id: number }>(page, 'POST', `/domains/${domain}/plugins`, plugin)
+  return `/plugins/${id}`
+}
+
 /** What instances are served. */
 // biome-ignore lint/suspicious/noExplicitAny: a document is looked at in many places
 export async function readLive(page: Page): Promise<any> {

@@ -1,18 +1,12 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest'
-import { call, describePages, startVisited, write } from './browser.ts'
+import { addPlugin, describePages, startVisited, write } from './browser.ts'
 
 describePages('the editor', () => {
   const visited = startVisited()
   let plugin = ''
 
   beforeAll(async () => {
-    const { id } = await call<{ id: number }>(visited.ada, 'POST', '/domains', { name: 'shop.example.com' })
-    const made = await call<{ id: number }>(visited.ada, 'POST', `/domains/${id}/plugins`, {
-      name: 'cors',
-      phase: 'header_filter',
-      fields: { code: "ctx.set('X-A', '1')" },
-    })
-    plugin = `/plugins/${made.id}`
+    plugin = await addPlugin(visited.ada, "ctx.set('X-A', '1')")
   })
   beforeEach(async () => {
     const { ada, base } = visited

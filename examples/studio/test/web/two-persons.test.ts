@@ -1,16 +1,11 @@
 import { beforeAll, expect, test } from 'vitest'
-import { call, checkAccess, describePages, invite, joinBy, photograph, readLive, startVisited } from './browser.ts'
+import { addPlugin, checkAccess, describePages, invite, joinBy, photograph, readLive, startVisited } from './browser.ts'
 
 describePages('where publishing takes two persons', () => {
   const visited = startVisited({ two_persons: true })
 
   beforeAll(async () => {
-    const { id } = await call<{ id: number }>(visited.ada, 'POST', '/domains', { name: 'shop.example.com' })
-    await call(visited.ada, 'POST', `/domains/${id}/plugins`, {
-      name: 'cors',
-      phase: 'header_filter',
-      fields: { code: "ctx.set('Access-Control-Allow-Origin', '*')" },
-    })
+    await addPlugin(visited.ada, "ctx.set('Access-Control-Allow-Origin', '*')")
   })
 
   test('one proposes, who cannot agree; another looks at it, and agrees', async () => {
