@@ -181,3 +181,26 @@ export function useAction(): {
     clear: () => setProblem(undefined),
   }
 }
+
+/** Asks for text to look for, wherever that is done as it is typed. */
+export function SearchField({
+  label,
+  placeholder = label,
+  value,
+  change,
+}: {
+  label: string
+  placeholder?: string
+  value: string
+  change(value: string): void
+}) {
+  return (
+    <input
+      type="search"
+      aria-label={label}
+      placeholder={placeholder}
+      value={value}
+      onInput={({ currentTarget }) => change(currentTarget.value)}
+    />
+  )
+}

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import { type LiveDomain, type LivePlugin, query } from './api.ts'
 import { Dialog } from './dialog.tsx'
-import { useAction } from './form.tsx'
+import { SearchField, useAction } from './form.tsx'
 import { Failed, Loading, usePages } from './load.tsx'
 import { More } from './parts/more.tsx'
 import { useDelayed } from './parts/page.ts'
@@ -105,13 +105,7 @@ function Finder({ choose }: { choose(target: Target, on: boolean): void }) {
   const problem = domains.problem ?? plugins.problem
   return (
     <section aria-label="One domain or plugin">
-      <input
-        type="search"
-        aria-label="Find a domain or plugin that is live"
-        placeholder="Find a domain or plugin that is live"
-        value={search}
-        onInput={({ currentTarget }) => setSearch(currentTarget.value)}
-      />
+      <SearchField label="Find a domain or plugin that is live" value={search} change={setSearch} />
       {problem && <Failed problem={problem} again={domains.problem ? domains.reload : plugins.reload} />}
       {domains.items === undefined && domains.loading && <Loading />}
       <ul class="targets">

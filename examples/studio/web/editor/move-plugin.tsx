@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import { type Domain, type Plugin, query } from '../api.ts'
 import { Dialog } from '../dialog.tsx'
-import { useAction } from '../form.tsx'
+import { SearchField, useAction } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'
 import { useDelayed } from '../parts/page.ts'
 import { useStudio } from '../studio.tsx'
@@ -18,13 +18,7 @@ export function MovePlugin({ plugin, close }: { plugin: Plugin; close(): void })
   return (
     <Dialog title={`Move ${plugin.name} to another domain`} close={close}>
       <p class="hint">In the draft. Within its domain, a plugin is moved on the page Plugins.</p>
-      <input
-        type="search"
-        aria-label="Find a domain"
-        placeholder="Find a domain"
-        value={search}
-        onInput={({ currentTarget }) => setSearch(currentTarget.value)}
-      />
+      <SearchField label="Find a domain" value={search} change={setSearch} />
       {problem && <Failed problem={problem} />}
       <Show of={domains}>
         {(found) => {

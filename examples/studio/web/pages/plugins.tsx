@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
 import { type Domain, type Plugin, query } from '../api.ts'
+import { SearchField } from '../form.tsx'
 import { Empty, useLoad, usePages } from '../load.tsx'
 import { useDelayed, useTitle } from '../parts/page.ts'
 import { DomainList } from '../plugins/domain-list.tsx'
@@ -51,13 +52,7 @@ export function PluginsPage() {
     <>
       <div class="head">
         <h1>Plugins</h1>
-        <input
-          type="search"
-          aria-label="Search domains and plugins"
-          placeholder="Search"
-          value={search}
-          onInput={({ currentTarget }) => setSearch(currentTarget.value)}
-        />
+        <SearchField label="Search domains and plugins" placeholder="Search" value={search} change={setSearch} />
         {may_write && (
           <button type="button" onClick={() => setAdding(true)}>
             New domain
