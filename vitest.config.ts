@@ -1,12 +1,16 @@
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
+const LIB = join(import.meta.dirname, 'lib')
+
 export default defineConfig({
   // Examples import the package by its name; tests of them run the sources.
   resolve: {
     alias: [
-      { find: /^dynacode$/, replacement: join(import.meta.dirname, 'lib', 'index.ts') },
-      { find: /^dynacode\/(\w+)$/, replacement: join(import.meta.dirname, 'lib', '$1.ts') },
+      { find: /^dynacode$/, replacement: join(LIB, 'index.ts') },
+      { find: /^dynacode\/(redis|memcached)$/, replacement: join(LIB, 'sources', '$1.ts') },
+      { find: /^dynacode\/metrics$/, replacement: join(LIB, 'observability', 'metrics', 'index.ts') },
+      { find: /^dynacode\/(testing|tools|plugin)$/, replacement: join(LIB, '$1', 'index.ts') },
     ],
   },
   test: {

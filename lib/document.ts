@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { LONGEST_TIMER_MS } from './clock.ts'
-import { conditionSchema } from './condition.ts'
 import type { DocumentError } from './errors.ts'
-import type { HostPattern } from './host-pattern.ts'
-import { rolloutSchema } from './rollout.ts'
-import type { Scope } from './scope.ts'
+import { conditionSchema } from './matching/condition.ts'
+import type { HostPattern } from './matching/host-pattern.ts'
+import { rolloutSchema } from './matching/rollout.ts'
+import type { Scope } from './matching/scope.ts'
+import { LONGEST_TIMER_MS } from './time/clock.ts'
 
 /** The phases of a request, in the order in which they run. */
 export const PHASES = Object.freeze([

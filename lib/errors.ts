@@ -65,6 +65,18 @@ export class CompileError extends DynacodeError {
   }
 }
 
+/** Where in the plugin's code the parser stumbled, and over what. Lines and columns count from 1. */
+export class ParseFault extends Error {
+  readonly line: number | undefined
+  readonly column: number | undefined
+
+  constructor(message: string, line?: number, column?: number) {
+    super(message)
+    this.line = line
+    this.column = column
+  }
+}
+
 /** Every stable error code. */
 export const ERROR_CODES = Object.freeze([
   'ERR_DYNACODE_OPTION',
@@ -93,3 +105,11 @@ export const ERROR_CODES = Object.freeze([
 
 /** One of the stable error codes. */
 export type ErrorCode = (typeof ERROR_CODES)[number]
+/** The message of what was thrown, on one line. */
+export function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  const inner = error instanceof Error && error.cause instanceof Error ? error.cause : undefined
+  // What undici throws says why only in its cause.
+  const text = message === 'fetch failed' && inner !== undefined ? inner.message || String(inner.name) : message
+  return text.replace(/\s*\n\s*/g, ' ')
+}

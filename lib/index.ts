@@ -1,18 +1,28 @@
-export { type FolderSourceOptions, folder_source } from './background/folder-source.ts'
 export type { Refresh } from './background/refresher.ts'
-export { StatusError } from './background/status-error.ts'
-export type { BreakerState } from './breaker.ts'
-export type { ControlOptions } from './control.ts'
+export type { ControlOptions } from './control/endpoints.ts'
+export type { Readiness } from './control/readiness.ts'
+export type { PluginState, PluginStatus, Status } from './control/status.ts'
 export type { FailurePolicy, GuardMode, Phase } from './document.ts'
 export { type Dynacode, dynacode } from './dynacode.ts'
 export { CompileError, DocumentError, DynacodeError, type ErrorCode, OptionError } from './errors.ts'
-export type { DynacodeEmitter, EventName, EventTable, NoUpdate, Origin, Payload, PluginInfo, Update } from './events.ts'
-export type { Logger } from './logger.ts'
-export type { ApiHeaders, DynacodeOptions, HeadersFunction } from './options.ts'
-export type { Readiness } from './readiness.ts'
-export type { Report } from './report.ts'
+export type {
+  DynacodeEmitter,
+  EventName,
+  EventTable,
+  NoUpdate,
+  Origin,
+  Payload,
+  PluginInfo,
+  Update,
+} from './events/table.ts'
+export type { PluginRunMessage, RefreshMessage } from './events/tracing.ts'
+export type { Logger } from './observability/log/logger.ts'
+export type { Report } from './observability/report/writer.ts'
+export type { DynacodeOptions } from './options.ts'
 export type { Store } from './request/store.ts'
-export type { Fetched, Source } from './source.ts'
-export type { PluginState, PluginStatus, Status } from './status.ts'
-export type { PluginRunMessage, RefreshMessage } from './tracing.ts'
-export type { TrustedKey, TrustedKeys } from './trusted-keys.ts'
+export type { Fetched, Source } from './sources/contract.ts'
+export { type FolderSourceOptions, folder_source } from './sources/folder/source.ts'
+export type { ApiHeaders, HeadersFunction } from './sources/http/request-headers.ts'
+export { StatusError } from './sources/http/status-error.ts'
+export type { BreakerState } from './time/breaker.ts'
+export type { TrustedKey, TrustedKeys } from './validation/trusted-keys.ts'

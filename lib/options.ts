@@ -1,26 +1,18 @@
 import type { Dispatcher } from 'undici'
 import { z } from 'zod'
-import { MOST_ALIKE_EXPRESSIONS } from './alike-expressions.ts'
-import { LONGEST_TIMER_MS } from './clock.ts'
-import { type DebugOptions, debugOptionsSchema } from './debug-options.ts'
+import { MOST_ALIKE_EXPRESSIONS } from './background/reading/alike-expressions.ts'
 import type { GuardMode } from './document.ts'
 import { OptionError } from './errors.ts'
-import { CALLBACKS, type Callbacks } from './events.ts'
-import { checkGlobals } from './globals.ts'
-import type { Logger } from './logger.ts'
-import { describeKind, describeMismatch, describeValue } from './schema-error.ts'
-import type { Source } from './source.ts'
-import { suggest } from './suggestion.ts'
-import { type TrustedKeys, trustedKeysSchema } from './trusted-keys.ts'
-
-/** Request headers for the plugin API: names and values. */
-export type ApiHeaders = Record<string, string>
-/**
- * Makes the request headers for the plugin API.
- *
- * @param renew whether the API has just answered 401, so that what was given last will not do
- */
-export type HeadersFunction = (request: { readonly renew: boolean }) => ApiHeaders | Promise<ApiHeaders>
+import { CALLBACKS, type Callbacks } from './events/table.ts'
+import type { Logger } from './observability/log/logger.ts'
+import { checkGlobals } from './plugin/globals.ts'
+import { type DebugOptions, debugOptionsSchema } from './request/debug/options.ts'
+import type { Source } from './sources/contract.ts'
+import { type ApiHeaders, apiHeadersSchema, type HeadersFunction } from './sources/http/request-headers.ts'
+import { LONGEST_TIMER_MS } from './time/clock.ts'
+import { describeKind, describeMismatch, describeValue } from './validation/schema-error.ts'
+import { suggest } from './validation/suggestion.ts'
+import { type TrustedKeys, trustedKeysSchema } from './validation/trusted-keys.ts'
 
 /** The options of `dynacode(options)`. Durations are in seconds, as in lua-resty-dynacode. */
 export interface DynacodeOptions extends Callbacks {
@@ -317,30 +309,12 @@ const SHORTEST_TIMER_SECONDS = 0.001
 const LONGEST_TIMER_SECONDS = LONGEST_TIMER_MS / 1000
 const LONGEST_TEXT = 536_870_888
 
-const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that a header may not have
-const HEADER_VALUE = /^[^\0-\x08\x0a-\x1f\x7f\u0100-\uffff]*$/
-
 const seconds = z.number().min(SHORTEST_TIMER_SECONDS).max(LONGEST_TIMER_SECONDS)
 const milliseconds = z.number().positive().max(LONGEST_TIMER_MS)
 const count = z.int().positive()
 const callback = z.custom<() => unknown>((value) => typeof value === 'function', 'a function')
 const withMethod = <T>(method: string, message: string) =>
   z.custom<T>((value) => typeof (value as Record<string, unknown> | null)?.[method] === 'function', message)
-
-/** Headers that can be sent. */
-export const apiHeadersSchema = z.record(z.string(), z.string()).superRefine((headers, context) => {
-  for (const [name, value] of Object.entries(headers)) {
-    if (!HEADER_NAME.test(name)) context.addIssue({ code: 'custom', path: [name], message: 'the name of a header' })
-    else if (!HEADER_VALUE.test(value)) {
-      context.addIssue({
-        code: 'custom',
-        path: [name],
-        message: 'a header without line breaks and characters above U+00FF',
-      })
-    }
-  }
-})
 
 const ADDRESSES = ['plugin_api_uri', 'report_uri'] as const
 const LOG_METHODS = ['debug', 'info', 'warn', 'error'] as const

@@ -1,46 +1,51 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { basename, join, posix } from 'node:path'
+import { basename, dirname, join, posix } from 'node:path'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 
-const LIB = join(import.meta.dirname, '..', 'lib')
+const ROOT = join(import.meta.dirname, '..')
+const LIB = join(ROOT, 'lib')
 
-// Lowest first. A file may import from the rows below its own and from its own group; two groups in one row
-// don't know each other. Cycles within a group are for the lint rule noImportCycles.
-const LAYERS = [
-  [/^errors\.ts$/],
-  // What both lines may use: every file at the top of lib that no other row names.
-  [
-    /^(?!(errors|dynacode|readiness|status|control|report|reporting|index|redis.*|memcached.*|metrics|published-.*|testing|tools|plugin.*)\.ts$)[^/]+\.ts$/,
-  ],
-  [/^background\//, /^request\//],
-  [
-    // The factory and what only it is made of.
-    /^((dynacode|readiness|status|control|report|reporting)\.ts$|report\/)/,
-    // The package's other entries, each with what is its own.
-    /^(redis.*|memcached.*|published-document)\.ts$/,
-    /^plugin(\.ts$|\/)/,
-    /^plugin-types(\.ts$|\/)/,
-  ],
-  // What is for tests makes instances, and metrics look at them.
-  [/^index\.ts$/, /^(testing\.ts$|conformance\/|plugin-app)/, /^metrics(\.ts$|\/)/],
-  // What can be done with documents without an instance of one's own, and the command line, which is a face of it.
-  [/^tools(\.ts$|\/)/],
-  [/^cli\//],
+/**
+ * The rooms, lowest first. A room is a folder of lib, or a file at its top. A file may import from its own room and from
+ * the rows below its room's; two rooms in one row do not know each other.
+ */
+const ROWS: readonly (readonly string[])[] = [
+  ['errors.ts', 'version.ts'],
+  ['time', 'validation'],
+  ['matching'],
+  ['document.ts'],
+  ['events'],
+  ['program.ts'],
+  ['background/reading'],
+  ['sources'],
+  ['sources/http', 'sources/folder', 'background/compiling', 'background/cache', 'request/debug'],
+  ['background/trust', 'request/run'],
+  ['background', 'request/guard'],
+  ['request', 'control'],
+  ['observability'],
+  ['observability/log', 'observability/report', 'observability/metrics'],
+  ['plugin'],
+  ['plugin/phases', 'options.ts'],
+  ['dynacode.ts'],
+  ['index.ts', 'testing'],
+  ['tools/lint'],
+  ['tools'],
+  ['cli'],
 ]
 
-function placeOf(file: string): { row: number; group: RegExp } | undefined {
-  for (const [row, groups] of LAYERS.entries()) {
-    const group = groups.find((pattern) => pattern.test(file))
-    if (group) return { row, group }
-  }
-  return undefined
-}
+/** The two lines share the program and nothing else, however the rows lie. */
+const LINES = ['background', 'request']
+
+const rowOf = (room: string) => ROWS.findIndex((rooms) => rooms.includes(room))
+const roomOf = (file: string) => (file.includes('/') ? posix.dirname(file) : file)
+const lineOf = (file: string) => LINES.find((line) => file.startsWith(`${line}/`))
 
 function mayImport(from: string, to: string): boolean {
-  const [importer, imported] = [placeOf(from), placeOf(to)]
-  if (!importer || !imported) return false
-  return imported.row < importer.row || imported.group === importer.group
+  const [importer, imported] = [roomOf(from), roomOf(to)]
+  if (rowOf(importer) < 0 || rowOf(imported) < 0) return false
+  if (lineOf(from) !== undefined && lineOf(to) !== undefined && lineOf(from) !== lineOf(to)) return false
+  return importer === imported || rowOf(imported) < rowOf(importer)
 }
 
 /** Files of lib that this one imports, re-exports or names in an import type, relative to lib. */
@@ -57,25 +62,37 @@ const files = readdirSync(LIB, { recursive: true, encoding: 'utf8' })
   .map((file) => file.replaceAll('\\', '/'))
 
 const read = (file: string) => readFileSync(join(LIB, file), 'utf8')
+const imports = new Map(files.map((file) => [file, importsOf(file, read(file))]))
 
 describe('the import direction', () => {
-  test('every file of lib has a place in the layers', () => {
+  test('every file of lib is in a room that has a place', () => {
     expect(files).not.toHaveLength(0)
-    expect(files.filter((file) => !placeOf(file))).toEqual([])
+    expect(files.filter((file) => rowOf(roomOf(file)) < 0)).toEqual([])
   })
 
-  test.each(files)('%s imports nothing from above or beside its layer', (file) => {
-    const forbidden = importsOf(file, read(file)).filter((imported) => !mayImport(file, imported))
+  test('every room that has a place is there', () => {
+    const rooms = new Set(files.map(roomOf))
+    expect(ROWS.flat().filter((room) => !rooms.has(room))).toEqual([])
+  })
+
+  test('no file imports from above its room, or from beside it', () => {
+    const forbidden = files.flatMap((file) =>
+      (imports.get(file) ?? []).filter((imported) => !mayImport(file, imported)).map((to) => `${file} → ${to}`),
+    )
     expect(forbidden).toEqual([])
   })
 
   test.each([
     ['background/poller.ts', 'request/runner.ts'],
     ['request/runner.ts', 'background/poller.ts'],
+    ['request/guard/kit.ts', 'background/compiling/parser.ts'],
+    ['request/guard/kit.ts', 'request/runner.ts'],
+    ['sources/http/source.ts', 'background/cache/disk.ts'],
     ['errors.ts', 'options.ts'],
     ['program.ts', 'request/runner.ts'],
     ['options.ts', 'dynacode.ts'],
     ['background/poller.ts', 'dynacode.ts'],
+    ['background/poller.ts', 'options.ts'],
     ['drawer/poller.ts', 'errors.ts'],
     ['dynacode.ts', 'index.ts'],
     ['request/runner.ts', '../test/plugin-api.ts'],
@@ -104,10 +121,65 @@ describe('the import direction', () => {
   })
 })
 
+describe('cycles', () => {
+  test('no file imports itself by way of others', () => {
+    expect(findCycle(imports)).toEqual([])
+  })
+
+  test('no room does', () => {
+    const rooms = new Map<string, string[]>()
+    for (const [file, imported] of imports) {
+      const others = imported.map(roomOf).filter((room) => room !== roomOf(file))
+      rooms.set(roomOf(file), [...(rooms.get(roomOf(file)) ?? []), ...others])
+    }
+    expect(findCycle(rooms)).toEqual([])
+  })
+
+  test('a cycle would be found', () => {
+    const cyclic = { a: ['b', 'd'], b: ['c'], c: ['a'], d: [] }
+    expect(findCycle(new Map(Object.entries(cyclic)))).toEqual(['a', 'b', 'c', 'a'])
+  })
+})
+
+/** The names along one cycle, the first one again at its end; none where there is no cycle. */
+function findCycle(arrows: ReadonlyMap<string, readonly string[]>): string[] {
+  const done = new Set<string>()
+  const visit = (at: string, path: readonly string[]): string[] => {
+    if (path.includes(at)) return [...path.slice(path.indexOf(at)), at]
+    if (done.has(at)) return []
+    for (const next of arrows.get(at) ?? []) {
+      const cycle = visit(next, [...path, at])
+      if (cycle.length > 0) return cycle
+    }
+    done.add(at)
+    return []
+  }
+  for (const start of arrows.keys()) {
+    const cycle = visit(start, [])
+    if (cycle.length > 0) return cycle
+  }
+  return []
+}
+
 describe('the files', () => {
   test('are each named after one thought', () => {
     const drawers = ['utils.ts', 'util.ts', 'helpers.ts', 'types.ts', 'constants.ts', 'common.ts']
     expect(files.filter((file) => drawers.includes(basename(file)))).toEqual([])
+  })
+
+  test('do not repeat the name of their folder', () => {
+    const repeats = files.filter((file) => {
+      const folder = basename(dirname(file))
+      return folder !== '.' && new RegExp(`^${folder}(-|\\.ts$)`).test(basename(file))
+    })
+    expect(repeats).toEqual([])
+  })
+
+  test('are at most 25 in a folder, and 20 entries at the top of lib', () => {
+    const counts = new Map<string, number>()
+    for (const file of files) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1)
+    expect([...counts].filter(([, count]) => count > 25)).toEqual([])
+    expect(readdirSync(LIB).length).toBeLessThanOrEqual(20)
   })
 
   test('index.ts lists the public names in 30 lines at most', () => {

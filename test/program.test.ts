@@ -4,9 +4,9 @@ import fc from 'fast-check'
 import type { Context } from 'koa'
 import { describe, expect, test } from 'vitest'
 import { PHASES, type Phase } from '../lib/document.ts'
-import { readHostPattern } from '../lib/host-pattern.ts'
+import { readHostPattern } from '../lib/matching/host-pattern.ts'
 import { buildProgram, type LivePlugin, type Program } from '../lib/program.ts'
-import { runSteps } from '../lib/steps.ts'
+import { runSteps } from '../lib/time/steps.ts'
 
 function live(
   name: string,

@@ -1,6 +1,6 @@
-import { createFailureWait } from './failure-wait.ts'
+import { StatusError } from '../sources/http/status-error.ts'
+import { createFailureWait } from '../time/failure-wait.ts'
 import type { Refresh } from './refresher.ts'
-import { StatusError } from './status-error.ts'
 
 /** Tells how long to wait after a cycle; undefined: as usual. */
 export type Backoff = (refresh: Refresh) => number | undefined

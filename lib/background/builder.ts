@@ -1,7 +1,8 @@
-import { type Clock, SYSTEM_CLOCK } from '../clock.ts'
 import type { Domain, PluginSpec, RefusedDomain, RefusedPlugin } from '../document.ts'
 import { DocumentError, DynacodeError } from '../errors.ts'
-import type { PluginInfo } from '../events.ts'
+import type { PluginInfo } from '../events/table.ts'
+import { createDraw } from '../matching/rollout.ts'
+import { createScopeTest, listScopePaths, type Scope } from '../matching/scope.ts'
 import {
   buildProgram,
   type LivePlugin,
@@ -11,11 +12,10 @@ import {
   type ProgramDomain,
   type Uses,
 } from '../program.ts'
-import { createDraw } from '../rollout.ts'
-import { createScopeTest, listScopePaths, type Scope } from '../scope.ts'
-import { steadyNow } from '../steady-clock.ts'
-import type { Steps } from '../steps.ts'
-import type { CompiledCode, Compiler } from './compiler.ts'
+import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
+import { steadyNow } from '../time/steady-clock.ts'
+import type { Steps } from '../time/steps.ts'
+import type { CompiledCode, Compiler } from './compiling/compiler.ts'
 import {
   claimedKeys,
   type Entry,
@@ -25,7 +25,7 @@ import {
   keyOf,
   listEntries,
 } from './earlier-versions.ts'
-import type { PartlyRead } from './validator.ts'
+import type { PartlyRead } from './reading/validator.ts'
 
 /** A plugin that was compiled for this program. */
 export interface Compilation {

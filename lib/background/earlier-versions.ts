@@ -1,7 +1,7 @@
 import type { PluginSpec, RefusedPlugin } from '../document.ts'
 import type { LivePlugin, ProgramDomain } from '../program.ts'
-import type { Steps } from '../steps.ts'
-import type { PartlyRead } from './validator.ts'
+import type { Steps } from '../time/steps.ts'
+import type { PartlyRead } from './reading/validator.ts'
 
 /** The plugins of some live domains by domain and name, and by domain and id. */
 export function* indexPlugins(domains: readonly ProgramDomain[]): Steps<ReadonlyMap<string, readonly LivePlugin[]>> {

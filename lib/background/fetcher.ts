@@ -1,11 +1,11 @@
-import { abortable } from '../abortable.ts'
 import { DynacodeError } from '../errors.ts'
-import type { Events } from '../events.ts'
-import { describeValue } from '../schema-error.ts'
-import type { Fetched, Source } from '../source.ts'
-import { steadyNow } from '../steady-clock.ts'
-import { createDeadline } from './deadline.ts'
-import { StatusError } from './status-error.ts'
+import type { Events } from '../events/table.ts'
+import type { Fetched, Source } from '../sources/contract.ts'
+import { createDeadline } from '../sources/http/deadline.ts'
+import { StatusError } from '../sources/http/status-error.ts'
+import { abortable } from '../time/abortable.ts'
+import { steadyNow } from '../time/steady-clock.ts'
+import { describeValue } from '../validation/schema-error.ts'
 
 /**
  * Fetches from the source, within the deadline, and tells of it.

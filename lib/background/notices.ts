@@ -1,4 +1,4 @@
-import { createTokenBucket } from '../token-bucket.ts'
+import { createTokenBucket } from '../time/token-bucket.ts'
 import type { Refresh } from './refresher.ts'
 
 /** Turns a source's notices into refreshes: as few as will do. */

@@ -1,5 +1,5 @@
 import createDebug from 'debug'
-import { LONGEST_TIMER_MS } from '../clock.ts'
+import { LONGEST_TIMER_MS } from '../time/clock.ts'
 
 const debug = createDebug('dynacode:poller')
 

@@ -1,14 +1,14 @@
 import createDebug from 'debug'
 import { DynacodeError } from '../errors.ts'
-import type { Events, NoUpdate, Update } from '../events.ts'
-import { steadyNow } from '../steady-clock.ts'
-import type { RefreshTracing } from '../tracing.ts'
+import type { Events, NoUpdate, Update } from '../events/table.ts'
+import type { RefreshTracing } from '../events/tracing.ts'
+import { hashBytes } from '../sources/content-hash.ts'
+import { runInSlices } from '../time/slices.ts'
+import { steadyNow } from '../time/steady-clock.ts'
 import type { Activator } from './activator.ts'
-import type { Cache, CacheEntry } from './cache.ts'
-import { hashBytes } from './content-hash.ts'
+import type { Cache, CacheEntry } from './cache/disk.ts'
 import { type Fetcher, isFetchError } from './fetcher.ts'
-import type { HighestVersion } from './highest-version.ts'
-import { runInSlices } from './slices.ts'
+import type { HighestVersion } from './trust/highest-version.ts'
 
 const debug = createDebug('dynacode:refresher')
 

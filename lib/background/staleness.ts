@@ -1,6 +1,6 @@
-import { LONGEST_TIMER_MS } from '../clock.ts'
-import type { EventTable } from '../events.ts'
-import { steadyNow } from '../steady-clock.ts'
+import type { EventTable } from '../events/table.ts'
+import { LONGEST_TIMER_MS } from '../time/clock.ts'
+import { steadyNow } from '../time/steady-clock.ts'
 
 /** Knows whether the live document may be too old to rely on. */
 export interface Staleness {

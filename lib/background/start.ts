@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { DocumentError } from '../errors.ts'
-import type { Origin } from '../events.ts'
-import { steadyNow } from '../steady-clock.ts'
+import type { Origin } from '../events/table.ts'
+import { steadyNow } from '../time/steady-clock.ts'
 import type { Activator, Received } from './activator.ts'
-import type { Cache, CacheEntry } from './cache.ts'
-import type { HighestVersion } from './highest-version.ts'
+import type { Cache, CacheEntry } from './cache/disk.ts'
+import type { HighestVersion } from './trust/highest-version.ts'
 
 /**
  * Makes live what is there without the network: the newest generation of the cache that can be used, else the bootstrap

@@ -1,7 +1,7 @@
-import type { Events } from '../events.ts'
-import type { Source } from '../source.ts'
-import { watchCache } from './cache-watch.ts'
-import { shareLead } from './leader.ts'
+import type { Events } from '../events/table.ts'
+import type { Source } from '../sources/contract.ts'
+import { shareLead } from './cache/leader.ts'
+import { watchCache } from './cache/watch.ts'
 import { createNotices } from './notices.ts'
 import type { Refresher } from './refresher.ts'
 

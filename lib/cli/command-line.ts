@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from 'commander'
-import { messageOf } from '../tools/message-of.ts'
+import { messageOf } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import { addCheck } from './check.ts'
 import type { AddCommand, CommonOptions } from './command.ts'

@@ -1,4 +1,4 @@
-import { messageOf } from '../tools/message-of.ts'
+import { messageOf } from '../errors.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'
 import { readUrl } from './input.ts'

@@ -1,6 +1,6 @@
 import { SignJWT } from 'jose'
-import { DEBUG_TOKEN_TYPE, LONGEST_DEBUG_TOKEN_MS } from '../debug-token.ts'
-import { normalizeHost } from '../host-pattern.ts'
+import { normalizeHost } from '../matching/host-pattern.ts'
+import { DEBUG_TOKEN_TYPE, LONGEST_DEBUG_TOKEN_MS } from '../request/debug/token.ts'
 import type { PrivateKey } from '../tools/sign-document.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { messageOf } from '../tools/message-of.ts'
+import { messageOf } from '../errors.ts'
 import { Failure } from './failure.ts'
 import { describeFileError } from './input.ts'
 

@@ -1,7 +1,7 @@
 import { exportJWK, generateKeyPair, type JWK } from 'jose'
-import { describeKind, describeMismatch } from '../schema-error.ts'
 import type { PrivateKey } from '../tools/sign-document.ts'
-import { type TrustedKeys, trustedKeysSchema } from '../trusted-keys.ts'
+import { describeKind, describeMismatch } from '../validation/schema-error.ts'
+import { type TrustedKeys, trustedKeysSchema } from '../validation/trusted-keys.ts'
 import { Failure } from './failure.ts'
 import { readBytes } from './input.ts'
 

@@ -1,6 +1,6 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { messageOf } from '../tools/message-of.ts'
+import { messageOf } from '../errors.ts'
 import { Failure } from './failure.ts'
 
 /**

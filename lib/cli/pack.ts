@@ -1,5 +1,5 @@
-import { readDocument } from '../background/validator.ts'
-import { messageOf } from '../tools/message-of.ts'
+import { readDocument } from '../background/reading/validator.ts'
+import { messageOf } from '../errors.ts'
 import { listFaults } from '../tools/pack-document.ts'
 import { orderAsManifest, spreadDocument } from '../tools/spread-document.ts'
 import type { AddCommand, CommonOptions } from './command.ts'

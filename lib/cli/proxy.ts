@@ -1,6 +1,6 @@
 import type { Middleware } from 'koa'
 import { request } from 'undici'
-import { messageOf } from '../tools/message-of.ts'
+import { messageOf } from '../errors.ts'
 
 /** Headers of one connection, which are not the next one's. */
 const OF_CONNECTION = [

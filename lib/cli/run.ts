@@ -1,6 +1,5 @@
 import type { Middleware } from 'koa'
-import { OptionError } from '../errors.ts'
-import { messageOf } from '../tools/message-of.ts'
+import { messageOf, OptionError } from '../errors.ts'
 import { type GivenRequest, type Ran, type RunRequestOptions, runRequest } from '../tools/run-request.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'

@@ -1,5 +1,5 @@
 import { countFindings, type Located } from '../tools/finding.ts'
-import type { Severity } from '../tools/lint/lint.ts'
+import type { Severity } from '../tools/lint/rule.ts'
 import { drawFrame } from './code-frame.ts'
 import type { Style, Terminal } from './terminal.ts'
 

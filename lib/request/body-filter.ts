@@ -1,13 +1,13 @@
 import type { Readable } from 'node:stream'
 import type { Context } from 'koa'
-import { createDecoders } from '../content-coding.ts'
 import { DynacodeError } from '../errors.ts'
-import type { Events } from '../events.ts'
+import type { Events } from '../events/table.ts'
 import type { LivePlugin } from '../program.ts'
+import { createDecoders } from '../sources/content-coding.ts'
 import { type Chunk, createFilterStream, decodeWhole, isStreamed, toReadable } from './body-stream.ts'
 import { applyEnding } from './ending.ts'
+import type { RequestState } from './run/state.ts'
 import type { Runner } from './runner.ts'
-import type { RequestState } from './state.ts'
 
 /** Takes bodies through the plugins of the phase `body_filter`. */
 export interface BodyFilter {

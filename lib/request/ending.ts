@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
-import type { Events } from '../events.ts'
+import type { Events } from '../events/table.ts'
 import { isStreamed, toReadable } from './body-stream.ts'
-import type { RequestState } from './state.ts'
+import type { RequestState } from './run/state.ts'
 
 /** Headers that describe the body that is replaced, or how long it may be kept. */
 const ABOUT_THE_BODY = [

@@ -1,8 +1,8 @@
 import { DynacodeError } from '../errors.ts'
 import type { Exit, Say } from '../program.ts'
-import { describeValue } from '../schema-error.ts'
-import { EXIT } from './exit.ts'
-import type { Run } from './run.ts'
+import { describeValue } from '../validation/schema-error.ts'
+import { EXIT } from './run/exit.ts'
+import type { Run } from './run/record.ts'
 
 /** Makes what ends the request and the run. */
 export function createExit(run: Run): Exit {

@@ -1,7 +1,7 @@
 import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Context } from 'koa'
 import type { Chunk } from './body-stream.ts'
-import type { RequestState } from './state.ts'
+import type { RequestState } from './run/state.ts'
 
 /** What the header filters changed of an error's response; undefined as a header: removed. */
 interface Changes {

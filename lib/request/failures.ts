@@ -1,11 +1,11 @@
-import type { Breaker, Strike } from '../breaker.ts'
 import { DynacodeError } from '../errors.ts'
-import type { Events } from '../events.ts'
+import type { Events } from '../events/table.ts'
 import type { LivePlugin } from '../program.ts'
+import type { Breaker, Strike } from '../time/breaker.ts'
 import type { Observation } from './observation.ts'
-import type { Run } from './run.ts'
+import type { Run } from './run/record.ts'
+import type { RequestState } from './run/state.ts'
 import { describeThrown } from './shadow.ts'
-import type { RequestState } from './state.ts'
 
 /** What a plugin's failure means for its request, its breaker, and those who listen. */
 export interface Failures {

@@ -1,12 +1,13 @@
 import type { Context } from 'koa'
-import type { Events } from '../events.ts'
+import type { Outcome, RunObservers } from '../events/run-observers.ts'
+import type { Events } from '../events/table.ts'
+import { openPluginRunChannel, type PluginRunMessage } from '../events/tracing.ts'
+import { createHostReader } from '../matching/request-host.ts'
 import type { LivePlugin } from '../program.ts'
-import type { Outcome, RunObservers } from '../run-observers.ts'
-import { openPluginRunChannel, type PluginRunMessage } from '../tracing.ts'
-import type { Run } from './run.ts'
-import { noteRun } from './run-record.ts'
-import { createHostReader, type RequestState } from './state.ts'
-import { leaveFirstStretch, readStopwatch, readSyncTime, restartStopwatch, startStopwatch } from './stopwatch.ts'
+import { noteRun } from './debug/run-record.ts'
+import type { Run } from './run/record.ts'
+import type { RequestState } from './run/state.ts'
+import { leaveFirstStretch, readStopwatch, readSyncTime, restartStopwatch, startStopwatch } from './run/stopwatch.ts'
 
 /** Tells of the runs of plugins to whoever wants to hear of them. */
 export interface Observation {

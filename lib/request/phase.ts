@@ -1,6 +1,6 @@
-import type { PathIndex } from '../path-index.ts'
+import type { PathIndex } from '../matching/path-index.ts'
 import type { LivePlugin } from '../program.ts'
-import type { RequestState } from './state.ts'
+import type { RequestState } from './run/state.ts'
 
 /**
  * Runs the plugins of a phase in order until one ends the request (`state.ending`).

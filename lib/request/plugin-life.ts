@@ -1,7 +1,7 @@
-import { type Breaker, createBreaker } from '../breaker.ts'
-import type { Clock } from '../clock.ts'
-import type { Events, PluginInfo } from '../events.ts'
+import type { Events, PluginInfo } from '../events/table.ts'
 import type { LivePlugin, PluginLife } from '../program.ts'
+import { type Breaker, createBreaker } from '../time/breaker.ts'
+import type { Clock } from '../time/clock.ts'
 
 /**
  * Begins the life of a version of a plugin.

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../time/clock.ts'
 
 /** Entries the store holds at most; the least recently used go first. */
 const MAX_ENTRIES = 10_000

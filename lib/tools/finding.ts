@@ -1,4 +1,4 @@
-import type { Severity } from './lint/lint.ts'
+import type { Severity } from './lint/rule.ts'
 
 /** Something found in a document. */
 export interface Finding {

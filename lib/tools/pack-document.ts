@@ -1,10 +1,9 @@
 import { posix } from 'node:path'
-import { MANIFEST, readManifest } from '../background/folder-manifest.ts'
-import type { ParseFault } from '../background/parser.ts'
-import { isTypeScript, stripTypes } from '../background/strip-types.ts'
-import { readDocument } from '../background/validator.ts'
-import { DocumentError } from '../errors.ts'
-import { describeValue } from '../schema-error.ts'
+import { readDocument } from '../background/reading/validator.ts'
+import { DocumentError, type ParseFault } from '../errors.ts'
+import { MANIFEST, readManifest } from '../sources/folder/manifest.ts'
+import { isTypeScript, stripTypes } from '../sources/folder/strip-types.ts'
+import { describeValue } from '../validation/schema-error.ts'
 import { orderAsManifest } from './spread-document.ts'
 
 /**

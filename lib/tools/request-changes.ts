@@ -1,5 +1,5 @@
 import type { Context } from 'koa'
-import { describeValue } from '../schema-error.ts'
+import { describeValue } from '../validation/schema-error.ts'
 
 /** What of a request and its response plugins can change, in words, by its name. */
 export type Snapshot = ReadonlyMap<string, string>

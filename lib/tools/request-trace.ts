@@ -1,9 +1,9 @@
 import type { Context } from 'koa'
 import type { Document, Phase, PluginSpec } from '../document.ts'
 import { PHASES } from '../document.ts'
-import type { PluginInfo } from '../events.ts'
-import type { PluginApp } from '../plugin-app.ts'
-import { messageOf } from './message-of.ts'
+import { messageOf } from '../errors.ts'
+import type { PluginInfo } from '../events/table.ts'
+import type { PluginApp } from '../testing/plugin-app.ts'
 import { listChanges, type Snapshot, takeSnapshot } from './request-changes.ts'
 import { whyNotDomain, whyNotPlugin } from './skip-reason.ts'
 

@@ -1,6 +1,6 @@
 import { FlattenedSign, type JWK } from 'jose'
-import { readDocument } from '../background/validator.ts'
-import { checkFreshness } from '../background/verifier.ts'
+import { readDocument } from '../background/reading/validator.ts'
+import { checkFreshness } from '../background/trust/verifier.ts'
 import type { Document } from '../document.ts'
 import { DynacodeError } from '../errors.ts'
 

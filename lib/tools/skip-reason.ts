@@ -1,8 +1,8 @@
 import type { Context } from 'koa'
-import { createPredicate } from '../condition.ts'
 import type { Document, Domain, PluginSpec } from '../document.ts'
-import { type HostPattern, normalizeHost } from '../host-pattern.ts'
-import { createShare } from '../rollout.ts'
+import { createPredicate } from '../matching/condition.ts'
+import { type HostPattern, normalizeHost } from '../matching/host-pattern.ts'
+import { createShare } from '../matching/rollout.ts'
 
 /** Why no plugin of a domain runs for a host; undefined when they may. */
 export function whyNotDomain(

@@ -1,5 +1,5 @@
-import { MANIFEST } from '../background/folder-manifest.ts'
 import { DocumentError } from '../errors.ts'
+import { MANIFEST } from '../sources/folder/manifest.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Activator, createActivator } from '../../lib/background/activator.ts'
 import { createBuilder } from '../../lib/background/builder.ts'
-import { createCompiler } from '../../lib/background/compiler.ts'
-import type { Verifier } from '../../lib/background/verifier.ts'
-import { createEvents } from '../../lib/events.ts'
+import { createCompiler } from '../../lib/background/compiling/compiler.ts'
+import type { Verifier } from '../../lib/background/trust/verifier.ts'
+import { createEvents } from '../../lib/events/table.ts'
 import type { LivePlugin, PluginLife, Program } from '../../lib/program.ts'
 
 const RULES = {

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import { createBackoff } from '../../lib/background/backoff.ts'
 import type { Refresh } from '../../lib/background/refresher.ts'
-import { StatusError } from '../../lib/background/status-error.ts'
 import { DynacodeError } from '../../lib/errors.ts'
+import { StatusError } from '../../lib/sources/http/status-error.ts'
 
 const INTERVAL = 10_000
 const HOUR = 3_600_000

@@ -1,12 +1,12 @@
 import type { Context } from 'koa'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Build, type Builder, createBuilder } from '../../lib/background/builder.ts'
-import { createCompiler } from '../../lib/background/compiler.ts'
-import { readDocument } from '../../lib/background/validator.ts'
+import { createCompiler } from '../../lib/background/compiling/compiler.ts'
+import { readDocument } from '../../lib/background/reading/validator.ts'
 import { DynacodeError } from '../../lib/errors.ts'
-import type { PluginInfo } from '../../lib/events.ts'
+import type { PluginInfo } from '../../lib/events/table.ts'
 import type { LivePlugin, PluginFunction, PluginLife, Program, ProgramDomain } from '../../lib/program.ts'
-import { runSteps } from '../../lib/steps.ts'
+import { runSteps } from '../../lib/time/steps.ts'
 
 const BROKEN = '('
 const bind = vi.fn((): PluginFunction => () => undefined)

@@ -1,10 +1,10 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createFetcher, isFetchError } from '../../lib/background/fetcher.ts'
-import { StatusError } from '../../lib/background/status-error.ts'
 import { DocumentError, DynacodeError } from '../../lib/errors.ts'
-import { createEvents } from '../../lib/events.ts'
-import type { Fetched, Source } from '../../lib/source.ts'
+import { createEvents } from '../../lib/events/table.ts'
+import type { Fetched, Source } from '../../lib/sources/contract.ts'
+import { StatusError } from '../../lib/sources/http/status-error.ts'
 
 const bytes = Buffer.from('{"domains":[]}')
 let closing: AbortController

@@ -3,7 +3,7 @@ import { createNotices } from '../../lib/background/notices.ts'
 import type { Refresh } from '../../lib/background/refresher.ts'
 
 // It goes as the fake timers do.
-vi.mock('../../lib/steady-clock.ts', () => ({ steadyNow: () => performance.now() }))
+vi.mock('../../lib/time/steady-clock.ts', () => ({ steadyNow: () => performance.now() }))
 
 const UNCHANGED: Refresh = { updated: false, reason: 'unchanged', error: undefined }
 const FAILED: Refresh = { updated: false, reason: 'fetch', error: new Error('down') }

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Activator } from '../../lib/background/activator.ts'
-import type { Cache } from '../../lib/background/cache.ts'
+import type { Cache } from '../../lib/background/cache/disk.ts'
 import { createRefresher, type Refresher } from '../../lib/background/refresher.ts'
 import { DocumentError, DynacodeError } from '../../lib/errors.ts'
-import { createEvents } from '../../lib/events.ts'
-import type { Fetched } from '../../lib/source.ts'
+import { createEvents } from '../../lib/events/table.ts'
+import type { Fetched } from '../../lib/sources/contract.ts'
 
 const bytes = Buffer.from('{"domains":[]}')
 const SHA1 = '6c1c6dc5f2dbf2ce5bdde6c2dc9ff9ba3e1e0e9f'

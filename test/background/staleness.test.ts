@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createStaleness, type Staleness } from '../../lib/background/staleness.ts'
 
 // It goes as the fake timers do.
-vi.mock('../../lib/steady-clock.ts', () => ({ steadyNow: () => performance.now() }))
+vi.mock('../../lib/time/steady-clock.ts', () => ({ steadyNow: () => performance.now() }))
 
 const MINUTE = 60_000
 const DAY = 86_400_000

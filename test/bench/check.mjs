@@ -1,7 +1,7 @@
 // How long `check` takes over 1 000 plugins, beside compiling them: `npm run build && node test/bench/check.mjs`.
 // Each is measured in runs that take turns, with a compiler and a judge of expressions that know nothing yet.
 import { performance } from 'node:perf_hooks'
-import { createCompiler } from '../../dist/background/compiler.js'
+import { createCompiler } from '../../dist/background/compiling/compiler.js'
 import { inspectDocument } from '../../dist/tools/inspect-document.js'
 
 const COUNT = 1000

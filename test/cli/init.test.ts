@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import supertest from 'supertest'
 import { describe, expect, test } from 'vitest'
-import { plugin_app } from '../../lib/plugin-app.ts'
+import { plugin_app } from '../../lib/testing/plugin-app.ts'
 import { callCommand, callJson } from '../fixtures/command-line.ts'
 import { makeFolder, writeFiles } from '../fixtures/plugin-folder.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { CALLBACKS, createEvents, type EventName } from '../../lib/events.ts'
-import { startLogging } from '../../lib/logger.ts'
+import { CALLBACKS, createEvents, type EventName } from '../../lib/events/table.ts'
+import { startLogging } from '../../lib/observability/log/logger.ts'
 import { cellOf, codeIn, namesIn, readDocsPage, tablesOf } from './pages.ts'
 
 const page = readDocsPage('logging')

@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import type { z } from 'zod'
-import { conditionSchema } from '../../lib/condition.ts'
 import { frameSchema, PHASES, pluginSchema } from '../../lib/document.ts'
 import { ERROR_CODES } from '../../lib/errors.ts'
-import { CALLBACKS } from '../../lib/events.ts'
+import { CALLBACKS } from '../../lib/events/table.ts'
+import { conditionSchema } from '../../lib/matching/condition.ts'
+import { rolloutSchema } from '../../lib/matching/rollout.ts'
 import { type DynacodeOptions, OPTION_NAMES, parseOptions } from '../../lib/options.ts'
 import { ENVIRONMENT_NAMES } from '../../lib/program.ts'
-import { rolloutSchema } from '../../lib/rollout.ts'
 import { createInstance } from '../fixtures/instance.ts'
 import { cellOf, codeIn, namesIn, ROOT, readDocsPage, tablesOf } from './pages.ts'
 
@@ -55,7 +55,7 @@ describe('docs/options.md', () => {
     const { debug_requests } = parseOptions({ ...BARE, debug_requests: { tokens: ['0123456789abcdef'] } })
     expect(fieldsOf('debug_requests')).toEqual({ ...debug_requests, tokens: undefined, trusted_keys: undefined })
     expect(Object.keys(fieldsOf('debug_requests')).sort()).toEqual(
-      membersOf('debug-options.ts', 'DebugOptions')
+      membersOf('request/debug/options.ts', 'DebugOptions')
         .map(({ name }) => name)
         .sort(),
     )
@@ -102,7 +102,7 @@ describe('docs/events.md', () => {
 
   test('lists the fields of a plugin', () => {
     expect(sorted(namesIn(tablesOf(readDocsPage('events'), 'field of `plugin`')))).toEqual(
-      sorted(membersOf('events.ts', 'PluginInfo').map(({ name }) => name)),
+      sorted(membersOf('events/table.ts', 'PluginInfo').map(({ name }) => name)),
     )
   })
 
@@ -113,7 +113,7 @@ describe('docs/events.md', () => {
   })
 
   test('lists every reason of bg_didnt_update_plugins, and no other', () => {
-    const reasons = literalsOf('events.ts', 'NoUpdate', 'reason')
+    const reasons = literalsOf('events/table.ts', 'NoUpdate', 'reason')
     expect(sorted(namesIn(tablesOf(readDocsPage('events'), 'reason')))).toEqual(sorted(reasons))
   })
 
@@ -144,7 +144,7 @@ describe('docs/tracing.md', () => {
     ['field of a refresh', 'RefreshMessage'],
   ])('lists every %s, and no other', (column, declared) => {
     expect(sorted(namesIn(tablesOf(page, column)))).toEqual(
-      sorted(membersOf('tracing.ts', declared).map(({ name }) => name)),
+      sorted(membersOf('events/tracing.ts', declared).map(({ name }) => name)),
     )
   })
 
@@ -159,7 +159,7 @@ describe('docs/tracing.md', () => {
     const cells = tablesOf(page, declared === 'RefreshMessage' ? 'field of a refresh' : 'field of a run').flatMap(
       (table) => table.rows.filter((row) => codeIn(row[0] ?? '')[0] === field).map((row) => cellOf(table, row, 'what')),
     )
-    expect(codeIn(cells.join())).toEqual(expect.arrayContaining(literalsOf('tracing.ts', declared, field)))
+    expect(codeIn(cells.join())).toEqual(expect.arrayContaining(literalsOf('events/tracing.ts', declared, field)))
   })
 })
 
@@ -168,7 +168,7 @@ describe('docs/debugging.md', () => {
   const first = (column: string) =>
     tablesOf(page, column).flatMap(({ rows }) => rows.flatMap((row) => codeIn(row[0] ?? '')))
   const quoted = (text: string) => [...text.matchAll(/'(\w+)'/g)].map((match) => match[1] as string)
-  const source = readFileSync(join(LIB, 'request/run-record.ts'), 'utf8')
+  const source = readFileSync(join(LIB, 'request/debug/run-record.ts'), 'utf8')
 
   test('lists every reason why a plugin is skipped, and no other', () => {
     expect(sorted(first('reason in `skipped`'))).toEqual(
@@ -178,12 +178,12 @@ describe('docs/debugging.md', () => {
 
   test('lists every outcome, and no other', () => {
     expect(sorted(first('outcome'))).toEqual(
-      sorted([...literalsOf('tracing.ts', 'PluginRunMessage', 'outcome'), 'running']),
+      sorted([...literalsOf('events/tracing.ts', 'PluginRunMessage', 'outcome'), 'running']),
     )
   })
 
   test('lists every field of a plugin, and no other', () => {
-    const fields = membersOf('request/debug-headers.ts', 'Line').map(({ name }) => name)
+    const fields = membersOf('request/debug/headers.ts', 'Line').map(({ name }) => name)
     expect(sorted(first("field of the header's `plugins`"))).toEqual(sorted(fields))
   })
 })
@@ -244,7 +244,7 @@ describe('docs/lifecycle.md', () => {
   })
 
   test('lists every state of a plugin in the status, and no other', () => {
-    expect(of('state')).toEqual(sorted(literalsOf('status.ts', 'PluginStatus', 'state')))
+    expect(of('state')).toEqual(sorted(literalsOf('control/status.ts', 'PluginStatus', 'state')))
   })
 })
 
@@ -288,7 +288,7 @@ function parseFile(file: string): ts.SourceFile {
 
 /** The payload fields of every event, as TypeScript sees them. Nothing but the one file is loaded for it. */
 function fieldsOfEvents(): Record<string, string[]> {
-  const path = join(LIB, 'events.ts')
+  const path = join(LIB, 'events/table.ts')
   const program = ts.createProgram([path], { noLib: true, noResolve: true, types: [] })
   const checker = program.getTypeChecker()
   const table = program
@@ -297,7 +297,7 @@ function fieldsOfEvents(): Record<string, string[]> {
       (statement): statement is ts.InterfaceDeclaration =>
         ts.isInterfaceDeclaration(statement) && statement.name.text === 'EventTable',
     )
-  if (table === undefined) throw new Error('lib/events.ts: there is no interface EventTable')
+  if (table === undefined) throw new Error('lib/events/table.ts: there is no interface EventTable')
   return Object.fromEntries(
     table.members.filter(ts.isPropertySignature).map((member) => {
       const type = checker.getTypeFromTypeNode(member.type as ts.TypeNode)

@@ -60,7 +60,7 @@ describe('docs/reporting.md', () => {
   })
 
   test('lists every occasion, and no other', () => {
-    const source = ts.sys.readFile(join(ROOT, 'lib/background/reporter.ts')) ?? ''
+    const source = ts.sys.readFile(join(ROOT, 'lib/observability/report/schedule.ts')) ?? ''
     const union = /export type ReportOccasion =([^=]*?)\n\n/.exec(source)?.[1] ?? ''
     const occasions = [...union.matchAll(/'(\w+)'/g)].map((match) => match[1] as string)
     expect(occasions.length).toBeGreaterThan(5)

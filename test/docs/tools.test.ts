@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
-import * as tools from '../../lib/tools.ts'
+import * as tools from '../../lib/tools/index.ts'
 import { namesIn, readDocsPage, tablesOf } from './pages.ts'
 
 const require = createRequire(import.meta.url)

@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import type { CacheEntry } from '../../lib/background/cache.ts'
-import { identifyThisProcess } from '../../lib/background/process-identity.ts'
+import type { CacheEntry } from '../../lib/background/cache/disk.ts'
+import { identifyThisProcess } from '../../lib/background/cache/process-identity.ts'
 import { cachePath, encodeDocument, openCache, storable, textOf } from '../fixtures/cache.ts'
 
 const isRoot = process.geteuid?.() === 0

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
-import { createHttpSource } from '../../lib/background/http-source.ts'
+import { createHttpSource } from '../../lib/sources/http/source.ts'
 import { rates, simulateHerd } from './simulation.ts'
 
 // Writes docs/scale.md: what 10 to 100 000 processes ask of an API. Rates are those of the real poller on a simulated clock,

@@ -4,8 +4,8 @@ import { PassThrough, Readable } from 'node:stream'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
-import { createDecoders } from '../../lib/content-coding.ts'
 import { createFilterStream, toReadable } from '../../lib/request/body-stream.ts'
+import { createDecoders } from '../../lib/sources/content-coding.ts'
 import { createDeferred, plugin, startApp } from '../fixtures/app.ts'
 
 const ENDLESS_CHUNK = Buffer.alloc(65_536, 'x')

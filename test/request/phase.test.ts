@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { LivePlugin } from '../../lib/program.ts'
 import { createPhaseRunner } from '../../lib/request/phase.ts'
-import type { RequestState } from '../../lib/request/state.ts'
+import type { RequestState } from '../../lib/request/run/state.ts'
 
 /** Two plugins: of the first it cannot be told whether it is for the request, which it refuses; the second would answer. */
 function runTwo(is_indexed: boolean): { state: RequestState; ran: string[] } {

@@ -1,5 +1,5 @@
-import { childrenOf, type Node } from '../../background/syntax-tree.ts'
-import type { Lint } from './lint.ts'
+import { childrenOf, type Node } from '../../background/compiling/syntax-tree.ts'
+import type { Lint } from './rule.ts'
 import { isFunction, readNames, type Visit } from './syntax-tree.ts'
 
 const LEAVING_CALLS = new Set(['exit', 'ctx.throw', 'process.exit'])

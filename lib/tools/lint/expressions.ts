@@ -1,9 +1,9 @@
 import type { ESTree } from 'meriyah'
 import type { check } from 'recheck'
-import type { Node } from '../../background/syntax-tree.ts'
-import type { Condition } from '../../condition.ts'
-import { messageOf } from '../message-of.ts'
-import type { Fault, Subject } from './lint.ts'
+import type { Node } from '../../background/compiling/syntax-tree.ts'
+import { messageOf } from '../../errors.ts'
+import type { Condition } from '../../matching/condition.ts'
+import type { Fault, Subject } from './rule.ts'
 import { readNames } from './syntax-tree.ts'
 
 /** Judges regular expressions: of each, what is wrong with it. */

@@ -1,6 +1,6 @@
 import type { ESTree } from 'meriyah'
-import type { Node } from '../../background/syntax-tree.ts'
-import type { Lint } from './lint.ts'
+import type { Node } from '../../background/compiling/syntax-tree.ts'
+import type { Lint } from './rule.ts'
 import { readNames } from './syntax-tree.ts'
 
 /** Finds plugins that let everyone in once they fail, though they are there to refuse. */

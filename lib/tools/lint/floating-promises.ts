@@ -1,5 +1,5 @@
-import type { Node } from '../../background/syntax-tree.ts'
-import type { Lint, Subject } from './lint.ts'
+import type { Node } from '../../background/compiling/syntax-tree.ts'
+import type { Lint, Subject } from './rule.ts'
 import { isFunction, readNames } from './syntax-tree.ts'
 
 const COMBINATORS = new Set(['all', 'allSettled', 'any', 'race', 'reject'].map((name) => `Promise.${name}`))

@@ -1,5 +1,5 @@
 import type { ESTree } from 'meriyah'
-import { childrenOf, FUNCTIONS, type FunctionNode, type Node } from '../../background/syntax-tree.ts'
+import { childrenOf, FUNCTIONS, type FunctionNode, type Node } from '../../background/compiling/syntax-tree.ts'
 
 /** A node, and what it is part of. */
 export interface Visit {

@@ -1,6 +1,6 @@
 import { ENVIRONMENT_NAMES } from '../../program.ts'
-import { suggest } from '../../suggestion.ts'
-import type { Lint } from './lint.ts'
+import { suggest } from '../../validation/suggestion.ts'
+import type { Lint } from './rule.ts'
 import type { Visit } from './syntax-tree.ts'
 
 const OF_THE_PROCESS: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(globalThis))

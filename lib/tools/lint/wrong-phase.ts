@@ -1,6 +1,6 @@
-import type { Node } from '../../background/syntax-tree.ts'
+import type { Node } from '../../background/compiling/syntax-tree.ts'
 import type { Phase } from '../../document.ts'
-import type { Fault, Lint, Subject } from './lint.ts'
+import type { Fault, Lint, Subject } from './rule.ts'
 import { readNames, type Visit } from './syntax-tree.ts'
 import { isReference } from './unknown-names.ts'
 

@@ -1,0 +1,86 @@
+import { DocumentError } from '../../errors.ts'
+import type { Steps } from '../../time/steps.ts'
+import type { SharedPart } from './plugin-reader.ts'
+
+/** How large a document may be. */
+export interface DocumentCaps {
+  readonly max_domains: number
+  readonly max_plugins: number
+  /** Of one plugin, in bytes of UTF-8. */
+  readonly max_code_bytes: number
+}
+
+/** A domain that is to be counted, or a number of those that were. */
+type Counted = { readonly raw: unknown } | { readonly domains: readonly unknown[]; readonly plugins: number }
+
+/**
+ * Counts what is in a document.
+ *
+ * @returns false when a cap is passed by what was not read, so that where it is passed cannot be told
+ * @throws DocumentError when a cap is passed
+ */
+export function* checkCaps(
+  domains: readonly Counted[],
+  shared: readonly SharedPart[],
+  caps: DocumentCaps,
+): Steps<boolean> {
+  const count = domains.reduce((sum, part) => sum + ('raw' in part ? 1 : part.domains.length), 0)
+  checkCap('domains', count, 'max_domains', caps.max_domains)
+  let plugins = shared.reduce((sum, part) => sum + ('raw' in part ? 1 : part.entries.length), 0)
+  checkCap('plugins', plugins, 'max_plugins', caps.max_plugins)
+  let index = 0
+  for (const part of shared) {
+    if ('raw' in part) plugins = countPlugin(part.raw, `plugins[${index}]`, plugins, caps)
+    else plugins += part.plugins - part.entries.length
+    index += 'raw' in part ? 1 : part.entries.length
+    if (!('raw' in part) && plugins > caps.max_plugins) return false
+    yield
+  }
+  index = 0
+  for (const part of domains) {
+    if ('raw' in part) {
+      const list = (part.raw as { plugins?: unknown }).plugins
+      plugins = yield* countPlugins(list, `domains[${index}].plugins`, plugins, caps)
+      index += 1
+    } else {
+      plugins += part.plugins
+      index += part.domains.length
+      if (plugins > caps.max_plugins) return false
+    }
+    yield
+  }
+  return true
+}
+
+/** How many plugins there are with those of a list, as caps count them. */
+export function* countPlugins(list: unknown, path: string, before: number, caps: DocumentCaps): Steps<number> {
+  if (!Array.isArray(list)) return before
+  let plugins = before + list.length
+  checkCap(path, plugins, 'max_plugins', caps.max_plugins)
+  for (const [at, plugin] of list.entries()) {
+    plugins = countPlugin(plugin, `${path}[${at}]`, plugins, caps)
+    yield
+  }
+  return plugins
+}
+
+/** How many there are with a plugin's further variants: each of them is compiled, and runs, as a plugin of its own. */
+function countPlugin(plugin: unknown, path: string, before: number, caps: DocumentCaps): number {
+  const { code, variants } = (plugin ?? {}) as { code?: unknown; variants?: unknown }
+  checkCode(code, `${path}.code`, caps)
+  if (!Array.isArray(variants)) return before
+  const plugins = before + Math.max(variants.length - 1, 0)
+  checkCap(`${path}.variants`, plugins, 'max_plugins', caps.max_plugins)
+  for (const [nth, variant] of variants.entries()) checkCode(variant?.code, `${path}.variants[${nth}].code`, caps)
+  return plugins
+}
+
+function checkCode(code: unknown, path: string, { max_code_bytes }: DocumentCaps): void {
+  // No character takes more than three bytes.
+  if (typeof code !== 'string' || code.length * 3 <= max_code_bytes) return
+  checkCap(path, Buffer.byteLength(code), 'max_code_bytes', max_code_bytes)
+}
+
+function checkCap(path: string, count: number, name: string, cap: number): void {
+  if (count > cap) throw new DocumentError(path, `expected at most ${cap} (${name}), got ${count}`)
+}

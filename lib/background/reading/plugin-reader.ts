@@ -1,0 +1,296 @@
+import type { z } from 'zod'
+import {
+  type FailurePolicy,
+  type GuardMode,
+  MAX_NAME_LENGTH,
+  PHASES,
+  type Phase,
+  type PluginSpec,
+  pluginSchema,
+  type RefusedPlugin,
+  referenceSchema,
+} from '../../document.ts'
+import { DocumentError } from '../../errors.ts'
+import type { Scope } from '../../matching/scope.ts'
+import type { Steps } from '../../time/steps.ts'
+import { describeMismatch, describeValue } from '../../validation/schema-error.ts'
+import { freezeDeep, MAX_DEPTH } from './freeze.ts'
+
+/** What a plugin of the document says of itself. */
+export type PluginFields = z.infer<typeof pluginSchema>
+/** What a shared plugin is referred to by. */
+export type Id = string | number
+/** The document's shared plugins by id; one at fault stands in for itself, so that its references can say why. */
+export type Shared = Map<Id, SharedPlugin>
+
+interface SharedPlugin extends RawShared {
+  readonly fields: PluginFields | DocumentError
+  readonly path: string
+  referenced: boolean
+}
+
+/** What holds for a plugin where the document says nothing else. */
+export interface PluginDefaults {
+  readonly guard: GuardMode
+  readonly budget_ms: number
+  readonly timeout_ms: number
+}
+
+/** Some of the document's shared plugins: one that is to be read, or a number of those that need not be. */
+export type SharedPart = RawShared | KeptShared
+
+interface RawShared {
+  readonly raw: unknown
+  /** Of its text; undefined where that is not known. */
+  readonly digest?: string | undefined
+}
+
+/** Shared plugins that stand there as they did before, one after the other, none of them at fault. */
+export interface KeptShared {
+  readonly entries: readonly (RawShared & { readonly id: Id; readonly fields: PluginFields })[]
+  /** How many plugins they are, as caps count them. */
+  readonly plugins: number
+}
+
+/**
+ * Reads the document's shared plugins.
+ *
+ * @param before those that were read before: what is the same as one of them is not made anew
+ */
+export function* readShared(parts: readonly SharedPart[], before: Shared, faults: DocumentError[]): Steps<Shared> {
+  const shared: Shared = new Map()
+  let index = 0
+
+  /** The fields of the one that was just the same. */
+  function find(id: Id, digest: string | undefined): PluginFields | undefined {
+    const known = before.get(id)
+    if (digest === undefined || known?.digest !== digest || known.fields instanceof DocumentError) return undefined
+    return known.fields
+  }
+
+  function add(id: Id, { raw, digest }: RawShared, known = find(id, digest)): void {
+    const path = `plugins[${index}]`
+    index += 1
+    if (shared.has(id)) {
+      faults.push(new DocumentError(`${path}.id`, `${describeValue(id)} is the id of ${shared.get(id)?.path} already`))
+    } else {
+      shared.set(id, { fields: known ?? readFields(raw, path), path, raw, digest, referenced: false })
+    }
+  }
+
+  for (const part of parts) {
+    if ('entries' in part) {
+      for (const entry of part.entries) add(entry.id, entry, entry.fields)
+      yield
+      continue
+    }
+    const { raw } = part
+    const id = field(raw, 'id')
+    if (isId(id)) add(id, part)
+    else {
+      const path = `plugins[${index}]`
+      index += 1
+      if (nameOf(raw) === undefined) throw unnamed(path, raw)
+      faults.push(
+        new DocumentError(`${path}.id`, `expected a string or number to refer to it by, got ${describeValue(id)}`),
+      )
+    }
+    yield
+  }
+  return shared
+}
+
+/** The shared plugins that a domain's list of plugins refers to, by id. */
+export function referredIds(plugins: unknown): readonly Id[] {
+  const ids = Array.isArray(plugins) ? plugins.flatMap((raw) => referenceOf(raw)?.id ?? []) : []
+  return ids.length === 0 ? NO_IDS : Object.freeze([...new Set(ids)])
+}
+
+const NO_IDS: readonly Id[] = Object.freeze([])
+
+/** What an entry of a domain's plugins refers to; undefined where it is a plugin of its own. */
+function referenceOf(raw: unknown): { readonly id: Id } | undefined {
+  if (isId(raw)) return { id: raw }
+  const isOwn = field(raw, 'code') != null || field(raw, 'variants') != null || unreadFile(raw, '') !== undefined
+  return !isOwn && isId(field(raw, 'id')) ? (raw as { readonly id: Id }) : undefined
+}
+
+/** Reads one entry of a domain's plugins: one plugin, or as many as it has variants. */
+export function readPlugins(
+  raw: unknown,
+  domain: string,
+  path: string,
+  shared: Shared,
+  defaults: PluginDefaults,
+): readonly (PluginSpec | RefusedPlugin)[] {
+  const reference = referenceOf(raw)
+  const target = reference && shared.get(reference.id)
+  if (target !== undefined) target.referenced = true
+  const fields = reference === undefined ? readFields(raw, path) : resolve(reference, path, target)
+  const specs = fields instanceof DocumentError ? fields : createSpecs(fields, domain, path, defaults)
+  return specs instanceof DocumentError ? [refuse(raw, domain, path, specs, target?.raw)] : specs
+}
+
+function createSpecs(
+  fields: PluginFields,
+  domain: string,
+  path: string,
+  defaults: PluginDefaults,
+): readonly PluginSpec[] | DocumentError {
+  const params = fields.params == null ? NO_PARAMS : freezeDeep(fields.params)
+  if (params === undefined) return new DocumentError(`${path}.params`, `expected at most ${MAX_DEPTH} levels, got more`)
+  const codes = readCodes(fields, path)
+  if (codes instanceof DocumentError) return codes
+  const shadow_allows = fields.shadow_allows == null ? NOTHING : Object.freeze(fields.shadow_allows)
+  return codes.map(({ name, code, share }) => {
+    const scope: Scope = Object.freeze({
+      enabled: fields.enabled ?? true,
+      when: fields.when ?? undefined,
+      share,
+      starts_at: toTime(fields.starts_at),
+      expires_at: toTime(fields.expires_at),
+    })
+    // One literal, so that the specs of a large document have one shape between them.
+    return Object.freeze({
+      domain,
+      name,
+      id: fields.id ?? undefined,
+      phase: fields.phase,
+      code,
+      params,
+      priority: fields.priority ?? 0,
+      on_failure: fields.on_failure ?? 'open',
+      guard: fields.guard ?? defaults.guard,
+      budget_ms: fields.budget_ms ?? defaults.budget_ms,
+      timeout_ms: fields.timeout_ms ?? defaults.timeout_ms,
+      shadow: fields.mode === 'shadow',
+      shadow_allows,
+      scope,
+      path,
+    } satisfies PluginSpec)
+  })
+}
+
+// Shared by the many plugins that say nothing.
+const NO_PARAMS: PluginSpec['params'] = Object.freeze({})
+const NOTHING: PluginSpec['shadow_allows'] = Object.freeze([])
+
+/** The code of a plugin with its share of the traffic, or those of its variants, side by side. */
+function readCodes(
+  { name, code, variants, rollout }: PluginFields,
+  path: string,
+): readonly { name: string; code: string; share: Scope['share'] }[] | DocumentError {
+  const by = rollout?.by ?? 'ip'
+  if (variants == null) {
+    if (code == null) return new DocumentError(`${path}.code`, `expected a string, got ${describeValue(code)}`)
+    if (rollout == null) return [{ name, code, share: undefined }]
+    if (rollout.percent !== undefined) return [{ name, code, share: { by, from: 0, to: rollout.percent, salt: name } }]
+    return new DocumentError(`${path}.rollout.percent`, 'expected a number, got nothing')
+  }
+  if (code != null) return new DocumentError(`${path}.variants`, 'expected either code or variants, got both')
+  if (rollout?.percent !== undefined) {
+    return new DocumentError(`${path}.rollout.percent`, 'expected the percentages in the variants alone, got one here')
+  }
+  // In thousandths, so that three thirds add up.
+  const total = variants.reduce((sum, { percent }) => sum + Math.round(percent * 1000), 0)
+  if (total > 100_000)
+    return new DocumentError(`${path}.variants`, `expected at most 100 percent in all, got ${total / 1000}`)
+  let from = 0
+  return variants.map((variant) => {
+    const share = { by, from, to: from + variant.percent, salt: name }
+    from = share.to
+    return { name: `${name}/${variant.name}`, code: variant.code, share }
+  })
+}
+
+function toTime(text: string | null | undefined): number | undefined {
+  return text == null ? undefined : Date.parse(text)
+}
+
+function tryReadingTime(text: unknown): number | undefined {
+  const time = pluginSchema.shape.expires_at.safeParse(text)
+  return time.success ? toTime(time.data) : undefined
+}
+
+/** The shared plugin that a reference means, with what the reference says over it. */
+function resolve(raw: unknown, path: string, target: { fields: PluginFields | DocumentError } | undefined) {
+  const reference = referenceSchema.safeParse(raw)
+  if (!reference.success) return mismatch(reference.error, raw, path)
+  if (target === undefined) {
+    return new DocumentError(
+      path,
+      `expected code, or the id of one of the document's plugins, got the id ${describeValue(reference.data.id)}`,
+    )
+  }
+  if (target.fields instanceof DocumentError) return target.fields
+  const said = Object.fromEntries(Object.entries(reference.data).filter(([, value]) => value != null))
+  return { ...target.fields, ...said, params: { ...target.fields.params, ...reference.data.params } }
+}
+
+function readFields(raw: unknown, path: string): PluginFields | DocumentError {
+  const unread = unreadFile(raw, path)
+  if (unread !== undefined) return unread
+  const fields = pluginSchema.safeParse(raw)
+  return fields.success ? fields.data : mismatch(fields.error, raw, path)
+}
+
+/** The fault that a folder's source leaves in a plugin whose code it could not get; any other `file` is an unknown field. */
+function unreadFile(raw: unknown, path: string): DocumentError | undefined {
+  const file = field(raw, 'file')
+  const [inner, message] = [field(file, 'path'), field(file, 'message')]
+  if (typeof inner !== 'string' || typeof message !== 'string') return undefined
+  return new DocumentError(`${path}.${inner}`, message)
+}
+
+function mismatch(error: z.ZodError, raw: unknown, path: string): DocumentError {
+  const { path: inner, message } = describeMismatch(error, raw)
+  return new DocumentError(inner === '' ? path : `${path}.${inner}`, message)
+}
+
+/** What is left of a plugin that cannot be used: enough to keep its last good version, or to guard its domain. */
+function refuse(raw: unknown, domain: string, path: string, error: DocumentError, shared?: unknown): RefusedPlugin {
+  const id = isId(raw) ? raw : field(raw, 'id')
+  const name = nameOf(raw) ?? nameOf(shared)
+  if (name === undefined && !isId(id)) throw unnamed(path, raw)
+  const phase = field(raw, 'phase') ?? field(shared, 'phase')
+  const said = (key: string) => field(raw, key) ?? field(shared, key)
+  return Object.freeze({
+    domain,
+    name,
+    id: isId(id) ? id : undefined,
+    phase: PHASES.includes(phase as Phase) ? (phase as Phase) : undefined,
+    // Whoever writes anything but `open` wants the plugin for its protection, misspelt or not.
+    on_failure: (said('on_failure') ?? 'open') === 'open' ? 'open' : ('closed' satisfies FailurePolicy),
+    scope: Object.freeze({
+      enabled: said('enabled') !== false,
+      starts_at: tryReadingTime(said('starts_at')),
+      expires_at: tryReadingTime(said('expires_at')),
+    }),
+    shadow: said('mode') === 'shadow',
+    error,
+  })
+}
+
+/** Nobody could tell which plugin this is: a fault of the whole document. */
+function unnamed(path: string, raw: unknown): DocumentError {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
+    return new DocumentError(path, `expected a plugin, or the id of one, got ${describeValue(raw)}`)
+  }
+  const came = describeValue(field(raw, 'name'))
+  return new DocumentError(`${path}.name`, `expected a string of 1 to ${MAX_NAME_LENGTH} characters, got ${came}`)
+}
+
+function field(raw: unknown, key: string): unknown {
+  return typeof raw === 'object' && raw !== null && Object.hasOwn(raw, key)
+    ? (raw as Record<string, unknown>)[key]
+    : undefined
+}
+
+function nameOf(raw: unknown): string | undefined {
+  const name = field(raw, 'name')
+  return typeof name === 'string' && name !== '' && name.length <= MAX_NAME_LENGTH ? name : undefined
+}
+
+function isId(value: unknown): value is Id {
+  return typeof value === 'number' || (typeof value === 'string' && value !== '' && value.length <= MAX_NAME_LENGTH)
+}

@@ -1,0 +1,30 @@
+import type { Cache } from '../cache/disk.ts'
+
+/** The highest version of a signed document that was ever accepted. */
+export interface HighestVersion {
+  get(): number | undefined
+  /** This process accepted a version. */
+  note(version: number): void
+  /**
+   * Makes what was noted hold for every process after this one. Not before the document itself is in the cache: a process
+   * that ended in between would leave nothing that the next one may use.
+   */
+  persist(): Promise<void>
+}
+
+/** Remembers it for this process and, where there is a cache, for every process after it. */
+export function rememberHighest(cache: Cache | undefined): HighestVersion {
+  let highest: number | undefined
+  return {
+    get() {
+      const kept = cache?.highest_version()
+      return kept === undefined || (highest !== undefined && highest > kept) ? highest : kept
+    },
+    note(version) {
+      highest = Math.max(version, highest ?? version)
+    },
+    async persist() {
+      if (highest !== undefined) await cache?.note_version(highest)
+    },
+  }
+}

@@ -1,0 +1,170 @@
+import type { Activated } from '../background/activator.ts'
+import type { Phase } from '../document.ts'
+import { DynacodeError } from '../errors.ts'
+import type { Origin } from '../events/table.ts'
+import type { LivePlugin } from '../program.ts'
+import type { BreakerState } from '../time/breaker.ts'
+
+/** What a plugin is doing. */
+export type PluginState =
+  | 'live'
+  | 'last_good'
+  | 'refused'
+  | 'guarded'
+  | 'quarantined'
+  | 'disabled'
+  | 'scheduled'
+  | 'expired'
+  | 'shadow'
+
+/** How one plugin of the live document fares. */
+export interface PluginStatus {
+  readonly domain: string
+  readonly name: string
+  readonly phase: Phase | null
+  /**
+   * `live`: as the document has it; `last_good`: the document's version was refused, an earlier one runs; `refused`: it
+   * was refused and there is no earlier one; `guarded`: so, and the requests of its domain get 503; `quarantined`: it
+   * stopped the whole process, and does not run; `disabled`: the document switches it off; `scheduled`: its `starts_at` is
+   * to come; `expired`: its `expires_at` is past; `shadow`: it shows what it would do.
+   */
+  readonly state: PluginState
+  /** `closed`: it runs; `open`: it failed again and again, and is not run for now; `half_open`: one request tries it. */
+  readonly breaker: BreakerState
+  /** When an open breaker lets a try through; null unless it is open. */
+  readonly retry_at: number | null
+  /** SHA-1 of the name and code that run; null when none do. */
+  readonly sha1: string | null
+  /** Why the document's version was refused; null when it was not. */
+  readonly error: string | null
+}
+
+/** The state of an instance, as plain data. Times are in milliseconds since 1970. */
+export interface Status {
+  /** Random for each instance; its reports carry it. */
+  readonly instance: string
+  readonly closed: boolean
+  /** Whether this process's own kill switch is thrown: `disable()`, or DYNACODE_DISABLED=1. */
+  readonly disabled: boolean
+  /** Whether a document is live. */
+  readonly loaded: boolean
+  /** Whether the live document switches the plugins on; null before there is one. */
+  readonly enabled: boolean | null
+  readonly version: number | string | null
+  /** The version that was looked at last: another than `version` when it was refused, and `last_error` says why. */
+  readonly attempted_version: number | string | null
+  /** SHA-1 of the live document's bytes as they came, after decompression, in hex. */
+  readonly sha1: string | null
+  /** Where the live document came from. */
+  readonly from: Origin | null
+  /** Whether the live document is stale, or past its end. */
+  readonly stale: boolean
+  /** Since when this version is live. */
+  readonly since: number | null
+  /** When it was last found to be what the source has; null where nobody has found that, as with a bootstrap document. */
+  readonly validated_at: number | null
+  /** What went wrong in the last refresh; null when it went well. */
+  readonly last_error: { readonly code: string; readonly message: string } | null
+  readonly next_poll_at: number | null
+  readonly plugins: readonly PluginStatus[]
+}
+
+/** Puts the state of an instance into data that can be sent as JSON. */
+export function describeStatus({
+  instance,
+  closed,
+  disabled,
+  activated,
+  attempted,
+  stale,
+  validated_at,
+  last_error,
+  next_poll_at,
+  now,
+}: {
+  instance: string
+  closed: boolean
+  disabled: boolean
+  activated: Activated | null
+  attempted: number | string | null
+  stale: boolean
+  validated_at: number | null
+  last_error: Error | null
+  next_poll_at: number | null
+  /** What time it is, in milliseconds since 1970. */
+  now: number
+}): Status {
+  const code = last_error instanceof DynacodeError ? last_error.code : 'ERR_DYNACODE_FETCH'
+  return Object.freeze({
+    instance,
+    closed,
+    disabled,
+    loaded: activated !== null,
+    enabled: activated?.build.program.enabled ?? null,
+    version: activated?.version ?? null,
+    attempted_version: attempted,
+    sha1: activated?.sha1 ?? null,
+    from: activated?.from ?? null,
+    stale,
+    since: activated?.at ?? null,
+    validated_at,
+    last_error: last_error === null ? null : Object.freeze({ code, message: last_error.message }),
+    next_poll_at,
+    plugins: Object.freeze(
+      activated === null ? [] : Array.from(listPlugins(activated, now), ({ describe }) => describe()),
+    ),
+  })
+}
+
+/** How a plugin fares, in short; the rest is made for those of whom it is wanted. */
+export interface Standing {
+  readonly state: PluginState
+  readonly breaker: BreakerState
+  describe(): PluginStatus
+}
+
+/** Each plugin of the live document, those that run first. */
+export function* listPlugins({ build }: Activated, now: number): Generator<Standing, void> {
+  const { program, failures, kept } = build
+  const errors = new Map(failures.map(({ info, error }) => [info, error]))
+  for (const plugin of program.plugins) {
+    const state = stateOf(plugin, kept.has(plugin), now)
+    const breaker = plugin.life.breaker?.state() ?? 'closed'
+    const describe = () => {
+      const { info, sha1, guard, life } = plugin
+      const error = kept.get(plugin) ?? errors.get(info)
+      const retry_at = life.breaker?.retry_at() ?? null
+      return Object.freeze({
+        ...info,
+        state,
+        breaker,
+        retry_at,
+        sha1: guard ? null : sha1,
+        error: error?.message ?? null,
+      })
+    }
+    yield { state, breaker, describe }
+  }
+  const alive = new Set(failures.length === 0 ? [] : program.plugins.map(({ info }) => info))
+  for (const { info, error, kept_last_good } of failures) {
+    if (kept_last_good || alive.has(info)) continue
+    const standing = { state: isQuarantine(error) ? 'quarantined' : 'refused', breaker: 'closed' } as const
+    const describe = () => Object.freeze({ ...info, ...standing, retry_at: null, sha1: null, error: error.message })
+    yield { ...standing, describe }
+  }
+}
+
+function stateOf({ guard, life, spec }: LivePlugin, kept: boolean, now: number): PluginState {
+  if (life.quarantined) return 'quarantined'
+  const { enabled, starts_at, expires_at } = spec.scope
+  if (!enabled) return 'disabled'
+  if (starts_at !== undefined && now < starts_at) return 'scheduled'
+  if (expires_at !== undefined && now >= expires_at) return 'expired'
+  if (guard) return 'guarded'
+  if (kept) return 'last_good'
+  return spec.shadow ? 'shadow' : 'live'
+}
+
+function isQuarantine(error: DynacodeError): boolean {
+  return error.code === 'ERR_DYNACODE_QUARANTINED'
+}

@@ -1,0 +1,232 @@
+import { EventEmitter } from 'node:events'
+import createDebug from 'debug'
+import type { Phase } from '../document.ts'
+import type { DynacodeError } from '../errors.ts'
+import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
+
+const debug = createDebug('dynacode:events')
+
+/** Which plugin an event speaks of; frozen, the same object for the life of that version of the plugin. */
+export interface PluginInfo {
+  /** The plugin's name in the document. */
+  readonly name: string
+  /** The name of the domain it stands in, as the document writes it. */
+  readonly domain: string
+  /** Its phase; null where the document's own is not one. */
+  readonly phase: Phase | null
+}
+
+/** What every payload carries. */
+interface Stamped {
+  /** When the event was emitted, in milliseconds since 1970 (`Date.now()`). */
+  readonly at: number
+}
+
+/** Where a live document came from. */
+export type Origin = 'network' | 'cache' | 'bootstrap'
+
+/** What became of a refresh that went live. */
+export interface Update {
+  /** `general.version` of the document where it has one, else the first 12 hex digits of its bytes' SHA-1. */
+  readonly version: number | string
+  readonly from: Origin
+  /** Plugins live now. */
+  readonly plugins: number
+  /** Plugins compiled in this refresh. */
+  readonly compiled: number
+  /** Plugins taken over without compiling. */
+  readonly reused: number
+  /** Plugins live before and no longer in the document. */
+  readonly removed: number
+  /** Plugins and domains refused in this refresh. */
+  readonly failed: number
+  /** From the start of the fetch to the swap, in milliseconds. */
+  readonly duration_ms: number
+}
+
+/** Why a refresh changed nothing. */
+export interface NoUpdate {
+  /**
+   * `unchanged`: the API has what is live already; `fetch`: no document could be had; `invalid`: there was one, and it
+   * was refused whole; `held`: it would drop more plugins at once than `max_removed_ratio` allows; `untrusted`: its
+   * signature, version or expiry is not as `trusted_keys` demands; `closed`: `close()` came first.
+   */
+  readonly reason: 'unchanged' | 'fetch' | 'invalid' | 'held' | 'untrusted' | 'closed'
+  /** The fault; undefined for `unchanged`. */
+  readonly error: Error | undefined
+}
+
+/** Every event by name, with its payload. docs/events.md says when each is emitted. */
+export interface EventTable {
+  bg_cache_hit: object
+  bg_cache_miss: object
+  bg_fetch_api_success: { readonly status: number; readonly bytes: number; readonly duration_ms: number }
+  bg_fetch_api_status_code_error: {
+    readonly status: number
+    readonly error: DynacodeError
+    readonly duration_ms: number
+  }
+  bg_fetch_api_generic_error: { readonly error: Error; readonly duration_ms: number }
+  bg_compile_success: { readonly plugin: PluginInfo; readonly duration_ms: number }
+  bg_compile_error: { readonly plugin: PluginInfo; readonly error: DynacodeError; readonly kept_last_good: boolean }
+  bg_updated_plugins: Update
+  bg_didnt_update_plugins: NoUpdate
+  bg_stale: {
+    /** `age`: it was not found current for `max_stale_seconds`; `expired`: it is past its own `general.expires`. */
+    readonly reason: 'age' | 'expired'
+  }
+  rt_plugins_not_loaded: { readonly host: string }
+  rt_plugins_disabled: { readonly host: string }
+  rt_plugins_starting: { readonly plugin: PluginInfo; readonly phase: Phase; readonly host: string }
+  rt_plugins_done: {
+    readonly plugin: PluginInfo
+    readonly phase: Phase
+    readonly host: string
+    readonly duration_ms: number
+    /** How much of it held the event loop, as far as can be told. */
+    readonly sync_ms: number
+    /** `exit`: it called exit(), or threw an http-error on purpose. */
+    readonly outcome: 'done' | 'exit'
+  }
+  rt_plugins_error: {
+    readonly plugin: PluginInfo
+    readonly phase: Phase
+    readonly host: string
+    readonly error: unknown
+    readonly duration_ms: number
+    /** How much of it held the event loop, as far as can be told. */
+    readonly sync_ms: number
+    /** `open`: the request went on without the plugin; `closed`: it was ended with 503. */
+    readonly outcome: 'open' | 'closed'
+  }
+  bg_plugin_expired: {
+    readonly plugin: PluginInfo
+    /** Since when, in milliseconds since 1970. */
+    readonly expires_at: number
+  }
+  rt_plugins_shadow: {
+    readonly plugin: PluginInfo
+    readonly phase: Phase
+    readonly host: string
+    /** What it would have done: `exit 403`, `set x-foo: bar`, `body: 120 → 98 bytes`, `threw …`. */
+    readonly effects: readonly string[]
+    readonly duration_ms: number
+  }
+  rt_breaker_opened: {
+    readonly plugin: PluginInfo
+    /** Failures in a row, or overruns within a minute. */
+    readonly failures: number
+    /** When one request will try the plugin again, in milliseconds since 1970. */
+    readonly retry_at: number
+  }
+  rt_breaker_closed: { readonly plugin: PluginInfo }
+  on_error: {
+    /** The part of dynacode that met the error: `document`, `cache`, `bootstrap`, `watch`, `report`, `watchdog`,
+     * `listener`, `request`. */
+    readonly section: string
+    readonly error: unknown
+  }
+}
+
+/** The name of an event. */
+export type EventName = keyof EventTable
+/** What a listener of the event `N` is called with. */
+export type Payload<N extends EventName> = Readonly<EventTable[N]> & Stamped
+type Listener<N extends EventName> = (payload: Payload<N>) => unknown
+
+/** The callback option of each event. */
+export const CALLBACKS = Object.freeze({
+  bg_cache_hit: 'on_cache_hit',
+  bg_cache_miss: 'on_cache_miss',
+  bg_fetch_api_success: 'on_fetch_success',
+  bg_fetch_api_status_code_error: 'on_fetch_fail',
+  bg_fetch_api_generic_error: 'on_fetch_fail',
+  bg_compile_success: 'on_compile_success',
+  bg_compile_error: 'on_compile_fail',
+  bg_updated_plugins: 'on_update',
+  bg_didnt_update_plugins: 'on_no_update',
+  bg_stale: 'on_stale',
+  rt_plugins_not_loaded: 'on_not_loaded',
+  rt_plugins_disabled: 'on_disabled',
+  rt_plugins_starting: 'on_start',
+  rt_plugins_done: 'on_success',
+  rt_plugins_error: 'on_fail',
+  bg_plugin_expired: 'on_expired',
+  rt_plugins_shadow: 'on_shadow',
+  rt_breaker_opened: 'on_breaker_open',
+  rt_breaker_closed: 'on_breaker_close',
+  on_error: 'on_error',
+} as const satisfies Record<EventName, string>)
+
+/** The callback options and what each is called with. */
+export type Callbacks = {
+  [C in (typeof CALLBACKS)[EventName]]?: (
+    payload: { [N in EventName]: (typeof CALLBACKS)[N] extends C ? Payload<N> : never }[EventName],
+  ) => unknown
+}
+
+/** `dyna.events`: Node's emitter, typed by the table of events. */
+export type DynacodeEmitter = EventEmitter<{ [N in EventName]: [Payload<N>] }>
+
+/** The emitter and the only way in which dynacode itself emits. */
+export interface Events {
+  readonly emitter: DynacodeEmitter
+  /** Whether anybody listens: ask before making a payload on the request path. */
+  has(name: EventName): boolean
+  /**
+   * Calls every listener; none of them can harm the caller or the next listener.
+   *
+   * @param payload taken over: it is stamped and frozen itself, because to copy it costs ten times as much
+   */
+  emit<N extends EventName>(name: N, payload: EventTable[N]): void
+  /** Ends all emitting, for good. */
+  close(): void
+}
+
+/**
+ * Makes the events of one instance, with the callbacks of its options as first listeners.
+ */
+export function createEvents(callbacks: Callbacks, clock: Clock = SYSTEM_CLOCK): Events {
+  const emitter: DynacodeEmitter = new EventEmitter()
+  emitter.setMaxListeners(0)
+  const names = Object.keys(CALLBACKS) as EventName[]
+  let closed = false
+
+  const has = (name: EventName) => emitter.listenerCount(name) > 0
+
+  const failed = (name: EventName, error: unknown) => {
+    debug('a listener of %s threw: %O', name, error)
+    if (name !== 'on_error') emit('on_error', { section: 'listener', error })
+  }
+
+  function emit<N extends EventName>(name: N, payload: EventTable[N]): void {
+    if (closed || !has(name)) return
+    const stamped = payload as Payload<N>
+    ;(payload as { at: number }).at = clock.now()
+    Object.freeze(payload)
+    for (const listener of emitter.rawListeners(name) as Listener<N>[]) {
+      // A listener before this one may have called close().
+      if (closed) return
+      try {
+        const result = listener.call(emitter, stamped)
+        if (result instanceof Promise) result.catch((error) => failed(name, error))
+      } catch (error) {
+        failed(name, error)
+      }
+    }
+  }
+
+  for (const name of names) {
+    const callback = callbacks[CALLBACKS[name]]
+    if (callback !== undefined) emitter.on(name, callback as never)
+  }
+
+  return Object.freeze({
+    emitter,
+    has,
+    emit,
+    close() {
+      closed = true
+    },
+  })
+}

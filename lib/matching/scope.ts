@@ -1,0 +1,34 @@
+import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
+import { type Condition, createPredicate, type Predicate } from './condition.ts'
+import { listPaths } from './path-pattern.ts'
+import { createShare, type Draw, type Share } from './rollout.ts'
+
+/** Which requests a plugin is for, and from when until when. Times in milliseconds since 1970. */
+export interface Scope {
+  readonly enabled: boolean
+  readonly when: Condition | undefined
+  readonly share: Share | undefined
+  readonly starts_at: number | undefined
+  readonly expires_at: number | undefined
+}
+
+/** Builds the predicate of a plugin's scope; null when it is for every request of its domain, at any time. */
+export function createScopeTest(
+  { when, share, starts_at, expires_at }: Scope,
+  draw: Draw,
+  { now }: Clock = SYSTEM_CLOCK,
+): Predicate | null {
+  const tests: Predicate[] = []
+  if (starts_at !== undefined) tests.push(() => now() >= starts_at)
+  if (expires_at !== undefined) tests.push(() => now() < expires_at)
+  if (when !== undefined) tests.push(createPredicate(when))
+  if (share !== undefined) tests.push(createShare(share, draw))
+  if (tests.length === 0) return null
+  const [only] = tests
+  return tests.length === 1 ? (only as Predicate) : (ctx) => tests.every((holds) => holds(ctx))
+}
+
+/** The only paths for which a plugin may apply, in lower case; undefined when these cannot be listed. */
+export function listScopePaths({ when }: Scope): readonly string[] | undefined {
+  return when?.paths === undefined ? undefined : listPaths([when.paths].flat())
+}

@@ -1,0 +1,134 @@
+import {
+  register as defaultRegister,
+  type OpenMetricsContentType,
+  type PrometheusContentType,
+  type Registry,
+} from 'prom-client'
+import { z } from 'zod'
+import type { Status } from '../../control/status.ts'
+import { OptionError } from '../../errors.ts'
+import { OBSERVE_RUNS, type RunObservers } from '../../events/run-observers.ts'
+import type { DynacodeEmitter } from '../../events/table.ts'
+import { checkArguments } from '../../validation/arguments.ts'
+import { createTallies } from '../tally.ts'
+import { createMetric, INSTANCES, type Metric } from './family.ts'
+import { createLabelSets, type Labels } from './label-sets.ts'
+import { createScrapes } from './scrape.ts'
+import { METRICS } from './table.ts'
+
+/** What `collect` takes. */
+export interface CollectOptions {
+  /**
+   * The register of prom-client that the metrics are put into.
+   *
+   * @default prom-client's own, `register`
+   */
+  readonly register?: Registry<PrometheusContentType> | Registry<OpenMetricsContentType>
+  /**
+   * What the names of the metrics begin with.
+   *
+   * @default 'dynacode_'
+   */
+  readonly prefix?: string
+  /** Labels for every series of this instance. Two instances on one register are told apart by theirs, or by their prefix. */
+  readonly labels?: Readonly<Record<string, string>>
+  /**
+   * How many plugins have series of their own. What is beyond that counts as plugin `other` of domain `other`. Each has
+   * 15 series for each outcome that it has had, and two more.
+   *
+   * @default 200
+   */
+  readonly max_plugins?: number
+}
+
+/** What `collect` uses of an instance. */
+export interface Observed {
+  readonly events: DynacodeEmitter
+  status(): Status
+  readonly [OBSERVE_RUNS]?: RunObservers['add']
+}
+
+const OWN_LABELS: ReadonlySet<string> = new Set(['le', ...METRICS.flatMap(({ labels }) => labels)])
+const schema = z.strictObject({
+  register: z.custom<Registry>(isRegister, 'a register of prom-client').default(() => defaultRegister),
+  prefix: z
+    .string()
+    .regex(/^([a-zA-Z_:][\w:]*)?$/, 'the beginning of a name of a metric')
+    .default('dynacode_'),
+  labels: z
+    .custom<Labels>(
+      areLabels,
+      'an object of strings, under names that are good for labels and that no metric has itself',
+    )
+    .default({}),
+  max_plugins: z.int().min(0).default(200),
+})
+
+/**
+ * Tells prom-client about an instance: what its plugins do, what events come, and its state. Counting begins here; a
+ * scrape reads what was counted, in turns of the event loop of a few milliseconds.
+ *
+ * @returns takes the metrics out of the register and stops to count. Done by itself at the first scrape after `close()`
+ * @throws OptionError when an option is wrong, or the register has a metric of that name already
+ * @example
+ * const stop = collect(dyna)
+ */
+export function collect(dyna: Observed, options: CollectOptions = {}): () => void {
+  const { register, prefix, labels, max_plugins } = checkArguments('collect', schema, options)
+  const key = keyOf(labels)
+  const metrics = METRICS.map((definition) => {
+    const name = prefix + definition.name
+    const found = find(register, name)
+    return { name, metric: found ?? createMetric(definition, prefix), isNew: found === undefined }
+  })
+  if (metrics.some(({ metric }) => metric[INSTANCES].has(key))) {
+    const message = 'expected labels that no other instance on this register has, or another prefix'
+    throw new OptionError('labels', `collect: option labels: ${message}`)
+  }
+  const tallies = createTallies(dyna.events, { max: max_plugins, observeRuns: dyna[OBSERVE_RUNS] })
+  const label_sets = createLabelSets(labels)
+  const scrapes = createScrapes(() => {
+    const status = dyna.status()
+    tallies.retain(status.plugins)
+    if (status.closed) stop()
+    return { status, tallies, labels, label_sets }
+  })
+  for (const { metric, isNew } of metrics) {
+    metric[INSTANCES].set(key, scrapes)
+    if (isNew) register.registerMetric(metric as never)
+  }
+
+  function stop(): void {
+    tallies.close()
+    for (const { name, metric } of metrics) {
+      if (metric[INSTANCES].get(key) === scrapes) metric[INSTANCES].delete(key)
+      if (metric[INSTANCES].size === 0 && isSame(register, name, metric)) register.removeSingleMetric(name)
+    }
+  }
+  return stop
+}
+
+/** The metric of that name that other instances have put there. */
+function find(register: Registry, name: string): Metric | undefined {
+  const metric = register.getSingleMetric(name) as Partial<Metric> | undefined
+  if (metric === undefined || metric[INSTANCES] !== undefined) return metric as Metric | undefined
+  throw new OptionError('prefix', `collect: option prefix: the register has another metric named ${name}`)
+}
+
+function isSame(register: Registry, name: string, metric: Metric): boolean {
+  return (register.getSingleMetric(name) as unknown) === metric
+}
+
+function isRegister(value: unknown): boolean {
+  const { registerMetric, getSingleMetric } = (value ?? {}) as Partial<Registry>
+  return typeof registerMetric === 'function' && typeof getSingleMetric === 'function'
+}
+
+function areLabels(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return Object.entries(value).every(
+    ([name, text]) => /^(?!__)[a-zA-Z_]\w*$/.test(name) && !OWN_LABELS.has(name) && typeof text === 'string',
+  )
+}
+
+const keyOf = (labels: Labels) => JSON.stringify(Object.entries(labels).sort())

@@ -1,0 +1,97 @@
+import type { Dispatcher } from 'undici'
+import type { Activator } from '../../background/activator.ts'
+import type { RunObservers } from '../../events/run-observers.ts'
+import type { Events, NoUpdate } from '../../events/table.ts'
+import type { ApiHeaders, HeadersFunction } from '../../sources/http/request-headers.ts'
+import { createTallies } from '../tally.ts'
+import { reportError } from './error.ts'
+import { type Reporter, startReporter } from './schedule.ts'
+import { createReportSender } from './sender.ts'
+import { createReportWriter, type ReportedRefresh } from './writer.ts'
+
+/** How many plugins are counted each by themselves: more than a report has room for, since it tells the busiest. */
+const MAX_TALLIES = 1000
+
+/** What reports need of the options. Durations are in seconds. */
+export interface ReportOptions {
+  /** Undefined: nothing is reported. */
+  readonly report_uri?: string | undefined
+  readonly report_name?: string | undefined
+  readonly report_headers: ApiHeaders | HeadersFunction
+  readonly report_dispatcher?: Dispatcher | undefined
+  readonly report_interval: number
+  readonly report_timeout: number
+}
+
+/** Reports to `report_uri`, where there is one: how things are, whenever that changes, and once in each interval. */
+export function startReporting(
+  { report_uri, report_headers, report_dispatcher, report_name, report_interval, report_timeout }: ReportOptions,
+  {
+    instance,
+    events,
+    activator,
+    observeRuns,
+    ...subject
+  }: {
+    instance: string
+    events: Events
+    activator: Activator
+    observeRuns: RunObservers['add']
+    validated_at: () => number | null
+    isDisabled: () => boolean
+    isStale: () => boolean
+  },
+): Reporter | undefined {
+  if (report_uri === undefined) return undefined
+  const { emitter } = events
+  const tallies = createTallies(emitter, { max: MAX_TALLIES, observeRuns })
+  const write = createReportWriter({
+    ...subject,
+    instance,
+    name: report_name,
+    started_at: Date.now(),
+    interval: report_interval,
+    tallies,
+    activated: activator.activated,
+    attempted: activator.attempted,
+  })
+  let last_refresh: ReportedRefresh | null = null
+  /** What came of the last refresh, in short: the same trouble at every poll is told once. */
+  let outcome = 'unchanged'
+
+  const reporter = startReporter({
+    sender: createReportSender({ report_uri, report_headers, report_dispatcher }),
+    write: (occasions) => JSON.stringify(write(occasions, last_refresh)),
+    interval_ms: report_interval * 1000,
+    timeout_ms: report_timeout * 1000,
+    failed: (error) => events.emit('on_error', { section: 'report', error }),
+  })
+
+  function noteFailure({ reason, error }: NoUpdate): void {
+    const before = outcome
+    const of_document = reason === 'unchanged' || reason === 'fetch' ? '' : activator.attempted()?.sha1
+    outcome = [reason, error === undefined ? '' : reportError(error).code, of_document].join(' ').trim()
+    if (outcome === before) return
+    if (reason === 'unchanged') reporter.note('recovered')
+    else reporter.note(reason === 'fetch' ? 'fetch' : 'refused')
+  }
+
+  emitter.on('bg_updated_plugins', ({ at }) => {
+    last_refresh = { at, result: 'updated', error: null }
+    outcome = 'unchanged'
+    reporter.note('update')
+  })
+  emitter.on('bg_didnt_update_plugins', ({ at, ...came }) => {
+    const { reason, error } = came
+    last_refresh = { at, result: reason, error: error === undefined ? null : reportError(error) }
+    noteFailure(came)
+  })
+  emitter.on('bg_stale', () => reporter.note('stale'))
+  emitter.on('bg_plugin_expired', () => reporter.note('expired'))
+  emitter.on('rt_breaker_opened', () => reporter.note('breaker'))
+  emitter.on('rt_breaker_closed', () => reporter.note('breaker'))
+  emitter.on('on_error', ({ section }) => {
+    if (section === 'watchdog') reporter.note('quarantine')
+  })
+  return reporter
+}

@@ -1,0 +1,105 @@
+import { hostname } from 'node:os'
+import type { Activated, Attempted } from '../../background/activator.ts'
+import type { NoUpdate } from '../../events/table.ts'
+import { VERSION } from '../../version.ts'
+import { limitText } from '../plain-error.ts'
+import type { Tallies } from '../tally.ts'
+import { describeCounters, type ReportedCounters } from './counters.ts'
+import { describeActive, describeAttempt, type ReportedAttempt, type ReportedDocument } from './document.ts'
+import { MAX_TEXT_LENGTH, type ReportedError } from './error.ts'
+import { describePlugins, type ReportedPlugins } from './plugins.ts'
+import type { ReportOccasion } from './schedule.ts'
+
+/** What an instance sends to `report_uri`. Times are in milliseconds since 1970. docs/reporting.md is its reference. */
+export interface Report {
+  /** Changes when something that was here is no longer, or means something else. */
+  readonly format: 1
+  /** Random for each instance. */
+  readonly instance: string
+  /** Grows with each report of the instance: one that comes late can be told from a new one. */
+  readonly sequence: number
+  /** `report_name`. */
+  readonly name: string | null
+  readonly host: string
+  readonly pid: number
+  readonly dynacode: string
+  readonly node: string
+  /** When the instance was made. */
+  readonly started_at: number
+  readonly sent_at: number
+  /** `report_interval`, in seconds. */
+  readonly interval: number
+  /** Why there is a report now. */
+  readonly occasions: readonly ReportOccasion[]
+  /** Whether it is the last one of the instance. */
+  readonly closing: boolean
+  /** Whether this process's own kill switch is thrown. */
+  readonly disabled: boolean
+  readonly stale: boolean
+  /** The document that is live; null before there is one. */
+  readonly active: ReportedDocument | null
+  /** The document that was looked at last, and what came of it. */
+  readonly attempted: ReportedAttempt | null
+  readonly last_refresh: ReportedRefresh | null
+  readonly plugins: ReportedPlugins
+  readonly counters: ReportedCounters
+}
+
+/** What came of the last refresh. */
+export interface ReportedRefresh {
+  readonly at: number
+  readonly result: 'updated' | NoUpdate['reason']
+  readonly error: ReportedError | null
+}
+
+/** What a report is made of. */
+export interface ReportSubject {
+  readonly instance: string
+  readonly name: string | undefined
+  readonly started_at: number
+  readonly interval: number
+  readonly tallies: Tallies
+  activated(): Activated | null
+  attempted(): Attempted | null
+  validated_at(): number | null
+  isDisabled(): boolean
+  isStale(): boolean
+}
+
+/** Writes a report of how things are now. */
+export type ReportWriter = (occasions: readonly ReportOccasion[], last_refresh: ReportedRefresh | null) => Report
+
+/** Makes what writes the reports of one instance. */
+export function createReportWriter(subject: ReportSubject): ReportWriter {
+  const host = limitText(hostname(), MAX_TEXT_LENGTH)
+  let sequence = 0
+
+  return function write(occasions, last_refresh) {
+    const now = Date.now()
+    const { instance, name, started_at, interval, tallies } = subject
+    const activated = subject.activated()
+    sequence += 1
+    return {
+      format: 1,
+      instance,
+      sequence,
+      name: name ?? null,
+      host,
+      pid: process.pid,
+      dynacode: VERSION,
+      node: process.versions.node,
+      started_at,
+      sent_at: now,
+      interval,
+      occasions,
+      closing: occasions.includes('close'),
+      disabled: subject.isDisabled(),
+      stale: subject.isStale(),
+      active: activated && describeActive(activated, subject.validated_at()),
+      attempted: describeAttempt(subject.attempted(), activated),
+      last_refresh,
+      plugins: describePlugins(activated, now),
+      counters: describeCounters(tallies, activated, now),
+    }
+  }
+}

@@ -1,0 +1,15 @@
+// What plugin code finds in each phase, as global names. `var`, so that the phases' files may stand side by side.
+import type { Log, Params, PluginContext, PluginStore } from '../index.ts'
+
+declare global {
+  /** Koa's context of this request. */
+  var ctx: PluginContext
+  /** The plugin's `params` from the document. Frozen. */
+  var params: Params
+  /** Keeps values between requests, for all plugins of this process. */
+  var store: PluginStore
+  /** Writes to the `debug` namespace `dynacode:plugin:<name>`. */
+  var log: Log
+  /** Aborts when the client goes away, and when `timeout_ms` is over. */
+  var signal: AbortSignal
+}

@@ -1,0 +1,38 @@
+import type { Context } from 'koa'
+import type { Chain, LivePlugin } from '../../program.ts'
+import type { RunRecord } from '../debug/run-record.ts'
+
+/** A response that a plugin ended the request with. */
+export interface Ending {
+  readonly status: number
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string | string[]>> | undefined
+}
+
+/** What dynacode knows of one request while it is under way. */
+export interface RequestState {
+  readonly ctx: Context
+  /** The plugins of the program that was live when the request came; the same through all its phases. */
+  readonly chain: Chain
+  /** How a plugin ended the request, until that is put into the response. */
+  ending: Ending | null
+  /** The plugins of `body_filter` that are for this request; decided once, since they may be called many times. */
+  filters: readonly LivePlugin[] | null
+  /** Whether anybody wants to hear of each run; asked once, since it rarely changes and is needed for each plugin. */
+  readonly observed: boolean
+  /** Where what plugins do is noted for the response to show; null for all but those who ask and may. */
+  readonly record: RunRecord | null
+  /** Where the errors of a shadow run go; undefined where plugins run for real. */
+  readonly shadow: unknown[] | undefined
+}
+
+/** Begins what there is to know of a request, or of a part of it that ends by itself. */
+export function createState(
+  ctx: Context,
+  chain: Chain,
+  observed: boolean,
+  record: RunRecord | null = null,
+  shadow?: unknown[],
+): RequestState {
+  return { ctx, chain, ending: null, filters: null, observed, record, shadow }
+}

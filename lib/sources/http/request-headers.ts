@@ -1,0 +1,60 @@
+import { z } from 'zod'
+import { DynacodeError } from '../../errors.ts'
+import { describeKind, describeMismatch } from '../../validation/schema-error.ts'
+
+/** Request headers for the plugin API: names and values. */
+export type ApiHeaders = Record<string, string>
+/**
+ * Makes the request headers for the plugin API.
+ *
+ * @param renew whether the API has just answered 401, so that what was given last will not do
+ */
+export type HeadersFunction = (request: { readonly renew: boolean }) => ApiHeaders | Promise<ApiHeaders>
+
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that a header may not have
+const HEADER_VALUE = /^[^\0-\x08\x0a-\x1f\x7f\u0100-\uffff]*$/
+
+/** Headers that can be sent. */
+export const apiHeadersSchema = z.record(z.string(), z.string()).superRefine((headers, context) => {
+  for (const [name, value] of Object.entries(headers)) {
+    if (!HEADER_NAME.test(name)) context.addIssue({ code: 'custom', path: [name], message: 'the name of a header' })
+    else if (!HEADER_VALUE.test(value)) {
+      context.addIssue({
+        code: 'custom',
+        path: [name],
+        message: 'a header without line breaks and characters above U+00FF',
+      })
+    }
+  }
+})
+
+/**
+ * Asks for the headers of one request, by names in lower case.
+ *
+ * @param option the option that they are from, for messages
+ * @param renew whether what was given last will not do
+ * @throws DynacodeError when the app's function fails, or what it gives are no headers
+ */
+export async function askHeaders(
+  option: string,
+  given: ApiHeaders | HeadersFunction,
+  renew: boolean,
+): Promise<Record<string, string>> {
+  if (typeof given !== 'function') return lowerCaseKeys(given)
+  let came: unknown
+  try {
+    came = await given({ renew })
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    throw new DynacodeError('ERR_DYNACODE_FETCH', `${option}() failed: ${message}`, { cause })
+  }
+  const headers = apiHeadersSchema.safeParse(came)
+  if (headers.success) return lowerCaseKeys(headers.data)
+  const { path, message } = describeMismatch(headers.error, came, describeKind)
+  throw new DynacodeError('ERR_DYNACODE_FETCH', `${option}(): ${path === '' ? '' : `${path}: `}${message}`)
+}
+
+function lowerCaseKeys(headers: ApiHeaders): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+}

@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { DynacodeError } from '../errors.ts'
+import { abortable } from '../time/abortable.ts'
+import { checkArguments } from '../validation/arguments.ts'
+import type { Source } from './contract.ts'
+import { encodeManifest, type Manifest, nameParts, readManifest, splitDocument } from './memcached-parts.ts'
+import { type DocumentInput, encodeDocument } from './published-document.ts'
+
+/** What dynacode uses of a client of memjs, without a serializer. */
+export interface MemcachedClient {
+  readonly servers?: readonly { readonly host: string; readonly wakeupAt?: number | undefined }[]
+  get(key: string): Promise<{ value: Uint8Array | string | null }>
+  set(key: string, value: Buffer, options: { expires?: number }): Promise<boolean>
+  touch(key: string, expires: number): Promise<boolean>
+}
+
+/** What `memcached_source` takes. */
+export interface MemcachedSourceOptions {
+  /** The app's own client. The app closes it. */
+  readonly client: MemcachedClient
+  /** The key that holds the document, or says which parts it has. */
+  readonly key: string
+}
+
+/** Memcached allows keys of 250 bytes; the names of parts are longer than the key they belong to. */
+const MAX_KEY_BYTES = 200
+/** How long parts stay that a new document has taken the place of: there may be readers in the middle of them. */
+const OLD_PARTS_SECONDS = 60
+
+const client = z.custom<MemcachedClient>(isClient, 'a client of memjs')
+const key = z.custom<string>(isKey, `a string of 1 to ${MAX_KEY_BYTES} bytes without spaces`)
+const options = z.strictObject({ client, key })
+
+/**
+ * A source that reads the document from Memcached. Memcached tells nobody of changes: they are found by polling.
+ *
+ * @throws OptionError when an option is wrong, missing or unknown
+ */
+export function memcached_source(given: MemcachedSourceOptions): Source {
+  const { client, key } = checkArguments('memcached_source(options)', options, given)
+
+  async function read(signal: AbortSignal, last: string | undefined) {
+    const expected = `Memcached key ${JSON.stringify(key)}: expected the document`
+    const value = await get(client, key, signal, expected)
+    const manifest = readManifest(value)
+    if (manifest === 'unreadable') throw fetchError(`${expected}, got a list of its parts that cannot be read`)
+    if (manifest === undefined) return { bytes: value, tag: hash(value) }
+    if (manifest.sha256 === last) return { bytes: undefined, tag: last }
+    return { bytes: await join(client, key, manifest, signal), tag: manifest.sha256 }
+  }
+
+  return Object.freeze<Source>({
+    async fetch(signal, last) {
+      signal.throwIfAborted()
+      const { bytes, tag } = await abortable(read(signal, last), signal)
+      return bytes === undefined || tag === last ? { unchanged: true } : { bytes, tag }
+    },
+  })
+}
+
+async function join(client: MemcachedClient, key: string, manifest: Manifest, signal: AbortSignal): Promise<Buffer> {
+  const parts: Uint8Array[] = []
+  for (const [index, name] of nameParts(key, manifest).entries()) {
+    const place = `part ${index + 1} of ${manifest.sizes.length}`
+    const expected = `Memcached key ${JSON.stringify(name)}: expected ${place} of ${JSON.stringify(key)}`
+    parts.push(await get(client, name, signal, expected))
+  }
+  const bytes = Buffer.concat(parts)
+  if (hash(bytes) === manifest.sha256) return bytes
+  throw fetchError(`Memcached key ${JSON.stringify(key)}: expected parts with the SHA-256 that it names, got others`)
+}
+
+async function get(client: MemcachedClient, key: string, signal: AbortSignal, expected: string): Promise<Uint8Array> {
+  signal.throwIfAborted()
+  let value: Uint8Array | string | null
+  try {
+    value = (await client.get(key)).value
+  } catch (cause) {
+    const { message } = cause as Error
+    throw fetchError(`${expected}, got no answer of the server: ${message}`, cause)
+  }
+  if (value instanceof Uint8Array) return value
+  if (value !== null && value !== undefined)
+    throw fetchError(`${expected} as bytes, got another type: is there a serializer?`)
+  // With `failover`, memjs asks another server while the right one is down.
+  const down = client.servers?.find(({ wakeupAt }) => wakeupAt !== undefined && wakeupAt > Date.now())
+  if (down !== undefined) throw fetchError(`${expected}, got nothing: the server ${down.host} is down`)
+  throw fetchError(`${expected}, got nothing: it was never published, has expired or was dropped for want of memory`)
+}
+
+/** What `publish_document` takes. */
+export interface MemcachedPublishOptions {
+  /** The key that is to hold the document. */
+  readonly key: string
+  /** The document: an object, or its JSON as a string or as bytes. */
+  readonly document: DocumentInput
+}
+
+const publication = z.strictObject({
+  key,
+  document: z.custom<DocumentInput>(isDocument, 'an object, a string or bytes'),
+})
+
+/**
+ * Puts a document into Memcached, where it stays until memory is needed for something else. One that is larger than an
+ * item may be is put there in parts, and the key last: readers have the old or the new document, never some of each.
+ *
+ * @returns a promise that resolves once Memcached has all of it, and rejects with the client's error when something failed:
+ *   then the key is as it was, or it cannot be known
+ * @throws OptionError when an argument is wrong (as a rejection)
+ * @throws DocumentError when dynacode could not read the document; what was published before stays (as a rejection)
+ */
+export async function publish_document(client: MemcachedClient, given: MemcachedPublishOptions): Promise<void> {
+  const { key, document } = checkArguments('publish_document(client, options)', publication, given)
+  const bytes = encodeDocument(document)
+  const { value: old } = await client.get(key)
+  const split = splitDocument(bytes)
+  if (split === undefined) {
+    await client.set(key, bytes, {})
+  } else {
+    for (const [index, name] of nameParts(key, split.manifest).entries()) {
+      await client.set(name, split.parts[index] as Buffer, {})
+    }
+    await client.set(key, encodeManifest(split.manifest), {})
+  }
+  await retire(client, key, old)
+}
+
+/** Lets go of the parts that no key names any more. That may fail: it saves memory, nothing else. */
+async function retire(client: MemcachedClient, key: string, old: Uint8Array | string | null): Promise<void> {
+  const manifest = old instanceof Uint8Array ? readManifest(old) : undefined
+  if (manifest === undefined || manifest === 'unreadable') return
+  const names = nameParts(key, manifest)
+  await Promise.allSettled(names.map((name) => client.touch(name, OLD_PARTS_SECONDS)))
+}
+
+function hash(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+function fetchError(message: string, cause?: unknown): DynacodeError {
+  return new DynacodeError('ERR_DYNACODE_FETCH', message, cause === undefined ? {} : { cause })
+}
+
+function isClient(value: unknown): boolean {
+  const client = value as Partial<Record<keyof MemcachedClient, unknown>> | null | undefined
+  return typeof client?.get === 'function' && typeof client.set === 'function'
+}
+
+function isKey(value: unknown): boolean {
+  if (typeof value !== 'string' || value === '' || Buffer.byteLength(value) > MAX_KEY_BYTES) return false
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what Memcached does not allow
+  return !/[\x00-\x20\x7f]/.test(value)
+}
+
+function isDocument(value: unknown): boolean {
+  return typeof value === 'string' || (typeof value === 'object' && value !== null)
+}
