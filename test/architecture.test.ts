@@ -12,7 +12,8 @@ const LIB = join(ROOT, 'lib')
  */
 const ROWS: readonly (readonly string[])[] = [
   ['errors.ts', 'version.ts'],
-  ['time', 'validation'],
+  ['time'],
+  ['validation'],
   ['matching'],
   ['document.ts'],
   ['events'],

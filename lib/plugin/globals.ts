@@ -1,9 +1,18 @@
+import { z } from 'zod'
 import { OptionError } from '../errors.ts'
 import { ENVIRONMENT_NAMES } from '../program.ts'
 import { describeValue } from '../validation/schema-error.ts'
 
 const AsyncFunction = (async () => undefined).constructor as FunctionConstructor
 const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u
+
+/** The option `globals`, whose names `checkGlobals` looks at. */
+export const globalsOption = z
+  .custom<Record<string, unknown>>(
+    (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+    'an object',
+  )
+  .default({})
 
 /**
  * Takes a copy of the names that an app gives to its plugins.

@@ -68,7 +68,13 @@ function evaluate(expression: string, options: Record<string, unknown>): unknown
 }
 
 describe('the published types of the options', () => {
-  const members = membersOf('options.ts', 'DynacodeOptions')
+  const members = [
+    ...membersOf('sources/http/options.ts', 'ApiOptions'),
+    ...membersOf('background/options.ts', 'UpdateOptions'),
+    ...membersOf('request/options.ts', 'RequestOptions'),
+    ...membersOf('observability/report/options.ts', 'ReportOptions'),
+    ...membersOf('options.ts', 'DynacodeOptions'),
+  ]
 
   test('have a docblock for every option', () => {
     const undocumented = members.filter((member) => ts.getJSDocCommentsAndTags(member.declaration).length === 0)

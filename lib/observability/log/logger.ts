@@ -1,5 +1,6 @@
 import { formatWithOptions } from 'node:util'
 import createDebug from 'debug'
+import { z } from 'zod'
 import {
   CALLBACKS,
   type DynacodeEmitter,
@@ -25,6 +26,17 @@ export interface Logger {
   /** Whether lines of a level are written at all, where the logger can tell: what is not written is not made. */
   isLevelEnabled?(level: string): boolean
 }
+
+const LOG_METHODS = ['debug', 'info', 'warn', 'error'] as const
+
+/** A logger that has all the methods. */
+export const loggerOption = z
+  .custom<Logger>((value) => (typeof value === 'object' && value !== null) || typeof value === 'function', 'an object')
+  .superRefine((logger, context) => {
+    const missing = LOG_METHODS.find((method) => typeof logger[method] !== 'function')
+    if (missing === undefined) return
+    context.addIssue({ code: 'custom', path: [missing], message: 'a method, as pino has it' })
+  })
 
 /** Writes the log of one instance. */
 export interface Logging {

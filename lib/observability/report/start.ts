@@ -1,10 +1,9 @@
-import type { Dispatcher } from 'undici'
 import type { Activator } from '../../background/activator.ts'
 import type { RunObservers } from '../../events/run-observers.ts'
 import type { Events, NoUpdate } from '../../events/table.ts'
-import type { ApiHeaders, HeadersFunction } from '../../sources/http/request-headers.ts'
 import { createTallies } from '../tally.ts'
 import { reportError } from './error.ts'
+import type { ReportOptions } from './options.ts'
 import { type Reporter, startReporter } from './schedule.ts'
 import { createReportSender } from './sender.ts'
 import { createReportWriter, type ReportedRefresh } from './writer.ts'
@@ -12,20 +11,17 @@ import { createReportWriter, type ReportedRefresh } from './writer.ts'
 /** How many plugins are counted each by themselves: more than a report has room for, since it tells the busiest. */
 const MAX_TALLIES = 1000
 
-/** What reports need of the options. Durations are in seconds. */
-export interface ReportOptions {
-  /** Undefined: nothing is reported. */
-  readonly report_uri?: string | undefined
-  readonly report_name?: string | undefined
-  readonly report_headers: ApiHeaders | HeadersFunction
-  readonly report_dispatcher?: Dispatcher | undefined
-  readonly report_interval: number
-  readonly report_timeout: number
-}
-
 /** Reports to `report_uri`, where there is one: how things are, whenever that changes, and once in each interval. */
 export function startReporting(
-  { report_uri, report_headers, report_dispatcher, report_name, report_interval, report_timeout }: ReportOptions,
+  {
+    report_uri,
+    report_headers,
+    report_dispatcher,
+    report_name,
+    report_interval,
+    report_timeout,
+  }: Pick<ReportOptions, 'report_uri' | 'report_name' | 'report_dispatcher'> &
+    Required<Pick<ReportOptions, 'report_headers' | 'report_interval' | 'report_timeout'>>,
   {
     instance,
     events,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { DynacodeError } from '../../errors.ts'
 import { describeKind, describeMismatch } from '../../validation/schema-error.ts'
+import { callback } from '../../validation/shapes.ts'
 
 /** Request headers for the plugin API: names and values. */
 export type ApiHeaders = Record<string, string>
@@ -16,7 +17,7 @@ const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
 const HEADER_VALUE = /^[^\0-\x08\x0a-\x1f\x7f\u0100-\uffff]*$/
 
 /** Headers that can be sent. */
-export const apiHeadersSchema = z.record(z.string(), z.string()).superRefine((headers, context) => {
+const apiHeadersSchema = z.record(z.string(), z.string()).superRefine((headers, context) => {
   for (const [name, value] of Object.entries(headers)) {
     if (!HEADER_NAME.test(name)) context.addIssue({ code: 'custom', path: [name], message: 'the name of a header' })
     else if (!HEADER_VALUE.test(value)) {
@@ -28,6 +29,9 @@ export const apiHeadersSchema = z.record(z.string(), z.string()).superRefine((he
     }
   }
 })
+
+/** An option that gives the headers of requests: themselves, or what makes them. */
+export const headersOption = z.union([apiHeadersSchema, callback as z.ZodType<HeadersFunction>]).default({})
 
 /**
  * Asks for the headers of one request, by names in lower case.

@@ -1,0 +1,124 @@
+import { z } from 'zod'
+import { count, LONGEST_TIMER_SECONDS, seconds } from '../validation/shapes.ts'
+import { type TrustedKeys, trustedKeysSchema } from '../validation/trusted-keys.ts'
+import { MOST_ALIKE_EXPRESSIONS } from './reading/alike-expressions.ts'
+
+/** When documents are fetched, which are accepted, and where they are kept. Durations are in seconds. */
+export interface UpdateOptions {
+  /**
+   * Time between polls, in seconds. At least 0.001 and, with the jitter, at most 2 147 483.647: the range of Node's
+   * timers.
+   *
+   * @default 30
+   */
+  plugin_api_polling_interval?: number
+  /**
+   * Whether to poll at once, rather than after the first interval. The second wait is then spread over the whole
+   * interval, so that processes started together do not poll together.
+   *
+   * @default true
+   */
+  plugin_api_poll_at_init?: boolean
+  /**
+   * Random time added to every wait, in seconds. 0: none.
+   *
+   * @default 10 % of `plugin_api_polling_interval`
+   */
+  workers_max_jitter?: number
+  /**
+   * Longest wait after failed fetches, in seconds. The first one is random up to twice the interval, each later one up to
+   * twice the one before. A Retry-After of the API is honoured beyond it, up to an hour.
+   *
+   * @default twice `plugin_api_polling_interval`
+   */
+  plugin_api_backoff_max?: number
+  /**
+   * File in which the live document is kept, so that a restart without the API finds it, and through which the processes
+   * of a machine share what one of them has fetched. Give it a folder that only the app's user can write to. The one
+   * before is kept beside it.
+   *
+   * @default none: nothing is written
+   * @example '/var/lib/app/dynacode.cache'
+   */
+  cache_path?: string
+  /**
+   * The document to begin with where there is no cache: itself, or the path of a file. The first one from the API or the
+   * cache takes its place.
+   *
+   * @default none
+   */
+  bootstrap?: object | string
+  /**
+   * How long the live document may go without being found current, in seconds, until it counts as stale.
+   *
+   * @default Infinity
+   */
+  max_stale_seconds?: number
+  /**
+   * How many domains a document may have; one with more is refused.
+   *
+   * @default 100000
+   */
+  max_domains?: number
+  /**
+   * How many regular expressions without fixed text of their own a document may have among the names of its domains and its
+   * `skip_domains`; one with more is refused. All of them are tried for each host that is not known yet.
+   *
+   * @default 300
+   */
+  max_alike_expressions?: number
+  /**
+   * How many plugins a document may have, all domains together; one with more is refused.
+   *
+   * @default 100000
+   */
+  max_plugins?: number
+  /**
+   * How long the code of a plugin may be, in bytes of UTF-8; a document with a longer one is refused.
+   *
+   * @default 1 048 576
+   */
+  max_code_bytes?: number
+  /**
+   * Share of the live plugins that a document may drop at once, from 0 to 1. One that drops more is held, unless it says
+   * `"allow_removal": true` in `general`. 1: any.
+   *
+   * @default 1
+   */
+  max_removed_ratio?: number
+  /**
+   * Public keys, as a JWK Set. Given some, only documents signed by one of them are accepted, and only ones that are newer
+   * than any before; docs/trust.md has the whole of it.
+   *
+   * @default none: documents are not signed
+   */
+  trusted_keys?: TrustedKeys
+  /**
+   * How many compiled plugins are remembered, those that are live among them, which always are. At most 1 000 000: room
+   * for that many is made at once.
+   *
+   * @default 10000
+   */
+  compile_cache_max?: number
+}
+
+export const updateOptions = {
+  plugin_api_polling_interval: seconds.default(30),
+  plugin_api_poll_at_init: z.boolean().default(true),
+  workers_max_jitter: z.number().nonnegative().max(LONGEST_TIMER_SECONDS).optional(),
+  plugin_api_backoff_max: seconds.optional(),
+  cache_path: z.string().min(1).optional(),
+  bootstrap: z
+    .union([z.string().min(1), z.custom<object>((value) => typeof value === 'object' && value !== null, 'an object')])
+    .optional(),
+  max_stale_seconds: z
+    .union([z.literal(Number.POSITIVE_INFINITY), z.number().positive()])
+    .default(Number.POSITIVE_INFINITY),
+  max_domains: count.default(100_000),
+  max_alike_expressions: count.default(MOST_ALIKE_EXPRESSIONS),
+  max_plugins: count.default(100_000),
+  max_code_bytes: count.default(1024 * 1024),
+  max_removed_ratio: z.number().min(0).max(1).default(1),
+  trusted_keys: trustedKeysSchema.optional(),
+  compile_cache_max: count.max(1_000_000).default(10_000),
+}

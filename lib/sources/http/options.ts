@@ -1,0 +1,75 @@
+import type { Dispatcher } from 'undici'
+import { z } from 'zod'
+import { count, httpAddress, seconds, withMethod } from '../../validation/shapes.ts'
+import type { Source } from '../contract.ts'
+import { type ApiHeaders, type HeadersFunction, headersOption } from './request-headers.ts'
+
+/** Where documents come from. Durations are in seconds. */
+export interface ApiOptions {
+  /**
+   * Address of the API that answers with the document of plugins. `http:` or `https:`.
+   * Required, unless `source` is given.
+   *
+   * @example 'http://api:9090/plugins.json'
+   */
+  plugin_api_uri?: string
+  /** Where documents come from, in place of `plugin_api_uri`. */
+  source?: Source
+  /**
+   * Deadline of one whole fetch, in seconds, from the look-up of the address to the last byte of the body. The same
+   * range as the interval's.
+   *
+   * @default 5
+   */
+  plugin_api_timeout?: number
+  /**
+   * How long the API may hold back its answer until there is something new, in whole seconds: long polling, so that a
+   * change is live within milliseconds. Asked for by `Prefer: wait=…` (RFC 7240) beside the ordinary polls; an API that
+   * does not know it is polled as ever. 0: no long polling.
+   *
+   * @default 0
+   */
+  plugin_api_wait?: number
+  /**
+   * Headers of each request to the API: an object, or a function (async, too) that is asked each time, and once more
+   * when the API answers 401. They never go to another origin.
+   *
+   * @default {}
+   * @example { authorization: 'Bearer …' }
+   */
+  plugin_api_headers?: ApiHeaders | HeadersFunction
+  /**
+   * undici dispatcher that carries the requests to the API: for client certificates, a proxy, an agent of your own.
+   * It stays yours to close, and its sockets may keep the process alive.
+   *
+   * @default an agent of dynacode's own
+   */
+  plugin_api_dispatcher?: Dispatcher
+  /**
+   * Limit on the document's size, in bytes after decompression. At most 536 870 888, the longest text that Node can
+   * hold.
+   *
+   * @default 16 777 216
+   */
+  plugin_api_max_bytes?: number
+  /**
+   * How many redirects of the API are followed. 0: none, they are errors.
+   *
+   * @default 0
+   */
+  plugin_api_redirects?: number
+}
+
+/** The longest text that Node can hold, in bytes. */
+const LONGEST_TEXT = 536_870_888
+
+export const apiOptions = {
+  plugin_api_uri: httpAddress.optional(),
+  source: withMethod<Source>('fetch', 'an object with a fetch method').optional(),
+  plugin_api_timeout: seconds.default(5),
+  plugin_api_wait: z.int().nonnegative().max(3600).default(0),
+  plugin_api_headers: headersOption,
+  plugin_api_dispatcher: withMethod<Dispatcher>('dispatch', 'an undici Dispatcher').optional(),
+  plugin_api_max_bytes: count.max(LONGEST_TEXT).default(16 * 1024 * 1024),
+  plugin_api_redirects: z.int().nonnegative().max(20).default(0),
+}
