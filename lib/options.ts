@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { type UpdateOptions, updateOptions } from './background/options.ts'
+import { type UpdateOptions, type UpdateSettings, updateOptions } from './background/options.ts'
 import { OptionError } from './errors.ts'
 import { CALLBACKS, type Callbacks } from './events/table.ts'
 import { type Logger, loggerOption } from './observability/log/logger.ts'
-import { type ReportOptions, reportOptions } from './observability/report/options.ts'
+import { type ReportOptions, type ReportSettings, reportOptions } from './observability/report/options.ts'
 import { checkGlobals, globalsOption } from './plugin/globals.ts'
-import { type RequestOptions, requestOptions } from './request/options.ts'
-import { type ApiOptions, apiOptions } from './sources/http/options.ts'
+import { type RequestOptions, type RequestSettings, requestOptions } from './request/options.ts'
+import { type ApiOptions, type ApiSettings, apiOptions } from './sources/http/options.ts'
 import { describeKind, describeMismatch, describeValue } from './validation/schema-error.ts'
 import { callback, LONGEST_TIMER_SECONDS } from './validation/shapes.ts'
 import { suggest } from './validation/suggestion.ts'
@@ -31,27 +31,13 @@ export interface DynacodeOptions extends ApiOptions, UpdateOptions, RequestOptio
   logger?: Logger
 }
 
-type Given = Omit<DynacodeOptions, keyof Callbacks>
-
-/** Options that may be absent for good. */
-type Optional =
-  | 'plugin_api_uri'
-  | 'source'
-  | 'plugin_api_dispatcher'
-  | 'cache_path'
-  | 'bootstrap'
-  | 'trusted_keys'
-  | 'watchdog'
-  | 'logger'
-  | 'report_uri'
-  | 'report_name'
-  | 'report_dispatcher'
-  | 'debug_requests'
-
-/** The options as every part of dynacode uses them: complete and frozen. */
-export type Options = Readonly<Required<Omit<Given, Optional>>> &
-  Readonly<Pick<Given, Exclude<Optional, 'watchdog'>>> & {
-    readonly watchdog: Readonly<Required<NonNullable<DynacodeOptions['watchdog']>>> | undefined
+/** The options as the parts of dynacode use them: complete and frozen. */
+export type Options = ApiSettings &
+  UpdateSettings &
+  RequestSettings &
+  ReportSettings & {
+    readonly globals: Readonly<Record<string, unknown>>
+    readonly logger?: Logger | undefined
     readonly callbacks: Readonly<Callbacks>
   }
 

@@ -186,4 +186,8 @@ describe('the files', () => {
   test('index.ts lists the public names in 30 lines at most', () => {
     expect(read('index.ts').trimEnd().split('\n').length).toBeLessThanOrEqual(30)
   })
+
+  test('dynacode.ts is wiring, in 200 lines at most', () => {
+    expect(read('dynacode.ts').trimEnd().split('\n').length).toBeLessThanOrEqual(200)
+  })
 })

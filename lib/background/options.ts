@@ -102,6 +102,11 @@ export interface UpdateOptions {
   compile_cache_max?: number
 }
 
+type Optional = 'cache_path' | 'bootstrap' | 'trusted_keys'
+
+/** These options with their defaults filled in. */
+export type UpdateSettings = Readonly<Required<Omit<UpdateOptions, Optional>> & Pick<UpdateOptions, Optional>>
+
 export const updateOptions = {
   plugin_api_polling_interval: seconds.default(30),
   plugin_api_poll_at_init: z.boolean().default(true),

@@ -1,4 +1,5 @@
 import type { Activated } from '../background/activator.ts'
+import type { BackgroundLine } from '../background/line.ts'
 import type { Phase } from '../document.ts'
 import { DynacodeError } from '../errors.ts'
 import type { Origin } from '../events/table.ts'
@@ -74,26 +75,21 @@ export function describeStatus({
   instance,
   closed,
   disabled,
-  activated,
-  attempted,
-  stale,
-  validated_at,
-  last_error,
-  next_poll_at,
+  background,
   now,
 }: {
   instance: string
   closed: boolean
   disabled: boolean
-  activated: Activated | null
-  attempted: number | string | null
-  stale: boolean
-  validated_at: number | null
-  last_error: Error | null
-  next_poll_at: number | null
+  background: Pick<
+    BackgroundLine,
+    'activated' | 'attempted' | 'isStale' | 'validated_at' | 'last_error' | 'next_poll_at'
+  >
   /** What time it is, in milliseconds since 1970. */
   now: number
 }): Status {
+  const activated = background.activated()
+  const last_error = background.last_error()
   const code = last_error instanceof DynacodeError ? last_error.code : 'ERR_DYNACODE_FETCH'
   return Object.freeze({
     instance,
@@ -102,14 +98,14 @@ export function describeStatus({
     loaded: activated !== null,
     enabled: activated?.build.program.enabled ?? null,
     version: activated?.version ?? null,
-    attempted_version: attempted,
+    attempted_version: background.attempted()?.version ?? null,
     sha1: activated?.sha1 ?? null,
     from: activated?.from ?? null,
-    stale,
+    stale: background.isStale(),
     since: activated?.at ?? null,
-    validated_at,
+    validated_at: background.validated_at(),
     last_error: last_error === null ? null : Object.freeze({ code, message: last_error.message }),
-    next_poll_at,
+    next_poll_at: background.next_poll_at(),
     plugins: Object.freeze(
       activated === null ? [] : Array.from(listPlugins(activated, now), ({ describe }) => describe()),
     ),

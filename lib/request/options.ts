@@ -73,6 +73,14 @@ export interface RequestOptions {
   debug_requests?: DebugOptions
 }
 
+/** These options with their defaults filled in. */
+export type RequestSettings = Readonly<
+  Required<Omit<RequestOptions, 'watchdog' | 'debug_requests'>> &
+    Pick<RequestOptions, 'debug_requests'> & {
+      watchdog?: Required<NonNullable<RequestOptions['watchdog']>> | undefined
+    }
+>
+
 export const requestOptions = {
   when_not_loaded: z.enum(['open', 'closed', 'wait']).default('open'),
   when_stale: z.enum(['serve', 'closed']).default('serve'),

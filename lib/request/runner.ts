@@ -38,6 +38,18 @@ export interface Runner {
   close(): void
 }
 
+/** What the runner is made of. */
+export interface RunnerParts {
+  readonly events: Events
+  readonly observation: Observation
+  readonly isClosed: () => boolean
+  readonly now: () => number
+  readonly marker: Marker
+  readonly createFunction: (guard: Guard, run: Run) => FunctionConstructor
+  readonly makeBreaker: (plugin: LivePlugin) => Breaker
+  readonly rewriteStack: (plugin: LivePlugin, error: unknown) => void
+}
+
 /**
  * Makes the runner of one instance.
  *
@@ -55,16 +67,7 @@ export function createRunner({
   createFunction,
   makeBreaker,
   rewriteStack,
-}: {
-  events: Events
-  observation: Observation
-  isClosed: () => boolean
-  now: () => number
-  marker: Marker
-  createFunction: (guard: Guard, run: Run) => FunctionConstructor
-  makeBreaker: (plugin: LivePlugin) => Breaker
-  rewriteStack: (plugin: LivePlugin, error: unknown) => void
-}): Runner {
+}: RunnerParts): Runner {
   const { fail, failDetached, failPlugin, tellShadow } = createFailures(events, observation, makeBreaker, rewriteStack)
   const guard = createGuard(failDetached, marker)
   const trampoline = createTrampoline()

@@ -44,6 +44,11 @@ export interface ReportOptions {
   report_timeout?: number
 }
 
+type Optional = 'report_uri' | 'report_name' | 'report_dispatcher'
+
+/** These options with their defaults filled in. */
+export type ReportSettings = Readonly<Required<Omit<ReportOptions, Optional>> & Pick<ReportOptions, Optional>>
+
 export const reportOptions = {
   report_uri: httpAddress.optional(),
   report_name: z.string().min(1).max(200).optional(),

@@ -3,7 +3,7 @@ import type { RunObservers } from '../../events/run-observers.ts'
 import type { Events, NoUpdate } from '../../events/table.ts'
 import { createTallies } from '../tally.ts'
 import { reportError } from './error.ts'
-import type { ReportOptions } from './options.ts'
+import type { ReportSettings } from './options.ts'
 import { type Reporter, startReporter } from './schedule.ts'
 import { createReportSender } from './sender.ts'
 import { createReportWriter, type ReportedRefresh } from './writer.ts'
@@ -13,15 +13,7 @@ const MAX_TALLIES = 1000
 
 /** Reports to `report_uri`, where there is one: how things are, whenever that changes, and once in each interval. */
 export function startReporting(
-  {
-    report_uri,
-    report_headers,
-    report_dispatcher,
-    report_name,
-    report_interval,
-    report_timeout,
-  }: Pick<ReportOptions, 'report_uri' | 'report_name' | 'report_dispatcher'> &
-    Required<Pick<ReportOptions, 'report_headers' | 'report_interval' | 'report_timeout'>>,
+  { report_uri, report_headers, report_dispatcher, report_name, report_interval, report_timeout }: ReportSettings,
   {
     instance,
     events,
@@ -31,7 +23,7 @@ export function startReporting(
   }: {
     instance: string
     events: Events
-    activator: Activator
+    activator: Pick<Activator, 'activated' | 'attempted'>
     observeRuns: RunObservers['add']
     validated_at: () => number | null
     isDisabled: () => boolean

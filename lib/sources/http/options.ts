@@ -60,6 +60,11 @@ export interface ApiOptions {
   plugin_api_redirects?: number
 }
 
+type Optional = 'plugin_api_uri' | 'source' | 'plugin_api_dispatcher'
+
+/** These options with their defaults filled in. */
+export type ApiSettings = Readonly<Required<Omit<ApiOptions, Optional>> & Pick<ApiOptions, Optional>>
+
 /** The longest text that Node can hold, in bytes. */
 const LONGEST_TEXT = 536_870_888
 

@@ -1,0 +1,126 @@
+import { setFlagsFromString } from 'node:v8'
+import type { Middleware } from 'koa'
+import type { DynacodeError } from '../errors.ts'
+import { createRunObservers, type RunObservers } from '../events/run-observers.ts'
+import type { Events, PluginInfo } from '../events/table.ts'
+import type { LivePlugin, PluginLife, Program } from '../program.ts'
+import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
+import { createBodyFilter } from './body-filter.ts'
+import { createDebugRequests } from './debug/requests.ts'
+import type { Guard } from './guard/containment.ts'
+import { openQuarantine } from './guard/quarantine.ts'
+import { NO_WATCHDOG, startWatchdog } from './guard/watchdog.ts'
+import { createMiddleware } from './middleware.ts'
+import { createObservation } from './observation.ts'
+import type { RequestSettings } from './options.ts'
+import { beginLife, createBreakerMaker, watchExpiry } from './plugin-life.ts'
+import { createRunner, type RunnerParts } from './runner.ts'
+import { createStore, type Store } from './store.ts'
+
+/** The request line of one instance: match and run. */
+export interface RequestLine {
+  readonly middleware: Middleware
+  /** What the code of every plugin gets. */
+  readonly guard: Guard
+  readonly store: Store
+  readonly observeRuns: RunObservers['add']
+  /** Begins the life of a version of a plugin. */
+  begin(info: PluginInfo, sha1: string): PluginLife
+  /** Why this code may not run, as far as earlier runs tell. */
+  quarantined(sha1: string): DynacodeError | undefined
+  /** These plugins have gone live. */
+  live(plugins: readonly LivePlugin[]): void
+  /** A plugin is no longer live. */
+  end(plugin: LivePlugin): void
+  /** Runs nothing any more. */
+  close(): void
+}
+
+/** Makes V8 run an expression in linear time once it has backtracked too often, where the expression allows that. */
+const LINEAR_REGEXP = '--enable-experimental-regexp-engine-on-excessive-backtracks'
+
+/** Makes the request line of one instance. */
+export function createRequestLine({
+  settings,
+  events,
+  clock,
+  program,
+  isClosed,
+  isDisabled,
+  isStale,
+  loaded,
+  createFunction,
+  rewriteStack,
+}: {
+  settings: RequestSettings
+  events: Events
+  clock: Clock
+  program: () => Program | null
+  isClosed: () => boolean
+  /** Whether this process's own kill switch is thrown. */
+  isDisabled: () => boolean
+  /** Whether the live document may be too old to rely on. */
+  isStale: () => boolean
+  /** Waits for the first document; false when it does not come in time. */
+  loaded: () => Promise<boolean>
+} & Pick<RunnerParts, 'createFunction' | 'rewriteStack'>): RequestLine {
+  const failed = (section: 'request' | 'watchdog') => (error: unknown) => events.emit('on_error', { section, error })
+  const { watchdog: watched, debug_requests } = settings
+  const quarantine = watched && openQuarantine(watched.quarantine_path, failed('watchdog'))
+  const watchdog =
+    watched === undefined
+      ? NO_WATCHDOG
+      : startWatchdog(watched, (entry) => {
+          quarantine?.add(entry)
+          for (const { sha1, life } of program()?.plugins ?? []) if (sha1 === entry.sha1) life.quarantined = true
+          failed('watchdog')(quarantine?.check(entry.sha1))
+        })
+  if (settings.linear_regexp) setFlagsFromString(LINEAR_REGEXP)
+  const observers = createRunObservers()
+  const observation = createObservation(events, observers)
+  const runner = createRunner({
+    events,
+    observation,
+    isClosed,
+    now: clock.now,
+    marker: watchdog,
+    createFunction,
+    makeBreaker: createBreakerMaker(settings.breaker_failures, events, clock),
+    rewriteStack,
+  })
+  const middleware = createMiddleware({
+    program,
+    isClosed,
+    isStale: settings.when_stale === 'closed' ? isStale : () => false,
+    isDisabled,
+    notLoaded: { policy: settings.when_not_loaded, wait: loaded },
+    debugging: debug_requests === undefined ? null : createDebugRequests(debug_requests, clock, failed('request')),
+    events,
+    observation,
+    runner,
+    bodyFilter: createBodyFilter({ runner, events }),
+  })
+
+  return Object.freeze({
+    middleware,
+    guard: runner.guard,
+    store: createStore(clock === SYSTEM_CLOCK ? undefined : clock),
+    observeRuns: observers.add,
+    begin: (info, sha1) => beginLife(watchdog.know(info.name, sha1)),
+    quarantined: (sha1) => quarantine?.check(sha1),
+    live(plugins) {
+      for (const plugin of plugins) {
+        watchExpiry(plugin, events, clock)
+        // Its code may have stopped the process while the program was built.
+        if (quarantine?.check(plugin.sha1) !== undefined) plugin.life.quarantined = true
+      }
+    },
+    end: runner.endPlugin,
+    close() {
+      observers.close()
+      for (const plugin of program()?.plugins ?? []) runner.endPlugin(plugin)
+      runner.close()
+      watchdog.close()
+    },
+  } satisfies RequestLine)
+}
