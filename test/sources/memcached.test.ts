@@ -267,7 +267,7 @@ describe.runIf(hasProgram('memcached'))('publish_document', () => {
     const publisher = (name: string) =>
       runChild(`
         const memjs = (await import('memjs')).default
-        const { publish_document } = await import('./lib/memcached.ts')
+        const { publish_document } = await import('./lib/sources/memcached.ts')
         const client = memjs.Client.create('127.0.0.1:${server.port}', { timeout: 5 })
         for (let n = 0; n < 15; n += 1) {
           const document = { domains: [], by: '${name}' + n, text: '${name}'.repeat(2_100_000) }

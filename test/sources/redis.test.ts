@@ -337,7 +337,7 @@ describe.runIf(hasProgram('redis-server'))('the connection', () => {
     const run = () =>
       runChild(`
         const { createClient } = await import('redis')
-        const { redis_source } = await import('./lib/redis.ts')
+        const { redis_source } = await import('./lib/sources/redis.ts')
         const client = createClient({ socket: { host: '127.0.0.1', port: ${server.port}, reconnectStrategy: false } })
         client.on('error', () => undefined)
         const source = redis_source({ client, key: 'a', channel: 'b' })
@@ -480,7 +480,7 @@ describe.runIf(hasProgram('redis-server'))('publish_document', () => {
     const publisher = (name: string) =>
       runChild(`
         const { createClient } = await import('redis')
-        const { publish_document } = await import('./lib/redis.ts')
+        const { publish_document } = await import('./lib/sources/redis.ts')
         const client = await createClient({ socket: { host: '127.0.0.1', port: ${server.port} } }).connect()
         for (let n = 0; n < 200; n += 1) {
           const plugins = [{ name: '${name}', phase: 'log', code: '// ' + '${name}'.repeat(5000) }]
