@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { createServer, type IncomingHttpHeaders, request, STATUS_CODES } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingHttpHeaders, request, type Server, STATUS_CODES } from 'node:http'
+import { duplexPair } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import type { Context, Next } from 'koa'
 import { z } from 'zod'
@@ -99,35 +99,39 @@ export async function runRequest(text: string, given: GivenRequest, options: Run
     trace.begin(ctx)
     return next()
   })
-  const server = createServer(app.callback()).listen(0, '127.0.0.1')
+  const server = createServer(app.callback())
   try {
-    await once(server, 'listening')
     const started = steadyNow()
-    const response = await send((server.address() as AddressInfo).port, url, { ...rest, method })
+    const response = await send(server, url, { ...rest, method })
     const duration_ms = steadyNow() - started
     await app.settled()
     return { request: { method, url: url.href }, plugins: trace.list(response.status), response, duration_ms }
   } finally {
     await app.close()
-    server.close()
-    server.closeAllConnections()
   }
 }
 
+/** Over a pair of streams, without a port: there may be no network where plugins are tried. */
 async function send(
-  port: number,
+  server: Server,
   { host, pathname, search }: URL,
   { method, headers, body }: Pick<z.output<typeof requestSchema>, 'method' | 'headers' | 'body'>,
 ): Promise<Ran['response']> {
   const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
+  const [near, far] = duplexPair()
+  // What plugins read of the socket: where the request is from.
+  Object.assign(far, { remoteAddress: '127.0.0.1', remoteFamily: 'IPv4' })
+  // One that is cut off is cut off at both ends; a pair does not see to that by itself.
+  far.once('close', () => far.writableFinished || near.destroy())
+  server.emit('connection', far)
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), LONGEST_MS)
   const sent = request({
-    host: '127.0.0.1',
-    port,
+    createConnection: () => near,
     path: pathname + search,
     method,
     headers: { host, ...length, ...headers },
-    agent: false,
-    signal: AbortSignal.timeout(LONGEST_MS),
+    signal: late.signal,
   })
   try {
     sent.end(body)
@@ -139,5 +143,9 @@ async function send(
   } catch (cause) {
     if ((cause as Error).name !== 'AbortError') throw cause
     throw new DynacodeError('ERR_DYNACODE_TIMEOUT', `there was no response within ${LONGEST_MS / 1000} seconds`)
+  } finally {
+    clearTimeout(timer)
+    near.destroy()
+    far.destroy()
   }
 }

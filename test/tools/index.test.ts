@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, Server } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createKeys } from '../../lib/cli/keys.ts'
 import { DocumentError, dynacode } from '../../lib/index.ts'
@@ -81,6 +81,25 @@ describe('run_request', () => {
     })
     const request = { method: 'POST', url: `http://${HOST}/`, headers: { 'X-A': ['1', '2'] }, body: 'four' }
     expect((await run_request(echo, request)).response.body).toBe('POST 1, 2 4\n')
+  })
+
+  test('takes no port, and lets large bodies through both ways', async () => {
+    const listen = vi.spyOn(Server.prototype, 'listen')
+    onTestFinished(() => listen.mockRestore())
+    const echo = documentOf({
+      phase: 'content',
+      code: `const { buffer } = process.getBuiltinModule('node:stream/consumers')
+        ctx.body = [ctx.ip, ctx.secure, (await buffer(ctx.req)).toString()].join()`,
+    })
+    const body = 'x'.repeat(3_000_000)
+    const { response } = await run_request(echo, { method: 'POST', url: `http://${HOST}/`, body })
+    expect(response.body).toBe(`127.0.0.1,false,${body}`)
+    expect(listen).not.toHaveBeenCalled()
+  })
+
+  test('ends where a response breaks off', { timeout: 20_000 }, async () => {
+    const document = documentOf({ phase: 'content', code: "ctx.res.write('half'); ctx.res.destroy()" })
+    await expect(run_request(document, { url: `http://${HOST}/` })).rejects.toThrow()
   })
 
   test.each([
