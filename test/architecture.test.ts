@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, posix } from 'node:path'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
@@ -189,5 +189,27 @@ describe('the files', () => {
 
   test('dynacode.ts is wiring, in 200 lines at most', () => {
     expect(read('dynacode.ts').trimEnd().split('\n').length).toBeLessThanOrEqual(200)
+  })
+})
+
+describe('the map', () => {
+  const page = (name: string) => readFileSync(join(ROOT, `${name}.md`), 'utf8')
+  const drawn = /```text\nlib\/\n([\s\S]*?)```/.exec(page('ARCHITECTURE'))?.[1] ?? ''
+
+  test('has a line for each folder of lib, in order, and no other', () => {
+    const folders = [...new Set(files.map(dirname))].filter((folder) => folder !== '.').sort()
+    const lines = [...drawn.matchAll(/^ {2}(\S+)\/ +\S/gm)].map(([, folder]) => folder)
+    expect(lines).toEqual(folders)
+  })
+
+  test.each(['ARCHITECTURE', 'CONTRIBUTING'])('%s.md names no file or folder that is not there', (name) => {
+    const named = [...page(name).matchAll(/`((?:lib|test|docs)\/[\w./-]*)`/g)].map(([, path = '']) => path)
+    expect(named).not.toHaveLength(0)
+    expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([])
+  })
+
+  test('ARCHITECTURE.md names no file of a line that is not there', () => {
+    const named = [...page('ARCHITECTURE').matchAll(/`((?:background|request|matching|sources)\/[\w./-]*|\w+\.ts)`/g)]
+    expect(named.map(([, path = '']) => path).filter((path) => !existsSync(join(LIB, path)))).toEqual([])
   })
 })
