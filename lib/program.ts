@@ -4,11 +4,11 @@ import { PHASES, type Phase, type PluginSpec } from './document.ts'
 import type { PluginInfo } from './events/table.ts'
 import type { Predicate } from './matching/condition.ts'
 import type { ExpressionIndex } from './matching/expression-index.ts'
-import { isMemorable, readHostHeader } from './matching/host-header.ts'
 import { buildHostMatcher, type HostMatcher } from './matching/host-matcher.ts'
 import { createHostMemory, type HostMemory } from './matching/host-memory.ts'
-import { type HostPattern, isSamePattern, normalizeHost } from './matching/host-pattern.ts'
+import { type HostPattern, isSamePattern } from './matching/host-pattern.ts'
 import { createPathIndex, type PathIndex } from './matching/path-index.ts'
+import { authorityOf, hostOf, isMemorable } from './matching/request-host.ts'
 import type { Breaker } from './time/breaker.ts'
 import type { Steps } from './time/steps.ts'
 
@@ -129,6 +129,8 @@ export interface Program {
   readonly hosts: KnownHosts
   /** The plugins for a request's host; null when there are none. */
   match(ctx: Context): Chain | null
+  /** The plugins for a host that is rarely asked for; null when there are none. */
+  matchHost(host: string): Chain | null
 }
 
 /** What is known of a host from one program to the next. */
@@ -208,17 +210,18 @@ export function* buildProgram(parts: ProgramParts, previous: Program | null, isI
     hosts,
     match(ctx) {
       if (hosts.owner !== owner) takeOver()
-      const header = readHostHeader(ctx)
-      const known = hosts.memory.get(header)
+      const authority = authorityOf(ctx)
+      const known = hosts.memory.get(authority)
       if (known === undefined) {
-        const fresh: KnownHost = { host: normalizeHost(ctx.hostname), expressions: undefined, chain: undefined }
+        const fresh: KnownHost = { host: hostOf(ctx), expressions: undefined, chain: undefined }
         fresh.chain = find(fresh)
-        if (isMemorable(header)) hosts.memory.offer(header, fresh)
+        if (isMemorable(authority)) hosts.memory.offer(authority, fresh)
         return fresh.chain
       }
       if (known.chain === undefined) known.chain = find(known)
       return known.chain
     },
+    matchHost: (host) => find({ host, expressions: undefined, chain: undefined }),
   } satisfies Program)
 }
 

@@ -56,7 +56,7 @@ export function createProxy({
       const target = new URL(ctx.state.upstream)
       const answer = await agent.request({
         origin: target.origin,
-        path: target.pathname.replace(/\/$/, '') + ctx.url,
+        path: target.pathname.replace(/\/$/, '') + originForm(ctx.url),
         method: ctx.method as Dispatcher.HttpMethod,
         headers: forwardedHeaders(ctx),
         body: hasBody(ctx) ? req : null,
@@ -73,19 +73,45 @@ export function createProxy({
   return Object.assign(proxy, { close: () => agent.destroy() })
 }
 
-function forwardedHeaders({ req, app, ip, protocol, host }: Context): Record<string, string | string[]> {
+/** An absolute target (RFC 9112, 3.2.2): its authority, and what follows. */
+const ABSOLUTE = /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)(.*)$/is
+
+/** The target as origin servers take it: a path and query, without a host that would be another one than Host says. */
+function originForm(url: string): string {
+  const rest = ABSOLUTE.exec(url)?.[2] ?? url
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
+
+/** What the request names as its host, as dynacode decides it for plugins: the upstream must not take it for another. */
+function hostHeaderOf(ctx: Context): string | undefined {
+  const { req, host, originalUrl } = ctx
+  if (isForwarded(ctx)) return req.headers.host
+  const authority = ABSOLUTE.exec(originalUrl)?.[1]
+  return authority === undefined ? host : authority.slice(authority.lastIndexOf('@') + 1)
+}
+
+/** Whether a proxy that is trusted says what host its client asked for. */
+function isForwarded({ app, req }: Context): boolean {
+  return app.proxy && req.headers['x-forwarded-host'] !== undefined
+}
+
+function forwardedHeaders(ctx: Context): Record<string, string | string[]> {
+  const { req, app, ip, protocol } = ctx
   const dropped = new Set([...HOP_BY_HOP, EXPECT, ...listed(req.headers.connection)])
   const headers: Record<string, string | string[]> = {}
   for (const [name, value] of Object.entries(req.headers)) {
-    if (value !== undefined && !dropped.has(name)) headers[name] = value
+    // Names that begin with a colon are HTTP/2's own.
+    if (value !== undefined && !dropped.has(name) && !name.startsWith(':')) headers[name] = value
   }
+  const host = hostHeaderOf(ctx)
+  if (host) headers.host = host
   // Only a proxy that is trusted is believed about who came before it.
   const before = app.proxy ? req.headers['x-forwarded-for'] : undefined
   headers['x-forwarded-for'] = [...(before === undefined ? [] : [before].flat()), req.socket.remoteAddress ?? ip].join(
     ', ',
   )
   headers['x-forwarded-proto'] = protocol
-  headers['x-forwarded-host'] = host
+  headers['x-forwarded-host'] = isForwarded(ctx) ? ctx.host : (host ?? '')
   return headers
 }
 

@@ -39,8 +39,26 @@ function textOf(pattern: HostPattern): string {
   return pattern.kind === 'suffix' ? pattern.suffix : pattern.expression.source
 }
 
-/** Lower case, and without the dot that ends a fully qualified name: `A.com.` and `a.com` are one host to DNS. */
+/** A name that has one spelling but for capitals. One that ends in a number is an IPv4 address (WHATWG URL), however written. */
+const PLAIN = /^(?!(?:.*\.)?(?:\d+|0x[\da-f]*)\.?$)[\w.-]*$/
+/** No name in DNS is longer than 255, nor with every character percent-encoded than this. */
+const LONGEST_SPELLED = 1024
+
+/**
+ * One spelling for all that mean the same host: lower case, without the dot that ends a fully qualified name, and as URLs
+ * have it (WHATWG) where it has percent-encoding, other scripts, or an IP address written in another way.
+ */
 export function normalizeHost(hostname: string): string {
   const lower = hostname.toLowerCase()
-  return lower.endsWith('.') ? lower.slice(0, -1) : lower
+  const host = PLAIN.test(lower) || lower.length > LONGEST_SPELLED ? lower : spell(lower)
+  return host.endsWith('.') ? host.slice(0, -1) : host
+}
+
+function spell(host: string): string {
+  try {
+    return new URL(`http://${host}`).hostname
+  } catch {
+    // No URL can have it: it stays what it is.
+    return host
+  }
 }

@@ -1,6 +1,7 @@
 import type { Context, Middleware, Next } from 'koa'
 import onFinished from 'on-finished'
 import type { Events } from '../events/table.ts'
+import { authorityOf, otherHostOf, settleHost } from '../matching/request-host.ts'
 import type { Chain, LivePlugin, Program } from '../program.ts'
 import type { BodyFilter } from './body-filter.ts'
 import type { DebugRequests } from './debug/requests.ts'
@@ -69,6 +70,9 @@ export function createMiddleware({
     }
     if (isStale()) return refuse(ctx)
     const chain = current.match(ctx)
+    const other = otherHostOf(ctx)
+    // An app that went by the other one would let requests past the plugins of that host.
+    if (other !== undefined && current.matchHost(other) !== chain) settleHost(ctx, authorityOf(ctx))
     if (chain === null) return next()
     if (isClosed()) return chain.isClosedAt(Date.now()) ? refuse(ctx) : next()
     if (record !== null) record.chain = chain

@@ -3,6 +3,7 @@ import type { Document, Phase, PluginSpec } from '../document.ts'
 import { PHASES } from '../document.ts'
 import { messageOf } from '../errors.ts'
 import type { PluginInfo } from '../events/table.ts'
+import { hostOf } from '../matching/request-host.ts'
 import type { PluginApp } from '../testing/plugin-app.ts'
 import { listChanges, type Snapshot, takeSnapshot } from './request-changes.ts'
 import { whyNotDomain, whyNotPlugin } from './skip-reason.ts'
@@ -106,7 +107,7 @@ export function traceRequest({ dyna, events_of }: PluginApp, document: Document,
       const refused = new Map(events_of('bg_compile_error').map(({ plugin, error }) => [keyOf(plugin), error.message]))
       const traces = document.domains.flatMap((domain): PluginTrace[] => {
         if ('error' in domain) return []
-        const elsewhere = whyNotDomain(document, domain, (ctx as Context).hostname)
+        const elsewhere = whyNotDomain(document, domain, hostOf(ctx as Context))
         return domain.plugins.map((spec): PluginTrace => {
           const { name = String(spec.id), phase = null } = spec
           const about = { plugin: name, domain: domain.name, phase, changes: [], calls: 0, duration_ms: null }

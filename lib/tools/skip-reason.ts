@@ -1,16 +1,11 @@
 import type { Context } from 'koa'
 import type { Document, Domain, PluginSpec } from '../document.ts'
 import { createPredicate } from '../matching/condition.ts'
-import { type HostPattern, normalizeHost } from '../matching/host-pattern.ts'
+import type { HostPattern } from '../matching/host-pattern.ts'
 import { createShare } from '../matching/rollout.ts'
 
 /** Why no plugin of a domain runs for a host; undefined when they may. */
-export function whyNotDomain(
-  { enabled, skip }: Document,
-  { pattern, name }: Domain,
-  hostname: string,
-): string | undefined {
-  const host = normalizeHost(hostname)
+export function whyNotDomain({ enabled, skip }: Document, { pattern, name }: Domain, host: string): string | undefined {
   if (!enabled) return 'the document is disabled (general.status)'
   if (skip.some((each) => matches(each, host))) return `the host ${host} is among skip_domains`
   return matches(pattern, host) ? undefined : `the host ${host} is none of ${name}`

@@ -76,6 +76,25 @@ describe('the proxy', () => {
     expect(back.address).not.toContain(headers.host ?? '')
   })
 
+  it.each([
+    ['http://admin.com/a%20b?c', 'open.com', '/a%20b?c', 'admin.com'],
+    ['http://x:y@admin.com:81', 'open.com', '/', 'admin.com:81'],
+    ['HTTP://admin.com?c', 'open.com', '/?c', 'admin.com'],
+    ['/a', 'open.com, admin.com', '/a', 'open.com'],
+    ['/a', 'x@open.com', '/a', 'open.com'],
+  ])(
+    'sends the path alone, and the one host that the request is for: %s with Host: %s',
+    async (target, host, url, decided) => {
+      const { address } = await start((req, res) => {
+        const { 'x-forwarded-host': forwarded, host: told } = req.headers
+        res.end(JSON.stringify([req.url, told, forwarded]))
+      })
+      const socket = connect(Number(new URL(address).port), '127.0.0.1')
+      socket.write(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+      expect(await text(socket)).toContain(JSON.stringify([url, decided, decided]))
+    },
+  )
+
   it('leaves out headers of one connection alone, both ways, and believes no forged address', async () => {
     const { address } = await start((req, res) => {
       res.writeHead(200, { connection: 'x-hop', 'x-hop': '1', 'proxy-authenticate': 'Basic' })

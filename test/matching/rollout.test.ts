@@ -65,7 +65,7 @@ describe.each(Object.entries(KINDS))('among 100 000 keys that are %s', (_, keyOf
 
 describe('the same keys are in', () => {
   const script = `
-    import { createDraw, createShare } from './lib/rollout.ts'
+    import { createDraw, createShare } from './lib/matching/rollout.ts'
     const isIn = createShare({ by: 'header:x-user', from: 0, to: 25, salt: 'banner' }, createDraw())
     const users = Array.from({ length: 2000 }, (_, index) => 'user-' + index + '-é')
     console.log(JSON.stringify(users.filter((user) => isIn({ req: { headers: { 'x-user': user } } }))))`

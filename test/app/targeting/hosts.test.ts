@@ -12,7 +12,8 @@ const domain = (name: string) => ({ name, plugins: [plugin('content', `say(${JSO
 /** The response to a request with exactly these Host lines. */
 async function ask(port: number, hosts: readonly string[], version = '1.1', more = ''): Promise<string> {
   const lines = hosts.map((host) => `Host: ${host}\r\n`).join('')
-  return exchange(port, `GET / HTTP/${version}\r\n${lines}${more}Connection: close\r\n\r\n`)
+  const head = `GET / HTTP/${version}\r\n${lines}${more}Connection: close\r\n\r\n`
+  return exchange(port, Buffer.from(head, 'latin1'))
 }
 
 const bodyOf = (answer: string) => answer.slice(answer.indexOf('\r\n\r\n') + 4).trimEnd()
@@ -109,10 +110,46 @@ describe('a request is matched by its host', () => {
     expect(bodyOf(await ask(port, ['a.com', 'b.com']))).toBe('a.com')
   })
 
-  it('not by the host of an absolute address', async () => {
-    const { port } = await startApp({ document: { domains: [domain('a.com'), domain('b.com')] } })
-    const answer = await exchange(port, 'GET http://b.com/ HTTP/1.1\r\nHost: a.com\r\nConnection: close\r\n\r\n')
-    expect(bodyOf(answer)).toBe('a.com')
+  it.each([
+    ['http://b.com/', 'b.com'],
+    ['HTTP://B.com.:80/x', 'b.com'],
+    ['http://user:pw@b.com', 'b.com'],
+    ['http://a.com@b.com/', 'b.com'],
+    ['http://%62.com?x', 'b.com'],
+    ['https://b.com:99999/', 'b.com'],
+    ['ws://b.com/', 'b.com'],
+    ['http://[::1]:80/', '[::1]'],
+    ['http://[0:0::1]/', '[::1]'],
+    ['http://2130706433/', '127.0.0.1'],
+    ['http://c.com/', 'app'],
+    ['/http://b.com/', 'a.com'],
+    ['//b.com/', 'a.com'],
+  ])('by its target where that is in absolute form, rather than by Host: %s', async (target, expected) => {
+    const names = ['a.com', 'b.com', '[::1]', '127.0.0.1']
+    const { port } = await startApp({ document: { domains: names.map(domain) } })
+    for (let time = 0; time < 2; time += 1) {
+      const answer = await exchange(port, `GET ${target} HTTP/1.1\r\nHost: a.com\r\nConnection: close\r\n\r\n`)
+      expect([answer.slice(9, 15), bodyOf(answer)]).toEqual(['200 OK', expected])
+    }
+  })
+
+  it.each([
+    ['%61.com', 'a.com'],
+    ['x@%61.com:80', 'a.com'],
+    ['a.com/x', 'a.com'],
+    ['a.com?x', 'a.com'],
+    ['127.1', '127.0.0.1'],
+    ['0x7f.0.0.1', '127.0.0.1'],
+    ['2130706433', '127.0.0.1'],
+    ['[::FFFF:7f00:1]', '[::ffff:7f00:1]'],
+    ['b\u00fccher.de', 'xn--bcher-kva.de'],
+    ['%EF%BD%81.com', 'a.com'],
+    ['7', '7'],
+  ])('in whatever spelling an address has the same host: %j', async (host, expected) => {
+    const names = ['a.com', '127.0.0.1', '[::ffff:127.0.0.1]', 'xn--bcher-kva.de', '7']
+    const { port } = await startApp({ document: { domains: names.map(domain) } })
+    const answered = { '[::ffff:7f00:1]': '[::ffff:127.0.0.1]' }[expected] ?? expected
+    for (let time = 0; time < 2; time += 1) expect(bodyOf(await ask(port, [host]))).toBe(answered)
   })
 
   it('and its plugins are none where the host is skipped', async () => {
@@ -146,6 +183,12 @@ describe('X-Forwarded-Host', () => {
       expect(bodyOf(await ask(port, ['inside.a.com'], '1.1', forwarded(host)))).toBe('outside.a.com')
     }
     expect(bodyOf(await ask(port, ['inside.a.com']))).toBe('inside.a.com')
+  })
+
+  it('counts for more than an absolute target, which is that of the proxy', async () => {
+    const { port } = await startApp(setup(true))
+    const more = 'Host: inside.a.com\r\nX-Forwarded-Host: outside.a.com\r\nConnection: close\r\n\r\n'
+    expect(bodyOf(await exchange(port, `GET http://inside.a.com/ HTTP/1.1\r\n${more}`))).toBe('outside.a.com')
   })
 
   it('is nothing where it does not', async () => {
