@@ -54,6 +54,7 @@ const list = <T extends z.ZodType>(item: T) => z.union([item, z.array(item).min(
 const keys = {
   methods: list(z.string().regex(TOKEN, 'a method')).optional(),
   paths: list(path).optional(),
+  paths_raw: list(path).optional(),
   ips: list(address).optional(),
   headers: valuesOf('headers', (name) => TOKEN.test(name)).optional(),
   cookies: valuesOf('cookies', (name) => /^[^\s;=]+$/.test(name)).optional(),
@@ -75,18 +76,23 @@ type Value = z.infer<typeof value>
 /** Builds one predicate of a plugin's conditions: every key must hold, and none of those under `not`. */
 export function createPredicate(condition: Condition): Predicate {
   const { not, ...wanted } = condition
-  const all = createTests(wanted)
-  const none = createTests(not ?? {})
+  const all = createTests(wanted, 'any')
+  // An exclusion is a way past a plugin: it takes a path that is excluded however it is taken.
+  const none = createTests(not ?? {}, 'every')
   const [first] = all
   if (first !== undefined && all.length === 1 && none.length === 0) return first
   return (ctx) => all.every((holds) => holds(ctx)) && !none.some((holds) => holds(ctx))
 }
 
-function createTests({ methods, paths, ips, headers, cookies, query, user_agent }: Keys): readonly Predicate[] {
+function createTests(
+  { methods, paths, paths_raw, ips, headers, cookies, query, user_agent }: Keys,
+  taken: 'any' | 'every',
+): readonly Predicate[] {
   const tests: Predicate[] = []
   // The cheapest first: most requests fail on one of these.
   if (methods !== undefined) tests.push(createMethodTest(toList(methods)))
-  if (paths !== undefined) tests.push(createPathTest(toList(paths)))
+  if (paths !== undefined) tests.push(createPathTest(toList(paths), taken))
+  if (paths_raw !== undefined) tests.push(createPathTest(toList(paths_raw), 'sent'))
   if (user_agent !== undefined) tests.push(createValueTest(user_agent, (ctx) => ctx.req.headers['user-agent']))
   for (const [name, wanted] of Object.entries(headers ?? {})) {
     const key = name.toLowerCase()

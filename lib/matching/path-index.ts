@@ -1,5 +1,4 @@
-import { LRUCache } from 'lru-cache'
-import { lowerPathOf } from './path-pattern.ts'
+import { spellingsOf } from './path-pattern.ts'
 
 /** What is for listed paths only, or for any (undefined). */
 interface Listed {
@@ -7,12 +6,10 @@ interface Listed {
 }
 
 /** The items that may be for the path that a request has now, in their order. */
-export type PathIndex<T> = (ctx: Parameters<typeof lowerPathOf>[0]) => readonly T[]
+export type PathIndex<T> = (ctx: Parameters<typeof spellingsOf>[0]) => readonly T[]
 
 /** For fewer there is no index: to ask each of them is as fast. */
 const WORTHWHILE = 4
-/** Paths whose items are remembered. */
-const REMEMBERED_PATHS = 1000
 
 /**
  * Makes an index of items by path, so that a request's cost does not grow with what is for other paths.
@@ -26,31 +23,23 @@ export function createPathIndex<T extends Listed>(items: readonly T[]): PathInde
   items.forEach(({ paths }, order) => {
     for (const path of paths ?? []) byPath.set(path, (byPath.get(path) ?? new Set()).add(order))
   })
-  const itemsAt = (orders: Iterable<number>) =>
-    Object.freeze([...orders].sort((a, b) => a - b).map((order) => items[order] as T))
-  const elsewhere = itemsAt(unlisted)
-  const all = Object.freeze([...items])
-  const remembered = new LRUCache<string, readonly T[]>({ max: REMEMBERED_PATHS })
+  const elsewhere = Object.freeze(unlisted.map((order) => items[order] as T))
 
   return (ctx) => {
-    const path = tryReadingPath(ctx)
-    // Each of them is asked for itself, and it is the plugin that fails, not the request.
-    if (path === undefined) return all
-    const orders = byPath.get(path)
-    if (orders === undefined) return elsewhere
-    let found = remembered.get(path)
-    if (found === undefined) {
-      found = itemsAt([...unlisted, ...orders])
-      remembered.set(path, found)
-    }
-    return found
+    // A plugin has left what is no path: each of them is asked for itself, and it is the plugin that fails, not the request.
+    const paths = tryReadingPaths(ctx)
+    if (paths === undefined) return items
+    const found = paths.flatMap((path) => [...(byPath.get(path) ?? [])])
+    if (found.length === 0) return elsewhere
+    const orders = [...new Set([...unlisted, ...found])].sort((a, b) => a - b)
+    return orders.map((order) => items[order] as T)
   }
 }
 
-/** The path in lower case; undefined where the client sent something that has none, such as `http://[`. */
-function tryReadingPath(ctx: Parameters<typeof lowerPathOf>[0]): string | undefined {
+/** In lower case; undefined where the client sent something that has none, such as `http://[`. */
+function tryReadingPaths(ctx: Parameters<typeof spellingsOf>[0]): readonly string[] | undefined {
   try {
-    return lowerPathOf(ctx)
+    return spellingsOf(ctx).map(({ lower }) => lower)
   } catch {
     return undefined
   }

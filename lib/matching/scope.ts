@@ -30,5 +30,6 @@ export function createScopeTest(
 
 /** The only paths for which a plugin may apply, in lower case; undefined when these cannot be listed. */
 export function listScopePaths({ when }: Scope): readonly string[] | undefined {
-  return when?.paths === undefined ? undefined : listPaths([when.paths].flat())
+  if (when?.paths !== undefined) return listPaths([when.paths].flat())
+  return when?.paths_raw === undefined ? undefined : listPaths([when.paths_raw].flat(), 'sent')
 }

@@ -29,7 +29,7 @@ export function whyNotPlugin({ scope, name }: PluginSpec, ctx: Context, now: num
     if (!createPredicate({ [key]: value })(ctx)) return `when.${key} does not hold: ${JSON.stringify(value)}`
   }
   for (const [key, value] of Object.entries(not ?? {})) {
-    if (createPredicate({ [key]: value })(ctx)) return `when.not.${key} holds: ${JSON.stringify(value)}`
+    if (!createPredicate({ not: { [key]: value } })(ctx)) return `when.not.${key} holds: ${JSON.stringify(value)}`
   }
   // By chance, another draw would tell nothing of the one that counted.
   if (share === undefined || share.by === 'random') return undefined

@@ -55,7 +55,7 @@ describe('paths', () => {
     ['/a', '/a?b=/c', true],
     ['/a', '/ab', false],
     ['/a', '/a/b', false],
-    ['/a', '//a', false],
+    ['/a', '//a', true],
     ['/users/:id', '/users/7', true],
     ['/users/:id', '/users/', false],
     ['/users/:id', '/users/7/edit', false],
@@ -66,7 +66,7 @@ describe('paths', () => {
     [['/a', '/b/:c'], '/b/1', true],
     [['/a', '/b/:c'], '/c', false],
     // As it was sent: nothing is decoded, as koa-router does it, too.
-    ['/admin', '/%61dmin', false],
+    ['/admin', '/%61dmin', true],
     ['/a b', '/a%20b', true],
     ['/café', '/caf%C3%A9', true],
     ['/caf%C3%A9', '/caf%c3%a9', true],
@@ -82,6 +82,30 @@ describe('paths', () => {
     ['/*rest', '', false],
   ])('%j: a request for %s: %j', (paths, url, expected) => {
     expect(holds({ paths }, { url })).toBe(expected)
+  })
+
+  test.each([
+    ['/admin', '/admin', true],
+    ['/admin', '/%61dmin', false],
+    ['/%61dmin', '/%61dmin', true],
+    ['/admin', '//admin', false],
+    ['/x/*rest', '/x/../admin', true],
+  ])('as they were sent, %j: a request for %s: %j', (paths_raw, url, expected) => {
+    expect(holds({ paths_raw }, { url })).toBe(expected)
+  })
+
+  test.each([
+    ['/public/a', true],
+    ['/public/./a', true],
+    ['/public/b/../a', true],
+    ['/public/../admin', false],
+    ['/public/..%2fadmin', false],
+    ['/public/%2e%2e/admin', false],
+    ['/public/..;/admin', false],
+    ['/public\\..\\admin', false],
+    ['//public/../admin', false],
+  ])('an exclusion of /public takes a path that is below it however it is taken: %s: %j', (url, excluded) => {
+    expect(holds({ not: { paths: '/public/*rest' } }, { url })).toBe(!excluded)
   })
 
   test('are those that the request has when the condition is looked at', () => {
