@@ -3,6 +3,18 @@ import { defineConfig } from 'vitest/config'
 
 const LIB = join(import.meta.dirname, 'lib')
 
+/** Deadlines only end what hangs: on a machine that is busy with others, a test takes many times as long. */
+const kind = (name: string, include: string[], seconds: number, exclude: string[] = []) => ({
+  extends: true as const,
+  test: {
+    name,
+    include,
+    exclude: [...exclude, '**/node_modules/**'],
+    testTimeout: seconds * 1000,
+    hookTimeout: seconds * 1000,
+  },
+})
+
 export default defineConfig({
   // Examples import the package by its name; tests of them run the sources.
   resolve: {
@@ -14,19 +26,26 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['test/**/*.test.ts', 'examples/**/*.test.ts'],
-    exclude: ['test/bench/**', 'examples/studio/**', '**/node_modules/**'],
     environment: 'node',
     // One process a file: a leaked timer, socket or global of one file can't reach the next.
     pool: 'forks',
-    testTimeout: 10_000,
-    hookTimeout: 10_000,
-    // Real processes and sockets on a machine that is busy with others: a time-out there is no verdict.
-    retry: process.env.CI ? 2 : 0,
     restoreMocks: true,
     unstubGlobals: true,
     unstubEnvs: true,
-    // .ci/run reads its closing line from the JSON report.
-    reporters: process.env.CI ? ['default', ['json', { outputFile: '.reports/vitest.json' }]] : ['default'],
+    // The kinds of tests; CONTRIBUTING.md says which one to write.
+    projects: [
+      kind('unit', ['test/**/*.test.ts', 'examples/**/*.test.ts'], 60, [
+        'test/{system,chaos,bench}/**',
+        'test/soak/soak.test.ts',
+        'examples/studio/**',
+      ]),
+      kind('system', ['test/system/**/*.test.ts'], 120),
+      kind('chaos', ['test/chaos/*.test.ts'], 120),
+      kind('soak', ['test/soak/soak.test.ts'], 120),
+    ],
+    // .ci/run sums up all runs of a check; each has a report of its own.
+    reporters: process.env.CI
+      ? ['default', ['json', { outputFile: `.reports/vitest-${process.pid}.json` }]]
+      : ['default'],
   },
 })

@@ -1,10 +1,14 @@
 import { defineConfig } from 'vitest/config'
 
-// Real servers, browsers and git on a machine that is busy with others: what fails once there is no verdict.
-const shared = { pool: 'forks', testTimeout: 60_000, hookTimeout: 60_000, retry: process.env.CI ? 1 : 0 } as const
+/** Deadlines only end what hangs: real servers, browsers and git take long on a machine that is busy with others. */
+const shared = { pool: 'forks', testTimeout: 120_000, hookTimeout: 120_000 } as const
 
 export default defineConfig({
   test: {
+    // .ci/run sums up all runs of a check.
+    reporters: process.env.CI
+      ? ['default', ['json', { outputFile: `../../.reports/vitest-${process.pid}.json` }]]
+      : ['default'],
     projects: [
       { test: { ...shared, name: 'server', include: ['test/*.test.ts'] } },
       {
@@ -15,8 +19,6 @@ export default defineConfig({
           globalSetup: 'test/web/prepare.ts',
           // A process that has loaded everything once takes one file after the other.
           isolate: false,
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
         },
       },
     ],

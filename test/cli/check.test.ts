@@ -354,7 +354,7 @@ describe('dynacode check --types', () => {
     expect((await callJson('check', folder, '--globals', 'flags')).findings).toEqual([])
     const missing = await callCommand('check', folder, '--types', '--declarations', join(folder, 'none.d.ts'))
     expect(missing).toMatchObject({ exit_code: 2, told: expect.stringContaining('none.d.ts: there is no such file') })
-  }, 30_000)
+  })
 
   test('says how to get TypeScript where there is none', async () => {
     const text = JSON.stringify({ domains: [] })

@@ -22,7 +22,7 @@ describe('dynacode init', () => {
     })
     const app = await plugin_app(join(folder, 'plugins'))
     await supertest(app.callback()).get('/hello').expect(200, 'hello world\n')
-  }, 30_000)
+  })
 
   test('asks for what the package can be used with', async () => {
     const folder = makeFolder()

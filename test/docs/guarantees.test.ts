@@ -5,13 +5,18 @@ import { describe, expect, test } from 'vitest'
 import { ROOT, readDocsPage, tablesOf } from './pages.ts'
 
 const NUMBERS = Array.from({ length: 46 }, (_, index) => `G${String(index + 1).padStart(2, '0')}`)
-const FOLDER = join(ROOT, 'test', 'guarantees')
+/** In one process, with processes of their own, and of the studio. */
+const FOLDERS = ['test/guarantees', 'test/system/guarantees', 'examples/studio/test', 'examples/studio/test/web']
 const rows = tablesOf(readDocsPage('guarantees'), 'no.').flatMap((table) => table.rows)
 const titles = new Map(
-  readdirSync(FOLDER)
-    .filter((name) => name.endsWith('.test.ts'))
-    .map((name) => [name.replace('.test.ts', ''), titlesOf(join(FOLDER, name))]),
+  FOLDERS.flatMap((folder) =>
+    readdirSync(join(ROOT, folder))
+      .filter((name) => name.endsWith('.test.ts'))
+      .map((name) => [`${folder}/${name}`, titlesOf(join(ROOT, folder, name))]),
+  ),
 )
+/** `[state](../test/guarantees/state.test.ts): “the title”` */
+const TEST = /\[([\w-]+)\]\(\.\.\/([\w/-]+\/\1\.test\.ts)\): “(.+?)”(?:<br>|$)/g
 const numbersOf = (title: string) => title.split(' > ').flatMap((part) => /^G\d\d\b/.exec(part)?.[0] ?? [])
 
 describe('docs/guarantees.md', () => {
@@ -23,11 +28,11 @@ describe('docs/guarantees.md', () => {
     '%s says what it is, and names tests of its own that are there',
     (number, text, tests) => {
       expect(text.length).toBeGreaterThan(20)
-      const named = [...tests.matchAll(/\[([\w-]+)\]\(\.\.\/test\/guarantees\/\1\.test\.ts\): “(.+?)”(?:<br>|$)/g)]
+      const named = [...tests.matchAll(TEST)]
       // Nothing else stands in the cell: what is not read here is not checked.
       expect(named.map(([whole]) => whole).join('')).toBe(tests)
       expect(named.length).toBeGreaterThan(0)
-      for (const [, file = '', title = ''] of named) {
+      for (const [, , file = '', title = ''] of named) {
         expect(titles.get(file)).toContain(title)
         expect(numbersOf(title)).toContain(number)
       }

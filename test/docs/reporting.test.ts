@@ -25,7 +25,7 @@ describe('docs/reporting.md', () => {
     const program = ts.createProgram([path], options, host)
     const wrong = program.getSemanticDiagnostics(program.getSourceFile(path))
     expect(wrong.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([])
-  }, 60_000)
+  })
 
   test.each([
     ['field', example],

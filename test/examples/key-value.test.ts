@@ -1,20 +1,9 @@
-import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { createKeyValueServer } from '../../examples/key-value/key-value-server.ts'
-import packageJson from '../../package.json' with { type: 'json' }
 import { createInstance, payloadsOf, record } from '../fixtures/instance.ts'
-
-const ROOT = join(import.meta.dirname, '..', '..')
-/** Real processes, on machines with other work. */
-const PATIENCE = { timeout: 15_000, interval: 25 }
-const hasCurl = spawnSync('curl', ['--version']).error === undefined
-
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 20_000 })
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -70,36 +59,5 @@ describe('the key-value server', () => {
     expect(dyna.status()).toMatchObject({ loaded: true, version: 2 })
     await put(documentOf(3))
     expect(await dyna.refresh()).toMatchObject({ updated: true })
-  })
-})
-
-describe('npm run key-value', () => {
-  test.runIf(hasCurl)('prints curl lines that do as they say, and ends without a word', async () => {
-    const [node, ...args] = packageJson.scripts['key-value'].split(' ')
-    expect(node).toBe('node')
-    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })
-    const ended = once(child, 'close')
-    cleanups.push(() => {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
-      return ended
-    })
-    let output = ''
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (output += text))
-    await vi.waitFor(() => expect(output).toContain('Ctrl-C ends it.'), PATIENCE)
-
-    const curls = [...output.matchAll(/^ {2}(curl .+?)(?: {2,}.*)?$/gm)].map(([, line]) => `${line} -s`)
-    const run = async (line: string) => (await promisify(execFile)('sh', ['-c', line])).stdout
-    expect(curls).toHaveLength(4)
-    expect(await run(curls[0]!)).toBe('hello world!\n')
-    await run(curls[1]!)
-    await vi.waitFor(async () => expect(await run(curls[2]!)).toBe('hello mars!\n'), PATIENCE)
-    await run(curls[3]!)
-    await vi.waitFor(() => expect(output).toMatch(/^nothing changes: .+404/m), PATIENCE)
-    expect(await run(curls[2]!)).toBe('hello mars!\n')
-
-    const before = output
-    child.kill('SIGINT')
-    expect(await ended).toEqual([0, null])
-    expect(output).toBe(before)
   })
 })

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { context, SpanStatusCode } from '@opentelemetry/api'
 import {
   BasicTracerProvider,
@@ -10,32 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { SharedContextManager } from '../../examples/opentelemetry/context-manager.ts'
 import { traceRequests } from '../../examples/opentelemetry/trace-http.ts'
 import { tracePlugins } from '../../examples/opentelemetry/trace-plugins.ts'
-import packageJson from '../../package.json' with { type: 'json' }
 import { type PluginFields, plugin, startApp } from '../fixtures/app.ts'
-
-test('npm run opentelemetry prints what its plugins did under each request, and ends by itself', () => {
-  const [node, ...args] = packageJson.scripts.opentelemetry.split(' ')
-  expect(node).toBe('node')
-  const { stdout, stderr, status } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 30_000 })
-  expect([status, stderr]).toEqual([0, ''])
-  expect(stdout.split('\n').filter((line) => !line.startsWith('dynacode refresh'))).toEqual([
-    '/ answers 200: hello ada',
-    '/secret answers 403: Forbidden',
-    'GET /',
-    '  access who (done)',
-    '    fetch GET /user',
-    '  access block (done)',
-    '  header_filter broken (open)',
-    'fetch GET /',
-    'GET /secret',
-    '  access who (done)',
-    '    fetch GET /user',
-    '  access block (exit)',
-    '  header_filter broken (open)',
-    'fetch GET /secret',
-    '',
-  ])
-})
 
 describe('the spans of plugins', () => {
   const manager = new SharedContextManager()

@@ -395,7 +395,7 @@ describe('G12', () => {
     expect(counts.updated).toBeGreaterThan(CASES / 6)
     expect(counts.refused).toBeGreaterThan(CASES / 6)
     expect(counts.mixed).toBeGreaterThan(CASES / 100)
-  }, 120_000)
+  })
 })
 
 test('G13 2 000 requests in flight over many swaps each see one version in all their phases', async () => {
@@ -450,7 +450,7 @@ test('G13 2 000 requests in flight over many swaps each see one version in all t
   expect(errors).toEqual([])
   expect(passed.filter((versions) => versions.join() === '0,0,0,0,0,0,0')).toHaveLength(2000)
   expect(passed.filter((versions) => versions.join() === '20,20,20,20,20,20,20')).toHaveLength(1)
-}, 30_000)
+})
 
 describe('G14', () => {
   const named = (name: string, code: string): PluginFields => ({ name, phase: 'rewrite', code })
@@ -701,7 +701,7 @@ describe('G16', () => {
     expect(refused).toBeGreaterThan(20)
     await app.serve(versioned(3))
     expect(await seenVersion(app)).toBe(3)
-  }, 30_000)
+  })
 })
 
 describe('G17', () => {

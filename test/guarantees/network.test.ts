@@ -258,7 +258,7 @@ test('G22 after an hour of 401, 403, 404, 410 and 500 the first good answer is a
   await vi.advanceTimersByTimeAsync(left)
   await untilIdle(dyna)
   expect(dyna.status()).toMatchObject({ version: 2, last_error: null })
-}, 30_000)
+})
 
 describe('G23', () => {
   const INTERVAL = 10

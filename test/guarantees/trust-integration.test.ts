@@ -9,9 +9,9 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { CALLBACKS } from '../../lib/events/table.ts'
 import type { Dynacode, DynacodeOptions } from '../../lib/index.ts'
 import { createApp, everywhere, listen } from '../fixtures/app.ts'
+import { makeFolder } from '../fixtures/folder.ts'
 import { createInstance } from '../fixtures/instance.ts'
 import { startPluginApi } from '../fixtures/plugin-api.ts'
-import { bundle, makeFolder, startAppProcess } from '../fixtures/processes.ts'
 import { startReceiver } from '../fixtures/receiver.ts'
 import { createSigner } from '../fixtures/signing.ts'
 
@@ -126,22 +126,6 @@ describe('G30', () => {
     await dyna.refresh()
     expect(found).toEqual([[6, 6, ['cache', 'cache.lock', 'cache.previous', 'cache.version-6']]])
   })
-
-  test('G30 it is refused after kill -9, right after the newer one went live', async () => {
-    const cache_path = join(makeFolder(), 'cache')
-    const script = await bundle(new URL('../fixtures/serving-process.ts', import.meta.url))
-    const api = await startPluginApi()
-    api.answer({ body: await signed(5) })
-    const options = { plugin_api_uri: api.uri, plugin_api_polling_interval: 600, cache_path, trusted_keys }
-    const first = await startAppProcess(script, options)
-    await expect.poll(async () => (await first.status()).version).toBe(5)
-    await first.kill()
-    api.answer({ body: await signed(4) })
-    const second = await startAppProcess(script, options)
-    expect(await second.refresh()).toMatchObject({ updated: false, reason: 'untrusted' })
-    expect(await second.status()).toMatchObject({ version: 5, from: 'cache' })
-    expect((await fetch(second.uri)).headers.get('x-mark')).toBe('5')
-  }, 20_000)
 })
 
 describe('G31', () => {

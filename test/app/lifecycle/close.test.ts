@@ -4,9 +4,9 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
 import type { Dynacode, EventName } from '../../../lib/index.ts'
 import { everywhere, plugin, startApp } from '../../fixtures/app.ts'
+import { makeFolder } from '../../fixtures/folder.ts'
 import { createInstance, createReadyInstance, record } from '../../fixtures/instance.ts'
 import { startPluginApi } from '../../fixtures/plugin-api.ts'
-import { makeFolder } from '../../fixtures/processes.ts'
 
 const DOCUMENT = everywhere([plugin('content', `say('live')`), plugin('log', '(')])
 const CLOSED = { updated: false, reason: 'closed', error: expect.objectContaining({ code: 'ERR_DYNACODE_CLOSED' }) }

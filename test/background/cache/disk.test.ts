@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { identifyThisProcess } from '../../../lib/background/cache/process-identity.ts'
-import { cachePath, encodeDocument, makePipe, openCache, storable, textOf } from '../../fixtures/cache.ts'
+import { cachePath, encodeDocument, NO_PROCESS, openCache, storable, textOf } from '../../fixtures/cache.ts'
 
 const [one, two, three] = [storable('one', 1), storable('two', 2), storable('three', 3)]
 const names = (path: string) => fs.readdirSync(dirname(path)).sort()
@@ -350,25 +349,6 @@ describe('the lock', () => {
     expect(await cache.lock({ ...options, signal: aborting.signal })).toBeUndefined()
   })
 
-  test('of a process that was killed is taken at once', async () => {
-    const path = cachePath()
-    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
-    onTestFinished(() => void child.kill('SIGKILL'))
-    const { machine } = identifyThisProcess()
-    const holder = { pid: child.pid, machine, token: 'x', at: Date.now() }
-    fs.writeFileSync(`${path}.lock`, JSON.stringify(holder), { mode: 0o600 })
-    const { cache } = openCache(path)
-    let isGiven = false
-    const waited = cache.lock(options).then((release) => {
-      isGiven = true
-      return release
-    })
-    await new Promise((resolve) => setTimeout(resolve, 150))
-    expect(isGiven).toBe(false)
-    child.kill('SIGKILL')
-    expect(await waited).toBeTypeOf('function')
-  })
-
   test.each([
     ['that is on another machine', () => ({ pid: 1, machine: '00000000', token: 'x', at: Date.now() - 60_001 })],
     [
@@ -389,14 +369,6 @@ describe('the lock', () => {
     const second_ago = Date.now() / 1000 - 1.1
     fs.utimesSync(`${path}.lock`, second_ago, second_ago)
     expect(await openCache(path).cache.lock(options)).toBeTypeOf('function')
-  })
-
-  test('does not wait for a pipe that somebody has put in its place', async () => {
-    const path = cachePath()
-    const { cache, reports } = openCache(path)
-    makePipe(`${path}.lock`)
-    expect(await cache.lock(options)).toBeTypeOf('function')
-    expect(reports.map(({ message }) => message)).toEqual([expect.stringContaining('not a regular file')])
   })
 })
 
@@ -496,9 +468,7 @@ test('opening makes the folder and sweeps what killed processes left in it', asy
   const path = join(dirname(cachePath()), 'deep', 'plugins.cache')
   openCache(path)
   expect(fs.statSync(dirname(path)).mode & 0o777).toBe(0o700)
-  const child = spawn(process.execPath, ['-e', ''])
-  await new Promise((resolve) => child.once('exit', resolve))
-  fs.writeFileSync(`${path}.${identifyThisProcess().machine}-${child.pid}-0123456789ab.tmp`, 'half')
+  fs.writeFileSync(`${path}.${identifyThisProcess().machine}-${NO_PROCESS}-0123456789ab.tmp`, 'half')
   openCache(path)
   expect(names(path)).toEqual([])
 })

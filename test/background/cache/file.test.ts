@@ -1,11 +1,10 @@
-import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import { basename } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createPlace, replaceDurably, sweep, takeAway } from '../../../lib/background/cache/file.ts'
 import { identifyThisProcess } from '../../../lib/background/cache/process-identity.ts'
 import type { FileSystem } from '../../../lib/background/cache/safety.ts'
-import { cachePath } from '../../fixtures/cache.ts'
+import { cachePath, NO_PROCESS } from '../../fixtures/cache.ts'
 
 const here = identifyThisProcess()
 const read = (path: string) => fs.readFileSync(path, 'utf8')
@@ -140,15 +139,14 @@ describe('taking a file away', () => {
 })
 
 describe('temporary files', () => {
-  const { pid: dead } = spawnSync(process.execPath, ['-e', ''])
   const hours_ago = (hours: number) => new Date(Date.now() - hours * 3_600_000)
 
   test.each([
-    ['of a process that is over', `${here.machine}-${dead}-0123456789ab`, 0, true],
+    ['of a process that is over', `${here.machine}-${NO_PROCESS}-0123456789ab`, 0, true],
     ['of this process', `${here.machine}-${process.pid}-0123456789ab`, 0, false],
     ['of a process that lives, but older than an hour', `${here.machine}-${process.pid}-0123456789ab`, 1.1, true],
-    ['of another machine, whose processes nobody here knows', `00000000-${dead}-0123456789ab`, 0, false],
-    ['of another machine, older than an hour', `00000000-${dead}-0123456789ab`, 1.1, true],
+    ['of another machine, whose processes nobody here knows', `00000000-${NO_PROCESS}-0123456789ab`, 0, false],
+    ['of another machine, older than an hour', `00000000-${NO_PROCESS}-0123456789ab`, 1.1, true],
   ])('%s', (_whose, owner, hours, goes) => {
     const { path, place, names } = openPlace()
     fs.writeFileSync(`${path}.${owner}.tmp`, 'x')
@@ -159,7 +157,11 @@ describe('temporary files', () => {
 
   test('of others are left alone', () => {
     const { path, place, names } = openPlace()
-    const others = [`other.${here.machine}-${dead}-0123456789ab.tmp`, `${basename(path)}.tmp`, `${basename(path)}.lock`]
+    const others = [
+      `other.${here.machine}-${NO_PROCESS}-0123456789ab.tmp`,
+      `${basename(path)}.tmp`,
+      `${basename(path)}.lock`,
+    ]
     for (const name of others) fs.writeFileSync(`${place.folder}/${name}`, 'x')
     for (const name of others) fs.utimesSync(`${place.folder}/${name}`, hours_ago(9), hours_ago(9))
     sweep(place)

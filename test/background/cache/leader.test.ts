@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { shareLead } from '../../../lib/background/cache/leader.ts'
-import { makeFolder } from '../../fixtures/processes.ts'
+import { makeFolder } from '../../fixtures/folder.ts'
 
 // It goes as the fake timers do.
 vi.mock('../../../lib/time/steady-clock.ts', () => ({ steadyNow: () => performance.now() }))

@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:f
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { watchCache } from '../../../lib/background/cache/watch.ts'
-import { makeFolder } from '../../fixtures/processes.ts'
+import { makeFolder } from '../../fixtures/folder.ts'
 
 function start(folder = makeFolder()) {
   const path = join(folder, 'cache')
@@ -55,4 +55,4 @@ test('goes on when the folder comes, goes, and comes again', async () => {
       return new Promise((resolve) => setTimeout(() => resolve(changed.mock.calls.length), 20))
     }, soon)
     .toBeGreaterThan(0)
-}, 15_000)
+})

@@ -334,27 +334,23 @@ describe('the algorithm is that of the key, whatever the envelope says', () => {
 })
 
 describe('whatever is changed', () => {
-  test.each(['EdDSA', 'ES256'] as const)(
-    'one bit anywhere is enough to be refused (%s)',
-    async (alg) => {
-      const signer = await createSigner(alg, 'k')
-      const verifier = trust(signer)
-      for (const envelope of [await signer.sign('{"domains":[]}'), await signTogether('{"domains":[]}', [signer])]) {
-        const bytes = Buffer.from(envelope)
-        const accepted: string[] = []
-        for (let bit = 0; bit < bytes.length * 8; bit += 1) {
-          const changed = Uint8Array.from(bytes)
-          changed[bit >> 3] = (changed[bit >> 3] as number) ^ (1 << (bit & 7))
-          await verifier.verify(changed).then(
-            () => accepted.push(Buffer.from(changed).toString()),
-            (error) => expect(error).toHaveProperty('code', 'ERR_DYNACODE_SIGNATURE'),
-          )
-        }
-        expect(accepted).toEqual([])
+  test.each(['EdDSA', 'ES256'] as const)('one bit anywhere is enough to be refused (%s)', async (alg) => {
+    const signer = await createSigner(alg, 'k')
+    const verifier = trust(signer)
+    for (const envelope of [await signer.sign('{"domains":[]}'), await signTogether('{"domains":[]}', [signer])]) {
+      const bytes = Buffer.from(envelope)
+      const accepted: string[] = []
+      for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+        const changed = Uint8Array.from(bytes)
+        changed[bit >> 3] = (changed[bit >> 3] as number) ^ (1 << (bit & 7))
+        await verifier.verify(changed).then(
+          () => accepted.push(Buffer.from(changed).toString()),
+          (error) => expect(error).toHaveProperty('code', 'ERR_DYNACODE_SIGNATURE'),
+        )
       }
-    },
-    60_000,
-  )
+      expect(accepted).toEqual([])
+    }
+  })
 
   test('no edit of an envelope gives another document', async () => {
     const verifier = trust(ed25519, p256)
@@ -387,7 +383,7 @@ describe('whatever is changed', () => {
       }),
       { numRuns: 1500 },
     )
-  }, 60_000)
+  })
 
   test('what is accepted, another library accepts as well, as the same document', async () => {
     const verifier = trust(ed25519, p256)
@@ -436,7 +432,7 @@ describe('whatever is changed', () => {
       }),
       { numRuns: 1500 },
     )
-  }, 60_000)
+  })
 })
 
 /** JSON of a value that may hold what JSON has no words for. */

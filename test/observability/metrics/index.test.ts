@@ -1,16 +1,11 @@
-import { spawnSync } from 'node:child_process'
-import { createServer } from 'node:http'
 import { AggregatorRegistry, Counter, type OpenMetricsContentType, Registry, register } from 'prom-client'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { OptionError } from '../../../lib/index.ts'
 import { collect } from '../../../lib/observability/metrics/index.ts'
 import { METRICS } from '../../../lib/observability/metrics/table.ts'
-import { createApp, everywhere, listen, type PluginFields, startApp } from '../../fixtures/app.ts'
+import { everywhere, type PluginFields, startApp } from '../../fixtures/app.ts'
 import { createInstance, createReadyInstance } from '../../fixtures/instance.ts'
 import { startPluginApi } from '../../fixtures/plugin-api.ts'
-import { hasProgram, startPrometheus } from '../../fixtures/services.ts'
-
-vi.setConfig({ testTimeout: 30_000 })
 
 afterEach(() => register.clear())
 
@@ -339,65 +334,5 @@ describe('collect', () => {
     const counts = async (from: Registry) => beginning(await scrape(from), 'dynacode_plugin_duration_seconds_count')
     expect(Object.keys(await counts(own))).toHaveLength(4)
     expect(await counts(other)).toEqual(await counts(own))
-  })
-})
-
-describe.runIf(hasProgram('promtool'))('Prometheus itself', () => {
-  test('finds nothing to say about names, types and texts', async () => {
-    const { request, own } = await startCollected({}, EXIT, FAILS, CLOSED, SHADOW, BROKEN)
-    for (const path of ['/', '/wall', '/fail', '/fail', '/closed']) await request.get(path)
-    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
-      input: await own.metrics(),
-      encoding: 'utf8',
-    })
-    expect({ status, said: stdout + stderr }).toEqual({ status: 0, said: '' })
-  })
-
-  test('scrapes every metric, and answers what is asked on call', async () => {
-    const { request, own } = await startCollected({}, EXIT, FAILS, SHADOW)
-    for (const path of ['/', '/wall', '/fail', '/fail']) await request.get(path)
-    const { app } = createApp([
-      async (ctx) => {
-        ctx.type = own.contentType
-        ctx.body = await own.metrics()
-      },
-    ])
-    const port = await listen(createServer(app.callback()))
-    const prometheus = await startPrometheus(
-      JSON.stringify({
-        scrape_configs: [
-          {
-            job_name: 'app',
-            scrape_interval: '200ms',
-            scrape_timeout: '200ms',
-            static_configs: [{ targets: [`127.0.0.1:${port}`] }],
-          },
-        ],
-      }),
-    )
-    const ask = async (query: string) => {
-      const uri = `http://127.0.0.1:${prometheus.port}/api/v1/query?query=${encodeURIComponent(query)}`
-      const answer = (await (await fetch(uri)).json()) as {
-        data: { result: { metric: Record<string, string>; value: [number, string] }[] }
-      }
-      return answer.data.result.map(({ metric, value }) => [metric, Number(value[1])] as const)
-    }
-    await vi.waitFor(async () => expect(await ask('up == 1')).toHaveLength(1), { timeout: 20_000, interval: 100 })
-    const names = await ask('count by (__name__) ({__name__=~"dynacode_.+"})')
-    const scraped = new Set(names.map(([{ __name__ }]) => __name__?.replace(/_(bucket|sum|count)$/, '')))
-    // Errors of the surroundings there were none.
-    const expected = METRICS.map(({ name }) => `dynacode_${name}`).filter((name) => name !== 'dynacode_errors_total')
-    expect([...scraped].sort()).toEqual(expected.sort())
-    expect(await ask('sum by (plugin) (dynacode_plugin_duration_seconds_count{outcome="open"})')).toEqual([
-      [{ plugin: 'fails' }, 2],
-    ])
-    expect(await ask('dynacode_document_attempted_info unless on (instance, version) dynacode_document_info')).toEqual(
-      [],
-    )
-    const [[, median] = []] = await ask(
-      'histogram_quantile(0.5, sum by (le) (dynacode_plugin_duration_seconds_bucket{plugin="wall",outcome="done"}))',
-    )
-    expect(median).toBeGreaterThan(0)
-    expect(median).toBeLessThan(0.25)
   })
 })

@@ -1,9 +1,8 @@
-import { createServer } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
 import type { DynacodeOptions, Report } from '../../../lib/index.ts'
 import { VERSION } from '../../../lib/version.ts'
-import { everywhere, listen, plugin, serveBehind } from '../../fixtures/app.ts'
+import { everywhere, plugin, serveBehind } from '../../fixtures/app.ts'
 import { createInstance } from '../../fixtures/instance.ts'
 import { startPluginApi } from '../../fixtures/plugin-api.ts'
 import { startReceiver } from '../../fixtures/receiver.ts'
@@ -495,19 +494,5 @@ describe('the size of a report', () => {
     expect(seen.notable.length + seen.notable_left_out).toBe(10_000)
     expect(counters.plugins_left_out).toBeGreaterThan(900)
     for (const body of receiver.bodies) expect(Buffer.byteLength(body)).toBeLessThan(64 * 1024)
-  }, 20_000)
-})
-
-test('a process that reports ends when it has nothing else to do', async () => {
-  const server = createServer((_request, response) => void response)
-  const port = await listen(server)
-  const { spawn } = await import('node:child_process')
-  const script = `import { dynacode } from './lib/index.ts'
-    dynacode({ source: { fetch: async () => ({ bytes: Buffer.from('{"domains":[]}') }) }, report_uri: 'http://127.0.0.1:${port}/', report_interval: 0.01 })
-    setTimeout(() => console.log('done'), 400)`
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
-    stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const code = await new Promise((resolve) => child.once('exit', resolve))
-  expect(code).toBe(0)
-}, 15_000)
+})

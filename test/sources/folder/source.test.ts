@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -9,7 +8,6 @@ import { readDocument } from '../../../lib/background/reading/validator.ts'
 import type { Source } from '../../../lib/sources/contract.ts'
 import { folder_source } from '../../../lib/sources/folder/source.ts'
 import { checkSource } from '../../../lib/testing/index.ts'
-import { runChild } from '../../fixtures/child.ts'
 import { documentOf, folderOf, makeFolder, turnLink, writeFiles } from '../../fixtures/plugin-folder.ts'
 
 const NEVER = new AbortController().signal
@@ -158,7 +156,6 @@ describe('a fault of one file', () => {
     ['is a file with a folder behind it', 'a.js/b.js', 'the file "a.js/b.js" cannot be read: ENOTDIR'],
     ['is a link to itself', 'loop.js', 'the file "loop.js" cannot be read: ELOOP'],
     ['is not UTF-8', 'latin.js', 'the file "latin.js" is not UTF-8'],
-    ['is a pipe nobody writes to', 'pipe', 'expected a file, got "pipe", which is none'],
     ['is a socket', 'socket', 'the file "socket" cannot be read: ENXIO'],
     ['leads out', 'out.js', 'expected a file inside the folder, got "out.js", which leads out of it'],
     ['leads out by a folder', 'up/x.js', 'expected a file inside the folder, got "up/x.js", which leads out of it'],
@@ -173,7 +170,6 @@ describe('a fault of one file', () => {
   ])('that %s refuses its plugin alone', async (_what, file, message) => {
     const outside = folderOf({ 'x.js': 'secret' })
     const folder = folderOf({ 'a.js': 'a', 'sub/b.js': 'b', 'latin.js': Buffer.from([0xe9]) })
-    execFileSync('sh', ['-c', 'mkfifo "$0"', join(folder, 'pipe')])
     const server = createServer().listen(join(folder, 'socket'))
     await once(server, 'listening')
     symlinkSync(join(outside, 'x.js'), join(folder, 'out.js'))
@@ -324,23 +320,6 @@ describe('a source that can be relied on', () => {
   for (const { name, run } of checkSource(setup)) {
     test(name, async () => expect([undefined, expect.stringContaining('stall')]).toContainEqual(await run()))
   }
-})
-
-describe('a process', () => {
-  test('ends by itself, whatever the folder does meanwhile', async () => {
-    const folder = folderOf({ 'dynacode.json': documentOf({ file: 'a.js' }), 'a.js': 'a' })
-    const path = JSON.stringify(folder)
-    const ended = await runChild(`
-      const { folder_source } = await import('./lib/index.ts')
-      const dyna = dynacode({ source: folder_source(${path}) })
-      await dyna.ready()
-      const again = folder_source(${path})
-      again.watch(() => undefined)
-      again.fetch(new AbortController().signal)
-      setTimeout(() => process.stdout.write('idle'), 200)
-    `)
-    expect(ended).toEqual({ code: 0, signal: null, stdout: 'idle', stderr: '' })
-  })
 })
 
 /** The ways in which editors and tools save a file. All but the last few are seen half done by whoever reads meanwhile. */

@@ -2,13 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
-import packageJson from '../../package.json' with { type: 'json' }
+import packageJson from '../../../package.json' with { type: 'json' }
 
-const ROOT = join(import.meta.dirname, '..', '..')
+const ROOT = join(import.meta.dirname, '..', '..', '..')
 /** Real processes, on machines with other work. */
 const PATIENCE = { timeout: 15_000, interval: 25 }
-
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 20_000 })
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {

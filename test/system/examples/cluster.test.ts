@@ -4,9 +4,9 @@ import { cpSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { makeFolder } from '../fixtures/processes.ts'
+import { makeFolder } from '../../fixtures/processes.ts'
 
-const EXAMPLE = join(import.meta.dirname, '..', '..', 'examples', 'cluster')
+const EXAMPLE = join(import.meta.dirname, '..', '..', '..', 'examples', 'cluster')
 /** Generous: these are real processes, on machines with other work. */
 const PATIENCE = { timeout: 15_000, interval: 20 }
 
@@ -97,4 +97,4 @@ test('a change is live in every worker under load; one that is killed is replace
   child.kill('SIGINT')
   expect(await endOf(child)).toBe(0)
   expect(readdirSync(scratch).filter((name) => name.startsWith('dynacode-'))).toEqual([])
-}, 60_000)
+})

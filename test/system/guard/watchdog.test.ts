@@ -10,7 +10,7 @@ let script: string
 
 beforeAll(async () => {
   script = await bundle(new URL('../../fixtures/serving-process.ts', import.meta.url))
-}, 30_000)
+})
 
 function start(
   quarantine_path: string,
@@ -59,7 +59,7 @@ describe('a plugin that holds up the main thread', () => {
     const response = await fetch(second.uri)
     expect([response.status, response.headers.get('x-other')]).toEqual([200, '1'])
     expect(await stateOf(second, 'culprit')).toMatchObject({ state: 'quarantined' })
-  }, 30_000)
+  })
 
   it('does not run again in the same process, where that goes on', async () => {
     const folder = makeFolder()
@@ -71,7 +71,7 @@ describe('a plugin that holds up the main thread', () => {
       (await app.errors()).some(({ section, message }) => section === 'watchdog' && message.includes('"culprit"')),
     ).toBe(true)
     expect(entries(folder)).toHaveLength(1)
-  }, 30_000)
+  })
 
   it('lets nobody in while it is in quarantine, where it fails closed', async () => {
     const folder = makeFolder()
@@ -80,7 +80,7 @@ describe('a plugin that holds up the main thread', () => {
     await vi.waitFor(async () => expect((await fetch(app.uri)).status).toBe(503))
     const next = await start(folder, STUCK, {}, {}, { on_failure: 'closed' })
     expect((await fetch(next.uri)).status).toBe(503)
-  }, 30_000)
+  })
 })
 
 describe('quarantine', () => {
@@ -92,7 +92,7 @@ describe('quarantine', () => {
     expect((await fetch(changed.uri)).headers.get('x-ran')).toBe('1')
     rmSync(join(folder, entries(folder)[0] as string))
     expect(await stateOf(await start(folder, STUCK, {}), 'culprit')).toMatchObject({ state: 'live' })
-  }, 30_000)
+  })
 
   it('takes in what the process died of by itself: a plugin that eats all memory', async () => {
     const folder = makeFolder()
@@ -108,7 +108,7 @@ describe('quarantine', () => {
     expect(JSON.parse(readFileSync(join(folder, entries(folder)[0] as string), 'utf8'))).toMatchObject({
       reason: 'died',
     })
-  }, 60_000)
+  })
 
   it('does not stop the start when its files are damaged', async () => {
     const folder = makeFolder()
@@ -116,7 +116,7 @@ describe('quarantine', () => {
     writeFileSync(join(folder, 'running-999999999.json'), '{')
     const app = await start(folder, "ctx.set('x-ran', '1')", {})
     expect((await fetch(app.uri)).headers.get('x-ran')).toBe('1')
-  }, 30_000)
+  })
 })
 
 it('a plugin that is stopped by the guard, or only slow to answer, is none for quarantine', async () => {
@@ -129,4 +129,4 @@ it('a plugin that is stopped by the guard, or only slow to answer, is none for q
   await Promise.all([fetch(`${app.uri}loop`), fetch(app.uri), fetch(app.uri)])
   expect(entries(folder)).toEqual([])
   expect(await stateOf(app, 'culprit')).toMatchObject({ state: 'live' })
-}, 30_000)
+})

@@ -7,15 +7,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify, stripVTControlCharacters } from 'node:util'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import packageJson from '../../package.json' with { type: 'json' }
+import packageJson from '../../../package.json' with { type: 'json' }
 
-const ROOT = join(import.meta.dirname, '..', '..')
+const ROOT = join(import.meta.dirname, '..', '..', '..')
 const EXAMPLE = join(ROOT, 'examples', 'quick-start')
 const HOST = 'dynamic.local.com'
 /** Generous: these are real processes, on machines with other work. */
 const PATIENCE = { timeout: 15_000, interval: 25 }
-
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 20_000 })
 
 const cleanups: (() => unknown)[] = []
 

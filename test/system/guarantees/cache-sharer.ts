@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createCache } from '../../lib/background/cache/disk.ts'
+import { createCache } from '../../../lib/background/cache/disk.ts'
 
 // One of several processes that share a cache, and take turns at fetching as the poller does. It notes in a log when a
 // fetch begins and ends, and, so that others must take over, kills itself in the midst of some.

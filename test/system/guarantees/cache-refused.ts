@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createCache } from '../../lib/background/cache/disk.ts'
+import { createCache } from '../../../lib/background/cache/disk.ts'
 
 // A process that polls with a cache its disk refuses, and tells what was reported.
 const [path = '', polls = '0'] = process.argv.slice(2)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createCache } from '../../lib/background/cache/disk.ts'
+import { createCache } from '../../../lib/background/cache/disk.ts'
 
 // A process that does nothing but write to the cache, one document after the other, until it is killed.
 const path = process.argv[2] as string

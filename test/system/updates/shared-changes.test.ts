@@ -53,7 +53,7 @@ describe('processes that share a cache', () => {
     expect(asked.length).toBeLessThanOrEqual(8)
     const { bg_cache_hit = 0 } = await (all[0] as AppProcess).events()
     expect(bg_cache_hit).toBeLessThanOrEqual(6)
-  }, 30_000)
+  })
 
   test('have another one wait for changes when the one that did is killed', async () => {
     const { api, all } = await startFour()
@@ -67,7 +67,7 @@ describe('processes that share a cache', () => {
       await expect.poll(() => versionsOf(left), PATIENCE).toEqual(left.map(() => String(version)))
       await expect.poll(api.waiting, PATIENCE).toBe(1)
     }
-  }, 30_000)
+  })
 
   test('have nothing of what the one that fetched it refused', async () => {
     const { api, all } = await startFour()
@@ -75,7 +75,7 @@ describe('processes that share a cache', () => {
     api.publish(numbered(3))
     await expect.poll(() => versionsOf(all), PATIENCE).toEqual(['3', '3', '3', '3'])
     for (const app of all) expect(await app.errors()).toEqual([])
-  }, 30_000)
+  })
 })
 
 /** The process whose request waits at the API. */

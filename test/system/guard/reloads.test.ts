@@ -24,10 +24,10 @@ it('plugins that change again and again, and leave timers and functions behind, 
     console.log(JSON.stringify({ growth: after / before, handles, failed: state.failed.length }))
     process.exit()
     `,
-    { flags: ['--expose-gc', '--max-old-space-size=64'], time_ms: 60_000 },
+    { flags: ['--expose-gc', '--max-old-space-size=64'] },
   )
   const { growth, handles, failed } = resultOf(ended)
   expect(growth).toBeLessThan(1.1)
   expect(handles).toBeLessThan(10)
   expect(failed).toBe(0)
-}, 60_000)
+})

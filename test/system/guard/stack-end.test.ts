@@ -53,15 +53,13 @@ const DEEP: Readonly<Record<string, string>> = {
 describe('a plugin that has used up the stack', () => {
   const shares = [0, 1, 2, 3].map((share) => Object.entries(DEEP).filter((_, index) => index % 4 === share))
 
-  it.each(shares)(
-    'does not end the process: %s, and the like',
-    async (...cases) => {
-      const domains = cases.map(([name, code], index) => ({
-        name: `${index}.test`,
-        plugins: [{ name, phase: 'access', code, budget_ms: 3000, timeout_ms: 10_000 }],
-      }))
-      const ended = await runChild(
-        `
+  it.each(shares)('does not end the process: %s, and the like', async (...cases) => {
+    const domains = cases.map(([name, code], index) => ({
+      name: `${index}.test`,
+      plugins: [{ name, phase: 'access', code, budget_ms: 3000, timeout_ms: 10_000 }],
+    }))
+    const ended = await runChild(
+      `
       const state = await start({ document: ${JSON.stringify({ domains })} })
       const answered = []
       for (const { name, plugins: [{ name: what }] } of state.document.domains) {
@@ -74,11 +72,8 @@ describe('a plugin that has used up the stack', () => {
       }
       process.stdout.write('\\n' + JSON.stringify(answered) + '\\n', () => process.exit())
     `,
-        { time_ms: 60_000 },
-      )
-      expect(resultOf(ended)).toEqual(cases.map(([name]) => [name, 200]))
-      expect(ended.code).toBe(0)
-    },
-    70_000,
-  )
+    )
+    expect(resultOf(ended)).toEqual(cases.map(([name]) => [name, 200]))
+    expect(ended.code).toBe(0)
+  })
 })
