@@ -12,6 +12,7 @@ import { describeStatus, type Status } from './control/status.ts'
 import { DynacodeError } from './errors.ts'
 import { OBSERVE_RUNS } from './events/run-observers.ts'
 import { createEvents, type DynacodeEmitter, type PluginInfo } from './events/table.ts'
+import { startConsoleLog } from './observability/log/console.ts'
 import { type Logging, startLogging } from './observability/log/logger.ts'
 import { startReporting } from './observability/report/start.ts'
 import { type DynacodeOptions, parseOptions } from './options.ts'
@@ -89,7 +90,8 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
 
   const instance = randomUUID()
   const events = createEvents(options.callbacks, clock)
-  const logging = options.logger && startLogging(options.logger, events.emitter)
+  const logging = options.logger ? startLogging(options.logger, events.emitter) : undefined
+  if (options.logger === undefined) startConsoleLog(events)
   const readiness = createReadiness()
   const requests = createRequestLine({
     settings: options,

@@ -23,12 +23,13 @@ export interface DynacodeOptions extends ApiOptions, UpdateOptions, RequestOptio
   globals?: Record<string, unknown>
   /**
    * Where the log goes: pino, or another logger of its kind. Each event becomes a line of plain data, and so does what
-   * plugins say with `log(...)`. What `debug` prints stays as it is.
+   * plugins say with `log(...)`. Without one, warnings and errors that the app does not listen for go to the console.
+   * `false`: nothing does. What `debug` prints stays as it is.
    *
-   * @default none: `debug` alone, under `dynacode:*`
+   * @default none: the console
    * @example pino({ name: 'shop' })
    */
-  logger?: Logger
+  logger?: Logger | false
 }
 
 /** The options as the parts of dynacode use them: complete and frozen. */
@@ -37,7 +38,7 @@ export type Options = ApiSettings &
   RequestSettings &
   ReportSettings & {
     readonly globals: Readonly<Record<string, unknown>>
-    readonly logger?: Logger | undefined
+    readonly logger?: Logger | false | undefined
     readonly callbacks: Readonly<Callbacks>
   }
 
@@ -51,7 +52,7 @@ const schema = z.strictObject({
   ...requestOptions,
   ...reportOptions,
   globals: globalsOption,
-  logger: loggerOption.optional(),
+  logger: z.union([z.literal(false), loggerOption]).optional(),
   ...callbacks,
 })
 

@@ -168,11 +168,25 @@ export type Callbacks = {
 /** `dyna.events`: Node's emitter, typed by the table of events. */
 export type DynacodeEmitter = EventEmitter<{ [N in EventName]: [Payload<N>] }>
 
+const OWN = Symbol('dynacode')
+
+/** Marks a listener of dynacode's own: it is there whether or not the app listens. */
+export function ownListener<L extends (payload: never) => unknown>(listener: L): L {
+  return Object.defineProperty(listener, OWN, { value: true })
+}
+
+/** Whether a listener is dynacode's own. */
+export const isOwnListener = (listener: object): boolean => OWN in listener
+
 /** The emitter and the only way in which dynacode itself emits. */
 export interface Events {
   readonly emitter: DynacodeEmitter
   /** Whether anybody listens: ask before making a payload on the request path. */
   has(name: EventName): boolean
+  /** Whether to emit has an effect: somebody listens, or what the app does not listen for goes elsewhere. */
+  reaches(name: EventName): boolean
+  /** Hands over what the app has no listener for. */
+  setUnheard(listener: (name: EventName, payload: object) => void): void
   /**
    * Calls every listener; none of them can harm the caller or the next listener.
    *
@@ -192,7 +206,9 @@ export function createEvents(callbacks: Callbacks, clock: Clock = SYSTEM_CLOCK):
   const names = Object.keys(CALLBACKS) as EventName[]
   let closed = false
 
+  let unheard: ((name: EventName, payload: object) => void) | null = null
   const has = (name: EventName) => emitter.listenerCount(name) > 0
+  const reaches = (name: EventName) => unheard !== null || has(name)
 
   const failed = (name: EventName, error: unknown) => {
     debug('a listener of %s threw: %O', name, error)
@@ -200,11 +216,13 @@ export function createEvents(callbacks: Callbacks, clock: Clock = SYSTEM_CLOCK):
   }
 
   function emit<N extends EventName>(name: N, payload: EventTable[N]): void {
-    if (closed || !has(name)) return
+    if (closed || !reaches(name)) return
     const stamped = payload as Payload<N>
     ;(payload as { at: number }).at = clock.now()
     Object.freeze(payload)
-    for (const listener of emitter.rawListeners(name) as Listener<N>[]) {
+    const listeners = emitter.rawListeners(name) as Listener<N>[]
+    if (unheard !== null && listeners.every(isOwnListener)) unheard(name, stamped)
+    for (const listener of listeners) {
       // A listener before this one may have called close().
       if (closed) return
       try {
@@ -224,6 +242,10 @@ export function createEvents(callbacks: Callbacks, clock: Clock = SYSTEM_CLOCK):
   return Object.freeze({
     emitter,
     has,
+    reaches,
+    setUnheard(listener: (name: EventName, payload: object) => void) {
+      unheard = listener
+    },
     emit,
     close() {
       closed = true

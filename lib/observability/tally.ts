@@ -1,6 +1,13 @@
 import type { Phase } from '../document.ts'
 import type { Outcome, RunObserver, RunObservers } from '../events/run-observers.ts'
-import { CALLBACKS, type DynacodeEmitter, type EventName, type Payload, type PluginInfo } from '../events/table.ts'
+import {
+  CALLBACKS,
+  type DynacodeEmitter,
+  type EventName,
+  ownListener,
+  type Payload,
+  type PluginInfo,
+} from '../events/table.ts'
 import { addDuration, createDurations, type Durations } from './durations.ts'
 
 /** What one plugin has done since it was first seen: all of its versions together. Numbers only grow. */
@@ -139,7 +146,7 @@ export function createTallies(
   const listening = (Object.entries(listeners) as [EventName, () => void][]).filter(
     ([name]) => stop === undefined || (name !== 'rt_plugins_done' && name !== 'rt_plugins_error'),
   )
-  for (const [name, listener] of listening) emitter.on(name, listener)
+  for (const [name, listener] of listening) emitter.on(name, ownListener(listener))
 
   return Object.freeze({
     events,

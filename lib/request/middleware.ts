@@ -80,7 +80,8 @@ export function createMiddleware({
   }
 
   async function passNotLoaded(ctx: Context, next: Next, record: RunRecord | null): Promise<unknown> {
-    if (events.has('rt_plugins_not_loaded')) events.emit('rt_plugins_not_loaded', { host: observation.readHost(ctx) })
+    if (events.reaches('rt_plugins_not_loaded'))
+      events.emit('rt_plugins_not_loaded', { host: observation.readHost(ctx) })
     if (notLoaded.policy === 'open') return next()
     // The kill switch may have been thrown in the meantime.
     if (notLoaded.policy === 'wait' && ((await notLoaded.wait()) || isDisabled())) return pass(ctx, next, record)

@@ -60,7 +60,7 @@ export function createObservation(events: Events, observers: RunObservers): Obse
     sync_ms: number,
   ): void {
     for (const observe of observers.all()) observe(info, phase, outcome, duration_ms, sync_ms)
-    if (!events.has('rt_plugins_error')) return
+    if (!events.reaches('rt_plugins_error')) return
     const host = readHost(state.ctx)
     events.emit('rt_plugins_error', { plugin: info, phase, host, error, duration_ms, sync_ms, outcome })
   }

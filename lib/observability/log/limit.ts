@@ -24,8 +24,12 @@ interface Entry {
   suppressed: number
 }
 
-/** Makes the limit of one instance. Its memory does not grow with what is logged. */
-export function createLogLimit(): LogLimit {
+/**
+ * Makes the limit of one instance. Its memory does not grow with what is logged.
+ *
+ * @param of_plugin how many lines of one kind about one plugin at once, and how many a second after that
+ */
+export function createLogLimit(of_plugin = OF_PLUGIN): LogLimit {
   const kinds = new Map<string, TokenBucket>()
   const entries = new LRUCache<string, Entry>({ max: MAX_KEYS })
 
@@ -37,7 +41,7 @@ export function createLogLimit(): LogLimit {
 
   function entryOf(key: string): Entry {
     const entry = entries.get(key) ?? {
-      bucket: createTokenBucket(OF_PLUGIN.burst, OF_PLUGIN.per_second),
+      bucket: createTokenBucket(of_plugin.burst, of_plugin.per_second),
       suppressed: 0,
     }
     entries.set(key, entry)

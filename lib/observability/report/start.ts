@@ -1,6 +1,6 @@
 import type { Activator } from '../../background/activator.ts'
 import type { RunObservers } from '../../events/run-observers.ts'
-import type { Events, NoUpdate } from '../../events/table.ts'
+import { type EventName, type Events, type NoUpdate, ownListener, type Payload } from '../../events/table.ts'
 import { createTallies } from '../tally.ts'
 import { reportError } from './error.ts'
 import type { ReportSettings } from './options.ts'
@@ -64,21 +64,23 @@ export function startReporting(
     else reporter.note(reason === 'fetch' ? 'fetch' : 'refused')
   }
 
-  emitter.on('bg_updated_plugins', ({ at }) => {
+  const on = <N extends EventName>(name: N, listener: (payload: Payload<N>) => void) =>
+    emitter.on(name, ownListener(listener) as never)
+  on('bg_updated_plugins', ({ at }) => {
     last_refresh = { at, result: 'updated', error: null }
     outcome = 'unchanged'
     reporter.note('update')
   })
-  emitter.on('bg_didnt_update_plugins', ({ at, ...came }) => {
+  on('bg_didnt_update_plugins', ({ at, ...came }) => {
     const { reason, error } = came
     last_refresh = { at, result: reason, error: error === undefined ? null : reportError(error) }
     noteFailure(came)
   })
-  emitter.on('bg_stale', () => reporter.note('stale'))
-  emitter.on('bg_plugin_expired', () => reporter.note('expired'))
-  emitter.on('rt_breaker_opened', () => reporter.note('breaker'))
-  emitter.on('rt_breaker_closed', () => reporter.note('breaker'))
-  emitter.on('on_error', ({ section }) => {
+  on('bg_stale', () => reporter.note('stale'))
+  on('bg_plugin_expired', () => reporter.note('expired'))
+  on('rt_breaker_opened', () => reporter.note('breaker'))
+  on('rt_breaker_closed', () => reporter.note('breaker'))
+  on('on_error', ({ section }) => {
     if (section === 'watchdog') reporter.note('quarantine')
   })
   return reporter

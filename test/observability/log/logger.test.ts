@@ -210,8 +210,8 @@ describe('a logger that fails', () => {
   })
 
   test.each([
-    [null, 'option logger: expected an object, got null'],
-    ['pino', 'option logger: expected an object, got "pino"'],
+    [null, 'option logger: expected false or an object, got null'],
+    ['pino', 'option logger: expected false or an object, got "pino"'],
     [{}, 'option logger.debug: expected a method, as pino has it, got nothing'],
     [
       { debug() {}, info() {}, warn: 'x', error() {} },
