@@ -1,8 +1,8 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { DocumentError } from './errors.ts'
-import { conditionSchema } from './matching/condition.ts'
+import { type Condition, conditionSchema } from './matching/condition.ts'
 import type { HostPattern } from './matching/host-pattern.ts'
-import { rolloutSchema } from './matching/rollout.ts'
+import { type Rollout, rolloutSchema } from './matching/rollout.ts'
 import type { Scope } from './matching/scope.ts'
 import { LONGEST_TIMER_MS } from './time/clock.ts'
 
@@ -31,6 +31,37 @@ export type GuardMode = 'on' | 'strict' | 'off'
 /** Longest name of a plugin or domain, in characters. */
 export const MAX_NAME_LENGTH = 1024
 
+/** A code that gets a share of a plugin's traffic. */
+export interface Variant {
+  name: string
+  code: string
+  /** Of the traffic, from 0 to 100. */
+  percent: number
+}
+
+/** A plugin as a document has it. */
+export interface PluginFields {
+  id?: string | number | null | undefined
+  name: string
+  phase: Phase
+  code?: string | null | undefined
+  /** Several codes that share the traffic, in place of one. */
+  variants?: Variant[] | null | undefined
+  enabled?: boolean | null | undefined
+  mode?: 'live' | 'shadow' | null | undefined
+  shadow_allows?: ('fetch' | 'store')[] | null | undefined
+  when?: Condition | null | undefined
+  rollout?: Rollout | null | undefined
+  starts_at?: string | null | undefined
+  expires_at?: string | null | undefined
+  params?: Record<string, unknown> | null | undefined
+  priority?: number | null | undefined
+  on_failure?: FailurePolicy | null | undefined
+  guard?: GuardMode | null | undefined
+  budget_ms?: number | null | undefined
+  timeout_ms?: number | null | undefined
+}
+
 const name = z.string().min(1).max(MAX_NAME_LENGTH)
 const id = z.union([z.string().min(1).max(MAX_NAME_LENGTH), z.number()])
 const failurePolicy = z.enum(['open', 'closed'])
@@ -40,13 +71,16 @@ const params = z.record(z.string(), z.unknown())
 const time = z.iso.datetime({ offset: true, error: 'an ISO 8601 time with its zone, such as "2030-01-31T12:00:00Z"' })
 const variant = z.strictObject({ name, code: z.string(), percent: z.number().min(0).max(100) })
 
-/** The fields of a plugin, wherever it stands. Unknown fields are dropped. */
+/**
+ * The fields of a plugin, wherever it stands. Unknown fields are dropped.
+ *
+ * @internal
+ */
 export const pluginSchema = z.object({
   id: id.nullish(),
   name,
   phase: z.enum(PHASES),
   code: z.string().nullish(),
-  /** Several codes that share the traffic, in place of one. */
   variants: z.array(variant).min(1).nullish(),
   enabled: z.boolean().nullish(),
   mode: z.enum(['live', 'shadow']).nullish(),
@@ -61,8 +95,12 @@ export const pluginSchema = z.object({
   guard: z.enum(['on', 'strict', 'off']).nullish(),
   budget_ms: milliseconds.nullish(),
   timeout_ms: milliseconds.nullish(),
-})
-/** What a reference may say beside the id; it overrides the plugin's own. */
+}) satisfies z.ZodType<PluginFields>
+/**
+ * What a reference may say beside the id; it overrides the plugin's own.
+ *
+ * @internal
+ */
 export const referenceSchema = pluginSchema.omit({ code: true, variants: true }).partial().extend({ id })
 
 /** The part of the document that concerns all of it. */
@@ -73,7 +111,11 @@ const generalSchema = z.object({
   expires: time.nullish(),
   allow_removal: z.boolean().nullish(),
 })
-/** What must hold for any of the document to be used. */
+/**
+ * What must hold for any of the document to be used.
+ *
+ * @internal
+ */
 export const frameSchema = z.object({
   general: generalSchema.nullish(),
   domains: z.array(z.object({ name: z.string().min(1), plugins: z.unknown().optional() })),

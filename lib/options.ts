@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type UpdateOptions, type UpdateSettings, updateOptions } from './background/options.ts'
 import { OptionError } from './errors.ts'
 import { CALLBACKS, type Callbacks } from './events/table.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { count, LONGEST_TIMER_SECONDS, seconds } from '../validation/shapes.ts'
 import { type TrustedKeys, trustedKeysSchema } from '../validation/trusted-keys.ts'
 import { MOST_ALIKE_EXPRESSIONS } from './reading/alike-expressions.ts'
@@ -107,6 +107,7 @@ type Optional = 'cache_path' | 'bootstrap' | 'trusted_keys'
 /** These options with their defaults filled in. */
 export type UpdateSettings = Readonly<Required<Omit<UpdateOptions, Optional>> & Pick<UpdateOptions, Optional>>
 
+/** @internal */
 export const updateOptions = {
   plugin_api_polling_interval: seconds.default(30),
   plugin_api_poll_at_init: z.boolean().default(true),

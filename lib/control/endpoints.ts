@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Context, Middleware, Next } from 'koa'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Refresh } from '../background/refresher.ts'
 import { DynacodeError, OptionError } from '../errors.ts'
 import { createTokenBucket } from '../time/token-bucket.ts'

@@ -1,6 +1,6 @@
 import { BlockList, isIP, SocketAddress } from 'node:net'
 import type { Context } from 'koa'
-import { z } from 'zod'
+import * as z from 'zod'
 import { createPathTest, readPath } from './path-pattern.ts'
 
 /** Whether something holds for a request. */
@@ -65,13 +65,29 @@ const keys = {
 /**
  * The conditions of a plugin, `when`. Strict, unlike the rest of the document: an unknown key would be a condition that
  * is not asked for, and the plugin would run where it was not meant to.
+ *
+ * @internal
  */
-export const conditionSchema = z.strictObject({ ...keys, not: z.strictObject(keys).optional() })
+export const conditionSchema = z.strictObject({
+  ...keys,
+  not: z.strictObject(keys).optional(),
+}) satisfies z.ZodType<Condition>
 
-/** What a plugin asks of a request. */
-export type Condition = z.infer<typeof conditionSchema>
-type Keys = Omit<Condition, 'not'>
-type Value = z.infer<typeof value>
+/** What a plugin asks of a request: all that is here, and nothing of `not`. */
+export interface Condition extends Keys {
+  not?: Keys | undefined
+}
+interface Keys {
+  methods?: string | string[] | undefined
+  paths?: string | string[] | undefined
+  ips?: string | string[] | undefined
+  headers?: Record<string, Value> | undefined
+  cookies?: Record<string, Value> | undefined
+  query?: Record<string, Value> | undefined
+  user_agent?: Value | undefined
+}
+/** One text, one of some, or more than that. */
+type Value = string | string[] | { regex?: string | undefined; present?: boolean | undefined }
 
 /** Builds one predicate of a plugin's conditions: every key must hold, and none of those under `not`. */
 export function createPredicate(condition: Condition): Predicate {

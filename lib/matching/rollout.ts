@@ -1,5 +1,5 @@
 import type { Context } from 'koa'
-import { z } from 'zod'
+import * as z from 'zod'
 import { own, type Predicate } from './condition.ts'
 
 /** Names what a request is counted by: the same key is always in, or always out. */
@@ -10,7 +10,19 @@ const by = z
     '"ip", "random", "header:…", "cookie:…" or "query:…"',
   )
 
-/** A share of the traffic. */
+/** A share of the traffic, as a document has it. */
+export interface Rollout {
+  /** From 0 to 100. */
+  percent?: number | undefined
+  /** What a request is counted by: `ip`, `random`, `header:…`, `cookie:…` or `query:…`. */
+  by?: string | undefined
+}
+
+/**
+ * A share of the traffic.
+ *
+ * @internal
+ */
 export const rolloutSchema = z.strictObject({ percent: z.number().min(0).max(100).optional(), by: by.default('ip') })
 
 /** A share of the traffic: from one point of the hundred to another, by a key of the request. */

@@ -26,8 +26,8 @@ export interface TypeContext {
   readonly declarations?: readonly string[]
 }
 
-/** The declarations of `dynacode/plugin`: beside this file, in `dist` as in the sources. */
-const DECLARATIONS = fileURLToPath(new URL('./index.js', import.meta.url))
+/** The declarations of `dynacode/plugin`: in the folder beside this file's, in `dist` as in the sources. */
+const DECLARATIONS = fileURLToPath(new URL('../plugin/index.js', import.meta.url))
 
 /**
  * Checks the types of plugins, all of them together.

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { OptionError } from '../errors.ts'
 import { ENVIRONMENT_NAMES } from '../program.ts'
 import { describeValue } from '../validation/schema-error.ts'

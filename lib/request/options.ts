@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { GuardMode } from '../document.ts'
 import { milliseconds } from '../validation/shapes.ts'
 import { type DebugOptions, debugOptionsSchema } from './debug/options.ts'
@@ -81,6 +81,7 @@ export type RequestSettings = Readonly<
     }
 >
 
+/** @internal */
 export const requestOptions = {
   when_not_loaded: z.enum(['open', 'closed', 'wait']).default('open'),
   when_stale: z.enum(['serve', 'closed']).default('serve'),

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** What the key says of a document that is stored in parts. */
 export type Manifest = z.infer<typeof schema>

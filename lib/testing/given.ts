@@ -1,14 +1,13 @@
 import { stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { z } from 'zod'
-import type { pluginSchema } from '../document.ts'
+import type { PluginFields } from '../document.ts'
 import type { Source } from '../sources/contract.ts'
 import { MANIFEST } from '../sources/folder/manifest.ts'
 import { folder_source } from '../sources/folder/source.ts'
 
 /** A plugin as a document has it; it may go without a name. */
-export type GivenPlugin = Omit<z.input<typeof pluginSchema>, 'name'> & { name?: string }
+export type GivenPlugin = Omit<PluginFields, 'name'> & { name?: string }
 
 /** A whole document. */
 export interface GivenDocument {

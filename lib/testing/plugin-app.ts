@@ -1,6 +1,6 @@
 import Koa from 'koa'
 import onFinished from 'on-finished'
-import { z } from 'zod'
+import * as z from 'zod'
 import { readDocument } from '../background/reading/validator.ts'
 import type { Refresh } from '../background/refresher.ts'
 import { createDynacode, type Dynacode } from '../dynacode.ts'

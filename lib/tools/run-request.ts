@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, request, type Server, STATUS_CO
 import { duplexPair } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import type { Context, Next } from 'koa'
-import { z } from 'zod'
+import * as z from 'zod'
 import { readDocument } from '../background/reading/validator.ts'
 import { DynacodeError } from '../errors.ts'
 import { type Time, toMilliseconds } from '../testing/manual-clock.ts'

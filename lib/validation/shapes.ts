@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { LONGEST_TIMER_MS } from '../time/clock.ts'
 
 // The range of setTimeout, outside of which it fires at once.

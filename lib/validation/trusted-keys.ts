@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** A public key that documents may be signed with, as a JSON Web Key (RFC 7517). Members not listed here are ignored. */
 export interface TrustedKey {
@@ -60,7 +60,11 @@ const keySchema = z
   })
   .transform(({ kty, crv, alg, x, y, kid }): TrustedKey => Object.freeze({ kty, crv, alg, x, y, kid }))
 
-/** The option `trusted_keys`. What it parses is frozen, and holds public members only. */
+/**
+ * The option `trusted_keys`. What it parses is frozen, and holds public members only.
+ *
+ * @internal
+ */
 export const trustedKeysSchema = z
   .object({ keys: z.array(keySchema).min(1).max(MAX_KEYS) })
   .superRefine(({ keys }, context) => {

@@ -2,8 +2,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import ts from 'typescript'
 import { pack, ROOT } from './pack.ts'
 
 // Inside the checkout, so that the consumer finds the package's dependencies in node_modules above it.
@@ -14,11 +16,13 @@ try {
   const tarball = pack(folder)
   const target = unpack(tarball)
   checkFiles(target)
+  checkImports(target)
   run('publint', ['run', tarball, '--strict'])
   run('attw', [tarball, '--profile', 'esm-only', '--format', 'ascii'])
   checkTypes()
+  checkEntries()
   await tryCommandLine(target)
-  console.log('package: files, publint, attw, types and the command line are fine')
+  console.log('package: files, imports, publint, attw, types, entries and the command line are fine')
 } catch (error) {
   // A tool that ran has said what is wrong; anything else speaks for itself.
   if (!(error instanceof Error && 'status' in error)) console.error(error)
@@ -44,9 +48,33 @@ function checkFiles(target: string): void {
   if (found.join() !== expected.join()) throw new Error(`the tarball should hold ${expected}; it holds ${found}`)
 
   const strays = readdirSync(join(target, 'dist'), { recursive: true, encoding: 'utf8', withFileTypes: true })
-    .filter((entry) => entry.isFile() && !/\.(js|d\.ts)$/.test(entry.name))
+    .filter((entry) => entry.isFile() && !/\.(js|js\.map|d\.ts)$/.test(entry.name))
     .map((entry) => entry.name)
-  if (strays.length > 0) throw new Error(`dist should hold .js and .d.ts files only; it also holds ${strays}`)
+  if (strays.length > 0) throw new Error(`dist should hold .js, .js.map and .d.ts files only; it also holds ${strays}`)
+}
+
+/** Checks that code and types import only what is installed with the package, or what its user has. */
+function checkImports(target: string): void {
+  const manifest = JSON.parse(readFileSync(join(target, 'package.json'), 'utf8'))
+  const installed = new Set(Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }))
+  const files = readdirSync(join(target, 'dist'), { recursive: true, encoding: 'utf8' })
+  for (const file of files.filter((name) => /\.(js|d\.ts)$/.test(name))) {
+    const { importedFiles } = ts.preProcessFile(readFileSync(join(target, 'dist', file), 'utf8'))
+    for (const { fileName } of importedFiles) {
+      const [name] = /^(@[^/]+\/)?[^/]+/.exec(fileName) as unknown as [string]
+      const isOwn = fileName.startsWith('.') || fileName.startsWith('node:') || isBuiltin(name)
+      if (!isOwn && !installed.has(name)) throw new Error(`dist/${file} imports ${fileName}, which is not installed`)
+    }
+  }
+}
+
+/** Runs a program of a user's that loads every entry. */
+function checkEntries(): void {
+  const path = join(folder, 'entries.js')
+  cpSync(join(import.meta.dirname, 'entries.mjs'), path)
+  for (const flags of [[], ['--enable-source-maps']]) {
+    execFileSync(process.execPath, [...flags, path], { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] })
+  }
 }
 
 /** Compiles a program of a user's against the unpacked declarations, which are themselves checked too. */

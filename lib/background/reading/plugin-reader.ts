@@ -1,10 +1,11 @@
-import type { z } from 'zod'
+import type { ZodError } from 'zod'
 import {
   type FailurePolicy,
   type GuardMode,
   MAX_NAME_LENGTH,
   PHASES,
   type Phase,
+  type PluginFields,
   type PluginSpec,
   pluginSchema,
   type RefusedPlugin,
@@ -16,8 +17,6 @@ import type { Steps } from '../../time/steps.ts'
 import { describeMismatch, describeValue } from '../../validation/schema-error.ts'
 import { freezeDeep, MAX_DEPTH } from './freeze.ts'
 
-/** What a plugin of the document says of itself. */
-export type PluginFields = z.infer<typeof pluginSchema>
 /** What a shared plugin is referred to by. */
 export type Id = string | number
 /** The document's shared plugins by id; one at fault stands in for itself, so that its references can say why. */
@@ -242,7 +241,7 @@ function unreadFile(raw: unknown, path: string): DocumentError | undefined {
   return new DocumentError(`${path}.${inner}`, message)
 }
 
-function mismatch(error: z.ZodError, raw: unknown, path: string): DocumentError {
+function mismatch(error: ZodError, raw: unknown, path: string): DocumentError {
   const { path: inner, message } = describeMismatch(error, raw)
   return new DocumentError(inner === '' ? path : `${path}.${inner}`, message)
 }

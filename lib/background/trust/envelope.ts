@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { z } from 'zod'
+import * as z from 'zod'
 import { DynacodeError } from '../../errors.ts'
 import type { Steps } from '../../time/steps.ts'
 import { describeKind, describeMismatch } from '../../validation/schema-error.ts'

@@ -1,6 +1,6 @@
 import { formatWithOptions } from 'node:util'
 import createDebug from 'debug'
-import { z } from 'zod'
+import * as z from 'zod'
 import {
   CALLBACKS,
   type DynacodeEmitter,
@@ -29,7 +29,11 @@ export interface Logger {
 
 const LOG_METHODS = ['debug', 'info', 'warn', 'error'] as const
 
-/** A logger that has all the methods. */
+/**
+ * A logger that has all the methods.
+ *
+ * @internal
+ */
 export const loggerOption = z
   .custom<Logger>((value) => (typeof value === 'object' && value !== null) || typeof value === 'function', 'an object')
   .superRefine((logger, context) => {

@@ -4,7 +4,7 @@ import {
   type PrometheusContentType,
   type Registry,
 } from 'prom-client'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Status } from '../../control/status.ts'
 import { OptionError } from '../../errors.ts'
 import { OBSERVE_RUNS, type RunObservers } from '../../events/run-observers.ts'

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type ApiHeaders, type HeadersFunction, headersOption } from '../../sources/http/request-headers.ts'
 import { httpAddress, seconds, withMethod } from '../../validation/shapes.ts'
 
@@ -49,6 +49,7 @@ type Optional = 'report_uri' | 'report_name' | 'report_dispatcher'
 /** These options with their defaults filled in. */
 export type ReportSettings = Readonly<Required<Omit<ReportOptions, Optional>> & Pick<ReportOptions, Optional>>
 
+/** @internal */
 export const reportOptions = {
   report_uri: httpAddress.optional(),
   report_name: z.string().min(1).max(200).optional(),

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type TrustedKeys, trustedKeysSchema } from '../../validation/trusted-keys.ts'
 
 /** The option `debug_requests`. */
@@ -22,6 +22,7 @@ const NEEDED =
 /** The longest token of either kind. */
 export const LONGEST_TOKEN = 1024
 
+/** @internal */
 export const debugOptionsSchema = z
   .strictObject({
     header: z

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { DynacodeError } from '../../errors.ts'
 import { checkArguments } from '../../validation/arguments.ts'
 import type { Source } from '../contract.ts'

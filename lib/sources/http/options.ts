@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici'
-import { z } from 'zod'
+import * as z from 'zod'
 import { count, httpAddress, seconds, withMethod } from '../../validation/shapes.ts'
 import type { Source } from '../contract.ts'
 import { type ApiHeaders, type HeadersFunction, headersOption } from './request-headers.ts'
@@ -68,6 +68,7 @@ export type ApiSettings = Readonly<Required<Omit<ApiOptions, Optional>> & Pick<A
 /** The longest text that Node can hold, in bytes. */
 const LONGEST_TEXT = 536_870_888
 
+/** @internal */
 export const apiOptions = {
   plugin_api_uri: httpAddress.optional(),
   source: withMethod<Source>('fetch', 'an object with a fetch method').optional(),

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { DynacodeError } from '../../errors.ts'
 import { describeKind, describeMismatch } from '../../validation/schema-error.ts'
 import { callback } from '../../validation/shapes.ts'
@@ -30,7 +30,11 @@ const apiHeadersSchema = z.record(z.string(), z.string()).superRefine((headers, 
   }
 })
 
-/** An option that gives the headers of requests: themselves, or what makes them. */
+/**
+ * An option that gives the headers of requests: themselves, or what makes them.
+ *
+ * @internal
+ */
 export const headersOption = z.union([apiHeadersSchema, callback as z.ZodType<HeadersFunction>]).default({})
 
 /**

@@ -1,0 +1,73 @@
+// Builds the package into dist: the code bundled, each entry of package.json where it says, and the types file by file.
+import { execFileSync } from 'node:child_process'
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { build } from 'rolldown'
+import ts from 'typescript'
+
+const ROOT = join(import.meta.dirname, '..')
+const DIST = join(ROOT, 'dist')
+const { exports, bin, dependencies, peerDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+
+/** The sources of what package.json lets others load, by their paths in dist. */
+const entries = [...Object.values(exports).map((entry) => entry.default), ...Object.values(bin)]
+  .map((path) => /^\.\/dist\/(.*)\.js$/.exec(path)?.[1])
+  .filter((name) => name !== undefined)
+/** What is installed beside the package stays there. */
+const installed = Object.keys({ ...dependencies, ...peerDependencies })
+/** What is taken in, so that nobody installs and loads the greater part of it that is of no use here. */
+const taken = ['zod']
+const licenseOf = (name) => readFileSync(join(ROOT, 'node_modules', name, 'LICENSE'), 'utf8')
+
+rmSync(DIST, { recursive: true, force: true })
+const { output } = await build({
+  cwd: ROOT,
+  input: Object.fromEntries(entries.map((name) => [name, `lib/${name}.ts`])),
+  platform: 'node',
+  external: (id) => id.startsWith('node:') || installed.some((name) => id === name || id.startsWith(`${name}/`)),
+  output: {
+    dir: 'dist',
+    format: 'esm',
+    // What several entries share is in chunks of its own, once: classes of one entry are those of another.
+    chunkFileNames: 'chunks/[name]-[hash].js',
+    codeSplitting: { groups: taken.map((name) => ({ name, test: new RegExp(`/node_modules/${name}/`) })) },
+    banner: ({ name }) => (taken.includes(name) ? `/*!\n${licenseOf(name)}*/` : ''),
+    comments: { legal: true, annotation: true, jsdoc: false },
+    // For `node --enable-source-maps`: our files and lines, in stack traces.
+    sourcemap: true,
+    sourcemapExcludeSources: true,
+  },
+  transform: { target: 'node20.19' },
+})
+// Nothing else gets in because somebody forgot to make it a dependency.
+for (const id of output.flatMap(({ moduleIds = [] }) => moduleIds)) {
+  if (id.includes('/node_modules/') && !taken.some((name) => id.includes(`/node_modules/${name}/`))) {
+    throw new Error(`${id} is bundled, but package.json does not have it as a dependency`)
+  }
+}
+execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
+  cwd: ROOT,
+  stdio: 'inherit',
+})
+// Declarations that no code imports: TypeScript leaves such where they are.
+cpSync(join(ROOT, 'lib/plugin/phases'), join(DIST, 'plugin/phases'), { recursive: true })
+leaveOnly(reachable(Object.values(exports).flatMap(({ types }) => (types?.includes('*') === false ? [types] : []))))
+
+/** The declarations that these need, themselves among them. */
+function reachable(paths) {
+  const found = new Set(paths.map((path) => join(ROOT, path)))
+  for (const path of found) {
+    for (const { fileName } of ts.preProcessFile(readFileSync(path, 'utf8')).importedFiles) {
+      if (fileName.startsWith('.')) found.add(join(dirname(path), fileName.replace(/\.[jt]s$/, '.d.ts')))
+    }
+  }
+  return found
+}
+
+/** Deletes the declarations of what is inside the package, and is nobody's to import. */
+function leaveOnly(kept) {
+  for (const name of readdirSync(DIST, { recursive: true })) {
+    const path = join(DIST, name)
+    if (path.endsWith('.d.ts') && !kept.has(path) && !name.startsWith(join('plugin', 'phases'))) rmSync(path)
+  }
+}
