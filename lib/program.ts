@@ -67,6 +67,8 @@ export interface Uses {
   /** Names of the process's own that the guard puts something else in place of (`KIT_NAMES`). */
   readonly kit: boolean
   readonly store: boolean
+  /** Whether it may change the headers of the request: whoever only reads them has not to pay for a copy. */
+  readonly request_headers: boolean
 }
 
 /** What a version of a plugin gathers while it runs; it ends with the version. */

@@ -366,7 +366,7 @@ function createGuard(
     spec: Object.freeze({ ...spec, ...limits, scope, on_failure: 'closed', path: '' }),
     phase: 'access',
     run: refuseAll,
-    uses: { exit: true, say: false, fetch: false, signal: false, kit: false, store: false },
+    uses: { exit: true, say: false, fetch: false, signal: false, kit: false, store: false, request_headers: false },
     applies,
     paths: undefined,
     sha1: '',

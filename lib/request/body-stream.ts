@@ -17,6 +17,11 @@ export function isStreamed(body: unknown): boolean {
   )
 }
 
+/** Whether this is a stream of Node's making or kind. */
+export function isNodeStream(body: unknown): body is NodeJS.ReadableStream {
+  return body instanceof Readable || isOldStream(body)
+}
+
 /** The stream that Koa would send for this body. Takes it over: the body itself cannot be read any more. */
 export function toReadable(body: unknown): Readable {
   if (body instanceof Readable) return body
@@ -25,6 +30,18 @@ export function toReadable(body: unknown): Readable {
   if (body instanceof Response)
     return body.body === null ? Readable.from([]) : Readable.fromWeb(body.body as ReadableStream)
   return new Readable().wrap(body as NodeJS.ReadableStream)
+}
+
+/** Frees the source of a body that will not be read. */
+export function freeBody(body: unknown): void {
+  if (!isStreamed(body) || body instanceof Blob) return
+  try {
+    const source = toReadable(body)
+    source.on('error', () => undefined)
+    source.destroy()
+  } catch {
+    // Somebody reads it already.
+  }
 }
 
 /** Streams from before Node had a common class for them, or of another copy of it. */

@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import type { Events } from '../events/table.ts'
-import { isStreamed, toReadable } from './body-stream.ts'
+import { freeBody } from './body-stream.ts'
 import type { RequestState } from './run/state.ts'
 
 /** Headers that describe the body that is replaced, or how long it may be kept. */
@@ -49,18 +49,6 @@ function clearBody(ctx: Context, answered: boolean): void {
   if (ctx.body != null) ctx.body = undefined
   ;(ctx.response as { _explicitNullBody?: boolean })._explicitNullBody = false
   if (answered) for (const name of ABOUT_THE_BODY) ctx.remove(name)
-}
-
-/** Frees the source of a body that will not be read. */
-function freeBody(body: unknown): void {
-  if (!isStreamed(body) || body instanceof Blob) return
-  try {
-    const source = toReadable(body)
-    source.on('error', () => undefined)
-    source.destroy()
-  } catch {
-    // Somebody reads it already.
-  }
 }
 
 function toBody(body: unknown): unknown {

@@ -4,6 +4,7 @@ import type { Events } from '../events/table.ts'
 import { authorityOf, otherHostOf, settleHost } from '../matching/request-host.ts'
 import type { Chain, LivePlugin, Program } from '../program.ts'
 import type { BodyFilter } from './body-filter.ts'
+import { watchChanges } from './changes.ts'
 import type { DebugRequests } from './debug/requests.ts'
 import type { RunRecord } from './debug/run-record.ts'
 import { applyEnding } from './ending.ts'
@@ -92,6 +93,10 @@ export function createMiddleware({
   // request with a plugin. So do Koa's shorthands on `ctx`.
   async function serve(state: RequestState, next: Next): Promise<void> {
     const { ctx, chain } = state
+    state.changes = watchChanges(ctx, (plugin, error) => {
+      runner.failPlugin(state, plugin, error)
+      return plugin.spec.on_failure !== 'closed'
+    })
     const { res } = ctx
     if (chain.log.length > 0) {
       // Node knows the address of a socket that is gone if it was asked in time.

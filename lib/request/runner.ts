@@ -3,6 +3,7 @@ import type { Events } from '../events/table.ts'
 import type { LivePlugin } from '../program.ts'
 import type { Breaker } from '../time/breaker.ts'
 import { steadyNow } from '../time/steady-clock.ts'
+import { beginChanges, endChanges, takeChangesBack } from './changes.ts'
 import { whyNot } from './debug/run-record.ts'
 import { isAnswerable, isDeliberate } from './deliberate.ts'
 import { createExit, createFetch, createSay, createSignal } from './environment.ts'
@@ -133,6 +134,7 @@ export function createRunner({
     const run = createRun(state, plugin)
     if (state.observed) observation.begin(run)
     if (plugin.uses.kit) equip(run)
+    if (state.changes !== null) beginChanges(state.changes, plugin)
     try {
       const result =
         run.trace === null ? start(run, chunk, last) : observation.enter(run, () => start(run, chunk, last))
@@ -209,6 +211,8 @@ export function createRunner({
     const { plugin, state, dead } = run
     // Code that caught what stopped it has overrun all the same.
     if (dead !== null) return thrown(run, dead)
+    const refused = state.changes === null ? undefined : endChanges(state.changes)
+    if (refused !== undefined) return thrown(run, refused)
     finish(run)
     const { breaker } = plugin.life
     if (breaker !== undefined && !breaker.quiet) breaker.succeeded()
@@ -232,6 +236,7 @@ export function createRunner({
       return undefined
     }
     finish(run)
+    if (state.changes !== null) takeChangesBack(state.changes)
     fail(run, dead ?? error)
     return undefined
   }

@@ -171,7 +171,8 @@ describe('a header_filter', () => {
       plugins: [plugin('header_filter', `ctx.set('X-A', 'a'); throw new Error('filter')`)],
       inner: (ctx) => ctx.throw(400, 'bad'),
     })
-    await running.request.get('/').expect(400, 'bad').expect('X-A', 'a')
+    const { headers } = await running.request.get('/').expect(400, 'bad')
+    expect(headers).not.toHaveProperty('x-a')
     expect(failures(running)).toEqual([expect.objectContaining({ outcome: 'open' })])
     expect(running.errors).toEqual([expect.objectContaining({ message: 'bad' })])
   })

@@ -91,6 +91,7 @@ export function createCompiler({
       signal: isUsed('signal'),
       kit: kit.length > 0,
       store: isUsed('store'),
+      request_headers: mayChangeHeaders(code),
     })
     return createCode(sha1, uses, isUsed('log'), make, createEvaluator(names), globalValues)
   }
@@ -141,6 +142,16 @@ export function createCompiler({
       keepIdle(key, known.compiled)
     },
   } satisfies Compiler)
+}
+
+/** Places where a header is read, and nothing else is done. */
+const HEADER_READ =
+  /\bheaders?\s*(?:\??\.\s*[\w$]+(?![\w$])|(?:\?\.)?\s*\[[^[\]]*\])(?!\s*(?:[-+*/%&|^?<>]*=(?!=)|\+\+|--))/g
+
+/** Whether code may change the headers of a request, as far as can be told by its text; in doubt it may. */
+function mayChangeHeaders(code: string): boolean {
+  if (!/\bheaders?\b/.test(code)) return false
+  return /\b(?:delete|eval)\b/.test(code) || /\bheaders?\b/.test(code.replace(HEADER_READ, ''))
 }
 
 const keyOf = ({ sha1, guard }: CodeKey) => (guard === 'off' ? `${sha1} off` : sha1)

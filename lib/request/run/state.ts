@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import type { Chain, LivePlugin } from '../../program.ts'
+import type { Changes } from '../changes.ts'
 import type { RunRecord } from '../debug/run-record.ts'
 
 /** A response that a plugin ended the request with. */
@@ -22,6 +23,8 @@ export interface RequestState {
   readonly observed: boolean
   /** Where what plugins do is noted for the response to show; null for all but those who ask and may. */
   readonly record: RunRecord | null
+  /** What plugins do to the request and its response; null where that is not for them to change. */
+  changes: Changes | null
   /** Where the errors of a shadow run go; undefined where plugins run for real. */
   readonly shadow: unknown[] | undefined
 }
@@ -34,5 +37,5 @@ export function createState(
   record: RunRecord | null = null,
   shadow?: unknown[],
 ): RequestState {
-  return { ctx, chain, ending: null, filters: null, observed, record, shadow }
+  return { ctx, chain, ending: null, filters: null, observed, record, changes: null, shadow }
 }

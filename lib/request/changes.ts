@@ -1,0 +1,170 @@
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import type { Context } from 'koa'
+import type { LivePlugin } from '../program.ts'
+import { freeBody, isStreamed } from './body-stream.ts'
+import { type KeptStream, keepStream, releaseStream } from './kept-stream.ts'
+import { checkLeftovers } from './leftovers.ts'
+import { watchBody } from './plugin-body.ts'
+import { type HeadWatch, takeHeadersBack, type Writer, watchHead } from './response-head.ts'
+
+/** What Koa keeps of a response beside what Node does. */
+interface KoaResponse {
+  _body?: unknown
+  _explicitStatus?: boolean | undefined
+  _explicitNullBody?: boolean | undefined
+}
+
+/** What Node notes when a header is removed, and decides by on headers of its own. */
+type Removals = Pick<ServerResponse, 'sendDate'> & {
+  _removedConnection?: boolean
+  _removedContLen?: boolean
+  _removedTE?: boolean
+}
+
+/** The headers of a request, and what was in them. */
+interface RequestHeaders {
+  readonly object: IncomingHttpHeaders
+  readonly copy: IncomingHttpHeaders
+}
+
+/**
+ * What a plugin does to its request, and to the head and body of the response: so that it can be checked, and taken back
+ * when the plugin fails. Of what the plugin leaves alone nothing is copied.
+ */
+export interface Changes extends Writer {
+  readonly ctx: Context
+  readonly watch: HeadWatch
+  /** How many headers had been written before; this and what follows is as it was when the plugin began. */
+  written: number
+  method: string | undefined
+  url: string | undefined
+  request_headers: RequestHeaders | null
+  status: number
+  /** Empty over HTTP/2, which has none. */
+  message: string
+  body: unknown
+  is_status_chosen: boolean | undefined
+  is_body_emptied: boolean | undefined
+  respond: boolean | undefined
+  removals: Removals
+  stream: KeptStream | null
+}
+
+const NO_REMOVALS: Removals = Object.freeze({ sendDate: true })
+
+/**
+ * Begins to watch what plugins do to a request.
+ *
+ * @param refused has a plugin fail when Node refuses the head for what it left there; returns whether the response goes on
+ */
+export function watchChanges(ctx: Context, refused: Writer['refused']): Changes {
+  return {
+    plugin: undefined as unknown as LivePlugin,
+    refused,
+    ctx,
+    watch: watchHead(ctx.res),
+    written: 0,
+    method: undefined,
+    url: undefined,
+    request_headers: null,
+    status: 0,
+    message: '',
+    body: undefined,
+    is_status_chosen: undefined,
+    is_body_emptied: undefined,
+    respond: undefined,
+    removals: NO_REMOVALS,
+    stream: null,
+  }
+}
+
+/** A plugin begins. */
+export function beginChanges(changes: Changes, plugin: LivePlugin): void {
+  const { ctx, watch } = changes
+  const { req, res } = ctx
+  const response = ctx.response as KoaResponse
+  changes.plugin = plugin
+  changes.written = watch.changes.length
+  changes.method = req.method
+  changes.url = req.url
+  changes.status = res.statusCode
+  changes.message = watch.http2 ? '' : res.statusMessage
+  changes.body = response._body
+  changes.is_status_chosen = response._explicitStatus
+  changes.is_body_emptied = response._explicitNullBody
+  changes.respond = ctx.respond
+  changes.removals = watch.http2 ? NO_REMOVALS : readRemovals(res)
+  changes.request_headers = plugin.uses.request_headers ? { object: req.headers, copy: { ...req.headers } } : null
+  changes.stream = plugin.phase === 'header_filter' ? keepStream(response._body, res) : null
+  watch.writer = changes
+}
+
+/**
+ * A plugin is done.
+ *
+ * @returns why what it left cannot be sent; undefined when it can
+ */
+export function endChanges(changes: Changes): Error | undefined {
+  const { ctx, watch } = changes
+  const { res } = ctx
+  const body = (ctx.response as KoaResponse)._body
+  const isChanged =
+    watch.changes.length !== changes.written ||
+    body !== changes.body ||
+    res.statusCode !== changes.status ||
+    (!watch.http2 && res.statusMessage !== changes.message)
+  if (isChanged) {
+    const error = checkLeftovers(changes, body)
+    if (error !== undefined) return error
+  }
+  watch.writer = null
+  if (changes.stream !== null) releaseStream(changes.stream, true)
+  if (body !== changes.body) {
+    const { plugin, refused } = changes
+    watchBody(ctx, body, (error) => refused(plugin, error))
+  }
+  return undefined
+}
+
+/** A plugin has failed: everything is as it was before it, but for what was sent and what it changed inside of values. */
+export function takeChangesBack(changes: Changes): void {
+  const { ctx, watch } = changes
+  const { req, res } = ctx
+  const response = ctx.response as KoaResponse
+  watch.writer = null
+  if (changes.stream !== null) releaseStream(changes.stream, false)
+  if (req.method !== changes.method) req.method = changes.method as string
+  if (req.url !== changes.url) putUrlBack(ctx, changes.url as string)
+  if (changes.request_headers !== null) putRequestHeadersBack(ctx, changes.request_headers)
+  if (ctx.respond !== changes.respond) ctx.respond = changes.respond
+  const { _body: left } = response
+  if (left !== changes.body) {
+    response._body = changes.body
+    if (isStreamed(left)) freeBody(left)
+  }
+  if (res.headersSent) return
+  takeHeadersBack(watch, changes.written)
+  response._explicitStatus = changes.is_status_chosen
+  response._explicitNullBody = changes.is_body_emptied
+  if (res.statusCode !== changes.status) res.statusCode = changes.status
+  if (watch.http2) return
+  if (res.statusMessage !== changes.message) res.statusMessage = changes.message
+  Object.assign(res, changes.removals)
+}
+
+function readRemovals(res: ServerResponse & Partial<Removals>): Removals {
+  const { sendDate, _removedConnection, _removedContLen, _removedTE } = res
+  return { sendDate, _removedConnection, _removedContLen, _removedTE } as Removals
+}
+
+function putUrlBack({ req }: Context, url: string): void {
+  req.url = url
+  // Koa keeps what it has read from the address here, and a change of the path is made in that.
+  ;(req as { _parsedUrl?: unknown })._parsedUrl = undefined
+}
+
+function putRequestHeadersBack({ req }: Context, { object, copy }: RequestHeaders): void {
+  if (req.headers !== object) req.headers = object
+  for (const name of Object.keys(object)) if (!Object.hasOwn(copy, name)) delete object[name]
+  Object.assign(object, copy)
+}

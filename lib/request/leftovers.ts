@@ -1,0 +1,135 @@
+import { validateHeaderValue } from 'node:http'
+import { Stream } from 'node:stream'
+import { ReadableStream } from 'node:stream/web'
+import type { Context } from 'koa'
+import type { Phase } from '../document.ts'
+import { DynacodeError } from '../errors.ts'
+import type { HeaderValue, HeadWatch } from './response-head.ts'
+
+/** What a plugin may have changed, and how it was before. */
+interface Before {
+  readonly ctx: Context
+  readonly watch: HeadWatch
+  readonly plugin: { readonly phase: Phase }
+  /** How many headers had been written. */
+  readonly written: number
+  readonly status: number
+  readonly message: string
+  readonly body: unknown
+}
+
+/** Headers that are the connection's own: HTTP/2 forbids them (RFC 9113, 8.2.2). */
+const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+])
+/** Phases that come before there can be a body of the app's. */
+const BEFORE_THE_APP: ReadonlySet<Phase> = new Set(['rewrite', 'access', 'balancer'])
+
+/**
+ * Looks at what a plugin left in status, message, headers and body: Node would find fault with it only when it is sent, where
+ * nobody can tell whose it was, and often nobody catches what is thrown. What a protocol does not know is left out.
+ *
+ * @returns why it cannot be sent; undefined when it can
+ */
+export function checkLeftovers(before: Before, body: unknown): DynacodeError | undefined {
+  const { ctx, watch } = before
+  const { res } = ctx
+  try {
+    if (body !== before.body) checkBody(body)
+    if (res.headersSent) return undefined
+    if (res.statusCode !== before.status) checkStatus(res.statusCode)
+    if (!watch.http2 && res.statusMessage !== before.message) checkMessage(res.statusMessage)
+    for (let index = before.written; index < watch.changes.length; index += 1) {
+      checkHeader(before, body, watch.changes[index]?.name as string)
+    }
+    return undefined
+  } catch (error) {
+    if (error instanceof DynacodeError) return error
+    return refusal(error instanceof Error ? error.message : 'a header has no text', error)
+  }
+}
+
+function refusal(message: string, cause?: unknown): DynacodeError {
+  return new DynacodeError(
+    'ERR_DYNACODE_RESPONSE',
+    `this cannot be sent: ${message}`,
+    cause === undefined ? {} : { cause },
+  )
+}
+
+/** 1xx are no answer: the client would go on to wait for one. */
+function checkStatus(status: unknown): void {
+  const code = typeof status === 'string' ? Number(status) : status
+  if (!Number.isInteger(code) || (code as number) < 200 || (code as number) > 999) {
+    throw refusal(`status ${String(status)}`)
+  }
+}
+
+function checkMessage(message: unknown): void {
+  if (message === undefined || message === null) return
+  if (typeof message !== 'string') throw refusal(`a status message of type ${typeof message}`)
+  validateHeaderValue('status message', message)
+}
+
+function checkHeader({ plugin, watch }: Before, body: unknown, name: string): void {
+  const { res, methods, http2 } = watch
+  const value = methods.getHeader.call(res, name)
+  if (value === undefined) return
+  if (http2 ? OF_THE_CONNECTION.has(name) : name === 'transfer-encoding' && isOld(res)) {
+    methods.removeHeader.call(res, name)
+    return
+  }
+  const text = toText(value)
+  for (const each of [text].flat()) validateHeaderValue(name, each)
+  // Objects are made text of once, here, and not again when they are sent.
+  if (typeof value === 'object' && (!Array.isArray(value) || value.some((each) => typeof each !== 'string'))) {
+    methods.setHeader.call(res, name, text)
+  }
+  if (name === 'content-length') checkLength(plugin.phase, res.req.method, String(text), body)
+  const length = methods.getHeader.call(res, 'Content-Length')
+  if (name === 'transfer-encoding' && (String(text).toLowerCase() !== 'chunked' || length !== undefined)) {
+    throw refusal(`Transfer-Encoding: ${text}`)
+  }
+  if (name === 'trailer' && !http2 && (isOld(res) || length !== undefined)) {
+    throw refusal('the header Trailer, with a body that is not sent in chunks')
+  }
+}
+
+function isOld({ req }: HeadWatch['res']): boolean {
+  return req.httpVersionMajor === 1 && req.httpVersionMinor === 0
+}
+
+function toText(value: HeaderValue): string | string[] {
+  return Array.isArray(value) ? value.map((each) => `${each}`) : `${value}`
+}
+
+function checkLength(phase: Phase, method: string | undefined, text: string, body: unknown): void {
+  const length = Number(text)
+  const known = typeof body === 'string' || Buffer.isBuffer(body) ? Buffer.byteLength(body) : undefined
+  const isUseless = body == null && BEFORE_THE_APP.has(phase) && method !== 'HEAD'
+  if (!/^\d+$/.test(text) || isUseless || (known !== undefined && known !== length)) {
+    throw refusal(`Content-Length: ${text}${known === undefined ? '' : `, with a body of ${known} bytes`}`)
+  }
+}
+
+function checkBody(body: unknown): void {
+  if (typeof body === 'function' || typeof body === 'symbol' || typeof body === 'bigint') {
+    throw refusal(`a ${typeof body} as the body`)
+  }
+  if (typeof body !== 'object' || body === null) return
+  if (isUnreadable(body)) throw refusal('a stream that cannot be read as the body')
+  const isUsed = (body instanceof ReadableStream && body.locked) || (body instanceof Response && body.bodyUsed)
+  if (isUsed) throw refusal('a body that somebody else has read')
+}
+
+/** Streams of old need not say that they can be read. */
+function isUnreadable(body: object): boolean {
+  const { readable, write } = body as { readable?: boolean; write?: unknown }
+  return body instanceof Stream && !(readable ?? typeof write !== 'function')
+}

@@ -1,0 +1,154 @@
+import { type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
+import type { LivePlugin } from '../program.ts'
+import { cutResponse } from './cut.ts'
+
+export type HeaderValue = number | string | string[] | undefined
+
+/** A plugin at work, and what becomes of it when Node refuses to send what it left in the head. */
+export interface Writer {
+  plugin: LivePlugin
+  /** Has the plugin fail; returns whether the response may go on without what it left there. */
+  readonly refused: (plugin: LivePlugin, error: unknown) => boolean
+}
+
+/** A header as it was before a plugin wrote it. */
+interface HeaderChange extends Readonly<Writer> {
+  /** In lower case. */
+  readonly name: string
+  readonly before: HeaderValue
+}
+
+/** The methods by which a head is written, as they are without dynacode. */
+type HeadMethods = Pick<ServerResponse, 'setHeader' | 'removeHeader' | 'appendHeader' | 'getHeader' | 'writeHead'>
+
+/** What plugins write into the head of one response. */
+export interface HeadWatch {
+  readonly res: ServerResponse
+  readonly http2: boolean
+  readonly methods: HeadMethods
+  /** Every header that a plugin wrote, oldest first. */
+  readonly changes: HeaderChange[]
+  /** Who is writing; null while no plugin runs. */
+  writer: Writer | null
+}
+
+const WATCH = Symbol('dynacode head')
+
+type Watched = ServerResponse & { [WATCH]: HeadWatch }
+
+/**
+ * Watches the head of a response. All instances of dynacode that a request passes share what they see: no two plugins run
+ * at a time.
+ */
+export function watchHead(res: ServerResponse): HeadWatch {
+  const known = (res as Watched)[WATCH] as HeadWatch | undefined
+  if (known !== undefined) return known
+  const { setHeader, removeHeader, appendHeader, getHeader, writeHead } = res
+  const watch: HeadWatch = {
+    res,
+    http2: res.req.httpVersionMajor >= 2,
+    methods: { setHeader, removeHeader, appendHeader, getHeader, writeHead },
+    changes: [],
+    writer: null,
+  }
+  // Functions of all responses, rather than of each: this is done for every request with a plugin.
+  ;(res as Watched)[WATCH] = watch
+  res.setHeader = setWatched as typeof setHeader
+  res.removeHeader = removeWatched
+  res.appendHeader = appendWatched as typeof appendHeader
+  res.getHeader = getWatched
+  res.writeHead = writeWatched as typeof writeHead
+  return watch
+}
+
+/** Puts every header back that was written since there were so many changes. */
+export function takeHeadersBack(watch: HeadWatch, from: number): void {
+  const changes = watch.changes.splice(from)
+  if (watch.res.headersSent) return
+  for (const change of changes.reverse()) putBack(watch, change)
+}
+
+/** The headers that plugins wrote and that are there still, as they are now. */
+export function readWritten(watch: HeadWatch, isMeant: (plugin: LivePlugin) => boolean): [string, HeaderValue][] {
+  const names = new Set(watch.changes.filter(({ plugin }) => isMeant(plugin)).map(({ name }) => name))
+  return [...names].map((name) => [name, watch.methods.getHeader.call(watch.res, name)])
+}
+
+function putBack({ res, methods }: HeadWatch, { name, before }: HeaderChange): void {
+  if (before === undefined) methods.removeHeader.call(res, name)
+  else methods.setHeader.call(res, name, before)
+}
+
+function note(watch: HeadWatch, { plugin, refused }: Writer, name: unknown): void {
+  if (typeof name !== 'string') return
+  const before = watch.methods.getHeader.call(watch.res, name)
+  // A list may be added to in place: the cookies of Koa's are.
+  const kept = Array.isArray(before) ? before.slice() : before
+  watch.changes.push({ plugin, refused, name: name.toLowerCase(), before: kept })
+}
+
+function setWatched(this: ServerResponse, name: string, value: number | string | readonly string[]): ServerResponse {
+  const watch = (this as Watched)[WATCH]
+  if (watch.writer !== null) {
+    note(watch, watch.writer, name)
+    if (watch.http2) validate(name, value)
+  }
+  return watch.methods.setHeader.call(this, name, value)
+}
+
+function removeWatched(this: ServerResponse, name: string): void {
+  const watch = (this as Watched)[WATCH]
+  if (watch.writer !== null) note(watch, watch.writer, name)
+  watch.methods.removeHeader.call(this, name)
+}
+
+function appendWatched(this: ServerResponse, name: string, value: string | readonly string[]): ServerResponse {
+  const watch = (this as Watched)[WATCH]
+  if (watch.writer !== null) {
+    note(watch, watch.writer, name)
+    if (watch.http2) validate(name, value)
+  }
+  return watch.methods.appendHeader.call(this, name, value)
+}
+
+function getWatched(this: ServerResponse, name: string): HeaderValue {
+  const watch = (this as Watched)[WATCH]
+  const value = watch.methods.getHeader.call(this, name)
+  if (watch.writer !== null && Array.isArray(value)) note(watch, watch.writer, name)
+  return value
+}
+
+/** Over HTTP/2 Node destroys the stream for a name that is none, and leaves values to the library beneath. */
+function validate(name: string, value: unknown): void {
+  validateHeaderName(name)
+  for (const each of [value].flat()) validateHeaderValue(name, each as string)
+}
+
+/** Node's own checks have the last word: what a plugin left that they refuse is taken back, and the rest is sent. */
+function writeWatched(this: ServerResponse, ...given: Parameters<ServerResponse['writeHead']>): ServerResponse {
+  const watch = (this as Watched)[WATCH]
+  const { methods, changes } = watch
+  if (watch.writer !== null || changes.length === 0) return methods.writeHead.apply(this, given)
+  for (;;) {
+    try {
+      return methods.writeHead.apply(this, given)
+    } catch (error) {
+      const blamed = this.headersSent ? undefined : changes.findLast((change) => isAbout(error, change))
+      if (blamed === undefined) throw error
+      const { plugin, name } = blamed
+      const theirs = changes.filter((change) => change.plugin === plugin && change.name === name)
+      for (const change of theirs.reverse()) {
+        putBack(watch, change)
+        changes.splice(changes.indexOf(change), 1)
+      }
+      if (blamed.refused(plugin, error)) continue
+      cutResponse(this, error)
+      return this
+    }
+  }
+}
+
+function isAbout(error: unknown, { name }: HeaderChange): boolean {
+  const { code, message } = error as NodeJS.ErrnoException
+  return code === 'ERR_HTTP_TRAILER_INVALID' ? name === 'trailer' : String(message).toLowerCase().includes(`"${name}"`)
+}

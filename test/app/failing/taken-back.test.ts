@@ -1,0 +1,146 @@
+import { createReadStream } from 'node:fs'
+import { Readable } from 'node:stream'
+import type { Context } from 'koa'
+import { describe, expect, it } from 'vitest'
+import { failures, plugin, startApp } from '../../fixtures/app.ts'
+
+/** What the app sees and says. */
+function echo(ctx: Context): void {
+  ctx.set('X-App', ['1', '2'])
+  ctx.cookies.set('app', '1')
+  ctx.body = { method: ctx.method, url: ctx.url, path: ctx.path, query: ctx.query, token: ctx.get('X-Token') }
+}
+
+/** What a plugin may do before it fails, by what it does it to. */
+const DEEDS: readonly (readonly [string, string])[] = [
+  ['the method', `ctx.method = 'DELETE'`],
+  ['the address', `ctx.url = '/elsewhere?b=2'`],
+  ['the path', `ctx.path; ctx.path = '/elsewhere'`],
+  ['the query', `ctx.query = { b: '2' }`],
+  ['a request header', `ctx.request.headers['x-token'] = 'admin'`],
+  ['all the request headers', `ctx.req.headers = { 'x-token': 'admin' }`],
+  ['a request header, by another name for it', `const { headers } = ctx.req; headers['x-token'] = 'admin'`],
+  ['a request header that was there', `delete ctx.headers['x-sent']; ctx.headers['x-token'] ??= 'admin'`],
+  ['the status', `ctx.status = 201`],
+  ['the message', `ctx.status = 200; ctx.message = 'Fine'`],
+  ['a header', `ctx.set('X-Left', '1')`],
+  ['headers', `ctx.res.setHeaders(new Headers({ 'X-Left': '1' })); ctx.append('X-Left', '2')`],
+  ['a header that is removed', `ctx.remove('Date'); ctx.remove('Connection'); ctx.remove('X-App')`],
+  ['a header that is added to', `ctx.append('X-App', 'x'); ctx.res.appendHeader('X-App', 'y')`],
+  ['a header that is added to in place', `const list = ctx.res.getHeader('X-App'); if (list) list.push('x')`],
+  ['the cookies', `ctx.cookies.set('left', '1'); ctx.cookies.set('left2', '1')`],
+  ['the type', `ctx.type = 'html'; ctx.vary('X'); ctx.etag = 'x'; ctx.length = 3`],
+  ['a redirect', `ctx.redirect('/elsewhere')`],
+  ['the body, by a string', `ctx.body = 'half'`],
+  ['the body, by a Buffer', `ctx.body = Buffer.from('half')`],
+  ['the body, by JSON', `ctx.body = { half: true }`],
+  ['the body, by a stream', `ctx.body = Readable.from(['half'])`],
+  ['the body, by a web stream', `ctx.body = new Blob(['half']).stream()`],
+  ['the body, by a Response', `ctx.body = new Response('half', { status: 202, headers: { 'X-Left': '1' } })`],
+  ['the body, taken away', `ctx.body = null`],
+  ['the body, by lines', `say('half'); say('half')`],
+  ['who responds', `ctx.respond = false`],
+]
+
+describe('a plugin that fails open', () => {
+  const endings = [`throw new Error('oops')`, `await null; throw new Error('oops')`]
+  const phases = ['rewrite', 'access', 'content', 'balancer', 'header_filter', 'body_filter'] as const
+
+  it('has had no effect on the request or its response, whatever it did to them', async () => {
+    const running = await startApp({ inner: echo, options: { globals: { Readable } } })
+    const ask = async (path: string) => {
+      const response = await fetch(`${running.uri}${path}?a=1`, { headers: { 'X-Sent': '1' } })
+      const { date: _date, ...headers } = Object.fromEntries(response.headers)
+      return { status: response.status, message: response.statusText, headers, body: await response.text() }
+    }
+    const expected = await Promise.all(DEEDS.map((_, index) => ask(`/${index}`)))
+    const plugins = DEEDS.flatMap(([, deed], index) =>
+      phases.map((phase) => plugin(phase, `${deed}; ${endings[index % 2]}`, { when: { paths: [`/${index}`] } })),
+    )
+    await running.serve({ domains: [{ name: '*', plugins }] })
+    for (const [index, [what]] of DEEDS.entries()) {
+      expect({ what, ...(await ask(`/${index}`)) }).toEqual({ what, ...expected[index] })
+    }
+    expect(failures(running)).toHaveLength(plugins.length)
+    expect(failures(running).every(({ outcome }) => outcome === 'open')).toBe(true)
+  })
+
+  it('leaves the app its body, though it has put another in its place', async () => {
+    const bodies: Record<string, () => unknown> = {
+      file: () => createReadStream(import.meta.filename),
+      stream: () => Readable.from(['app']),
+      'web-stream': () => new Blob(['app']).stream(),
+      Blob: () => new Blob(['app']),
+      Response: () => new Response('app'),
+    }
+    const running = await startApp({
+      inner(ctx) {
+        ctx.body = bodies[ctx.path.slice(1)]?.()
+      },
+    })
+    const ask = async (what: string) => (await fetch(`${running.uri}/${what}`)).text()
+    const expected = await Promise.all(Object.keys(bodies).map(ask))
+    expect(expected.slice(1)).toEqual(Array(4).fill('app'))
+    for (const deed of [`ctx.body = 'half'`, `ctx.body = { half: true }`, `ctx.status = 204`, `ctx.body = null`]) {
+      const plugins = endings.map((ending) => plugin('header_filter', `${deed}; ${ending}`))
+      await running.serve({ domains: [{ name: '*', plugins }] })
+      expect(await Promise.all(Object.keys(bodies).map(ask))).toEqual(expected)
+    }
+    expect(failures(running)).toHaveLength(4 * 2 * 5)
+  })
+
+  it('keeps what those before it did', async () => {
+    const { request } = await startApp({
+      plugins: [
+        plugin('rewrite', `ctx.path = '/first'; ctx.set('X-A', 'first'); ctx.request.headers['x-token'] = 'first'`),
+        plugin(
+          'rewrite',
+          `ctx.path = '/second'; ctx.set('X-A', 'second'); ctx.request.headers['x-token'] = 'second'; oops()`,
+        ),
+        plugin('header_filter', `ctx.append('X-A', 'third')`),
+        plugin('header_filter', `ctx.append('X-A', 'fourth'); ctx.remove('X-App'); oops()`),
+      ],
+      inner: echo,
+    })
+    const { headers, body } = await request.get('/').expect(200)
+    expect(headers).toMatchObject({ 'x-a': 'first, third', 'x-app': '1, 2' })
+    expect(body).toMatchObject({ path: '/first', token: 'first' })
+  })
+
+  it('frees a stream that it left as the body', async () => {
+    const made: Readable[] = []
+    const make = () => {
+      const stream = Readable.from(['half'])
+      made.push(stream)
+      return stream
+    }
+    const { request } = await startApp({
+      plugins: [plugin('content', `ctx.body = make(); throw new Error('oops')`)],
+      options: { globals: { make } },
+    })
+    await request.get('/').expect(200, 'app')
+    expect(made.map(({ destroyed }) => destroyed)).toEqual([true])
+  })
+
+  it('and then closed: nothing that it did is part of the refusal', async () => {
+    const running = await startApp({
+      plugins: [plugin('access', `ctx.set('X-Left', '1'); ctx.body = 'half'; oops()`, { on_failure: 'closed' })],
+    })
+    const { headers } = await running.request.get('/').expect(503, 'Service Unavailable')
+    expect(headers).not.toHaveProperty('x-left')
+  })
+})
+
+describe('a plugin that does well', () => {
+  it('puts its body in the place of the app’s, whose source is freed', async () => {
+    const source = Readable.from(['app'])
+    const { uri } = await startApp({
+      plugins: [plugin('header_filter', `ctx.body = 'other'`)],
+      inner(ctx) {
+        ctx.body = source
+      },
+    })
+    expect(await (await fetch(uri)).text()).toBe('other')
+    expect(source.destroyed).toBe(true)
+  })
+})
