@@ -80,6 +80,7 @@ export interface Condition extends Keys {
 interface Keys {
   methods?: string | string[] | undefined
   paths?: string | string[] | undefined
+  paths_raw?: string | string[] | undefined
   ips?: string | string[] | undefined
   headers?: Record<string, Value> | undefined
   cookies?: Record<string, Value> | undefined

@@ -1,20 +1,26 @@
-import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { DynacodeError } from '../errors.ts'
 import { abortable } from '../time/abortable.ts'
 import { checkArguments } from '../validation/arguments.ts'
 import type { Source } from './contract.ts'
+import { checkSize, documentSchema, fetchError, hash, maxBytesSchema } from './key-value.ts'
 import { type DocumentInput, encodeDocument } from './published-document.ts'
-import { type ChannelClient, watchChannel } from './redis-channel.ts'
+import { type ChannelClient, isChannelClient, watchChannel } from './redis-channel.ts'
 
-/** What `redis_source` uses of a client that `createClient()` of node-redis (`redis`, version 5 or 6) makes. */
+/**
+ * What `redis_source` uses of a client that `createClient()`, `createCluster()` or `createSentinel()` of node-redis (`redis`,
+ * version 5 or 6) makes.
+ */
 export interface RedisClient extends ChannelClient {
   readonly isOpen: boolean
-  readonly isReady: boolean
-  withCommandOptions(options: { typeMapping: { 36: BufferConstructor }; abortSignal: AbortSignal }): {
-    get(key: string): Promise<unknown>
-  }
+  /** Version 5 does not say it of a cluster. */
+  readonly isReady?: boolean
+  withCommandOptions(options: { typeMapping: { 36: BufferConstructor }; abortSignal: AbortSignal }): Reader
   type(key: string): Promise<unknown>
+}
+interface Reader {
+  strLen(key: string): Promise<unknown>
+  get(key: string): Promise<unknown>
 }
 
 /** What `redis_source` takes. */
@@ -25,6 +31,12 @@ export interface RedisSourceOptions {
   readonly key: string
   /** The channel on which changes are told; whatever is published there asks for a fetch. */
   readonly channel: string
+  /**
+   * Limit on the document's size, in bytes.
+   *
+   * @default 16 * 1024 * 1024
+   */
+  readonly max_bytes?: number | undefined
 }
 
 /** RESP's number for a string; what it is mapped to keeps every byte as it is. */
@@ -34,6 +46,7 @@ const options = z.strictObject({
   client: z.custom<RedisClient>(isClient, 'a client that createClient() of redis made'),
   key: z.string().min(1),
   channel: z.string().min(1),
+  max_bytes: maxBytesSchema,
 })
 
 /**
@@ -43,39 +56,53 @@ const options = z.strictObject({
  * @throws OptionError when an option is wrong, missing or unknown
  */
 export function redis_source(given: RedisSourceOptions): Source {
-  const { client, key, channel } = checkArguments('redis_source(options)', options, given)
-  let stop: (() => void) | undefined
+  const { client, key, channel, max_bytes } = checkArguments('redis_source(options)', options, given)
   return Object.freeze<Source>({
     async fetch(signal, last) {
-      const bytes = await abortable(readKey(client, key, signal), signal)
-      const tag = createHash('sha256').update(bytes).digest('hex')
+      const bytes = await abortable(readKey(client, key, max_bytes, signal), signal)
+      const tag = hash(bytes)
       return tag === last ? { unchanged: true } : { bytes, tag }
     },
-    watch(changed) {
-      stop = watchChannel(client, channel, changed)
-      return stop
-    },
-    close: () => stop?.(),
+    watch: (changed) => watchChannel(client, channel, changed),
   })
 }
 
-async function readKey(client: RedisClient, key: string, signal: AbortSignal): Promise<Uint8Array> {
-  const expected = `Redis key ${JSON.stringify(key)}: expected the document as a string`
+async function readKey(client: RedisClient, key: string, max_bytes: number, signal: AbortSignal): Promise<Uint8Array> {
+  const name = `Redis key ${JSON.stringify(key)}`
+  const expected = `${name}: expected the document as a string`
   signal.throwIfAborted()
   // Connecting it is left to the app, which could not do so itself any more. Once it is connected, `watch` tells of it.
   if (!client.isOpen) throw fetchError(`${expected}, but the client is not connected: call its connect()`)
   // It would queue the command, and might still do so when the deadline is over.
-  if (!client.isReady) throw fetchError(`${expected}, but the client has no connection now`)
+  if (client.isReady === false) throw fetchError(`${expected}, but the client has no connection now`)
   let value: unknown
   try {
-    value = await client.withCommandOptions({ typeMapping: { [BLOB_STRING]: Buffer }, abortSignal: signal }).get(key)
+    const reader = client.withCommandOptions({ typeMapping: { [BLOB_STRING]: Buffer }, abortSignal: signal })
+    checkSize(Number(await measure(reader, key)), max_bytes, name)
+    value = await reader.get(key)
   } catch (cause) {
+    if (cause instanceof DynacodeError) throw cause
     const { message } = cause as Error
     const came = /^WRONGTYPE\b/.test(message) ? await describeType(client, key) : `an error: ${message}`
     throw fetchError(`${expected}, got ${came}`, cause)
   }
-  if (value instanceof Uint8Array) return value
+  // With sentinels, version 5 does not do as it is told.
+  if (typeof value === 'string') value = Buffer.from(value)
+  if (value instanceof Uint8Array) {
+    checkSize(value.length, max_bytes, name)
+    return value
+  }
   throw fetchError(`${expected}, got nothing: it was never published, was deleted or has expired`)
+}
+
+/** Bytes of the value, before it is read; 0 where the client's user may not ask. */
+async function measure(reader: Reader, key: string): Promise<unknown> {
+  try {
+    return await reader.strLen(key)
+  } catch (error) {
+    if (/^NOPERM\b/.test((error as Error).message)) return 0
+    throw error
+  }
 }
 
 async function describeType(client: RedisClient, key: string): Promise<string> {
@@ -86,13 +113,9 @@ async function describeType(client: RedisClient, key: string): Promise<string> {
   }
 }
 
-function fetchError(message: string, cause?: unknown): DynacodeError {
-  return new DynacodeError('ERR_DYNACODE_FETCH', message, cause === undefined ? {} : { cause })
-}
-
 function isClient(value: unknown): boolean {
-  const client = value as Partial<Record<keyof RedisClient, unknown>> | null | undefined
-  return typeof client?.duplicate === 'function' && typeof client.withCommandOptions === 'function'
+  if (typeof value !== 'object' || value === null) return false
+  return 'withCommandOptions' in value && typeof value.withCommandOptions === 'function' && isChannelClient(value)
 }
 
 /** What `publish_document` uses of a client of node-redis. */
@@ -116,7 +139,7 @@ export interface RedisPublishOptions {
 const publication = z.strictObject({
   key: z.string().min(1),
   channel: z.string().min(1),
-  document: z.custom<DocumentInput>(isDocument, 'an object, a string or bytes'),
+  document: documentSchema,
 })
 
 /**
@@ -129,10 +152,5 @@ const publication = z.strictObject({
 export async function publish_document(client: RedisPublisher, given: RedisPublishOptions): Promise<void> {
   const { key, channel, document } = checkArguments('publish_document(client, options)', publication, given)
   const bytes = encodeDocument(document)
-  const message = createHash('sha256').update(bytes).digest('hex')
-  await client.multi().set(key, bytes).publish(channel, message).exec()
-}
-
-function isDocument(value: unknown): boolean {
-  return typeof value === 'string' || (typeof value === 'object' && value !== null)
+  await client.multi().set(key, bytes).publish(channel, hash(bytes)).exec()
 }

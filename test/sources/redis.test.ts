@@ -1,4 +1,4 @@
-import { createClient } from 'redis'
+import { createClient, createClientPool } from 'redis'
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../../lib/index.ts'
 import { publish_document, redis_source } from '../../lib/sources/redis.ts'
@@ -25,11 +25,25 @@ describe('arguments', () => {
       'client',
       'redis_source(options): option client: expected a client that createClient() of redis made, got an object',
     ],
+    [
+      { ...GIVEN, max_bytes: 0 },
+      'max_bytes',
+      'redis_source(options): option max_bytes: expected a number above 0, got 0',
+    ],
     [undefined, '', 'redis_source(options): expected an object, got nothing'],
   ])('redis_source(%#) names what is wrong', (given, option, message) => {
     const call = () => redis_source(given as never)
     expect(call).toThrow(OptionError)
     expect(call).toThrow(expect.objectContaining({ option, message }))
+  })
+
+  test.each([
+    ['a pool', createClientPool()],
+    ['a client of another make', { duplicate: () => undefined, withCommandOptions: () => undefined }],
+  ])('%s is refused at once', (_, client) => {
+    const call = () => redis_source({ client: client as never, ...PLACE })
+    expect(call).toThrow(OptionError)
+    expect(call).toThrow('option client: expected a client that createClient() of redis made, got an object')
   })
 
   test('publish_document rejects with what is wrong', async () => {

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { connect } from 'node:net'
 import * as memjs from 'memjs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { DocumentError, DynacodeError, type Source } from '../../../lib/index.ts'
@@ -61,6 +63,18 @@ const items = (client: memjs.Client) =>
     client.stats((error, _server, stats) => (error ? reject(error) : resolve(Number(stats!.curr_items)))),
   )
 
+/** The keys that are to stay for good. */
+async function keptFor({ port }: Service): Promise<string[]> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write('lru_crawler metadump all\r\n')
+  let text = ''
+  for await (const data of socket) {
+    text += data
+    if (text.endsWith('END\r\n')) break
+  }
+  return [...text.matchAll(/^key=(\S+) exp=-1 /gm)].map(([, key]) => decodeURIComponent(key!)).sort()
+}
+
 describe.runIf(hasProgram('memcached'))('memcached_source', () => {
   const setup = async () => {
     const { server, client, source } = await start()
@@ -120,6 +134,33 @@ describe.runIf(hasProgram('memcached'))('memcached_source', () => {
     expect(await failureOf(source)).toBe(
       'Memcached key "plugins": expected parts with the SHA-256 that it names, got others',
     )
+    await client.set(`${KEY}:${id}:0`, Buffer.alloc(999), {})
+    expect(await failureOf(source)).toBe(
+      `Memcached key "plugins:${id}:0": expected part 1 of 3 of "plugins" with 1000000 bytes, got 999`,
+    )
+  })
+
+  test('refuses a document over the limit before it reads the parts, or as soon as it has the value', async () => {
+    const { client } = await start()
+    const get = vi.spyOn(client, 'get')
+    const source = memcached_source({ client, key: KEY, max_bytes: BIG_BYTES.length - 1 })
+    await publish_document(client, { key: KEY, document: BIG })
+    get.mockClear()
+    await expect(fetchFrom(source)).rejects.toMatchObject({
+      code: 'ERR_DYNACODE_FETCH_TOO_LARGE',
+      message: `Memcached key "plugins": the document has ${BIG_BYTES.length} bytes, expected ${BIG_BYTES.length - 1} at most (max_bytes)`,
+    })
+    expect(new Set(get.mock.calls.map(([name]) => name))).toEqual(new Set([KEY]))
+    await publish_document(client, { key: KEY, document: { ...DOCUMENT, text: 'x'.repeat(500) } })
+    const small = memcached_source({ client, key: KEY, max_bytes: 500 })
+    await expect(fetchFrom(small)).rejects.toMatchObject({ code: 'ERR_DYNACODE_FETCH_TOO_LARGE' })
+  })
+
+  test('takes 16 MiB unless told otherwise, whatever sizes it reads', async () => {
+    const { client, source } = await start()
+    const manifest = { id: randomUUID(), sizes: Array.from({ length: 17 }, () => 1024 * 1024), sha256: '0'.repeat(64) }
+    await client.set(KEY, `dynacode-parts/1 ${JSON.stringify(manifest)}`, {})
+    await expect(fetchFrom(source)).rejects.toThrow('has 17825792 bytes, expected 16777216 at most (max_bytes)')
   })
 
   test.each(['dynacode-parts/1 ', 'dynacode-parts/1 {"id":1}', 'dynacode-parts/1 {'])(
@@ -241,6 +282,30 @@ describe.runIf(hasProgram('memcached'))('publish_document', () => {
     expect(await bytesOf(source)).toEqual(Buffer.from(JSON.stringify(DOCUMENT)))
   })
 
+  test('leaves nothing for good that no key names, when it fails', async () => {
+    const server = await startMemcached()
+    const client = makeClient([server])
+    const set = vi.spyOn(client, 'set')
+    set.mockImplementation(async (name) => {
+      if (name === KEY) throw new Error('no')
+      return true
+    })
+    vi.spyOn(client, 'touch').mockImplementation(async () => true)
+    await expect(publish_document(client, { key: KEY, document: BIG })).rejects.toThrow('no')
+    vi.restoreAllMocks()
+    await vi.waitFor(async () => expect(await keptFor(server)).toEqual([]), PATIENCE)
+    await publish_document(client, { key: KEY, document: BIG })
+    await vi.waitFor(async () => expect(await keptFor(server)).toHaveLength(4), PATIENCE)
+  })
+
+  test('waits for one that publishes now, and not for long for one that was killed', async () => {
+    const { client, source } = await start()
+    await client.add(`${KEY}:publishing`, 'another', { expires: 1 })
+    await publish_document(client, { key: KEY, document: DOCUMENT })
+    expect(await bytesOf(source)).toEqual(Buffer.from(JSON.stringify(DOCUMENT)))
+    expect(await items(client)).toBe(1)
+  })
+
   test('rejects when the server is down', async () => {
     const { server, client } = await start()
     await server.kill()
@@ -259,20 +324,25 @@ describe.runIf(hasProgram('memcached'))('publish_document', () => {
     expect((await client.get(`${KEY}:${id}:2`)).value).not.toBeNull()
   })
 
-  test('by two processes at once shows readers whole documents only, and leaves one of them', async () => {
+  test('by two processes at once shows readers whole documents only, and leaves one of them', {
+    timeout: 90_000,
+  }, async () => {
     const { server, client, source } = await start()
     await publish_document(client, { key: KEY, document: { ...BIG, by: 'start' } })
     const publisher = (name: string) =>
-      runChild(`
+      runChild(
+        `
         const memjs = (await import('memjs')).default
         const { publish_document } = await import('./lib/sources/memcached.ts')
         const client = memjs.Client.create('127.0.0.1:${server.port}', { timeout: 5 })
-        for (let n = 0; n < 15; n += 1) {
-          const document = { domains: [], by: '${name}' + n, text: '${name}'.repeat(2_100_000) }
+        for (let n = 0; n < 5; n += 1) {
+          const document = { domains: [], by: '${name}' + n, text: '${name}'.repeat(1_100_000) }
           await publish_document(client, { key: '${KEY}', document })
         }
         client.close()
-      `)
+      `,
+        { time_ms: 60_000 },
+      )
     let running = true
     const published = Promise.all([publisher('a'), publisher('b')]).finally(() => {
       running = false
@@ -282,7 +352,7 @@ describe.runIf(hasProgram('memcached'))('publish_document', () => {
     while (running) {
       try {
         const { by, text } = JSON.parse((await bytesOf(source)).toString())
-        if (by !== 'start' && text !== by[0].repeat(2_100_000)) wrong.push(by)
+        if (by !== 'start' && text !== by[0].repeat(1_100_000)) wrong.push(by)
         seen.add(by)
       } catch (error) {
         wrong.push(error)
@@ -291,6 +361,10 @@ describe.runIf(hasProgram('memcached'))('publish_document', () => {
     for (const { code, stderr } of await published) expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(wrong).toEqual([])
     expect(seen.size).toBeGreaterThan(3)
-    expect(JSON.parse((await bytesOf(source)).toString()).by).toMatch(/^[ab]14$/)
+    expect(JSON.parse((await bytesOf(source)).toString()).by).toMatch(/^[ab]4$/)
+    // All that was published besides is gone in a minute. The listing leaves out what is in use at that moment.
+    const { id } = await manifestOf(client)
+    const kept = [KEY, ...[0, 1].map((part) => `${KEY}:${id}:${part}`)]
+    await vi.waitFor(async () => expect(await keptFor(server)).toEqual(kept), PATIENCE)
   })
 })

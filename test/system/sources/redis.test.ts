@@ -174,6 +174,33 @@ describe.runIf(hasProgram('redis-server'))('what is wrong with the key', () => {
   })
 })
 
+describe.runIf(hasProgram('redis-server'))('a value over the limit', () => {
+  test('is refused before it is read', async () => {
+    const client = await makeConnected(await startRedis())
+    await client.set(KEY, ' '.repeat(2000))
+    const source = redis_source({ client, ...PLACE, max_bytes: 1999 })
+    await expect(fetchFrom(source)).rejects.toMatchObject({
+      code: 'ERR_DYNACODE_FETCH_TOO_LARGE',
+      message: 'Redis key "plugins": the document has 2000 bytes, expected 1999 at most (max_bytes)',
+    })
+    expect(await client.info('commandstats')).not.toContain('cmdstat_get:')
+    expect(await fetchFrom(redis_source({ client, ...PLACE, max_bytes: 2000 }))).toHaveProperty('tag')
+  })
+
+  test('is 16 MiB unless said otherwise', async () => {
+    const client = await makeConnected(await startRedis())
+    await client.setRange(KEY, 16 * 1024 * 1024, 'x')
+    await expect(fetchFrom(redis_source({ client, ...PLACE }))).rejects.toThrow('expected 16777216 at most')
+  })
+
+  test('is refused once it is read where the user may not ask for its size', async () => {
+    const client = await makeConnected(await startRedis())
+    await client.set(KEY, ' '.repeat(2000))
+    await client.sendCommand(['ACL', 'SETUSER', 'default', '-strlen'])
+    await expect(fetchFrom(redis_source({ client, ...PLACE, max_bytes: 1999 }))).rejects.toThrow('has 2000 bytes')
+  })
+})
+
 describe.runIf(hasProgram('redis-server'))('the connection', () => {
   test('a client that is not connected yet is left to the app; the document comes as soon as it is', async () => {
     const server = await startRedis()
