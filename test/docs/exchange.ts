@@ -62,7 +62,8 @@ function readCurl(command: string): Omit<Exchange, 'expected'> & { verbose: bool
   const headers: Record<string, string> = {}
   let method = 'GET'
   let verbose = false
-  let url: URL | undefined
+  let asIs = false
+  let address = ''
   for (let index = 1; index < words.length; index += 1) {
     const word = words[index] as string
     const value = () => {
@@ -70,15 +71,18 @@ function readCurl(command: string): Omit<Exchange, 'expected'> & { verbose: bool
       return words[index] ?? ''
     }
     if (word === '-i') verbose = true
+    else if (word === '--path-as-is') asIs = true
     else if (word === '-X') method = value()
     else if (word === '-b') headers.cookie = value()
     else if (word === '-A') headers['user-agent'] = value()
     else if (word === '-H') Object.assign(headers, Object.fromEntries([splitHeader(value())]))
     else if (word.startsWith('-')) throw new Error(`the test does not know this option of curl: ${word}`)
-    else url = new URL(word)
+    else address = word
   }
-  if (words[0] !== 'curl' || url === undefined) throw new Error(`expected curl and an address, got ${command}`)
-  return { method, path: url.pathname + url.search, headers: { host: url.host, ...headers }, verbose }
+  if (words[0] !== 'curl' || !URL.canParse(address)) throw new Error(`expected curl and an address, got ${command}`)
+  const url = new URL(address)
+  const path = asIs ? address.slice(url.origin.length) : url.pathname + url.search
+  return { method, path, headers: { host: url.host, ...headers }, verbose }
 }
 
 /** Whether the output is as shown; a line `…` stands for any number of lines, and within a line for any text. */
