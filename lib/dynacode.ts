@@ -18,6 +18,7 @@ import { startReporting } from './observability/report/start.ts'
 import { type DynacodeOptions, parseOptions } from './options.ts'
 import type { Program } from './program.ts'
 import { createRequestLine } from './request/line.ts'
+import type { Upgrade } from './request/upgrade.ts'
 import { type Clock, LONGEST_TIMER_MS, SYSTEM_CLOCK } from './time/clock.ts'
 
 /** Koa middleware that carries its instance. */
@@ -53,6 +54,8 @@ export interface Dynacode extends Middleware {
    * app.use(dyna)
    */
   control(options: ControlOptions): Middleware
+  /** Runs plugins for a request to upgrade, which Koa never sees: call it in the server's `upgrade` listener. */
+  readonly upgrade: Upgrade
   /**
    * Ends this instance for good: nothing runs, writes or fires any more. Requests pass to the app without plugins, and
    * get 503 where a plugin that fails closed would have run. Resolves when its connections are closed.
@@ -173,6 +176,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
     enable: () => setDisabled(false),
     control: (options: ControlOptions) =>
       createControl(options, { ...methods, isClosed, middleware: requests.middleware }),
+    upgrade: requests.upgrade,
     close,
   }
   return Object.assign(requests.middleware, methods)

@@ -2,6 +2,7 @@
 import { type DynacodeOptions, dynacode } from 'dynacode'
 import Koa from 'koa'
 import { createProxy, type ProxyOptions } from './proxy.ts'
+import { createTunnel } from './tunnel.ts'
 
 /** A Koa app that sends what plugins let pass to the upstream they choose. */
 export function createGateway(options: DynacodeOptions, proxying: ProxyOptions) {
@@ -13,6 +14,8 @@ export function createGateway(options: DynacodeOptions, proxying: ProxyOptions) 
   return {
     app,
     dyna,
+    /** For the server's `upgrade` event: Koa sees none of these requests. */
+    upgrade: createTunnel(app, dyna, proxying),
     async close() {
       await Promise.all([dyna.close(), proxy.close()])
     },

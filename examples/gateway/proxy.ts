@@ -77,7 +77,7 @@ export function createProxy({
 const ABSOLUTE = /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)(.*)$/is
 
 /** The target as origin servers take it: a path and query, without a host that would be another one than Host says. */
-function originForm(url: string): string {
+export function originForm(url: string): string {
   const rest = ABSOLUTE.exec(url)?.[2] ?? url
   return rest.startsWith('/') ? rest : `/${rest}`
 }
@@ -95,7 +95,8 @@ function isForwarded({ app, req }: Context): boolean {
   return app.proxy && req.headers['x-forwarded-host'] !== undefined
 }
 
-function forwardedHeaders(ctx: Context): Record<string, string | string[]> {
+/** The headers that the upstream gets: the client's, but for those of one connection, and who the client is. */
+export function forwardedHeaders(ctx: Context): Record<string, string | string[]> {
   const { req, app, ip, protocol } = ctx
   const dropped = new Set([...HOP_BY_HOP, EXPECT, ...listed(req.headers.connection)])
   const headers: Record<string, string | string[]> = {}

@@ -38,6 +38,7 @@ const gateway = createGateway(
   { upstream: addressOf(blue) },
 )
 const front = await listen(gateway.app.callback(), Number(process.env.PORT ?? 0))
+front.on('upgrade', gateway.upgrade)
 const address = addressOf(front)
 
 console.log(`

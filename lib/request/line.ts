@@ -16,10 +16,13 @@ import type { RequestSettings } from './options.ts'
 import { beginLife, createBreakerMaker, watchExpiry } from './plugin-life.ts'
 import { createRunner, type RunnerParts } from './runner.ts'
 import { createStore, type Store } from './store.ts'
+import { createUpgrade, narrowToUpgrades, type Upgrade } from './upgrade.ts'
 
 /** The request line of one instance: match and run. */
 export interface RequestLine {
   readonly middleware: Middleware
+  /** The same for requests to upgrade. */
+  readonly upgrade: Upgrade
   /** What the code of every plugin gets. */
   readonly guard: Guard
   readonly store: Store
@@ -88,7 +91,7 @@ export function createRequestLine({
     makeBreaker: createBreakerMaker(settings.breaker_failures, events, clock),
     rewriteStack,
   })
-  const middleware = createMiddleware({
+  const parts = {
     program,
     isClosed,
     isStale: settings.when_stale === 'closed' ? isStale : () => false,
@@ -99,10 +102,11 @@ export function createRequestLine({
     observation,
     runner,
     bodyFilter: createBodyFilter({ runner, events }),
-  })
+  } satisfies Parameters<typeof createMiddleware>[0]
 
   return Object.freeze({
-    middleware,
+    middleware: createMiddleware(parts),
+    upgrade: createUpgrade(createMiddleware({ ...parts, program: narrowToUpgrades(program) })),
     guard: runner.guard,
     store: createStore(clock === SYSTEM_CLOCK ? undefined : clock),
     observeRuns: observers.add,

@@ -40,7 +40,7 @@ async function start(upstream: RequestListener, plugins: readonly Plugin[] = [],
   await gateway.dyna.ready()
   gateway.app.silent = true
   const front = await listen(gateway.app.callback())
-  return { back, gateway, address: front.address }
+  return { back, gateway, front: front.server, address: front.address }
 }
 
 describe('the proxy', () => {
@@ -171,6 +171,56 @@ describe('the proxy', () => {
     expect(String(answer)).toMatch(/^HTTP\/1.1 200 /)
     socket.destroy()
     expect(await (await fetch(address)).text()).toBe('plain')
+  })
+})
+
+describe('the tunnel', () => {
+  const UPGRADE = 'GET http://a.com/chat?x HTTP/1.1\r\nHost: b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+
+  async function startTunnel(plugins: readonly Plugin[], upgrades = true) {
+    const running = await start((_req, res) => res.writeHead(426, { 'x-why': 'no' }).end('plain'), plugins)
+    if (upgrades) {
+      running.back.server.on('upgrade', (req, socket, head) => {
+        socket.write(`HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: ${req.headers.upgrade}\r\n\r\n`)
+        socket.write(`${req.headers.host} ${req.url} ${head}`)
+        socket.on('error', () => undefined).pipe(socket)
+      })
+    }
+    running.front.on('upgrade', running.gateway.upgrade)
+    const socket = connect(Number(new URL(running.address).port), '127.0.0.1')
+    return { socket, ...running }
+  }
+
+  it('passes bytes both ways once plugins let the request pass', async () => {
+    const { socket } = await startTunnel([{ code: `await null`, phase: 'access' }])
+    socket.write(`${UPGRADE}first`)
+    let seen = ''
+    while (!seen.endsWith('first')) seen += (await once(socket, 'data'))[0]
+    expect(seen).toBe('HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\na.com /chat?x first')
+    socket.write('second')
+    expect(String((await once(socket, 'data'))[0])).toBe('second')
+    socket.destroy()
+  })
+
+  it('opens no connection that a plugin refuses', async () => {
+    const { socket, back } = await startTunnel([{ code: `exit(403, 'no')`, phase: 'access' }])
+    const asked = vi.fn()
+    back.server.on('connection', asked)
+    socket.write(UPGRADE)
+    expect(await text(socket)).toMatch(/^HTTP\/1.1 403 Forbidden\r\n[\s\S]*no$/)
+    expect(asked).not.toHaveBeenCalled()
+  })
+
+  it('passes on the answer of an upstream that does not upgrade', async () => {
+    const { socket } = await startTunnel([], false)
+    socket.write(UPGRADE)
+    expect(await text(socket)).toMatch(/^HTTP\/1.1 426 [\s\S]*x-why: no\r\n[\s\S]*\r\n\r\nplain$/)
+  })
+
+  it('answers 502 where there is no upstream', async () => {
+    const { socket } = await startTunnel([{ code: `ctx.state.upstream = 'http://127.0.0.1:1'` }])
+    socket.write(UPGRADE)
+    expect(await text(socket)).toMatch(/^HTTP\/1.1 502 /)
   })
 })
 
