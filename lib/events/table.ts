@@ -176,7 +176,7 @@ export function ownListener<L extends (payload: never) => unknown>(listener: L):
 }
 
 /** Whether a listener is dynacode's own. */
-export const isOwnListener = (listener: object): boolean => OWN in listener
+const isOwnListener = (listener: object): boolean => OWN in listener
 
 /** The emitter and the only way in which dynacode itself emits. */
 export interface Events {
