@@ -107,7 +107,7 @@ describe('an app without plugins for the host', () => {
     ['no domain that matches', { document: { domains: [{ name: 'elsewhere.test', plugins: PLUGINS }] } }],
     ['a domain without plugins', { document: everywhere([]) }],
     ['an empty document', { document: { domains: [] } }],
-    ['a skipped host', { document: { general: { skip_domains: ['a.test'] }, ...everywhere(PLUGINS) } }],
+    ['a skipped host', { document: { general: { skip_domains: ['a.test', 'other.test'] }, ...everywhere(PLUGINS) } }],
     ['plugins switched off', { document: { general: { status: 'off' }, ...everywhere(PLUGINS) } }],
   ]
 
