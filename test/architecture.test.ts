@@ -20,7 +20,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['program.ts'],
   ['background/reading'],
   ['sources'],
-  ['sources/http', 'sources/folder', 'background/compiling', 'background/cache', 'request/debug'],
+  ['sources/http', 'sources/folder', 'background/compiling', 'background/cache', 'request/debug', 'request/response'],
   ['background/trust', 'request/run'],
   ['background', 'request/guard'],
   ['request', 'control'],

@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import type { Events } from '../events/table.ts'
-import { freeBody } from './body-stream.ts'
+import { freeBody } from './response/stream.ts'
 import type { RequestState } from './run/state.ts'
 
 /** Headers that describe the body that is replaced, or how long it may be kept. */

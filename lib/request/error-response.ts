@@ -1,6 +1,6 @@
 import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Context } from 'koa'
-import type { Chunk } from './body-stream.ts'
+import type { Chunk } from './response/stream.ts'
 import type { RequestState } from './run/state.ts'
 
 /** What the header filters changed of an error's response; undefined as a header: removed. */

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Context } from 'koa'
-import { isStreamed } from './body-stream.ts'
+import { isStreamed } from './response/stream.ts'
 import { createState, type RequestState } from './run/state.ts'
 
 /** A request as a plugin in shadow mode sees it: all of it is there, and nothing that is done to it counts. */

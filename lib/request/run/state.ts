@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import type { Chain, LivePlugin } from '../../program.ts'
-import type { Changes } from '../changes.ts'
 import type { RunRecord } from '../debug/run-record.ts'
+import type { Changes } from '../response/changes.ts'
 
 /** A response that a plugin ended the request with. */
 export interface Ending {

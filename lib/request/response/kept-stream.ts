@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { isNodeStream } from './body-stream.ts'
+import { isNodeStream } from './stream.ts'
 
 type Destroyable = NodeJS.ReadableStream & { destroy?(...given: unknown[]): unknown }
 

@@ -1,5 +1,5 @@
 import { type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
-import type { LivePlugin } from '../program.ts'
+import type { LivePlugin } from '../../program.ts'
 import { cutResponse } from './cut.ts'
 
 export type HeaderValue = number | string | string[] | undefined

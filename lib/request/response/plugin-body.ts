@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
-import { createFilterStream, isNodeStream, isStreamed, toReadable } from './body-stream.ts'
 import { cutResponse } from './cut.ts'
+import { createFilterStream, isNodeStream, isStreamed, toReadable } from './stream.ts'
 
 /**
  * Watches over a body that a plugin left, whose faults show only when it is sent: they are the plugin's, and must neither end

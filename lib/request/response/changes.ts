@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Context } from 'koa'
-import type { LivePlugin } from '../program.ts'
-import { freeBody, isStreamed } from './body-stream.ts'
+import type { LivePlugin } from '../../program.ts'
+import { type HeadWatch, takeHeadersBack, type Writer, watchHead } from './head.ts'
 import { type KeptStream, keepStream, releaseStream } from './kept-stream.ts'
 import { checkLeftovers } from './leftovers.ts'
 import { watchBody } from './plugin-body.ts'
-import { type HeadWatch, takeHeadersBack, type Writer, watchHead } from './response-head.ts'
+import { freeBody, isStreamed } from './stream.ts'
 
 /** What Koa keeps of a response beside what Node does. */
 interface KoaResponse {

@@ -2,9 +2,9 @@ import { validateHeaderValue } from 'node:http'
 import { Stream } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
 import type { Context } from 'koa'
-import type { Phase } from '../document.ts'
-import { DynacodeError } from '../errors.ts'
-import type { HeaderValue, HeadWatch } from './response-head.ts'
+import type { Phase } from '../../document.ts'
+import { DynacodeError } from '../../errors.ts'
+import type { HeaderValue, HeadWatch } from './head.ts'
 
 /** What a plugin may have changed, and how it was before. */
 interface Before {
