@@ -1,18 +1,20 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 const LIB = join(import.meta.dirname, 'lib')
 
+/** Tests that replace modules: what they put in their place would be there for the files after them. */
+const MOCKING = ['test', 'examples/cookbook']
+  .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => `${folder}/${file}`))
+  .filter((file) => file.endsWith('.test.ts') && /^vi\.mock\(/m.test(readFileSync(file, 'utf8')))
+const UNIT = ['test/**/*.test.ts', 'examples/cookbook/**/*.test.ts']
+const OTHER_KINDS = ['test/{system,chaos}/**', 'test/soak/soak.test.ts']
+
 /** Deadlines only end what hangs: on a machine that is busy with others, a test takes many times as long. */
-const kind = (name: string, include: string[], seconds: number, exclude: string[] = []) => ({
+const kind = (name: string, seconds: number, files: { include: string[]; exclude?: string[]; isolate?: boolean }) => ({
   extends: true as const,
-  test: {
-    name,
-    include,
-    exclude: [...exclude, '**/node_modules/**'],
-    testTimeout: seconds * 1000,
-    hookTimeout: seconds * 1000,
-  },
+  test: { name, ...files, testTimeout: seconds * 1000, hookTimeout: seconds * 1000 },
 })
 
 export default defineConfig({
@@ -27,21 +29,19 @@ export default defineConfig({
   },
   test: {
     environment: 'node',
-    // One process a file: a leaked timer, socket or global of one file can't reach the next.
     pool: 'forks',
+    // A process that has loaded everything once takes one file after the other.
+    isolate: false,
     restoreMocks: true,
     unstubGlobals: true,
     unstubEnvs: true,
     // The kinds of tests; CONTRIBUTING.md says which one to write.
     projects: [
-      kind('unit', ['test/**/*.test.ts', 'examples/**/*.test.ts'], 60, [
-        'test/{system,chaos,bench}/**',
-        'test/soak/soak.test.ts',
-        'examples/studio/**',
-      ]),
-      kind('system', ['test/system/**/*.test.ts'], 120),
-      kind('chaos', ['test/chaos/*.test.ts'], 120),
-      kind('soak', ['test/soak/soak.test.ts'], 120),
+      kind('unit', 60, { include: UNIT, exclude: [...OTHER_KINDS, ...MOCKING] }),
+      kind('unit-mocking', 60, { include: MOCKING, exclude: OTHER_KINDS, isolate: true }),
+      kind('system', 120, { include: ['test/system/**/*.test.ts'] }),
+      kind('chaos', 120, { include: ['test/chaos/*.test.ts'] }),
+      kind('soak', 120, { include: ['test/soak/soak.test.ts'] }),
     ],
     // .ci/run sums up all runs of a check; each has a report of its own.
     reporters: process.env.CI

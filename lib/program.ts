@@ -176,7 +176,8 @@ export function* buildProgram(parts: ProgramParts, previous: Program | null, isI
   }
   const owner = Object.freeze({})
   // By the domains that it is made of: any number of hosts may have the same ones.
-  const chains = new LRUCache<string, { chain: Chain | null }>({ max: KEPT_CHAINS })
+  // `max` would set room for all of them aside at once.
+  const chains = new LRUCache<string, { chain: Chain | null }>({ maxSize: KEPT_CHAINS, sizeCalculation: () => 1 })
 
   function find(known: KnownHost): Chain | null {
     known.expressions ??= matcher.expressions.search(known.host)

@@ -38,7 +38,8 @@ const HALF_LIFE_MS = 60_000
 export function createHostMemory<T>(now: () => number = () => steadyNow()): HostMemory<T> {
   const places: Place<T>[] = []
   const byName = new Map<string, Place<T>>()
-  const waiting = new LRUCache<string, number>({ max: WAITING })
+  // `max` would set room for all of them aside at once.
+  const waiting = new LRUCache<string, number>({ maxSize: WAITING, sizeCalculation: () => 1 })
   let hand = 0
   let halved_at = now()
 

@@ -38,7 +38,8 @@ export interface Store {
 export function createStore(clock?: Clock): Store {
   // lru-cache takes 0 for no time at all, and by itself remembers for a moment what time it is.
   const time = clock && { perf: { now: () => clock.now() || 1 }, ttlResolution: 0 }
-  const entries = new LRUCache<string, { value: unknown }>({ max: MAX_ENTRIES, ...time })
+  // `max` would set room for all of them aside at once.
+  const entries = new LRUCache<string, { value: unknown }>({ maxSize: MAX_ENTRIES, sizeCalculation: () => 1, ...time })
   const keep = (key: string, value: unknown, ttl_seconds: number | undefined) => {
     entries.set(key, { value }, ttl_seconds === undefined ? {} : { ttl: toMilliseconds(ttl_seconds) })
   }

@@ -68,7 +68,8 @@ export function createCompiler({
   /** Of plugins that live, with how many do. */
   const live = new Map<string, { readonly compiled: CompiledCode; count: number }>()
   /** Of plugins that may come back. */
-  const idle = new LRUCache<string, CompiledCode>({ max: compile_cache_max })
+  // `max` would set room for all of them aside at once.
+  const idle = new LRUCache<string, CompiledCode>({ maxSize: compile_cache_max, sizeCalculation: () => 1 })
   const shared = new Map<string, Uses>()
   const globalNames = Object.keys(globals)
   const globalValues = Object.values(globals)

@@ -31,7 +31,8 @@ interface Entry {
  */
 export function createLogLimit(of_plugin = OF_PLUGIN): LogLimit {
   const kinds = new Map<string, TokenBucket>()
-  const entries = new LRUCache<string, Entry>({ max: MAX_KEYS })
+  // `max` would set room for all of them aside at once.
+  const entries = new LRUCache<string, Entry>({ maxSize: MAX_KEYS, sizeCalculation: () => 1 })
 
   function bucketOf(kind: string): TokenBucket {
     const bucket = kinds.get(kind) ?? createTokenBucket(OF_KIND.burst, OF_KIND.per_second)
