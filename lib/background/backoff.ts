@@ -1,4 +1,4 @@
-import { StatusError } from '../sources/http/status-error.ts'
+import { retryAfterOf } from '../sources/http/status-error.ts'
 import { createFailureWait } from '../time/failure-wait.ts'
 import type { Refresh } from './refresher.ts'
 
@@ -20,7 +20,6 @@ export function createBackoff(interval_ms: number, max_ms: number): Backoff {
       // An outage leaves its mark on who polls when; without this, every later interval would show it.
       return waits.succeeded() ? Math.random() * 1.5 * interval_ms : undefined
     }
-    const { error } = refresh
-    return waits.failed(error instanceof StatusError ? error.retry_after_ms : undefined)
+    return waits.failed(retryAfterOf(refresh.error))
   }
 }

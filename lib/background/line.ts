@@ -20,7 +20,7 @@ import { createStaleness } from './staleness.ts'
 import { startFromDisk } from './start.ts'
 import { rememberHighest } from './trust/highest-version.ts'
 import { createVerifier } from './trust/verifier.ts'
-import { startWatching } from './watching.ts'
+import { startWatching, type Watching } from './watching.ts'
 
 /** The background line of one instance: poll, fetch, verify, read, compile, swap. */
 export interface BackgroundLine extends Pick<Activator, 'activated' | 'attempted'>, Pick<Refresher, 'last_error'> {
@@ -117,7 +117,7 @@ export function createBackgroundLine({
     over: settle,
   })
   let poller: Poller = NO_POLLER
-  let unwatch: () => void = () => undefined
+  let watching: Watching | undefined
 
   function start(poll: boolean): void {
     const started = startFromDisk({
@@ -134,13 +134,15 @@ export function createBackgroundLine({
     const backoff = createBackoff(interval_ms, settings.plugin_api_backoff_max * 1000)
     const refresh = async () => {
       await started
-      return backoff(await refresher.refresh('poll'))
+      const result = await refresher.refresh('poll')
+      watching?.polled(result)
+      return backoff(result)
     }
     if (poll) {
       const jitter_ms = settings.workers_max_jitter * 1000
       poller = startPoller(refresh, { interval_ms, jitter_ms, at_init: settings.plugin_api_poll_at_init })
     }
-    unwatch = startWatching({ source, cache_path, shared: settings.plugin_api_wait > 0, refresher, started, events })
+    watching = startWatching({ source, cache_path, shared: settings.plugin_api_wait > 0, refresher, started, events })
   }
 
   return Object.freeze({
@@ -154,7 +156,7 @@ export function createBackgroundLine({
     start,
     async close() {
       poller.stop()
-      unwatch()
+      watching?.stop()
       closing.abort()
       staleness.close()
       await Promise.all([cache?.close(), source.close?.()])

@@ -1,3 +1,6 @@
+import { retryAfterOf } from '../sources/http/status-error.ts'
+import { LONGEST_TIMER_MS } from '../time/clock.ts'
+import { createFailureWait } from '../time/failure-wait.ts'
 import { createTokenBucket } from '../time/token-bucket.ts'
 import type { Refresh } from './refresher.ts'
 
@@ -5,6 +8,8 @@ import type { Refresh } from './refresher.ts'
 export interface Notices {
   /** Something may be new. */
   notify(): void
+  /** A poll is over: where it went well, what could not be fetched before is made up for. */
+  polled(result: Refresh): void
   stop(): void
 }
 
@@ -14,8 +19,9 @@ const BURST = 10
 const PER_SECOND = 10
 /** What was noticed and could not be fetched is tried again so many times; after that its turn comes with the next poll. */
 const TRIES = 5
-/** First wait before that, in milliseconds; it doubles each time. */
-const FIRST_WAIT_MS = 100
+/** The first wait before that is up to twice this, in milliseconds. */
+const FIRST_WAIT_MS = 50
+const LONGEST_WAIT_MS = FIRST_WAIT_MS * 2 ** TRIES
 
 /**
  * Makes the notices of one instance.
@@ -24,40 +30,58 @@ const FIRST_WAIT_MS = 100
  */
 export function createNotices(refresh: () => Promise<Refresh>): Notices {
   const bucket = createTokenBucket(BURST, PER_SECOND)
+  const waits = createFailureWait(FIRST_WAIT_MS, LONGEST_WAIT_MS)
   let timer: NodeJS.Timeout | undefined
+  /** `idle`: nothing is to be done; `running`: a refresh is under way; `due`: one is about to begin; `failed`: one is tried again. */
+  let state: 'idle' | 'running' | 'due' | 'failed' = 'idle'
   let wanted = false
-  let busy = false
-  let failures = 0
+  let tries = 0
   let stopped = false
 
-  function begin(wait_ms: number): void {
-    busy = true
+  function begin(next: 'due' | 'failed', wait_ms: number): void {
+    state = next
     if (wait_ms === 0) run()
-    else timer = setTimeout(run, wait_ms).unref()
+    else timer = setTimeout(run, Math.min(wait_ms, LONGEST_TIMER_MS)).unref()
   }
 
   function run(): void {
+    state = 'running'
+    // Each notice has its own tries, whatever became of the one before.
+    if (wanted) tries = TRIES
     wanted = false
     refresh().then(done, () => done(undefined))
   }
 
   function done(result: Refresh | undefined): void {
-    busy = false
     if (stopped) return
-    const failed = result?.updated === false && result.reason === 'fetch'
-    failures = failed ? failures + 1 : 0
-    if (failed && failures <= TRIES) begin(FIRST_WAIT_MS * 2 ** (failures - 1) * (0.5 + Math.random() / 2))
-    else if (wanted) begin(bucket.take())
+    state = 'idle'
+    const failed = isFailure(result)
+    if (!failed) waits.succeeded()
+    if (failed && tries > 0) {
+      tries -= 1
+      begin('failed', waits.failed(retryAfterOf(result?.error)))
+    } else if (wanted) begin('due', bucket.take())
+    // The next notice begins anew.
+    else waits.succeeded()
   }
 
   return Object.freeze({
     notify() {
       wanted = true
-      if (!busy && !stopped) begin(bucket.take())
+      if (state === 'idle' && !stopped) begin('due', bucket.take())
+    },
+    polled(result) {
+      if (state !== 'failed' || stopped || isFailure(result)) return
+      clearTimeout(timer)
+      done(result)
     },
     stop() {
       stopped = true
       clearTimeout(timer)
     },
   } satisfies Notices)
+}
+
+function isFailure(result: Refresh | undefined): result is Refresh & { readonly updated: false } {
+  return result?.updated === false && result.reason === 'fetch'
 }

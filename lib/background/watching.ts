@@ -2,8 +2,11 @@ import type { Events } from '../events/table.ts'
 import type { Source } from '../sources/contract.ts'
 import { shareLead } from './cache/leader.ts'
 import { watchCache } from './cache/watch.ts'
-import { createNotices } from './notices.ts'
+import { createNotices, type Notices } from './notices.ts'
 import type { Refresher } from './refresher.ts'
+
+/** What sees to it that a change is live before the next poll. */
+export type Watching = Pick<Notices, 'polled' | 'stop'>
 
 /**
  * Sees to it that a change is live before the next poll: watches the source, and the cache that the processes of this
@@ -11,7 +14,7 @@ import type { Refresher } from './refresher.ts'
  *
  * @param shared whether one process of a machine watches for all that share the cache
  * @param started resolves when what was on the disk at the start is live
- * @returns ends all of it
+ * @returns what is to be told of each poll, and what ends all of it
  */
 export function startWatching({
   source,
@@ -27,7 +30,7 @@ export function startWatching({
   refresher: Refresher
   started: Promise<void> | undefined
   events: Events
-}): () => void {
+}): Watching {
   const notices = createNotices(async () => {
     await started
     return refresher.refresh('noticed')
@@ -42,10 +45,13 @@ export function startWatching({
     }
     stops.push(watchCache(cache_path, () => void takeOver()))
   }
-  return () => {
-    notices.stop()
-    for (const stop of stops) stop()
-  }
+  return Object.freeze({
+    polled: notices.polled,
+    stop() {
+      notices.stop()
+      for (const stop of stops) stop()
+    },
+  })
 }
 
 /** A source may be the app's own: one that cannot be watched is polled. */

@@ -1,3 +1,4 @@
+import { Duplex } from 'node:stream'
 import * as zlib from 'node:zlib'
 
 type Decoder = (options: { chunkSize?: number }) => NodeJS.ReadWriteStream
@@ -5,7 +6,7 @@ type Decoder = (options: { chunkSize?: number }) => NodeJS.ReadWriteStream
 const DECODERS: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
   ['gzip', (options) => zlib.createGunzip(options)],
   ['x-gzip', (options) => zlib.createGunzip(options)],
-  ['deflate', (options) => zlib.createInflate(options)],
+  ['deflate', createAnyInflate],
   ['br', (options) => zlib.createBrotliDecompress(options)],
   // Node has zstd since 22.15 and 23.8.
   ...('createZstdDecompress' in zlib ? [['zstd', zlib.createZstdDecompress as Decoder] as const] : []),
@@ -33,6 +34,43 @@ export function createDecoders(header: string, chunk_bytes?: number): NodeJS.Rea
   if (codings.length > MAX_CODINGS || decoders.includes(undefined)) return undefined
   const options = chunk_bytes === undefined ? {} : { chunkSize: chunk_bytes }
   return decoders.toReversed().map((create) => (create as Decoder)(options))
+}
+
+/**
+ * Decodes what servers call deflate: with the frame of zlib, as it is meant, or without it, as many send it (RFC 9110,
+ * 8.4.1.2). The first byte says which: with the frame it ends in 8, the number of the method; without, in that of a block.
+ */
+function createAnyInflate(options: { chunkSize?: number }): Duplex {
+  let inner: zlib.Inflate | zlib.InflateRaw | undefined
+
+  function begin(first: number): zlib.Inflate | zlib.InflateRaw {
+    const decoder = (first & 0x0f) === 8 ? zlib.createInflate(options) : zlib.createInflateRaw(options)
+    decoder.on('data', (chunk) => {
+      if (!outer.push(chunk)) decoder.pause()
+    })
+    decoder.on('end', () => outer.push(null))
+    decoder.on('error', (error) => outer.destroy(error))
+    return decoder
+  }
+
+  const outer = new Duplex({
+    read: () => void inner?.resume(),
+    write(chunk: Buffer, _encoding, done) {
+      if (chunk.length === 0) return done()
+      inner ??= begin(chunk[0] as number)
+      inner.write(chunk, done)
+    },
+    final(done) {
+      // Nothing at all is not even an empty body.
+      inner ??= begin(8)
+      inner.end(done)
+    },
+    destroy(error, done) {
+      inner?.destroy()
+      done(error)
+    },
+  })
+  return outer
 }
 
 /** Whether an error comes from decoding bytes that are not what their header says. */

@@ -3,7 +3,7 @@ const SHORTEST_MS = 100
 /** Longest time that a Retry-After header is taken at its word, in milliseconds: an hour. */
 const LONGEST_RETRY_AFTER_MS = 3_600_000
 
-/** Tells how long to wait after failures. */
+/** Tells how long to wait after failures: of polls, notices, long polls, reports and watches, by one rule. */
 export interface FailureWait {
   /**
    * After one more failure.
@@ -20,9 +20,10 @@ export interface FailureWait {
  * together.
  *
  * @param first_ms the first wait is random up to twice that, each later one up to twice the one before
- * @param max_ms the longest wait
+ * @param max_ms the longest wait, but for what the other side asks for
+ * @param spread_ms how far apart those come back who were told the same moment
  */
-export function createFailureWait(first_ms: number, max_ms: number): FailureWait {
+export function createFailureWait(first_ms: number, max_ms: number, spread_ms = first_ms): FailureWait {
   let failures = 0
   return {
     failed(asked_ms) {
@@ -30,8 +31,7 @@ export function createFailureWait(first_ms: number, max_ms: number): FailureWait
       const ceiling_ms = Math.min(max_ms, first_ms * 2 ** Math.min(failures, 30))
       const wait_ms = Math.max(Math.random() * ceiling_ms, Math.min(SHORTEST_MS, ceiling_ms))
       if (asked_ms === undefined) return wait_ms
-      // Everybody was told the same moment.
-      const until_ms = Math.min(asked_ms, LONGEST_RETRY_AFTER_MS) + Math.random() * first_ms
+      const until_ms = Math.min(asked_ms, LONGEST_RETRY_AFTER_MS) + Math.random() * spread_ms
       // Who fails and asks for no pause gets the usual one.
       return Math.max(until_ms, wait_ms)
     },

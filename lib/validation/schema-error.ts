@@ -23,9 +23,16 @@ export function describeMismatch(
   if (issue.code === 'unrecognized_keys') {
     return { path: formatPath([...keys, issue.keys[0] as string]), message: 'is not known' }
   }
-  const came = keys.reduce<unknown>((at, key) => (at as Record<string, unknown> | null | undefined)?.[key], value)
+  const came = keys.reduce<unknown>(memberOf, value)
   const path = formatPath(keys)
   return { path, message: `expected ${expectation(issue)}, got ${describe(came, path)}` }
+}
+
+/** Of an object, or of what has its members by get(), as a Map or `Headers`. */
+function memberOf(at: unknown, key: string | number): unknown {
+  const object = at as Record<string, unknown> | null | undefined
+  if (typeof at !== 'object' || at === null || !(Symbol.iterator in at)) return object?.[key]
+  return typeof object?.get === 'function' ? object.get(key) : object?.[key]
 }
 
 /** Of a union, the fault inside the one kind that the value is of, where that can be told. */

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createNotices } from '../../lib/background/notices.ts'
 import type { Refresh } from '../../lib/background/refresher.ts'
+import { StatusError } from '../../lib/sources/http/status-error.ts'
 
 // It goes as the fake timers do.
 vi.mock('../../lib/time/steady-clock.ts', () => ({ steadyNow: () => performance.now() }))
@@ -101,5 +102,47 @@ describe('what was noticed and could not be fetched', () => {
     await end()
     await vi.advanceTimersByTimeAsync(60_000)
     expect(refresh).toHaveBeenCalledTimes(2)
+  })
+
+  test('has its tries each time, however often it was given up before', async () => {
+    const { notices, refresh, end } = create()
+    for (let notice = 0; notice < 3; notice += 1) {
+      refresh.mockClear()
+      notices.notify()
+      for (let tries = 1; tries <= 6; tries += 1) {
+        expect(refresh).toHaveBeenCalledTimes(tries)
+        await end(FAILED)
+        await vi.advanceTimersByTimeAsync(100 * 2 ** (tries - 1))
+      }
+      await vi.advanceTimersByTimeAsync(60_000)
+      expect(refresh).toHaveBeenCalledTimes(6)
+    }
+  })
+
+  test('is made up for by a poll that goes well', async () => {
+    const { notices, refresh, end } = create()
+    notices.notify()
+    await end(FAILED)
+    notices.polled(FAILED)
+    notices.polled(UNCHANGED)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(refresh).toHaveBeenCalledTimes(1)
+    notices.notify()
+    expect(refresh).toHaveBeenCalledTimes(2)
+  })
+
+  test('waits for as long as the API asks, up to an hour, or until a poll goes well', async () => {
+    const { notices, refresh, end } = create()
+    const error = new StatusError(429, 'http://api/', 999_999_999_000)
+    notices.notify()
+    await end({ updated: false, reason: 'fetch', error })
+    notices.notify()
+    await vi.advanceTimersByTimeAsync(3_599_000)
+    expect(refresh).toHaveBeenCalledTimes(1)
+    notices.polled(UNCHANGED)
+    expect(refresh).toHaveBeenCalledTimes(2)
+    await end({ updated: false, reason: 'fetch', error })
+    await vi.advanceTimersByTimeAsync(3_601_000)
+    expect(refresh).toHaveBeenCalledTimes(3)
   })
 })

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { ACCEPT_ENCODING, createDecoders, isDecodingError } from '../../lib/sources/content-coding.ts'
 
@@ -23,6 +23,10 @@ describe('a body', () => {
     ['x-gzip', gzipSync(TEXT)],
     ['GZip', gzipSync(TEXT)],
     ['deflate', deflateSync(TEXT)],
+    ['deflate', deflateRawSync(TEXT)],
+    ['deflate', deflateRawSync(TEXT, { level: 0 })],
+    ['deflate', deflateRawSync(TEXT, { strategy: 4 })],
+    ['gzip, deflate', deflateRawSync(gzipSync(TEXT))],
     ['br', brotliCompressSync(TEXT)],
     ['identity', Buffer.from(TEXT)],
     ['', Buffer.from(TEXT)],

@@ -1,10 +1,8 @@
-import { type Dispatcher, request } from 'undici'
+import type { Dispatcher } from 'undici'
 import { DynacodeError } from '../../errors.ts'
-import { withoutSecrets } from '../../sources/http/address.ts'
-import { leave, letPass, one, readRetryAfter } from '../../sources/http/answer.ts'
 import { createDeadline } from '../../sources/http/deadline.ts'
-import { type ApiHeaders, askHeaders, type HeadersFunction } from '../../sources/http/request-headers.ts'
-import { createUnheldAgent } from '../../sources/http/unheld-agent.ts'
+import { createExchange, leave, letPass, readRetryAfter, withoutSecrets } from '../../sources/http/exchange.ts'
+import type { ApiHeaders, HeadersFunction } from '../../sources/http/request-headers.ts'
 import { abortable } from '../../time/abortable.ts'
 import { VERSION } from '../../version.ts'
 
@@ -36,38 +34,26 @@ export interface ReportSender {
 
 /** Makes the sender of one instance. Redirects are errors: what the headers prove is for the configured place alone. */
 export function createReportSender({ report_uri, report_headers, report_dispatcher }: SenderOptions): ReportSender {
-  const own = report_dispatcher === undefined ? createUnheldAgent() : undefined
-  const dispatcher = report_dispatcher ?? (own as Dispatcher)
+  const exchange = createExchange({
+    uri: report_uri,
+    option: 'report_headers',
+    headers: report_headers,
+    dispatcher: report_dispatcher,
+    redirects: 0,
+  })
   const shown = withoutSecrets(report_uri)
+  const defaults = { 'content-type': 'application/json', 'user-agent': `dynacode/${VERSION}` }
 
-  async function post(body: string, signal: AbortSignal, renew: boolean): Promise<Dispatcher.ResponseData> {
-    const headers = {
-      'content-type': 'application/json',
-      'user-agent': `dynacode/${VERSION}`,
-      ...(await askHeaders('report_headers', report_headers, renew)),
-    }
-    // The deadline is the signal's.
-    const limits = { signal, headersTimeout: 0, bodyTimeout: 0 }
-    return await request(report_uri, { method: 'POST', headers, body, dispatcher, ...limits })
-  }
-
-  async function exchange(body: string, signal: AbortSignal, took: () => void): Promise<SendFailure | undefined> {
-    let response = await post(body, signal, false)
-    if (response.statusCode === 401 && typeof report_headers === 'function') {
-      leave(response)
-      response = await post(body, signal, true)
-    }
-    const { statusCode: status, headers } = response
+  async function post(body: string, signal: AbortSignal, took: () => void): Promise<SendFailure | undefined> {
+    const response = await exchange.ask({ method: 'POST', defaults, body }, signal)
+    const { statusCode: status } = response
     if (status >= 200 && status < 300) {
       took()
       await letPass(response, signal)
       return undefined
     }
     leave(response)
-    return {
-      error: fault(`answered ${status}, expected 200 to 299`),
-      retry_after_ms: readRetryAfter(one(headers['retry-after'])),
-    }
+    return { error: fault(`answered ${status}, expected 200 to 299`), retry_after_ms: readRetryAfter(response) }
   }
 
   function fault(what: string, cause?: unknown): DynacodeError {
@@ -82,7 +68,7 @@ export function createReportSender({ report_uri, report_headers, report_dispatch
         taken = true
       }
       try {
-        return await abortable(exchange(body, signal, took), signal)
+        return await abortable(post(body, signal, took), signal)
       } catch (cause) {
         // Whatever became of the rest of the answer.
         if (taken) return undefined
@@ -93,6 +79,6 @@ export function createReportSender({ report_uri, report_headers, report_dispatch
         clear()
       }
     },
-    close: async () => own?.destroy(),
+    close: exchange.close,
   } satisfies ReportSender)
 }

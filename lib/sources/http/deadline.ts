@@ -1,3 +1,5 @@
+import { LONGEST_TIMER_MS } from '../../time/clock.ts'
+
 /** How long something may take. */
 export interface Deadline {
   readonly signal: AbortSignal
@@ -16,10 +18,13 @@ export function createDeadline(timeout_ms: number, closing: AbortSignal): Deadli
   const { signal } = controller
   const abort = () => controller.abort()
   let late = false
-  const timer = setTimeout(() => {
-    late = !signal.aborted
-    abort()
-  }, timeout_ms).unref()
+  const timer = setTimeout(
+    () => {
+      late = !signal.aborted
+      abort()
+    },
+    Math.min(timeout_ms, LONGEST_TIMER_MS),
+  ).unref()
   closing.addEventListener('abort', abort, { once: true })
   if (closing.aborted) abort()
   return {

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import createDebug from 'debug'
-import { LONGEST_TIMER_MS } from '../../time/clock.ts'
+import { createFailureWait } from '../../time/failure-wait.ts'
 import { steadyNow } from '../../time/steady-clock.ts'
 import { createTokenBucket } from '../../time/token-bucket.ts'
 import type { Fetched } from '../contract.ts'
-import { StatusError } from './status-error.ts'
+import { createDeadline } from './deadline.ts'
+import { retryAfterOf } from './status-error.ts'
 
 const debug = createDebug('dynacode:long-poll')
 
@@ -24,7 +24,7 @@ const HELD_MS = 500
 const LONGEST_KEPT_MS = 5000
 /** How long to wait for the tag of an ordinary fetch, in milliseconds. */
 const FIRST_TAG_MS = 1000
-/** First ceiling of the wait after a failure, in milliseconds; it doubles with each one that follows. */
+/** The first wait after a failure is up to twice that, in milliseconds. */
 const FIRST_WAIT_MS = 250
 /** An API that has something new all the time is asked so many times at once, */
 const BURST = 20
@@ -49,71 +49,60 @@ export function createLongPoll({
 }): LongPoll {
   let seen: string | undefined
   let kept: { readonly fetched: Fetched; readonly at: number } | undefined
-  let found: (() => void) | undefined
+  /** Ends what is waited for, where a good answer to an ordinary fetch is a reason to ask again. */
+  let wake: (() => void) | undefined
+  const waits = createFailureWait(FIRST_WAIT_MS, pause_ms, pause_ms)
 
   async function loop(changed: () => void, stopping: AbortSignal): Promise<void> {
     const bucket = createTokenBucket(BURST, PER_SECOND)
-    let failures = 0
     while (!stopping.aborted) {
       // Without a tag there is nothing to ask for that would be newer. Where no fetch brings one, this asks for it.
-      if (seen === undefined) await nextTag(stopping)
+      if (seen === undefined) await pause(FIRST_TAG_MS, stopping, true)
       if (stopping.aborted) return
       const last = seen
       const started = steadyNow()
-      let pause = 0
       try {
         const fetched = await ask(last, stopping)
-        failures = 0
-        const isNew = fetched.unchanged !== true && fetched.tag !== last
-        if (isNew) {
+        waits.succeeded()
+        if (fetched.unchanged !== true && fetched.tag !== last) {
           seen = fetched.tag
           kept = { fetched, at: steadyNow() }
           changed()
-          pause = bucket.take()
+          await pause(bucket.take(), stopping, false)
         } else if (steadyNow() - started < HELD_MS) {
           debug('the API does not wait: it is asked again in %d ms', pause_ms)
-          pause = pause_ms
+          await pause(pause_ms, stopping, false)
         }
       } catch (error) {
         if (stopping.aborted) return
-        failures += 1
-        const ceiling_ms = Math.min(pause_ms, FIRST_WAIT_MS * 2 ** Math.min(failures, 20))
-        const asked_ms = error instanceof StatusError ? (error.retry_after_ms ?? 0) : 0
-        pause = Math.max(asked_ms, ceiling_ms * (0.5 + Math.random() / 2))
-        debug('%s; again in %d ms', (error as Error).message, Math.round(pause))
+        const wait_ms = waits.failed(retryAfterOf(error))
+        debug('%s; again in %d ms', (error as Error).message, Math.round(wait_ms))
+        await pause(wait_ms, stopping, true)
       }
-      if (pause > 0) await rest(pause, stopping)
     }
   }
 
   /** One request with a deadline of its own: a connection that is half open never ends by itself. */
   async function ask(last: string | undefined, stopping: AbortSignal): Promise<Fetched> {
-    const controller = new AbortController()
-    const abort = () => controller.abort()
-    const timer = setTimeout(abort, longest_ms).unref()
-    stopping.addEventListener('abort', abort, { once: true })
-    if (stopping.aborted) abort()
+    const { signal, clear } = createDeadline(longest_ms, stopping)
     try {
-      return await get(controller.signal, last)
+      return await get(signal, last)
     } finally {
-      clearTimeout(timer)
-      stopping.removeEventListener('abort', abort)
+      clear()
     }
   }
 
-  function nextTag(stopping: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => done(), FIRST_TAG_MS).unref()
-      const done = () => {
-        found = undefined
-        clearTimeout(timer)
-        stopping.removeEventListener('abort', done)
-        resolve()
-      }
-      found = done
-      stopping.addEventListener('abort', done, { once: true })
-      if (stopping.aborted) done()
+  /** Without keeping the process alive. */
+  async function pause(ms: number, stopping: AbortSignal, wakes: boolean): Promise<void> {
+    if (ms === 0) return
+    const { signal, clear } = createDeadline(ms, stopping)
+    await new Promise<void>((resolve) => {
+      if (wakes) wake = resolve
+      signal.addEventListener('abort', () => resolve(), { once: true })
+      if (signal.aborted) resolve()
     })
+    wake = undefined
+    clear()
   }
 
   return Object.freeze({
@@ -130,12 +119,7 @@ export function createLongPoll({
     },
     saw(fetched, last) {
       seen = fetched.unchanged === true ? last : fetched.tag
-      if (seen !== undefined) found?.()
+      if (seen !== undefined) wake?.()
     },
   } satisfies LongPoll)
-}
-
-/** Waits, without keeping the process alive. */
-function rest(pause_ms: number, stopping: AbortSignal): Promise<unknown> {
-  return sleep(Math.min(pause_ms, LONGEST_TIMER_MS), undefined, { ref: false, signal: stopping }).catch(() => undefined)
 }

@@ -3,8 +3,8 @@ import { DynacodeError } from '../../errors.ts'
 import { describeKind, describeMismatch } from '../../validation/schema-error.ts'
 import { callback } from '../../validation/shapes.ts'
 
-/** Request headers for the plugin API: names and values. */
-export type ApiHeaders = Record<string, string>
+/** Request headers: names and values. As an object, or in pairs: as `Headers`, a Map or an array has them. */
+export type ApiHeaders = Record<string, string> | Iterable<readonly [name: string, value: string]>
 /**
  * Makes the request headers for the plugin API.
  *
@@ -16,8 +16,8 @@ const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that a header may not have
 const HEADER_VALUE = /^[^\0-\x08\x0a-\x1f\x7f\u0100-\uffff]*$/
 
-/** Headers that can be sent. */
-const apiHeadersSchema = z.record(z.string(), z.string()).superRefine((headers, context) => {
+/** Headers that can be sent, as an object. */
+const apiHeadersSchema = z.preprocess(fromPairs, z.record(z.string(), z.string())).superRefine((headers, context) => {
   for (const [name, value] of Object.entries(headers)) {
     if (!HEADER_NAME.test(name)) context.addIssue({ code: 'custom', path: [name], message: 'the name of a header' })
     else if (!HEADER_VALUE.test(value)) {
@@ -49,7 +49,8 @@ export async function askHeaders(
   given: ApiHeaders | HeadersFunction,
   renew: boolean,
 ): Promise<Record<string, string>> {
-  if (typeof given !== 'function') return lowerCaseKeys(given)
+  // Those were checked when the instance was made.
+  if (typeof given !== 'function') return lowerCaseKeys(fromPairs(given) as Record<string, string>)
   let came: unknown
   try {
     came = await given({ renew })
@@ -63,6 +64,19 @@ export async function askHeaders(
   throw new DynacodeError('ERR_DYNACODE_FETCH', `${option}(): ${path === '' ? '' : `${path}: `}${message}`)
 }
 
-function lowerCaseKeys(headers: ApiHeaders): Record<string, string> {
+/** Of several values for one name a request has all (RFC 9110, 5.3). */
+function fromPairs(given: unknown): unknown {
+  if (typeof given !== 'object' || given === null || !(Symbol.iterator in given)) return given
+  const headers = new Map<string, unknown>()
+  for (const pair of given as Iterable<unknown>) {
+    if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string') return given
+    const [name, value] = pair as [string, unknown]
+    const key = name.toLowerCase()
+    headers.set(key, headers.has(key) ? `${headers.get(key)}, ${value}` : value)
+  }
+  return Object.fromEntries(headers)
+}
+
+function lowerCaseKeys(headers: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }

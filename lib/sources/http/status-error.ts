@@ -15,3 +15,8 @@ export class StatusError extends DynacodeError {
     this.retry_after_ms = retry_after_ms
   }
 }
+
+/** How long the API asks to be left alone by this failure, in milliseconds; undefined when it does not. */
+export function retryAfterOf(error: unknown): number | undefined {
+  return error instanceof StatusError ? error.retry_after_ms : undefined
+}

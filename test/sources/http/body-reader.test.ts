@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { PassThrough, Readable } from 'node:stream'
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { readBody as readWhole } from '../../../lib/sources/http/body-reader.ts'
 
@@ -32,16 +32,41 @@ describe('a body', () => {
     ['identity', Buffer.from(TEXT)],
     ['gzip', gzipSync(TEXT)],
     ['deflate', deflateSync(TEXT)],
+    ['deflate', deflateRawSync(TEXT)],
     ['br', brotliCompressSync(TEXT)],
     ['gzip, br', brotliCompressSync(gzipSync(TEXT))],
   ])('with Content-Encoding %j is read', async (encoding, bytes) => {
     expect(await read(bytes, encoding)).toBe(TEXT)
   })
 
-  test('is read whatever its chunks are', async () => {
-    const bytes = gzipSync('x'.repeat(900))
+  test.each([
+    ['gzip', gzipSync],
+    ['deflate', deflateSync],
+    ['deflate', deflateRawSync],
+  ])('is read whatever its chunks are (%s, %#)', async (coding, compress) => {
+    const bytes = compress('x'.repeat(900))
     const chunks = Readable.from(Array.from(bytes, (_, at) => bytes.subarray(at, at + 1)))
-    expect(Buffer.from(await readBody(chunks, 'gzip', 1000, NEVER)).toString()).toBe('x'.repeat(900))
+    expect(Buffer.from(await readBody(chunks, coding, 1000, NEVER)).toString()).toBe('x'.repeat(900))
+  })
+
+  test.each([deflateSync, deflateRawSync])('in deflate that inflates to 200 MB is given up (%#)', async (compress) => {
+    let taken = 0
+    const bomb = compress(Buffer.alloc(200 * 1024 * 1024))
+    async function* chunks() {
+      for (let at = 0; at < bomb.length; at += 1000) {
+        taken = at
+        yield bomb.subarray(at, at + 1000)
+      }
+    }
+    expect(await failing(readBody(Readable.from(chunks()), 'deflate', 1_000_000, NEVER))).toMatchObject({
+      code: 'ERR_DYNACODE_FETCH_TOO_LARGE',
+    })
+    expect(taken).toBeLessThan(bomb.length / 2)
+  })
+
+  test.each([deflateSync, deflateRawSync])('in deflate that is cut short is refused (%#)', async (compress) => {
+    const bytes = compress(TEXT.repeat(20)).subarray(0, -3)
+    expect(await failing(read(bytes, 'deflate'))).toMatchObject({ code: 'ERR_DYNACODE_FETCH_CONTENT' })
   })
 
   test('may be as large as the cap, and no larger', async () => {

@@ -2,8 +2,9 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
-import { Agent } from 'undici'
+import { Agent, Headers as UndiciHeaders } from 'undici'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { parseOptions } from '../../../lib/options.ts'
 import type { Source } from '../../../lib/sources/contract.ts'
 import { createHttpSource, type HttpSourceOptions } from '../../../lib/sources/http/source.ts'
 import { type PluginApi, startPluginApi } from '../../fixtures/plugin-api.ts'
@@ -82,6 +83,56 @@ describe('a request', () => {
     expect(api.requests.map(({ headers }) => headers['x-count'])).toEqual(['1', '2'])
   })
 
+  const PAIRS = [
+    ['X-One', '1'],
+    ['x-two', '2'],
+  ] as const
+  test.each([
+    ['Headers', new Headers({ 'X-One': '1', 'x-two': '2' })],
+    ['Headers of undici', new UndiciHeaders({ 'X-One': '1', 'x-two': '2' })],
+    ['a Map', new Map(PAIRS)],
+    ['an array of pairs', PAIRS],
+    [
+      'a generator of pairs',
+      {
+        *[Symbol.iterator]() {
+          yield* PAIRS
+        },
+      },
+    ],
+    ['an object without a prototype', Object.assign(Object.create(null), Object.fromEntries(PAIRS))],
+  ])('carries headers that are given as %s, or made so', async (_, headers) => {
+    const api = await startPluginApi()
+    const { plugin_api_headers } = parseOptions({ plugin_api_uri: api.uri, plugin_api_headers: headers })
+    for (const given of [plugin_api_headers, () => headers, async () => headers]) {
+      await sourceOf(api, { plugin_api_headers: given }).fetch(NEVER, undefined)
+    }
+    for (const request of api.requests) expect(request.headers).toMatchObject({ 'x-one': '1', 'x-two': '2' })
+    expect(api.requests).toHaveLength(3)
+  })
+
+  test('carries every value of a name that comes twice', async () => {
+    const api = await startPluginApi()
+    const plugin_api_headers = [
+      ['x-a', '1'],
+      ['X-A', '2'],
+    ] as const
+    await sourceOf(api, { plugin_api_headers: () => plugin_api_headers }).fetch(NEVER, undefined)
+    expect(api.requests[0]?.headers['x-a']).toBe('1, 2')
+  })
+
+  test.each([
+    [{ plugin_api_headers: new Map([['accept', 5]]) }, 'plugin_api_headers.accept: expected a string, got 5'],
+    [
+      { plugin_api_headers: ['accept', 'x'] },
+      'plugin_api_headers: expected an object or a function, got an array of 2',
+    ],
+    [{ plugin_api_headers: new Set(['a']) }, 'plugin_api_headers: expected an object or a function, got an object'],
+    [{ report_headers: new Map([['a b', 'x']]) }, 'report_headers["a b"]: expected the name of a header, got a string'],
+  ])('headers that are none are an error of the option (%#)', (given, message) => {
+    expect(() => parseOptions({ plugin_api_uri: 'http://api/', ...(given as object) })).toThrow(`option ${message}`)
+  })
+
   test.each([
     [
       () => {
@@ -92,6 +143,8 @@ describe('a request', () => {
     [() => Promise.reject('no vault'), 'plugin_api_headers() failed: no vault'],
     [() => null, 'plugin_api_headers(): expected an object, got null'],
     [() => 'Bearer hunter2', 'plugin_api_headers(): expected an object, got a string'],
+    [() => new Map([['authorization', 5]]), 'plugin_api_headers(): authorization: expected a string, got 5'],
+    [() => ['a', 'b'], 'plugin_api_headers(): expected an object, got an array of 2'],
     [() => ({ authorization: 5 }), 'plugin_api_headers(): authorization: expected a string, got 5'],
     [
       () => ({ authorization: 'hunter2\n' }),

@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Fetched } from '../../../lib/sources/contract.ts'
+import { createLongPoll } from '../../../lib/sources/http/long-poll.ts'
+import { StatusError } from '../../../lib/sources/http/status-error.ts'
+
+// It goes as the fake timers do.
+vi.mock('../../../lib/time/steady-clock.ts', () => ({ steadyNow: () => performance.now() }))
+
+const HOUR_MS = 3_600_000
+const PAUSE_MS = 30_000
+const KNOWN: Fetched = { bytes: new Uint8Array(), tag: '"1"' }
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  vi.spyOn(Math, 'random').mockReturnValue(1)
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+/** Asks an API that fails, and that may say when to come back. */
+async function start(retry_after_ms?: number, longest_ms = 35_000) {
+  const get = vi.fn((_signal: AbortSignal, _last: string | undefined): Promise<Fetched> => {
+    return Promise.reject(new StatusError(503, 'http://api/', retry_after_ms))
+  })
+  const poll = createLongPoll({ get, longest_ms, pause_ms: PAUSE_MS })
+  poll.saw(KNOWN, undefined)
+  const stop = poll.watch(() => undefined)
+  await vi.advanceTimersByTimeAsync(0)
+  expect(get).toHaveBeenCalledTimes(1)
+  return { poll, get, stop }
+}
+
+describe('after a failure', () => {
+  test('it waits longer each time, and no longer than an API that holds nothing back is left alone', async () => {
+    const { get, stop } = await start()
+    for (const [index, wait_ms] of [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000].entries()) {
+      await vi.advanceTimersByTimeAsync(wait_ms - 1)
+      expect(get).toHaveBeenCalledTimes(index + 1)
+      await vi.advanceTimersByTimeAsync(1)
+      expect(get).toHaveBeenCalledTimes(index + 2)
+    }
+    stop()
+  })
+
+  test.each([999_999_999_000, Number.POSITIVE_INFINITY])(
+    'a Retry-After of %d ms counts for an hour',
+    async (asked_ms) => {
+      const { get, stop } = await start(asked_ms)
+      await vi.advanceTimersByTimeAsync(HOUR_MS - 1)
+      expect(get).toHaveBeenCalledTimes(1)
+      await vi.advanceTimersByTimeAsync(PAUSE_MS + 1)
+      expect(get).toHaveBeenCalledTimes(2)
+      stop()
+    },
+  )
+
+  test('a poll that went well ends the wait', async () => {
+    const { poll, get, stop } = await start(HOUR_MS)
+    await vi.advanceTimersByTimeAsync(1000)
+    poll.saw({ unchanged: true }, '"1"')
+    await vi.advanceTimersByTimeAsync(0)
+    expect(get).toHaveBeenCalledTimes(2)
+    stop()
+    poll.saw({ unchanged: true }, '"1"')
+    await vi.advanceTimersByTimeAsync(HOUR_MS * 2)
+    expect(get).toHaveBeenCalledTimes(2)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+test('an API that does not hold its answers back is not asked sooner for a poll that went well', async () => {
+  const { poll, get, stop } = await start()
+  get.mockResolvedValue({ unchanged: true })
+  await vi.advanceTimersByTimeAsync(500)
+  expect(get).toHaveBeenCalledTimes(2)
+  poll.saw({ unchanged: true }, '"1"')
+  await vi.advanceTimersByTimeAsync(PAUSE_MS - 1)
+  expect(get).toHaveBeenCalledTimes(2)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(get).toHaveBeenCalledTimes(3)
+  stop()
+})
+
+test('a deadline beyond what a timer can wait is none that is over at once', async () => {
+  const { get, stop } = await start(undefined, 2 ** 31 + 30_000)
+  get.mockImplementation((signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal))))
+  await vi.advanceTimersByTimeAsync(500)
+  expect(get).toHaveBeenCalledTimes(2)
+  await vi.advanceTimersByTimeAsync(HOUR_MS)
+  expect(get).toHaveBeenCalledTimes(2)
+  stop()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(get.mock.lastCall?.[0].aborted).toBe(true)
+})
