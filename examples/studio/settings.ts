@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type PrivateKey, sign_document } from 'dynacode/tools'
 import { z } from 'zod'
+import { LEVELS } from './server/trying/levels.ts'
 
 const port = (usual: number) => z.coerce.number<string>('a port').int('a port').min(0).max(65_535).default(usual)
 const flag = (usual: '0' | '1') =>
@@ -27,6 +28,7 @@ const schema = z.object({
     .string()
     .default('')
     .transform((names) => names.split(',').flatMap((name) => name.trim() || [])),
+  TRY_LEVEL: z.enum(LEVELS, `one of ${LEVELS.join(', ')}`).optional(),
   DEMO: flag('1'),
   DEMO_PORT: port(3000),
 })

@@ -11,6 +11,9 @@ import { readSettings, type Settings } from './settings.ts'
 /** By which the demo app reports. */
 const report_token = randomBytes(32).toString('base64url')
 
+// With a handler of its own, Node opens no debugger when this signal comes, from whoever.
+process.on('SIGUSR1', () => console.error('SIGUSR1: the studio has no debugger'))
+
 async function start(): Promise<void> {
   const settings = await readSettings(process.env)
   const studio = await open(settings)
@@ -25,7 +28,14 @@ async function start(): Promise<void> {
     console.log(`${what} is made here, once:\n  ${public_url}/join#${studio.invitation}`)
   }
 
+  let stopping = false
+  studio.tryLevel().then(
+    ({ level, what }) => console.log(`what is tried out runs on the level “${level}”: in ${what}`),
+    (error: Error) => stopping || console.error(error.message),
+  )
+
   const stop = async () => {
+    stopping = true
     demo?.kill()
     server.close()
     server.closeAllConnections()
@@ -47,6 +57,7 @@ function open(settings: Settings): Promise<Studio> {
     INVITE,
     GIT_FOLDER,
     GIT_PUSH,
+    TRY_LEVEL,
     key,
   } = settings
   return startStudio({
@@ -57,6 +68,7 @@ function open(settings: Settings): Promise<Studio> {
     two_persons: TWO_PERSONS,
     private_document: PRIVATE_DOCUMENT,
     invite: INVITE,
+    ...(TRY_LEVEL === undefined ? {} : { try_level: TRY_LEVEL }),
     ...(key === undefined ? {} : { key }),
     ...(GIT_FOLDER === undefined ? {} : { git: { folder: GIT_FOLDER, push: GIT_PUSH } }),
   })

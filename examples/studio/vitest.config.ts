@@ -11,6 +11,7 @@ export default defineConfig({
       : ['default'],
     projects: [
       { test: { ...shared, name: 'server', include: ['test/*.test.ts'] } },
+      { test: { ...shared, name: 'attacks', include: ['test/attacks/*.test.ts'] } },
       {
         test: {
           ...shared,

@@ -26,7 +26,8 @@ import { renewIfDue, repeat } from './publishing/renewal.ts'
 import { serveDocument } from './publishing/served-document.ts'
 import { createReviewer } from './review/reviewer.ts'
 import { type DatabaseOptions, openDatabase } from './store/database.ts'
-import { createTrials } from './trying/try-request.ts'
+import type { Level } from './trying/levels.ts'
+import { createTrials, type Trials } from './trying/try-request.ts'
 
 /** What a studio can be told. */
 export interface StudioOptions {
@@ -47,6 +48,8 @@ export interface StudioOptions {
   readonly invite?: boolean
   /** Whether a proxy in front says who asks, and that it is by TLS. */
   readonly proxy?: boolean
+  /** The level on which requests are tried; left out, the strongest that the machine has. */
+  readonly try_level?: Level
   /** Told of errors that nobody foresaw. */
   readonly failed?: (error: unknown) => void
 }
@@ -56,6 +59,8 @@ export interface Studio {
   readonly app: Koa
   /** The secret of the link by which the first account is made; undefined when there is one. */
   readonly invitation: string | undefined
+  /** What is around code that is tried here. */
+  readonly tryLevel: Trials['level']
   close(): Promise<void>
 }
 
@@ -86,6 +91,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const press = { db, rules: { key, two_persons }, documents, reviewer, ledger }
   const served = await serveDocument(database, documents, failed)
   const streams = createEventStreams(database)
+  const trials = createTrials(({ level }) => level === (options.try_level ?? level))
   let closing = false
   /** What is under way when the studio closes finds its database gone. */
   const tell = (error: unknown) => {
@@ -102,7 +108,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     ...draftRoutes(database),
     ...liveRoutes(press),
     ...versionRoutes(press, served.reload),
-    ...workRoutes(press, createTrials(), streams),
+    ...workRoutes(press, trials, streams),
     ...importRoutes(press),
     ...gitRoutes(follower),
   ]
@@ -138,8 +144,10 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   return Object.freeze({
     app,
     invitation: await inviteFirst(database.db, options.invite ?? false),
+    tryLevel: trials.level,
     async close() {
       closing = true
+      await trials.close()
       endRenewal()
       endFollowing?.()
       served.close()

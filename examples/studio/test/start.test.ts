@@ -28,6 +28,7 @@ describe('the settings', () => {
     ['PORT', 'abc', 'PORT: expected a port, got "abc"'],
     ['DEMO_PORT', '70000', 'DEMO_PORT: expected a port, got "70000"'],
     ['PROXY', 'yes', 'PROXY: expected 0 or 1, got "yes"'],
+    ['TRY_LEVEL', 'none', 'TRY_LEVEL: expected one of namespaces, user, process, got "none"'],
     ['PUBLIC_URL', 'studio', 'PUBLIC_URL: expected an http: or https: URL, got "studio"'],
     [
       'DATABASE_URL',
@@ -66,6 +67,16 @@ describe('a studio with an embedded database', () => {
     })
     return { child, running, ended: once(child, 'close'), said: () => said }
   }
+
+  test('G55 author | inspector | opens no debugger by a signal', { timeout: 60_000 }, async () => {
+    const { child, running, ended, said } = start(makeFolder())
+    await running
+    child.kill('SIGUSR1')
+    await expect.poll(said, { timeout: 20_000 }).toContain('the studio has no debugger')
+    expect(said()).not.toContain('Debugger listening')
+    child.kill('SIGTERM')
+    expect(await ended).toEqual([0, null])
+  })
 
   test('does not begin in a folder that another one uses, and does in one whose studio was killed', {
     timeout: 60_000,

@@ -3,8 +3,9 @@ import { listInstances, takeReport } from '../fleet/reports.ts'
 import { countShadowRuns } from '../fleet/shadow-runs.ts'
 import type { Press } from '../publishing/publish.ts'
 import { putTogether } from '../review/document-parts.ts'
-import type { TryRequest } from '../trying/try-request.ts'
+import { RAN, type Trials } from '../trying/try-request.ts'
 import type { EventStreams } from './event-stream.ts'
+import { goneSignal } from './gone-signal.ts'
 import { type Route, route } from './route.ts'
 import { TIME } from './schemas.ts'
 
@@ -15,6 +16,16 @@ const REQUEST = z.object({
   headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])).optional(),
   body: z.string().optional(),
   ip: z.string().optional(),
+})
+const FETCH_ANSWER = z.strictObject({
+  url: z.url({ protocol: /^https?$/, error: 'expected an http: or https: URL' }),
+  method: z
+    .string()
+    .regex(/^[A-Z]+$/, 'expected a method such as GET')
+    .optional(),
+  status: z.int().min(200).max(599).optional(),
+  headers: z.record(z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/), z.string().regex(/^[^\r\n\0]*$/)).optional(),
+  body: z.string().optional(),
 })
 const REPORT = z.looseObject({
   format: z.literal(1),
@@ -29,12 +40,14 @@ const COUNT = z.int().min(0)
 const SHADOW_COUNTS = z.object({ runs: COUNT, exits: COUNT, changes: COUNT, errors: COUNT })
 
 /** Trying out, and looking at the fleet. */
-export function workRoutes({ db, documents }: Press, tryRequest: TryRequest, streams: EventStreams): readonly Route[] {
+export function workRoutes({ db, documents }: Press, trials: Trials, streams: EventStreams): readonly Route[] {
   return [
     route({
       method: 'post',
       path: '/try',
-      summary: 'Send a request through the draft, what is live, or a document that was not saved',
+      summary:
+        'Send a request through the draft, what is live, or a document that was not saved. Nothing goes out: what plugins fetch ' +
+        'is answered from answers',
       role: 'author',
       body: z
         .object({
@@ -42,13 +55,14 @@ export function workRoutes({ db, documents }: Press, tryRequest: TryRequest, str
           document: DOCUMENT.optional(),
           request: REQUEST,
           now: z.iso.datetime({ offset: true }).optional(),
+          answers: z.array(FETCH_ANSWER).max(100).optional(),
         })
         .refine(({ source, document }) => source !== 'document' || document !== undefined, {
           path: ['document'],
           message: 'expected a document',
         }),
-      answer: z.unknown(),
-      async handle({ body: { source, document, request, now } }) {
+      answer: RAN,
+      async handle({ ctx, actor, body: { source, document, request, now, answers } }) {
         let text = JSON.stringify(document)
         if (source === 'live') text = (await documents.live()).document
         else if (source === 'draft') text = putTogether(await documents.draft(), {})
@@ -60,7 +74,7 @@ export function workRoutes({ db, documents }: Press, tryRequest: TryRequest, str
           ...(body === undefined ? {} : { body }),
           ...(ip === undefined ? {} : { ip }),
         }
-        return tryRequest({ document: text, request: given, now })
+        return trials.run({ document: text, request: given, now, answers }, actor.account_id, goneSignal(ctx))
       },
     }),
     route({

@@ -1,10 +1,19 @@
-import { spawn } from 'node:child_process'
-import { existsSync, realpathSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import type { Readable } from 'node:stream'
 import type { GivenRequest, Ran } from 'dynacode/tools'
+import { z } from 'zod'
 import { Problem } from '../problem.ts'
+import { type Bundle, bundleChild } from './bundle.ts'
+import { listWays, type Way } from './levels.ts'
+import { type Ended, runChild } from './run-child.ts'
+
+/** What a plugin that is tried gets for a `fetch`. */
+export interface FetchAnswer {
+  readonly url: string
+  /** Undefined: any. */
+  readonly method?: string | undefined
+  readonly status?: number | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly body?: string | undefined
+}
 
 /** What is tried out. */
 export interface Trial {
@@ -12,113 +21,148 @@ export interface Trial {
   readonly document: string
   readonly request: GivenRequest
   readonly now?: string | undefined
+  readonly answers?: readonly FetchAnswer[] | undefined
 }
 
-const CHILD = join(import.meta.dirname, 'child.mjs')
+/** Tries requests out, each in a process of its own that can reach nothing (levels.ts says how much of nothing). */
+export interface Trials {
+  /**
+   * @param account_id whose it is: each has one at a time
+   * @param signal ends it, when nobody waits for it any more
+   * @throws Problem
+   */
+  run(trial: Trial, account_id: number, signal?: AbortSignal): Promise<Ran>
+  /** What is around them here. @throws Problem where there is nothing of what was asked for */
+  level(): Promise<Pick<Way, 'level' | 'what'>>
+  close(): Promise<void>
+}
+
 /** Longer than any plugin may take, in milliseconds. */
 const PATIENCE_MS = 20_000
 /** More than a request's trace takes, in characters. */
-const LONGEST_ANSWER = 16 * 1024 * 1024
+const LONGEST_ANSWER = 8 * 1024 * 1024
 /** Each is a process. */
 const AT_ONCE = 4
 
 /**
- * Tries a request out, in a process of its own: one that cannot read the studio's files or its environment, and is ended if
- * it takes too long. What plugins fetch, they fetch.
+ * Makes what tries requests out.
  *
- * @throws Problem
+ * @param wanted which ways may be taken; left out, any: the strongest that there is
+ * @param patience_ms after which one is ended
  */
-export type TryRequest = (trial: Trial) => Promise<Ran>
+export function createTrials(wanted: (way: Way) => boolean = () => true, patience_ms = PATIENCE_MS): Trials {
+  const limits = { patience_ms, longest_answer: LONGEST_ANSWER }
+  const running = new Set<number>()
+  let known: Promise<{ way: Way; bundle: Bundle }> | undefined
+  const closing = new AbortController()
 
-/** Makes what tries requests out, a few at a time. */
-export function createTrials(): TryRequest {
-  let running = 0
-  return async function tryRequest(trial) {
-    if (running >= AT_ONCE) {
-      throw new Problem(503, 'others are trying something out; try again in a moment', {
-        headers: { 'Retry-After': '2' },
-      })
-    }
-    running += 1
+  function find(): Promise<{ way: Way; bundle: Bundle }> {
+    known ??= findWay(wanted, closing.signal).catch((error) => {
+      known = undefined
+      throw error
+    })
+    return known
+  }
+
+  return Object.freeze({
+    async run(trial, account_id, signal) {
+      if (running.has(account_id)) throw busy('you are trying something out already; wait for its end')
+      if (running.size >= AT_ONCE) throw busy('others are trying something out; try again in a moment')
+      running.add(account_id)
+      try {
+        const { way } = await find()
+        const ended = AbortSignal.any([closing.signal, ...(signal === undefined ? [] : [signal])])
+        return read(await runChild(way, write(trial), { ...limits, signal: ended }))
+      } finally {
+        running.delete(account_id)
+      }
+    },
+    level: async () => (await find()).way,
+    async close() {
+      closing.abort()
+      const found = await known?.catch(() => undefined)
+      await found?.bundle.remove()
+    },
+  } satisfies Trials)
+}
+
+const busy = (message: string) => new Problem(503, message, { headers: { 'Retry-After': '2' } })
+
+/** The first way that works here: a kernel, a container or another program may forbid any of them. */
+async function findWay(wanted: (way: Way) => boolean, signal: AbortSignal): Promise<{ way: Way; bundle: Bundle }> {
+  const bundle = await bundleChild()
+  const faults: string[] = []
+  for (const way of listWays(bundle).filter(wanted)) {
     try {
-      return await runChild(trial)
-    } finally {
-      running -= 1
+      const { response } = read(
+        await runChild(way, write(NOTHING), { patience_ms: PATIENCE_MS, longest_answer: LONGEST_ANSWER, signal }),
+      )
+      if (response.body === 'app') return { way, bundle }
+    } catch (error) {
+      if (signal.aborted) break
+      faults.push(`${way.what}: ${(error as Error).message}`)
     }
   }
+  await bundle.remove()
+  if (signal.aborted) throw new Problem(503, 'the studio is closing')
+  throw new Problem(503, `nothing can be tried out here: ${faults.join('; ') || 'this machine has no such level'}`)
 }
 
-async function runChild(trial: Trial): Promise<Ran> {
-  const child = spawn(process.execPath, [...permissions(), '--max-old-space-size=256', CHILD], {
-    env: {},
-    stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: PATIENCE_MS,
-    killSignal: 'SIGKILL',
-  })
-  // The document as it is, behind a line with the rest: it may be large.
-  const { document, ...rest } = trial
-  child.stdin.on('error', () => undefined).end(`${JSON.stringify(rest)}\n${document}`)
-  const ended = new Promise<string>((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code, signal) => resolve(signal ?? `code ${code}`))
-  })
-  const [answer, said, end] = await Promise.all([
-    readSome(child.stdout, LONGEST_ANSWER, () => child.kill('SIGKILL')),
-    readSome(child.stderr, LONGEST_ANSWER, () => child.kill('SIGKILL')),
-    ended,
-  ])
-  const { ran, failed, option } = parse(answer, said, end)
-  if (ran !== undefined) return ran
-  throw new Problem(
-    422,
-    String(failed),
-    option === undefined ? {} : { fields: { [`request.${option}`]: withoutPlace(String(failed)) } },
-  )
+const NOTHING: Trial = { document: '{"domains":[]}', request: { url: 'http://localhost/' } }
+
+/** The document as it is, behind a line with the rest: it may be large. */
+function write({ document, ...rest }: Trial): string {
+  return `${JSON.stringify(rest)}\n${document}`
 }
 
-/** Reads text up to some length; what says more is ended. */
-async function readSome(stream: Readable, longest: number, end: () => void): Promise<string> {
-  let read = ''
-  for await (const part of stream.setEncoding('utf8')) {
-    if (read.length < longest) read += part
-    else end()
+const TRACE = z.object({
+  plugin: z.string(),
+  domain: z.string(),
+  phase: z.enum(['rewrite', 'access', 'content', 'balancer', 'header_filter', 'body_filter', 'log']).nullable(),
+  outcome: z.enum(['ran', 'failed', 'shadow', 'skipped', 'refused']),
+  reason: z.string().nullable(),
+  changes: z.array(z.string()),
+  calls: z.number(),
+  duration_ms: z.number().nullable(),
+})
+/** What comes of a request. The code that is tried can print anything in its place. */
+export const RAN = z.object({
+  request: z.object({ method: z.string(), url: z.string() }),
+  plugins: z.array(TRACE),
+  response: z.object({
+    status: z.int(),
+    message: z.string(),
+    headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
+    body: z.string(),
+  }),
+  duration_ms: z.number(),
+})
+const ANSWER = z.union([
+  z.object({ ran: RAN }),
+  z.object({ failed: z.string().max(10_000), option: z.string().max(200).optional() }),
+])
+
+function read({ answer, said, was_ended, end }: Ended): Ran {
+  const parsed = ANSWER.safeParse(parse(answer))
+  if (!parsed.success) {
+    const why = was_ended ? `it took too long, or said too much` : said || end
+    throw new Problem(422, `the request could not be tried out: ${why}`)
   }
-  return read
+  if ('ran' in parsed.data) return parsed.data.ran
+  const { failed, option } = parsed.data
+  const fields = option === undefined ? {} : { fields: { [`request.${option}`]: withoutPlace(failed) } }
+  throw new Problem(422, failed, fields)
+}
+
+function parse(answer: string): unknown {
+  try {
+    return JSON.parse(answer)
+  } catch {
+    return undefined
+  }
 }
 
 /** At the field, nobody needs to be told which one it is. */
 function withoutPlace(message: string): string {
   return message.replace(/^run_request\(.*?\): option [\w.]+: /, '')
-}
-
-function parse(answer: string, said: string, end: string): { ran?: Ran; failed?: string; option?: string } {
-  try {
-    return JSON.parse(answer)
-  } catch {
-    const why =
-      end === 'SIGKILL'
-        ? `it took more than ${PATIENCE_MS / 1000} seconds, or said too much`
-        : said.trim().split('\n').at(-1) || end
-    throw new Problem(422, `the request could not be tried out: ${why}`)
-  }
-}
-
-/** Files may be read that are code, and no others; nothing may be written, and no process begun. */
-function permissions(): string[] {
-  const [major, minor] = process.versions.node.split('.').map(Number) as [number, number]
-  const flag = major > 23 || (major === 23 && minor >= 5) ? '--permission' : '--experimental-permission'
-  return [flag, '--no-warnings', ...readableFolders().map((folder) => `--allow-fs-read=${folder}/*`)]
-}
-
-function readableFolders(): readonly string[] {
-  const require = createRequire(import.meta.url)
-  const dynacode = dirname(realpathSync(require.resolve('dynacode/package.json')))
-  const own = join(import.meta.dirname, '..', '..')
-  const folders = [
-    join(dynacode, 'dist'),
-    join(dynacode, 'node_modules'),
-    join(own, 'node_modules'),
-    import.meta.dirname,
-  ]
-  return [...new Set(folders.filter((folder) => existsSync(folder)))]
 }

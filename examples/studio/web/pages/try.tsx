@@ -8,7 +8,7 @@ import { useStudio } from '../studio.tsx'
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'].map((method) => [method, method] as const)
 
 /** Fields of the API that stand in the form, and say themselves what is wrong with them. */
-const FIELDS = /^(request\.)?(method|url|headers|body|ip|now)\b/
+const FIELDS = /^(request\.)?(method|url|headers|body|ip|now|answers)\b/
 
 /** Sends a request through the draft, or what is live. */
 export function TryPage() {
@@ -19,8 +19,8 @@ export function TryPage() {
         <h1>Try it</h1>
       </div>
       <p class="hint">
-        A request goes through the plugins, in a process of its own and before an app that answers “app”. What plugins
-        fetch, they fetch.
+        A request goes through the plugins, in a process of its own and before an app that answers “app”. Nothing goes
+        out from there: what plugins fetch is answered by what you fill in.
       </p>
       <TryForm host="example.com" />
     </>
@@ -37,6 +37,7 @@ export function TryForm({ document: given, host }: { document?: object; host: st
   const [body, setBody] = useState('')
   const [ip, setIp] = useState('')
   const [now, setNow] = useState('')
+  const [answers, setAnswers] = useState('')
   const [ran, setRan] = useState<Ran>()
   const { busy, problem, run } = useAction()
   const form = useRef<HTMLFormElement>(null)
@@ -52,7 +53,11 @@ export function TryForm({ document: given, host }: { document?: object; host: st
         ...(ip.trim() === '' ? {} : { ip: ip.trim() }),
       }
       const what = given === undefined ? { source } : { source: 'document', document: given }
-      setRan(await api.send<Ran>('POST', '/try', { ...what, request, ...(time === undefined ? {} : { now: time }) }))
+      const around = {
+        ...(time === undefined ? {} : { now: time }),
+        ...(answers.trim() === '' ? {} : { answers: readAnswers(answers) }),
+      }
+      setRan(await api.send<Ran>('POST', '/try', { ...what, request, ...around }))
     })
   }
   const sending = useRef(send)
@@ -96,6 +101,13 @@ export function TryForm({ document: given, host }: { document?: object; host: st
           problem={at('body')}
           disabled={method === 'GET' || method === 'HEAD'}
         />
+        <AreaField
+          label="Answers to fetch"
+          hint={'One a line, such as GET https://api.example.com/stock 200 {"left":3}'}
+          value={answers}
+          change={setAnswers}
+          problem={problem?.fields.answers ?? firstBelow(problem?.fields, 'answers')}
+        />
         <div class="grid">
           <TextField label="From address" placeholder="127.0.0.1" value={ip} change={setIp} problem={at('ip')} />
           <TextField
@@ -134,6 +146,17 @@ export function TryForm({ document: given, host }: { document?: object; host: st
 
 function firstBelow(fields: Readonly<Record<string, string>> | undefined, path: string): string | undefined {
   return Object.entries(fields ?? {}).find(([key]) => key.startsWith(path))?.[1]
+}
+
+function readAnswers(text: string): object[] {
+  return text.split('\n').flatMap((line) => {
+    if (line.trim() === '') return []
+    const [, method, url = '', status = '', body = ''] =
+      /^\s*(?:([A-Z]+)\s+)?(\S+)(?:\s+(\d{3}))?(?:\s+(.*))?$/.exec(line) ?? []
+    return [
+      { url, body, ...(method === undefined ? {} : { method }), ...(status === '' ? {} : { status: Number(status) }) },
+    ]
+  })
 }
 
 function readHeaders(text: string): Record<string, string[]> {
