@@ -4,8 +4,8 @@ import type { Middleware } from 'koa'
 import { chunkName } from './background/compiling/compiler.ts'
 import { createFunctionConstructor } from './background/compiling/guarded-code.ts'
 import { rewriteStack } from './background/compiling/stack.ts'
-import { type BackgroundLine, createBackgroundLine } from './background/line.ts'
-import type { Refresh } from './background/refresher.ts'
+import type { Refresh } from './background/cycle.ts'
+import { type BackgroundLine, createBackgroundLine, type TestTime } from './background/line.ts'
 import { type ControlOptions, createControl } from './control/endpoints.ts'
 import { createReadiness, type Readiness } from './control/readiness.ts'
 import { describeStatus, type Status } from './control/status.ts'
@@ -19,7 +19,7 @@ import { type DynacodeOptions, parseOptions } from './options.ts'
 import type { Program } from './program.ts'
 import { createRequestLine } from './request/line.ts'
 import type { Upgrade } from './request/upgrade.ts'
-import { type Clock, LONGEST_TIMER_MS, SYSTEM_CLOCK } from './time/clock.ts'
+import { LONGEST_TIMER_MS, SYSTEM_CLOCK } from './time/clock.ts'
 
 /** Koa middleware that carries its instance. */
 export interface Dynacode extends Middleware {
@@ -79,9 +79,9 @@ export function dynacode(given: DynacodeOptions): Dynacode {
 /**
  * Makes an instance, as `dynacode` does.
  *
- * @param test what tests put in place: what time it is, and that documents come by `refresh()` alone
+ * @param test what tests put in place: what time it is, and when to poll; most often never
  */
-export function createDynacode(given: DynacodeOptions, test?: { readonly clock: Clock }): Dynacode {
+export function createDynacode(given: DynacodeOptions, test?: TestTime): Dynacode {
   const clock = test?.clock ?? SYSTEM_CLOCK
   const options = parseOptions(given)
   let program: Program | null = null
@@ -141,7 +141,7 @@ export function createDynacode(given: DynacodeOptions, test?: { readonly clock: 
     isDisabled,
     isStale: background.isStale,
   })
-  background.start(test === undefined)
+  background.start(test)
 
   let ending: Promise<void> | null = null
   const close = () => {

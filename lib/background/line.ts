@@ -11,9 +11,11 @@ import { createBackoff } from './backoff.ts'
 import { createBuilder, type Mount } from './builder.ts'
 import { createCache } from './cache/disk.ts'
 import { createCompiler } from './compiling/compiler.ts'
+import { type Cycle, createCycle } from './cycle.ts'
 import { createFetcher } from './fetcher.ts'
 import type { UpdateSettings } from './options.ts'
 import { NO_POLLER, type Poller, startPoller } from './poller.ts'
+import { createPreparation } from './preparation.ts'
 import type { DocumentRules } from './reading/validator.ts'
 import { createRefresher, type Refresher } from './refresher.ts'
 import { createStaleness } from './staleness.ts'
@@ -23,7 +25,7 @@ import { createVerifier } from './trust/verifier.ts'
 import { startWatching, type Watching } from './watching.ts'
 
 /** The background line of one instance: poll, fetch, verify, read, compile, swap. */
-export interface BackgroundLine extends Pick<Activator, 'activated' | 'attempted'>, Pick<Refresher, 'last_error'> {
+export interface BackgroundLine extends Pick<Activator, 'activated' | 'attempted'>, Pick<Cycle, 'last_error'> {
   /** Asks the source now, or joins who is doing so. */
   refresh: Refresher['refresh']
   isStale(): boolean
@@ -33,11 +35,17 @@ export interface BackgroundLine extends Pick<Activator, 'activated' | 'attempted
   /**
    * Makes live what is on the disk, and begins to poll and to watch.
    *
-   * @param poll false: documents come by `refresh()` alone
+   * @param test where it is given, its poller decides; without one, documents come by `refresh()` alone
    */
-  start(poll: boolean): void
+  start(test?: TestTime): void
   /** Nothing is fetched, written or made live any more; resolves when what was under way is done. */
   close(): Promise<void>
+}
+
+/** What tests put in place: what time it is, and when to poll. */
+export interface TestTime {
+  readonly clock: Clock
+  readonly startPoller?: typeof startPoller
 }
 
 /** Share of the interval for which what one process fetched serves the others of its machine. */
@@ -88,45 +96,55 @@ export function createBackgroundLine({
         })
   const staleness = createStaleness(settings.max_stale_seconds * 1000, (stale) => events.emit('bg_stale', stale))
   const highest = rememberHighest(cache)
+  const compiler = createCompiler({ compile_cache_max: settings.compile_cache_max, globals })
+  const builder = createBuilder(compiler, mount, clock)
   const activator = createActivator({
-    rules: settings,
-    max_alike_expressions: settings.max_alike_expressions,
-    max_removed_ratio: settings.max_removed_ratio,
+    preparation: createPreparation({
+      rules: settings,
+      max_alike_expressions: settings.max_alike_expressions,
+      max_removed_ratio: settings.max_removed_ratio,
+      highest,
+      builder,
+    }),
     verifier: trusted_keys === undefined ? undefined : createVerifier(trusted_keys),
-    highest,
-    builder: createBuilder(createCompiler({ compile_cache_max: settings.compile_cache_max, globals }), mount, clock),
+    builder,
     events,
     closing: closing.signal,
+    validated: staleness.validated,
     swap(next, begun, from) {
       swap(next, begun)
       staleness.activated(activator.activated()?.expires)
       origin ??= from
     },
   })
-  const refresher = createRefresher({
+  const cycle = createCycle({
     fetch: createFetcher({ source, timeout_ms, events, closing: closing.signal }),
     hashes,
     activator,
     highest,
     sharing: cache && { cache, max_age_ms: interval_ms * SHARE_OF_INTERVAL, stale_ms: timeout_ms * 2 },
     events,
+    closing: closing.signal,
+  })
+  const refresher = createRefresher({
+    cycle,
+    activator,
     trace: createRefreshTracing(),
     closing: closing.signal,
-    validated: staleness.validated,
     // Not sooner: a refresh() after ready() would join the cycle that made it so, and bring nothing new.
     over: settle,
   })
   let poller: Poller = NO_POLLER
   let watching: Watching | undefined
 
-  function start(poll: boolean): void {
+  function start(test?: TestTime): void {
     const started = startFromDisk({
       cache,
       bootstrap: settings.bootstrap,
       signed: trusted_keys !== undefined,
       activator,
       highest,
-      validated: staleness.validated,
+      closing: closing.signal,
       failed: (section, error) => events.emit('on_error', { section, error }),
     })
     if (started === undefined) settle()
@@ -138,17 +156,16 @@ export function createBackgroundLine({
       watching?.polled(result)
       return backoff(result)
     }
-    if (poll) {
-      const jitter_ms = settings.workers_max_jitter * 1000
-      poller = startPoller(refresh, { interval_ms, jitter_ms, at_init: settings.plugin_api_poll_at_init })
-    }
+    const jitter_ms = settings.workers_max_jitter * 1000
+    const begin = test === undefined ? startPoller : (test.startPoller ?? (() => NO_POLLER))
+    poller = begin(refresh, { interval_ms, jitter_ms, at_init: settings.plugin_api_poll_at_init })
     watching = startWatching({ source, cache_path, shared: settings.plugin_api_wait > 0, refresher, started, events })
   }
 
   return Object.freeze({
     activated: activator.activated,
     attempted: activator.attempted,
-    last_error: refresher.last_error,
+    last_error: cycle.last_error,
     refresh: refresher.refresh,
     isStale: staleness.isStale,
     validated_at: staleness.validated_at,

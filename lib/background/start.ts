@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { DocumentError } from '../errors.ts'
-import type { Origin } from '../events/table.ts'
 import { steadyNow } from '../time/steady-clock.ts'
-import type { Activator, Received } from './activator.ts'
+import type { Activator } from './activator.ts'
 import type { Cache, CacheEntry } from './cache/disk.ts'
+import type { Received } from './preparation.ts'
 import type { HighestVersion } from './trust/highest-version.ts'
 
 /**
@@ -12,7 +12,6 @@ import type { HighestVersion } from './trust/highest-version.ts'
  * document. Without signatures that is done when this returns, so that the first request finds it.
  *
  * @param signed whether documents are signed: they are verified first, which takes a moment
- * @param validated told when the document from the cache was last found to be what the source has
  * @param failed told of what could not be used
  */
 export function startFromDisk({
@@ -21,7 +20,7 @@ export function startFromDisk({
   signed,
   activator,
   highest,
-  validated,
+  closing,
   failed,
 }: {
   cache: Cache | undefined
@@ -29,17 +28,19 @@ export function startFromDisk({
   signed: boolean
   activator: Activator
   highest: HighestVersion
-  validated: (at: number) => void
+  closing: AbortSignal
   failed: (section: 'cache' | 'bootstrap', error: unknown) => void
 }): Promise<void> | undefined {
   const started = steadyNow()
   const duration = () => steadyNow() - started
 
+  const fromEntry = ({ bytes, sha1, tag, asked }: CacheEntry): Received => ({ bytes, sha1, tag, asked, from: 'cache' })
+
   function fromCache(): void {
-    for (const { bytes, sha1, tag, validated_at } of cache?.readAtOnce() ?? []) {
+    for (const entry of cache?.readAtOnce() ?? []) {
       try {
-        activator.activateTrusted({ bytes, sha1, tag, from: 'cache' }, duration)
-        return validated(validated_at)
+        activator.activateTrusted(fromEntry(entry), duration)
+        return
       } catch (error) {
         failed('cache', error)
       }
@@ -52,14 +53,13 @@ export function startFromDisk({
    */
   async function fromSignedCache(): Promise<void> {
     const tried = new Set<string>()
-    for (let next = await untried(); next !== undefined; next = await untried()) {
-      const { bytes, sha1, tag, validated_at } = next
-      tried.add(sha1)
+    for (let next = await untried(); next !== undefined && !closing.aborted; next = await untried()) {
+      tried.add(next.sha1)
       try {
-        await activator.activate({ bytes, sha1, tag, from: 'cache' }, duration)
+        await activator.activate(fromEntry(next), duration)
         // The process that fetched it may have ended before it came to that.
         await highest.persist()
-        return validated(validated_at)
+        return
       } catch (error) {
         failed('cache', error)
       }
@@ -71,11 +71,13 @@ export function startFromDisk({
     }
   }
 
+  /** A document inside the app's own code is as trusted as that is; a file is not. */
   function readBootstrap(): Received | undefined {
     if (bootstrap === undefined || activator.activated() !== null) return undefined
-    const bytes = typeof bootstrap === 'string' ? readFile(bootstrap) : Buffer.from(JSON.stringify(bootstrap))
+    const isFile = typeof bootstrap === 'string'
+    const bytes = isFile ? readFile(bootstrap) : Buffer.from(JSON.stringify(bootstrap))
     const sha1 = createHash('sha1').update(bytes).digest('hex')
-    return { bytes, sha1, tag: undefined, from: 'bootstrap' satisfies Origin }
+    return { bytes, sha1, tag: undefined, asked: undefined, from: 'bootstrap', trusted: !isFile }
   }
 
   function fromBootstrap(): void {
@@ -89,10 +91,7 @@ export function startFromDisk({
 
   async function fromSigned(): Promise<void> {
     await fromSignedCache()
-    // Somebody may have asked for a refresh meanwhile.
-    await activator.idle()
-    // A document inside the app's own code is as trusted as that is; a file is not.
-    if (typeof bootstrap !== 'string') return fromBootstrap()
+    if (closing.aborted) return
     try {
       const received = readBootstrap()
       if (received !== undefined) await activator.activate(received, duration)

@@ -37,7 +37,7 @@ export function startWatching({
   })
   const failed = (error: unknown) => events.emit('on_error', { section: 'watch', error })
   const watch = () => watchSource(source, notices.notify, failed)
-  const stops = [shared && cache_path !== undefined ? shareLead(cache_path, watch) : watch()]
+  const stops = [shared && cache_path !== undefined ? shareLead(cache_path, watch).stop : watch()]
   if (cache_path !== undefined) {
     const takeOver = async () => {
       await started

@@ -1,5 +1,5 @@
-import type { Activated } from '../background/activator.ts'
 import type { BackgroundLine } from '../background/line.ts'
+import type { Activated } from '../background/preparation.ts'
 import type { Phase } from '../document.ts'
 import { DynacodeError } from '../errors.ts'
 import type { Origin } from '../events/table.ts'

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Activator, createActivator } from '../../lib/background/activator.ts'
 import { createBuilder } from '../../lib/background/builder.ts'
+import { type Asked, askNow } from '../../lib/background/cache/asked.ts'
 import { createCompiler } from '../../lib/background/compiling/compiler.ts'
+import { createPreparation } from '../../lib/background/preparation.ts'
 import type { Verifier } from '../../lib/background/trust/verifier.ts'
 import { createEvents } from '../../lib/events/table.ts'
 import type { LivePlugin, PluginLife, Program } from '../../lib/program.ts'
@@ -19,6 +21,7 @@ const P = (name: string, code = '') => ({ name, phase: 'log', code })
 const document = (plugins: object[], general: object = {}) => ({ general, domains: [{ name: '*', plugins }] })
 
 const swap = vi.fn((_program: Program) => undefined)
+const validated = vi.fn((_at: number) => undefined)
 const end = vi.fn((_plugin: LivePlugin) => undefined)
 let heard: string[]
 let highest: number | undefined
@@ -33,27 +36,32 @@ function create(max_removed_ratio = 1, verifier?: Verifier): Activator {
   for (const name of ['on_error', 'bg_compile_success', 'bg_compile_error', 'bg_updated_plugins'] as const) {
     events.emitter.on(name, () => heard.push(name))
   }
+  const builder = createBuilder(createCompiler({ compile_cache_max: 10, globals: {} }), {
+    bind: () => () => undefined,
+    begin: () => ({}) as PluginLife,
+    end,
+    quarantined: () => undefined,
+  })
   return createActivator({
-    rules: RULES,
-    max_alike_expressions: 300,
-    max_removed_ratio,
-    verifier,
-    highest: { get: () => highest, note: noteHighest, persist: vi.fn() },
-    builder: createBuilder(createCompiler({ compile_cache_max: 10, globals: {} }), {
-      bind: () => () => undefined,
-      begin: () => ({}) as PluginLife,
-      end,
-      quarantined: () => undefined,
+    preparation: createPreparation({
+      rules: RULES,
+      max_alike_expressions: 300,
+      max_removed_ratio,
+      highest: { get: () => highest, note: noteHighest, persist: vi.fn() },
+      builder,
     }),
+    verifier,
+    builder,
     events,
     closing: closing.signal,
     swap,
+    validated,
   })
 }
 
-function received(value: unknown, tag?: string) {
+function received(value: unknown, tag?: string, asked: Asked | undefined = askNow()) {
   const bytes = typeof value === 'string' ? Buffer.from(value, 'latin1') : Buffer.from(JSON.stringify(value))
-  return { bytes, sha1: createHash('sha1').update(bytes).digest('hex'), tag, from: 'network' as const }
+  return { bytes, sha1: createHash('sha1').update(bytes).digest('hex'), tag, asked, from: 'network' as const }
 }
 const activate = (activator: Activator, value: unknown, tag?: string) =>
   activator.activate(received(value, tag), () => 3)
@@ -97,9 +105,9 @@ describe('a document that goes live', () => {
 
   test('can be known by another tag from now on', async () => {
     const activator = create()
-    activator.retag('nothing to give it to')
+    activator.confirm(askNow(), 'nothing to give it to')
     await activate(activator, document([]), 'one')
-    activator.retag(undefined)
+    activator.confirm(askNow(), undefined)
     expect(activator.activated()).toMatchObject({ tag: undefined })
   })
 })
@@ -132,7 +140,7 @@ describe('a document that is refused', () => {
     expect(end.mock.calls.map(([{ spec }]) => spec.code)).toEqual(['1'])
     expect(activator.activated()?.version).toBe(1)
     expect(activator.attempted()).toMatchObject({ version: 2, from: 'network', error: { code: 'ERR_DYNACODE_HELD' } })
-    activator.confirm()
+    activator.confirm(askNow(), undefined)
     expect(activator.attempted()).toMatchObject({ version: 1, error: null })
     expect(await activate(activator, document([P('a'), P('b')], { version: 3 }))).toMatchObject({ removed: 1 })
     expect(await activate(activator, document([], { allow_removal: true }))).toMatchObject({ removed: 2 })

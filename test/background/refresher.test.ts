@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Activator } from '../../lib/background/activator.ts'
+import { type Asked, askNow } from '../../lib/background/cache/asked.ts'
 import type { Cache } from '../../lib/background/cache/disk.ts'
+import { type Cycle, createCycle } from '../../lib/background/cycle.ts'
 import { createRefresher, type Refresher } from '../../lib/background/refresher.ts'
 import { DocumentError, DynacodeError } from '../../lib/errors.ts'
 import { createEvents } from '../../lib/events/table.ts'
@@ -11,39 +13,50 @@ const SHA1 = '6c1c6dc5f2dbf2ce5bdde6c2dc9ff9ba3e1e0e9f'
 
 const fetch = vi.fn(async (_last: string | undefined, _live: boolean): Promise<Fetched> => ({ bytes, tag: 'new' }))
 const activator = {
-  activated: vi.fn((): { sha1: string; tag: string | undefined } | null => null),
+  activated: vi.fn((): { sha1: string; tag: string | undefined; asked?: Asked; version?: number } | null => null),
   attempted: vi.fn(),
   confirm: vi.fn(),
-  retag: vi.fn(),
   activate: vi.fn(),
   activateTrusted: vi.fn(),
 }
-const validated = vi.fn()
 const over = vi.fn()
 const highest = { get: vi.fn(), note: vi.fn(), persist: vi.fn() }
 const UPDATE = { version: 1, plugins: 0 }
+const ASKED = expect.objectContaining({ boot: expect.any(String), steady_ms: expect.any(Number) })
+
+/** So many milliseconds before another moment. */
+const before = (asked: Asked, ms: number): Asked => ({ ...asked, steady_ms: asked.steady_ms - ms, at: asked.at - ms })
 
 let closing: AbortController
 let hashes: Map<Uint8Array, string>
 let heard: [string, object][]
 
-function create(sharing?: { cache: Cache; max_age_ms: number; stale_ms: number }): Refresher {
+function create(sharing?: {
+  cache: Cache
+  max_age_ms: number
+  stale_ms: number
+}): Refresher & Pick<Cycle, 'last_error'> {
   const events = createEvents({})
   for (const name of ['bg_cache_hit', 'bg_cache_miss', 'bg_didnt_update_plugins', 'on_error'] as const) {
     events.emitter.on(name, (payload: object) => heard.push([name, payload]))
   }
-  return createRefresher({
+  const cycle = createCycle({
     fetch,
     hashes,
     activator: activator as unknown as Activator,
     highest,
     sharing,
     events,
+    closing: closing.signal,
+  })
+  const refresher = createRefresher({
+    cycle,
+    activator: activator as unknown as Activator,
     trace: (_occasion, refresh) => refresh(),
     closing: closing.signal,
-    validated,
     over,
   })
+  return { ...refresher, last_error: cycle.last_error }
 }
 
 beforeEach(() => {
@@ -62,11 +75,10 @@ describe('a cycle', () => {
     expect(await refresh()).toEqual({ updated: true, ...UPDATE })
     expect(fetch).toHaveBeenCalledWith(undefined, false)
     expect(activator.activate).toHaveBeenCalledWith(
-      { bytes, sha1: expect.stringMatching(/^[0-9a-f]{40}$/), tag: 'new', from: 'network' },
+      { bytes, sha1: expect.stringMatching(/^[0-9a-f]{40}$/), tag: 'new', asked: ASKED, from: 'network' },
       expect.any(Function),
       expect.any(Function),
     )
-    expect(validated).toHaveBeenCalledTimes(1)
     expect(last_error()).toBeNull()
   })
 
@@ -77,7 +89,7 @@ describe('a cycle', () => {
     expect(activator.activate).toHaveBeenCalledWith(live, expect.any(Function), expect.any(Function))
     activator.activated.mockReturnValue({ sha1: SHA1, tag: 'live' })
     expect(await create().refresh()).toMatchObject({ reason: 'unchanged' })
-    expect(activator.retag).toHaveBeenCalledWith('new')
+    expect(activator.confirm).toHaveBeenCalledWith(ASKED, 'new')
   })
 
   test('asks by the tag of the document that is live', async () => {
@@ -86,15 +98,14 @@ describe('a cycle', () => {
     expect(await create().refresh()).toEqual({ updated: false, reason: 'unchanged', error: undefined })
     expect(fetch).toHaveBeenCalledWith('live', true)
     expect(activator.activate).not.toHaveBeenCalled()
-    expect(activator.confirm).toHaveBeenCalledTimes(1)
-    expect(validated).toHaveBeenCalledTimes(1)
+    expect(activator.confirm.mock.calls).toEqual([[ASKED, 'live']])
   })
 
   test('knows the bytes that are live, whatever their tag', async () => {
     const { createHash } = await import('node:crypto')
     activator.activated.mockReturnValue({ sha1: createHash('sha1').update(bytes).digest('hex'), tag: 'live' })
     expect(await create().refresh()).toMatchObject({ reason: 'unchanged' })
-    expect(activator.retag).toHaveBeenCalledWith('new')
+    expect(activator.confirm).toHaveBeenCalledWith(ASKED, 'new')
     expect(activator.activate).not.toHaveBeenCalled()
   })
 
@@ -113,7 +124,7 @@ describe('a cycle', () => {
     expect(await refresh()).toEqual({ updated: false, reason, error })
     expect(heard.at(-1)).toEqual(['bg_didnt_update_plugins', { at: expect.any(Number), reason, error }])
     expect(last_error()).toBe(error)
-    expect(validated).not.toHaveBeenCalled()
+    expect(activator.confirm).not.toHaveBeenCalled()
   })
 
   test('that goes well forgets the error of the one before', async () => {
@@ -190,13 +201,13 @@ describe('after closing', () => {
     })
     expect(await create().refresh()).toEqual(CLOSED)
     expect(activator.activate).not.toHaveBeenCalled()
-    expect(validated).not.toHaveBeenCalled()
+    expect(activator.confirm).not.toHaveBeenCalled()
     expect(heard.map(([name]) => name)).toEqual(['bg_cache_miss'])
   })
 })
 
 describe('with a cache', () => {
-  const entry = { bytes, sha1: SHA1, tag: 'cached', version: 1, validated_at: 5 }
+  const entry = { bytes, sha1: SHA1, tag: 'cached', version: 1, asked: askNow() }
   const release = vi.fn()
   const cache = { lock: vi.fn(), fresh: vi.fn(), touch: vi.fn(), write: vi.fn() }
   const sharing = { cache: cache as unknown as Cache, max_age_ms: 900, stale_ms: 10 }
@@ -204,15 +215,18 @@ describe('with a cache', () => {
   beforeEach(() => {
     cache.lock.mockResolvedValue(release)
     cache.write.mockResolvedValue(true)
+    cache.touch.mockResolvedValue(true)
   })
 
   test('what goes live is written, and the right to fetch given back', async () => {
     await create(sharing).refresh('poll')
-    expect(cache.lock).toHaveBeenCalledWith({ max_age_ms: 900, stale_ms: 10, signal: closing.signal })
-    expect(cache.write).toHaveBeenCalledWith(
-      { bytes, tag: 'new', version: 1, sha1: expect.any(String) },
-      expect.any(Number),
-    )
+    expect(cache.lock).toHaveBeenCalledWith({
+      max_age_ms: 900,
+      stale_ms: 10,
+      signal: closing.signal,
+      except: undefined,
+    })
+    expect(cache.write).toHaveBeenCalledWith({ bytes, tag: 'new', version: 1, sha1: expect.any(String) }, ASKED, false)
     expect(highest.persist).toHaveBeenCalledTimes(1)
     expect(release).toHaveBeenCalledTimes(1)
   })
@@ -233,20 +247,33 @@ describe('with a cache', () => {
     expect(highest.persist).toHaveBeenCalledTimes(1)
   })
 
-  test('who asks while it is written is told what the source has after that', async () => {
+  test('what is live does not wait for the disk, nor does who asks after it; the right to fetch stays here until it is there', async () => {
     let written = (_isWritten: boolean) => {}
     cache.write.mockImplementationOnce(() => new Promise((resolve) => (written = resolve)))
     const { refresh } = create(sharing)
-    const first = refresh()
-    await vi.waitFor(() => expect(cache.write).toHaveBeenCalled())
+    expect(await refresh('poll')).toMatchObject({ updated: true })
+    expect(over).toHaveBeenCalledTimes(1)
     const [{ sha1 }] = cache.write.mock.calls[0] as [{ sha1: string }]
     activator.activated.mockReturnValue({ sha1, tag: 'new' })
-    const asked = [refresh(), refresh()]
-    expect(fetch).toHaveBeenCalledTimes(1)
-    written(true)
-    expect(await first).toMatchObject({ updated: true })
-    for (const each of asked) expect(await each).toMatchObject({ updated: false, reason: 'unchanged' })
+    expect(await refresh()).toMatchObject({ updated: false, reason: 'unchanged' })
     expect(fetch).toHaveBeenCalledTimes(2)
+    await vi.waitFor(() => expect(release).toHaveBeenCalledTimes(1))
+    written(true)
+    await vi.waitFor(() => expect(release).toHaveBeenCalledTimes(2))
+  })
+
+  test('who asks has it on the disk, too, but does not wait for one that stands still', async () => {
+    let written = (_isWritten: boolean) => {}
+    cache.write.mockImplementation(() => new Promise((resolve) => (written = resolve)))
+    const { refresh } = create(sharing)
+    let isOver = false
+    const asked = refresh().finally(() => (isOver = true))
+    await vi.waitFor(() => expect(over).toHaveBeenCalled())
+    expect(isOver).toBe(false)
+    written(true)
+    await asked
+    // This one takes half a second.
+    expect(await refresh()).toMatchObject({ updated: true })
   })
 
   test('what is refused is not written', async () => {
@@ -262,25 +289,40 @@ describe('with a cache', () => {
     expect(await create(sharing).refresh('poll')).toMatchObject({ updated: true })
     expect(fetch).not.toHaveBeenCalled()
     expect(activator.activate).toHaveBeenCalledWith(
-      { bytes, sha1: SHA1, tag: 'cached', from: 'cache' },
+      { bytes, sha1: SHA1, tag: 'cached', asked: entry.asked, from: 'cache' },
       expect.any(Function),
     )
-    expect(validated).toHaveBeenCalledWith(5)
     expect(heard.map(([name]) => name)).toEqual(['bg_cache_hit'])
   })
 
-  test('what another process has written is taken over when it is newer, and only then', async () => {
-    const { takeOver, refresh } = create(sharing)
-    cache.fresh.mockReturnValue({ ...entry, validated_at: Date.now() - 10 })
+  test('what another process has written is taken over when it was asked for later, and only then', async () => {
+    const { takeOver } = create(sharing)
+    const asked = askNow()
+    const live = { sha1: 'another', tag: undefined, asked: before(asked, 100) }
+    activator.activated.mockReturnValue(live)
+    for (const ms of [200, 100]) {
+      cache.fresh.mockResolvedValue({ ...entry, asked: before(asked, ms) })
+      await takeOver()
+      expect(activator.activate).not.toHaveBeenCalled()
+    }
+    cache.fresh.mockResolvedValue({ ...entry, asked: before(asked, 50) })
     await takeOver()
     expect(activator.activate).toHaveBeenCalledTimes(1)
-    await refresh('noticed')
-    expect(activator.activate).toHaveBeenCalledTimes(2)
+    activator.activated.mockReturnValue({ ...live, sha1: SHA1 })
     await takeOver()
-    expect(activator.activate).toHaveBeenCalledTimes(2)
-    cache.fresh.mockReturnValue({ ...entry, validated_at: Date.now() + 1000 })
-    await takeOver()
-    expect(activator.activate).toHaveBeenCalledTimes(3)
+    expect(activator.activate).toHaveBeenCalledTimes(1)
+    expect(activator.confirm).toHaveBeenCalledWith(before(asked, 50), 'cached')
+  })
+
+  test('a poll asks the source where what it finds was asked for before what is live', async () => {
+    const asked = askNow()
+    activator.activated.mockReturnValue({ sha1: 'live', tag: undefined, asked })
+    cache.lock.mockResolvedValue(undefined)
+    cache.fresh.mockResolvedValue({ ...entry, asked: before(asked, 100) })
+    await create(sharing).refresh('poll')
+    expect(fetch).toHaveBeenCalledTimes(1)
+    expect(activator.activate).toHaveBeenCalledTimes(1)
+    expect(activator.activate.mock.calls[0]?.[0]).toMatchObject({ from: 'network' })
   })
 
   test('what was noticed is fetched without waiting for other processes', async () => {
@@ -342,7 +384,7 @@ describe('with a cache', () => {
   test('what reaches the disk late has its version noted then', async () => {
     activator.activated.mockReturnValue({ sha1: SHA1, tag: 'live' })
     fetch.mockResolvedValue({ unchanged: true })
-    cache.touch.mockReturnValueOnce(false).mockReturnValueOnce(true)
+    cache.touch.mockResolvedValueOnce(false).mockResolvedValueOnce(true)
     const { refresh } = create(sharing)
     await refresh()
     expect(highest.persist).not.toHaveBeenCalled()

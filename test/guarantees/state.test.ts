@@ -72,7 +72,6 @@ describe('G04 a damaged cache file', () => {
     ['with a bit of the version changed', (content) => changed(content, content.indexOf('version') + 9)],
     ['empty', () => Buffer.alloc(0)],
     ['foreign', () => Buffer.from('#!/bin/sh\necho hello\n')],
-    ['of another format', () => Buffer.from('{"dynacode_cache":99}\n{}')],
     [
       'with the document of another',
       (content) =>
@@ -97,6 +96,25 @@ describe('G04 a damaged cache file', () => {
       expect((await cache.read()).map(textOf)).toEqual(['three', 'two'])
     },
   )
+
+  test.each([
+    ['of another version of dynacode', () => Buffer.from('{"dynacode_cache":99}\n{}'), 2 ** 24],
+    ['larger than this process takes', (content: Buffer) => content, 2],
+  ])('G04 one that is %s is none: it is left alone, for others', async (_name, change, max_bytes) => {
+    const path = cachePath()
+    const writing = openCache(path).cache
+    for (const document of [two, one]) await writing.write(document)
+    fs.writeFileSync(path, change(fs.readFileSync(path)))
+    const before = fs.readFileSync(path)
+    for (let turn = 0; turn < 2; turn += 1) {
+      const { cache, reports } = openCache(path, fs, max_bytes)
+      await cache.read()
+      for (let look = 0; look < 3; look += 1) expect(await cache.fresh(60_000)).toBeUndefined()
+      expect(reports[0]?.message).toContain(`the cache's file ${path} is not used`)
+    }
+    expect(fs.readFileSync(path).equals(before)).toBe(true)
+    expect(names(path)).toEqual(['plugins.cache', 'plugins.cache.previous'])
+  })
 
   test('G04 in both generations: the start succeeds without them, and each is reported', async () => {
     const path = cachePath()
@@ -252,7 +270,7 @@ describe('G08 ETag, bytes and version', () => {
 test('G03 the lock of a process that is over is no hindrance, also when another process has its number now', async () => {
   const path = cachePath()
   const { machine } = identifyThisProcess()
-  const holder = { pid: process.pid, started: '1', machine, token: 'x', at: Date.now() }
+  const holder = { pid: process.pid, started: '1', machine, token: 'x' }
   fs.writeFileSync(`${path}.lock`, JSON.stringify(holder), { mode: 0o600 })
   const { signal } = new AbortController()
   expect(await openCache(path).cache.lock({ max_age_ms: 0, stale_ms: 600_000, signal })).toBeTypeOf('function')

@@ -1,6 +1,5 @@
 import { DynacodeError } from '../../errors.ts'
 import { cacheError } from './safety.ts'
-import type { Trouble } from './trouble.ts'
 
 /** What is done with the disk, and to what; each can fail while the others work. */
 type Part = `${'read' | 'written'}${'' | ` ${string}`}`
@@ -10,12 +9,24 @@ export interface Attempts {
   once<T>(part: Part, fallback: T, action: () => T): T
   /** As `once`, of what takes a while. What is laid down by closing has not failed. */
   long<T>(part: Part, fallback: T, action: () => Promise<T>): Promise<T>
+  /** What does not work at this moment; null when all does. */
+  trouble(): DynacodeError | null
 }
 
-/** @param path of the cache, for messages */
-export function createAttempts(path: string, trouble: Trouble, closing: AbortSignal): Attempts {
-  function fail<T>(part: Part, fallback: T, error: unknown): T {
-    trouble.failed(part, asCacheError(error, `the cache at ${path} cannot be ${part.split(' ')[0]}`))
+/**
+ * @param path of the cache, for messages
+ * @param report told of what goes wrong when that changes, not each time that it shows
+ */
+export function createAttempts(path: string, report: (error: DynacodeError) => void, closing: AbortSignal): Attempts {
+  const known = new Map<string, DynacodeError>()
+
+  function fail<T>(part: Part, fallback: T, cause: unknown): T {
+    if (closing.aborted) return fallback
+    const error = asCacheError(cause, `the cache at ${path} cannot be ${part.split(' ')[0]}`)
+    // One cause stops several parts at once: a full disk is one piece of news.
+    const isNews = ![...known.values()].some(({ message }) => message === error.message)
+    known.set(part, error)
+    if (isNews) report(error)
     return fallback
   }
 
@@ -24,7 +35,7 @@ export function createAttempts(path: string, trouble: Trouble, closing: AbortSig
       if (closing.aborted) return fallback
       try {
         const result = action()
-        trouble.over(part)
+        known.delete(part)
         return result
       } catch (error) {
         return fail(part, fallback, error)
@@ -34,12 +45,13 @@ export function createAttempts(path: string, trouble: Trouble, closing: AbortSig
       if (closing.aborted) return fallback
       try {
         const result = await action()
-        trouble.over(part)
+        known.delete(part)
         return result
       } catch (error) {
-        return closing.aborted ? fallback : fail(part, fallback, error)
+        return fail(part, fallback, error)
       }
     },
+    trouble: () => known.values().next().value ?? null,
   } satisfies Attempts)
 }
 

@@ -1,47 +1,49 @@
 import nodeFs from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { DynacodeError } from '../../errors.ts'
 import { runInSlices } from '../../time/slices.ts'
+import { steadyNow } from '../../time/steady-clock.ts'
+import { type Asked, askedAt, askNow, isLater } from './asked.ts'
 import { createAttempts } from './attempts.ts'
 import { createPlace, replaceDurably, sweep } from './file.ts'
 import { encodeHeader, keepableTag } from './format.ts'
 import { type CacheEntry, openGeneration } from './generation.ts'
-import { openHolding } from './holding.ts'
+import { openLease } from './lease.ts'
 import { identifyThisProcess } from './process-identity.ts'
-import { cacheError, checkPath, type FileSystem, findFolder, openFolder } from './safety.ts'
-import { createTrouble } from './trouble.ts'
+import { cacheError, checkPath, type FileSystem, findFolder, lookAt, openFolder } from './safety.ts'
 import { openVersionMark } from './version-mark.ts'
-import { openWaitingRoom } from './wait.ts'
 
 export type { CacheEntry } from './generation.ts'
 
 /**
  * The documents that this machine last had, on its disk: the newest, and the one before. All processes with the same path
  * share them. Nothing here throws or rejects: what fails is reported, once per change, and is as if there were no cache.
- * What is long is done in the order in which it is asked for, on the thread pool or in slices; `readAtOnce` alone is not.
+ * What is long is done on the thread pool or in slices; `readAtOnce` alone is not.
  */
 export interface Cache {
-  /** Every generation that can be read, newest first; damaged ones are set aside. Cheap when nothing has changed. */
+  /** For a start: every generation that can be read, newest first; damaged ones are set aside. */
   read(): Promise<readonly CacheEntry[]>
   /** As `read`, at once: for a start, where nothing else waits. */
   readAtOnce(): readonly CacheEntry[]
   /**
-   * The newest generation, if it was found current less than this long ago; a time in the future does not count.
+   * The newest generation, if it was asked for less than this long ago; a time in the future does not count. The same object
+   * again as long as nothing has changed, and cheap then.
    *
    * @param except SHA-1 of what does not count either
    */
   fresh(max_age_ms: number, except?: string): Promise<CacheEntry | undefined>
   /**
-   * Puts a new generation in the newest one's place, durably; false when that failed, the lock was lost
-   * meanwhile, or another process has asked for what is there later than `asked_at` (milliseconds since 1970).
-   */
-  write(entry: Entry, asked_at?: number): Promise<boolean>
-  /**
-   * Notes that the newest generation is what the source has now, under this tag, if it is the one with this SHA-1. What
-   * the disk has lost, or has not taken yet, is written then.
+   * Has this document be the newest generation, durably, if nothing there was asked for later.
    *
-   * @returns whether that document is on the disk now
+   * @param urgent whether somebody waits for it, and other processes that are about to write the same are not waited for
+   * @returns whether it is on the disk now
    */
-  touch(sha1: string, tag: string | undefined): Promise<boolean>
+  write(entry: Entry, asked?: Asked, urgent?: boolean): Promise<boolean>
+  /**
+   * As `write`, of the document with this SHA-1, which the source had under this tag when it was asked then. What the disk has
+   * lost, or has not taken yet, is written then.
+   */
+  touch(sha1: string, tag: string | undefined, asked?: Asked): Promise<boolean>
   /**
    * Takes the right to fetch, of which there is one on the machine. Waits while another process holds it, until that one
    * gives it back, ends, or has held it for `stale_ms`.
@@ -52,9 +54,11 @@ export interface Cache {
   /** The highest version ever noted, by any process. */
   highest_version(): number | undefined
   note_version(version: number): Promise<void>
+  /** What does not work at this moment; null when all does. */
+  trouble(): DynacodeError | null
   /**
-   * Gives back what is held, and lays down what is under way. Nothing is begun after that, and nothing of this process is
-   * done with the disk any more once it resolves.
+   * Gives back what is held. What is being written may come to its end, within a second; all else is laid down. Nothing is begun
+   * after that, and nothing of this process is done with the disk any more once it resolves.
    */
   close(): Promise<void>
 }
@@ -66,7 +70,18 @@ interface LockOptions {
   readonly except?: string | undefined
 }
 
-type Entry = Omit<CacheEntry, 'validated_at' | 'source'>
+type Entry = Omit<CacheEntry, 'asked' | 'source'>
+
+/** How often a process that waits for another one looks again, in milliseconds. */
+const LOOK_AGAIN_MS = 50
+/** How long a process waits for its turn to write, in milliseconds: what it has to write is most often there by then. */
+const PATIENCE_MS = 5000
+/** The same, where somebody waits for it. */
+const URGENT_PATIENCE_MS = 500
+/** How long what is being written at the end may take, in milliseconds. */
+const GRACE_MS = 1000
+/** A file system, or somebody who sets the clock a little, may have a time be ahead by this much, in milliseconds. */
+const AHEAD_MS = 1000
 
 /**
  * Opens the cache at this path, and makes its folder where that is missing.
@@ -87,26 +102,43 @@ export function createCache(
 ): Cache {
   const place = createPlace(fs, path, identifyThisProcess())
   const closing = new AbortController()
-  const attempts = createAttempts(path, createTrouble(report), closing.signal)
-  const newest = openGeneration(place, path, max_bytes, closing.signal)
-  const previous = openGeneration(place, `${path}.previous`, max_bytes, closing.signal)
-  const holding = openHolding(place, attempts)
+  const attempts = createAttempts(path, report, closing.signal)
+  const openOne = (file: string) => openGeneration(place, file, max_bytes, closing.signal)
+  const newest = openOne(path)
   const versionMark = openVersionMark(place)
-  const room = openWaitingRoom()
-  let entries: readonly CacheEntry[] = Object.freeze([])
+  const lease = openLease(place)
+  let holders = 0
+  let writes = 0
+  let closed = false
   /** What this process has last given or got: to put it back should the disk lose it, or not have taken it. */
   let last: Entry | undefined
-  /** Settles when what was asked for so far is over. */
-  let idle: Promise<unknown> = Promise.resolve()
+  /** What was asked for last, of all that is to be written: whatever waits for its turn before it need not be written at all. */
+  let wanted: Asked | undefined
+  let reading: Promise<unknown> = Promise.resolve()
+  let writing: Promise<unknown> = Promise.resolve()
+
+  const isOver = () => closed || closing.signal.aborted
+  const pause = () => sleep(LOOK_AGAIN_MS, undefined, { ref: false, signal: closing.signal }).catch(() => undefined)
 
   /** What one generation is known by must not change while another part of this process goes by it. */
-  function inTurn<T>(action: () => Promise<T>): Promise<T> {
-    const turn = idle.then(action)
-    idle = turn.catch(() => undefined)
+  function readNewest(start = false): Promise<CacheEntry | undefined> {
+    const turn = reading.then(() =>
+      attempts.long('read newest', undefined, async () => checkOwn(await newest.read(start), path)),
+    )
+    reading = turn
     return turn
   }
 
-  const readNewest = () => attempts.long('read newest', undefined, async () => checkOwn(await newest.read(), path))
+  /** One after the other, beside the readings: nobody who reads waits for a slow disk to take something. */
+  function write<T>(fallback: T, action: () => Promise<T>): Promise<T> {
+    if (isOver()) return Promise.resolve(fallback)
+    writes += 1
+    const turn = writing.then(action).finally(() => {
+      writes -= 1
+    })
+    writing = turn
+    return turn
+  }
 
   function checkOwn(entry: CacheEntry | undefined, file: string): CacheEntry | undefined {
     if (entry?.source === undefined || entry.source === source) return entry
@@ -125,134 +157,174 @@ export function createCache(
     })
 
   /**
-   * Looks whether a document that was asked for then, under this lock, may still become the newest generation.
-   *
-   * @returns whether what is the newest one becomes the previous one; undefined: it may not
+   * What a document is to the newest generation: `late`: something was asked for later than it; `there`: it is that generation,
+   * under that tag; `new`: it is to be that.
    */
-  async function judge({ sha1 }: Entry, asked_at: number, token: string | undefined): Promise<boolean | undefined> {
+  async function judge({ sha1, tag }: Entry, asked: Asked): Promise<{ fate: Fate; current: CacheEntry | undefined }> {
     const current = await readNewest()
-    const isHeld = token === undefined ? undefined : holding.isHeld(token)
-    // Whoever took the lock over has fetched later than we have.
-    if (isHeld === false) return undefined
-    // Without the lock, others may have asked after us and been faster. A time in the future says nothing.
-    const isOutdated = current !== undefined && current.validated_at > asked_at && current.validated_at <= Date.now()
-    if (isHeld === undefined && isOutdated && current.sha1 !== sha1) return undefined
-    return current !== undefined && current.sha1 !== sha1
+    const isSame = current?.sha1 === sha1
+    if (isLater(current?.asked ?? askedOfOthers(), asked)) return { fate: isSame ? 'there' : 'late', current }
+    if (isSame && current?.tag === keepableTag(tag) && attempts.once('written', false, () => newest.touch(asked))) {
+      return { fate: 'there', current }
+    }
+    return { fate: 'new', current }
   }
 
-  async function store(entry: Entry, asked_at = Date.now()): Promise<boolean> {
-    const token = holding.token()
-    if ((await judge(entry, asked_at, token)) === undefined) return false
+  /** What is there and not for this process was asked for, too: all that is known of that is the file's time. */
+  const askedOfOthers = () => askedAt(attempts.once('read time', 0, () => Math.floor(lookAt(fs, path)?.mtimeMs ?? 0)))
+
+  async function store(entry: Entry, asked: Asked, patience_ms: number): Promise<boolean> {
+    const until = steadyNow() + patience_ms
+    let release: (() => void) | undefined
+    try {
+      for (;;) {
+        if (wanted !== undefined && isLater(wanted, asked)) return false
+        // First of all: whether it may be there at all, once the others are done.
+        release ??= hold(Number.POSITIVE_INFINITY)
+        const { fate } = await judge(entry, asked)
+        if (fate !== 'new') return fate === 'there'
+        if (release !== undefined || isOver() || steadyNow() > until) return await put(entry, asked)
+        await pause()
+      }
+    } finally {
+      release?.()
+    }
+  }
+
+  /** The one place where the newest generation becomes another one. */
+  function put(entry: Entry, asked: Asked): Promise<boolean> {
     return attempts.long('written', false, async () => {
       const { bytes, version, sha1 } = entry
       if (bytes.length > max_bytes) throw cacheError(`the cache takes ${max_bytes} bytes at most, got ${bytes.length}`)
       openFolder(fs, place.folder)
       checkPath(fs, path)
       checkPath(fs, `${path}.previous`)
-      const content = { bytes, tag: keepableTag(entry.tag), version, source }
+      const content = { bytes, tag: keepableTag(entry.tag), version, source, asked }
       const header = await runInSlices(encodeHeader(content), closing.signal)
-      let isWanted = true
+      let fate = 'new' as Fate
       const found = await replaceDurably(place, {
         parts: [header, bytes],
-        at: asked_at,
+        at: asked.at,
         closing: closing.signal,
         // Once more: all that took a while.
         async keeps() {
-          const keeps = await judge(entry, asked_at, token)
-          isWanted = keeps !== undefined
-          return keeps
+          const judged = await judge(entry, asked)
+          fate = judged.fate
+          if (fate !== 'new') return undefined
+          return judged.current !== undefined && judged.current.sha1 !== sha1
         },
       })
       if (found !== undefined) newest.learn(found, header, { ...content, sha1 })
-      return isWanted
+      return fate !== 'late'
     })
   }
 
-  async function findFresh(max_age_ms: number, except: string | undefined): Promise<CacheEntry | undefined> {
+  /** On a disk that refuses, everybody fetches for himself. */
+  function hold(stale_ms: number): (() => void) | undefined {
+    const isHeld = attempts.once('written lock', true, () => {
+      openFolder(fs, place.folder)
+      checkPath(fs, path)
+      return lease.take(stale_ms)
+    })
+    if (!isHeld) return undefined
+    holders += 1
+    let isReleased = false
+    return () => {
+      if (isReleased) return
+      isReleased = true
+      holders -= 1
+      if (holders === 0) giveBack()
+    }
+  }
+
+  function giveBack(): void {
+    try {
+      lease.release()
+    } catch {
+      // It is over soon.
+    }
+  }
+
+  async function fresh(max_age_ms: number, except: string | undefined): Promise<CacheEntry | undefined> {
+    if (isOver()) return undefined
     const entry = await readNewest()
-    if (entry !== undefined && entry.sha1 === except) return undefined
-    const age_ms = entry === undefined ? -1 : Date.now() - entry.validated_at
-    if (age_ms < 0 || age_ms >= max_age_ms) return undefined
+    if (isOver() || entry === undefined || entry.sha1 === except) return undefined
+    const age_ms = Date.now() - entry.asked.at
+    if (age_ms < -AHEAD_MS || Math.max(age_ms, 0) >= max_age_ms) return undefined
     last = entry
     return entry
   }
 
+  /** What there is to begin with. */
+  function list(first: CacheEntry | undefined, second: CacheEntry | undefined): readonly CacheEntry[] {
+    last = first ?? second
+    return [first, second?.sha1 === first?.sha1 ? undefined : second].filter((entry) => entry !== undefined)
+  }
+
+  const previous_path = `${path}.previous`
   attempts.once('written', undefined, () => {
     openFolder(fs, place.folder)
     sweep(place)
   })
 
-  /** What there is to begin with, one object as long as nothing has changed. */
-  function list(first: CacheEntry | undefined, second: CacheEntry | undefined): readonly CacheEntry[] {
-    last = first ?? second
-    const found = [first, second?.sha1 === first?.sha1 ? undefined : second].filter((entry) => entry !== undefined)
-    const isSame = found.length === entries.length && found.every((entry, index) => entry === entries[index])
-    if (!isSame) entries = Object.freeze(found)
-    return entries
-  }
-
-  const checkPrevious = (entry: CacheEntry | undefined) => checkOwn(entry, `${path}.previous`)
-
-  async function read(): Promise<readonly CacheEntry[]> {
-    if (!isSafe()) return list(undefined, undefined)
-    const first = await readNewest()
-    const second = await attempts.long('read previous', undefined, async () => checkPrevious(await previous.read()))
-    return list(first, second)
-  }
-
-  async function touch(sha1: string, tag: string | undefined): Promise<boolean> {
-    const current = await readNewest()
-    if (current?.sha1 === sha1 && current.tag === keepableTag(tag)) {
-      last = current
-      attempts.once('written', undefined, newest.touch)
-      return true
-    }
-    const entry = current?.sha1 === sha1 ? current : last
-    return entry?.sha1 === sha1 && store({ ...entry, tag })
-  }
-
-  const fresh: Cache['fresh'] = (max_age_ms, except) => inTurn(() => findFresh(max_age_ms, except))
-
   return Object.freeze({
-    fresh,
-    read: () => inTurn(read),
-    readAtOnce() {
-      if (!isSafe()) return list(undefined, undefined)
-      const first = attempts.once('read newest', undefined, () => checkOwn(newest.readAtOnce(), path))
-      return list(
-        first,
-        attempts.once('read previous', undefined, () => checkPrevious(previous.readAtOnce())),
-      )
+    fresh: (max_age_ms, except) => fresh(max_age_ms, except),
+    async read() {
+      if (isOver() || !isSafe()) return []
+      const first = await readNewest(true)
+      const readPrevious = async () => checkOwn(await openOne(previous_path).read(true), previous_path)
+      return list(first, await attempts.long('read previous', undefined, readPrevious))
     },
-    write: (entry, asked_at) =>
-      inTurn(() => {
-        last = entry
-        return store(entry, asked_at)
+    readAtOnce() {
+      if (!isSafe()) return []
+      const first = attempts.once('read newest', undefined, () => checkOwn(newest.readAtOnce(), path))
+      const readPrevious = () => checkOwn(openOne(previous_path).readAtOnce(), previous_path)
+      return list(first, attempts.once('read previous', undefined, readPrevious))
+    },
+    write(entry, asked = askNow(), urgent = false) {
+      last = entry
+      if (wanted === undefined || !isLater(wanted, asked)) wanted = asked
+      return write(false, () => store(entry, asked, urgent ? URGENT_PATIENCE_MS : PATIENCE_MS))
+    },
+    touch: (sha1, tag, asked = askNow()) =>
+      write(false, async () => {
+        const current = await readNewest()
+        const entry = current?.sha1 === sha1 ? current : last
+        return entry?.sha1 === sha1 && store({ ...entry, tag }, asked, PATIENCE_MS)
       }),
-    touch: (sha1, tag) => inTurn(() => touch(sha1, tag)),
     async lock({ max_age_ms, stale_ms, signal, except }) {
-      const isOver = () => signal.aborted || closing.signal.aborted
-      while (!isOver()) {
-        if ((await fresh(max_age_ms, except)) !== undefined || isOver()) return undefined
-        const giveBack = holding.take(stale_ms)
-        if (giveBack === undefined) {
-          await room.pause(signal)
+      const isLate = () => signal.aborted || isOver()
+      while (!isLate()) {
+        if ((await fresh(max_age_ms, except)) !== undefined || isLate()) return undefined
+        const release = hold(stale_ms)
+        if (release === undefined) {
+          await pause()
           continue
         }
         // The one before may have written and gone between the two looks.
-        if ((await fresh(max_age_ms, except)) === undefined && !isOver()) return giveBack
-        giveBack()
+        if ((await fresh(max_age_ms, except)) === undefined && !isLate()) return release
+        release()
       }
       return undefined
     },
-    highest_version: () => attempts.once('read version', undefined, versionMark.highest),
+    highest_version: () => (closed ? undefined : attempts.once('read version', undefined, versionMark.highest)),
     note_version: (version) =>
-      inTurn(() => attempts.long('written version', undefined, () => versionMark.note(version))),
+      write(undefined, () => attempts.long('written version', undefined, () => versionMark.note(version))),
+    trouble: attempts.trouble,
     async close() {
-      holding.giveBack()
+      closed = true
+      if (writes > 0) {
+        const late = setTimeout(() => closing.abort(), GRACE_MS)
+        await writing
+        clearTimeout(late)
+      }
       closing.abort()
-      room.close()
-      await idle
+      if (holders > 0) giveBack()
+      // Whoever gives it back now has nothing to do with the disk any more.
+      holders = Number.POSITIVE_INFINITY
+      await Promise.all([reading, writing])
     },
   } satisfies Cache)
 }
+
+type Fate = 'late' | 'there' | 'new'

@@ -28,7 +28,7 @@ export function createPlace(fs: FileSystem, path: string, here: ProcessIdentity)
 interface Replacement {
   /** The content, by its parts. */
   readonly parts: readonly Uint8Array[]
-  /** When it was known to be current, in milliseconds since 1970. */
+  /** When it was asked for, in milliseconds since 1970. */
   readonly at: number
   /**
    * Asked when the content is on the disk, and nothing comes between its answer and what is done by it: whether the newest
@@ -71,7 +71,7 @@ async function writeDurably(fs: FileSystem, path: string, { parts, at, closing }
   const fd = fs.openSync(path, 'wx', 0o600)
   try {
     await writePieces(fs, fd, parts, closing)
-    // The time says when the content was last known to be current; set before the sync, so that it lasts, too.
+    // The time says when the content was last asked for; set before the sync, so that it lasts, too.
     fs.futimesSync(fd, at / 1000, at / 1000)
     await syncFile(fs, fd)
     return fs.fstatSync(fd)
@@ -120,29 +120,11 @@ export async function syncFolder(fs: FileSystem, folder: string): Promise<void> 
   }
 }
 
-/**
- * Takes a file away from its name if it is the one that is meant. Of several processes that try one succeeds; a file
- * that came in between goes back to its name.
- *
- * @param isMeant looks at the file under the name it has meanwhile
- * @param target where it goes; undefined: nowhere
- */
-export function takeAway(
-  place: CachePlace,
-  path: string,
-  isMeant: (temporary: string) => boolean,
-  target?: string,
-): boolean {
-  const { fs } = place
-  const temporary = place.temporary()
-  if (!renameIf(fs, path, temporary)) return false
-  const meant = isMeant(temporary)
-  if (meant && target !== undefined) fs.renameSync(temporary, target)
-  else {
-    if (!meant) linkIf(fs, temporary, path)
-    unlinkIf(fs, temporary)
-  }
-  return meant
+/** Gives a damaged file the name under which it is kept to be looked at. */
+export function setAside(place: CachePlace, path: string): string {
+  const aside = `${place.path}.damaged`
+  place.fs.renameSync(path, aside)
+  return aside
 }
 
 /** Removes temporary files whose process was ended before it could do so. */
@@ -177,13 +159,5 @@ export function unlinkIf(fs: FileSystem, path: string): void {
     fs.unlinkSync(path)
   } catch {
     // It is gone, or it stays until the next sweep.
-  }
-}
-
-function linkIf(fs: FileSystem, from: string, to: string): void {
-  try {
-    fs.linkSync(from, to)
-  } catch {
-    // The name is taken again, by something newer.
   }
 }

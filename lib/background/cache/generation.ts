@@ -1,8 +1,10 @@
 import { constants, type Stats } from 'node:fs'
+import { DynacodeError } from '../../errors.ts'
 import { hashBytes } from '../../sources/content-hash.ts'
 import { runInSlices } from '../../time/slices.ts'
 import { runSteps, type Steps } from '../../time/steps.ts'
-import { type CachePlace, takeAway } from './file.ts'
+import { type Asked, askedAt, askedAtWallTime, wallTimeOf } from './asked.ts'
+import { type CachePlace, setAside } from './file.ts'
 import { type Content, decode, headerOf, MAX_HEADER_BYTES } from './format.ts'
 import { readPieces } from './pieces.ts'
 import { cacheError, findFolder, isSameContent, lookAt, openSafely } from './safety.ts'
@@ -11,8 +13,8 @@ import { cacheError, findFolder, isSameContent, lookAt, openSafely } from './saf
 export interface CacheEntry extends Content {
   /** The exact bytes received from the source, signature and all. */
   readonly bytes: Uint8Array
-  /** When these bytes were last known to be what the source has, in milliseconds since 1970. */
-  readonly validated_at: number
+  /** When the source was last asked, of those times when this is what it had. */
+  readonly asked: Asked
   /** SHA-1 of the bytes, in hex. */
   readonly sha1: string
 }
@@ -23,20 +25,27 @@ export interface Generation {
    * The same object again as long as nothing has changed, which costs a look at the file's name; undefined where there is
    * none. What is long is done off the main thread, or in slices. One at a time.
    *
-   * @throws DynacodeError when it is damaged (it is set aside then) or not safe to use, or the system's error
+   * @param start sets a damaged file aside, as a start does: later, whatever is there is replaced by the next document
+   * @throws DynacodeError when it is damaged, not for this process, or not safe to use; or the system's error
    */
-  read(): Promise<CacheEntry | undefined>
-  /** As `read`, at once: for a start, where nothing else waits. */
+  read(start?: boolean): Promise<CacheEntry | undefined>
+  /** As `read` at a start, at once: where nothing else waits. */
   readAtOnce(): CacheEntry | undefined
   /** Takes note of what this process has written there itself, so that it need not be read. */
-  learn(found: Stats, header: Buffer, entry: Omit<CacheEntry, 'validated_at'>): void
-  /** Notes that its content is current now. */
-  touch(): void
+  learn(found: Stats, header: Buffer, entry: Content & { readonly sha1: string }): void
+  /**
+   * Notes when the source was asked for what is there.
+   *
+   * @returns whether that is noted: a file is of one setting of the clock, and has to be written anew under another one
+   */
+  touch(asked: Asked): boolean
 }
 
 interface Known {
   readonly found: Stats
   readonly header: Buffer
+  /** As its header has it: the file's own time counts from there. */
+  readonly content: Content & { readonly sha1: string }
   readonly entry: CacheEntry
 }
 
@@ -57,15 +66,15 @@ export function openGeneration(
 ): Generation {
   const { fs, folder } = place
   let known: Known | undefined
-  /** A damaged file that could not be moved away; no reason to read it again. */
-  let damaged: { found: Stats; error: Error } | undefined
+  /** A file that cannot be used; no reason to read it again. */
+  let useless: { found: Stats; error: Error } | undefined
 
   /** Finds out whether what is known still holds. The file, where it has to be read; whoever gets it closes it. */
   function openUnknown(): Opened | undefined {
     const seen = lookAt(fs, path)
     if (seen !== undefined && known !== undefined && isSame(seen, known.found)) return undefined
-    if (seen !== undefined && damaged !== undefined && isSame(seen, damaged.found)) throw damaged.error
-    damaged = undefined
+    if (seen !== undefined && useless !== undefined && isSame(seen, useless.found)) throw useless.error
+    useless = undefined
     const opened = seen !== undefined && findFolder(fs, folder) ? openSafely(fs, path) : undefined
     const before = known
     known = undefined
@@ -78,40 +87,40 @@ export function openGeneration(
       throw error
     }
     fs.closeSync(fd)
-    known = { ...before, found, entry: at(before.entry, found) }
+    known = know(found, before.header, before.content)
     return undefined
   }
 
   /** Whole files replace each other; one with this checksum can only be younger by its time. */
-  function beginsAs({ fd, found }: Opened, { header, entry }: Known): boolean {
-    if (found.size !== header.length + entry.bytes.length) return false
+  function beginsAs({ fd, found }: Opened, { header, content }: Known): boolean {
+    if (found.size !== header.length + content.bytes.length) return false
     const start = Buffer.alloc(header.length)
     fs.readSync(fd, start, 0, start.length, 0)
     return start.equals(header)
   }
 
-  function checkSize({ size }: Stats): void {
-    if (size > max_bytes + MAX_HEADER_BYTES) throw tooLarge(size, max_bytes)
+  function checkSize(size: number, most: number): void {
+    if (size > most) throw cacheError(`it has ${size} bytes, expected ${max_bytes} at most (plugin_api_max_bytes)`)
   }
 
   function* understand(file: Buffer, found: Stats): Steps<Known> {
     const content = yield* decode(file)
-    if (content.bytes.length > max_bytes) throw tooLarge(content.bytes.length, max_bytes)
+    checkSize(content.bytes.length, max_bytes)
     const sha1 = yield* hashBytes(content.bytes)
-    return { found, header: headerOf(file) as Buffer, entry: at({ ...content, sha1 }, found) }
+    return know(found, headerOf(file) as Buffer, { ...content, sha1 })
   }
 
-  async function read(): Promise<CacheEntry | undefined> {
+  async function read(start = false): Promise<CacheEntry | undefined> {
     for (let readings = 0; readings < MOST_READINGS; readings += 1) {
       const opened = openUnknown()
       if (opened === undefined) return known?.entry
       const { fd, found } = opened
       try {
-        checkSize(found)
+        checkSize(found.size, max_bytes + MAX_HEADER_BYTES)
         const file = await readPieces(fs, fd, found.size, closing)
         known = await runInSlices(understand(file, found), closing)
       } catch (error) {
-        refuse(found, error as Error)
+        refuse(found, error as Error, start)
       } finally {
         fs.closeSync(fd)
       }
@@ -124,10 +133,10 @@ export function openGeneration(
     if (opened === undefined) return known?.entry
     const { fd, found } = opened
     try {
-      checkSize(found)
+      checkSize(found.size, max_bytes + MAX_HEADER_BYTES)
       known = runSteps(understand(fs.readFileSync(fd), found))
     } catch (error) {
-      refuse(found, error as Error)
+      refuse(found, error as Error, true)
     } finally {
       fs.closeSync(fd)
     }
@@ -135,33 +144,39 @@ export function openGeneration(
   }
 
   /**
-   * What the system refuses says nothing of the content. Of the processes that see the damage, the one that sets the file
-   * aside says so; where another one has done that, there may be a good one by now.
+   * What the system refuses says nothing of the content, and what is not for this process may be for others. Only what is
+   * wrong in itself is damaged: where another process has replaced it meanwhile, there may be a good one by now.
    */
-  function refuse(found: Stats, cause: Error): void {
-    if ((cause as NodeJS.ErrnoException).code !== undefined) throw cause
-    const aside = `${place.path}.damaged`
-    const what = `the cache's file ${path} is damaged: ${cause.message}`
-    let isAside: boolean
-    try {
-      isAside = takeAway(place, path, (temporary) => isSameContent(fs.lstatSync(temporary), found), aside)
-    } catch {
-      const error = cacheError(`${what}; it is not used`, cause)
-      damaged = { found, error }
-      throw error
-    }
-    if (isAside) throw cacheError(`${what}; it is now ${aside}`, cause)
+  function refuse(found: Stats, cause: Error, start: boolean): void {
+    const isOurs = cause instanceof DynacodeError && cause.code === 'ERR_DYNACODE_CACHE'
+    if (!isOurs && (cause as NodeJS.ErrnoException).code !== undefined) throw cause
+    const now = lookAt(fs, path)
+    if (now === undefined || !isSameContent(now, found)) return
+    const aside = !isOurs && start ? trySettingAside() : undefined
+    const what = isOurs ? `is not used: ${cause.message}` : `is damaged: ${cause.message}; it is `
+    const where = isOurs ? '' : aside === undefined ? 'not used' : `now ${aside}`
+    const error = cacheError(`the cache's file ${path} ${what}${where}`, cause)
+    if (aside === undefined) useless = { found: now, error }
+    throw error
   }
 
-  function touch(): void {
-    const opened = known && openSafely(fs, path, constants.O_RDWR)
-    if (opened === undefined) return
+  function trySettingAside(): string | undefined {
     try {
-      if (known === undefined || !isSameContent(opened.found, known.found)) return
-      const now = Date.now() / 1000
-      fs.futimesSync(opened.fd, now, now)
-      const found = fs.fstatSync(opened.fd)
-      known = { ...known, found, entry: at(known.entry, found) }
+      return setAside(place, path)
+    } catch {
+      return undefined
+    }
+  }
+
+  function touch(asked: Asked): boolean {
+    const at = known?.content.asked && wallTimeOf(asked, known.content.asked)
+    const opened = known && at !== undefined ? openSafely(fs, path, constants.O_RDWR) : undefined
+    if (opened === undefined) return false
+    try {
+      if (known === undefined || at === undefined || !isSameContent(opened.found, known.found)) return false
+      fs.futimesSync(opened.fd, at / 1000, at / 1000)
+      known = know(fs.fstatSync(opened.fd), known.header, known.content)
+      return true
     } finally {
       fs.closeSync(opened.fd)
     }
@@ -170,23 +185,20 @@ export function openGeneration(
   return Object.freeze({
     read,
     readAtOnce,
-    learn(found, header, entry) {
-      known = { found, header, entry: at(entry, found) }
+    learn(found, header, content) {
+      known = know(found, header, content)
     },
     touch,
   } satisfies Generation)
 }
 
-/** File systems and Node keep times in steps finer than ours; a rounding down would make them a millisecond older. */
-function at(entry: Omit<CacheEntry, 'validated_at'>, { mtimeMs }: Stats): CacheEntry {
-  const { bytes, tag, version, source, sha1 } = entry
-  return Object.freeze({ bytes, tag, version, source, sha1, validated_at: Math.round(mtimeMs) })
+/** The file's own time goes on from that in its header. */
+function know(found: Stats, header: Buffer, content: Known['content']): Known {
+  const { bytes, tag, version, source, sha1, asked: written } = content
+  const asked = written === undefined ? askedAt(Math.round(found.mtimeMs)) : askedAtWallTime(found.mtimeMs, written)
+  return { found, header, content, entry: Object.freeze({ bytes, tag, version, source, sha1, asked }) }
 }
 
 function isSame(a: Stats, b: Stats): boolean {
   return isSameContent(a, b) && a.ctimeMs === b.ctimeMs
-}
-
-function tooLarge(bytes: number, max_bytes: number): Error {
-  return new Error(`it has ${bytes} bytes, expected ${max_bytes} at most`)
 }

@@ -2,32 +2,38 @@ import nodeFs from 'node:fs'
 import createDebug from 'debug'
 import { steadyNow } from '../../time/steady-clock.ts'
 import { createPlace } from './file.ts'
-import { openLock } from './lock.ts'
+import { openLease } from './lease.ts'
 import { identifyThisProcess } from './process-identity.ts'
 
 const debug = createDebug('dynacode:leader')
 
 /** Time between two looks at who leads, in milliseconds. */
-const LOOK_EVERY_MS = 1000
+const LOOK_EVERY_MS = 500
 /** A leader renews its lead so often, in milliseconds: it may be on a machine whose processes cannot be seen from here. */
 const RENEW_EVERY_MS = 5000
 /** Who has not done so for this long leads no more, in milliseconds. */
 const STALE_MS = 15_000
 
+/** A share in who leads. */
+export interface Lead {
+  /** Whether this process is the one. */
+  leads(): boolean
+  /** Gives the lead up, for good. */
+  stop(): void
+}
+
 /**
- * Has one process of a machine do something for all of them: the one that holds a lock beside the cache. When it ends,
+ * Has one process of a machine do something for all of them: the one that holds a lease beside the cache. When it ends,
  * another one takes over within about a second.
  *
  * @param path of the cache that they share
- * @param lead begins; what it returns ends it. Where the disk allows no lock, everybody leads
- * @returns gives up the lead, for good
+ * @param lead begins; what it returns ends it. Where the disk allows no lease, everybody leads
  */
-export function shareLead(path: string, lead: () => () => void): () => void {
-  const lock = openLock(createPlace(nodeFs, `${path}.lead`, identifyThisProcess()))
-  let token: string | undefined
-  let taken_at = 0
+export function shareLead(path: string, lead: () => () => void): Lead {
+  const lease = openLease(createPlace(nodeFs, `${path}.lead`, identifyThisProcess()))
+  let renewed_at = 0
   let end: (() => void) | undefined
-  let stopped = false
+  let timer: NodeJS.Timeout | undefined
 
   function look(): void {
     const leads = tryLead()
@@ -39,39 +45,33 @@ export function shareLead(path: string, lead: () => () => void): () => void {
       end()
       end = undefined
     }
-    if (!stopped) timer = setTimeout(look, LOOK_EVERY_MS * (0.8 + Math.random() * 0.4)).unref()
+    timer = setTimeout(look, LOOK_EVERY_MS * (0.8 + Math.random() * 0.4)).unref()
   }
 
   function tryLead(): boolean {
     try {
-      if (token !== undefined && steadyNow() - taken_at > RENEW_EVERY_MS) giveBack()
-      if (token !== undefined) return lock.isHeld(token) === true
-      token = lock.take(STALE_MS)
-      taken_at = steadyNow()
-      return token !== undefined
+      const isDue = end === undefined || steadyNow() - renewed_at > RENEW_EVERY_MS
+      const leads = end !== undefined && isDue ? lease.renew() : lease.take(STALE_MS)
+      if (isDue) renewed_at = steadyNow()
+      return leads
     } catch (error) {
-      debug('no lock beside %s: %s', path, (error as Error).message)
-      token = undefined
+      debug('no lease beside %s: %s', path, (error as Error).message)
       return true
     }
   }
 
-  function giveBack(): void {
-    if (token !== undefined) lock.release(token)
-    token = undefined
-  }
-
-  let timer: NodeJS.Timeout | undefined
   look()
-  return () => {
-    stopped = true
-    clearTimeout(timer)
-    end?.()
-    end = undefined
-    try {
-      giveBack()
-    } catch {
-      // It is stale soon.
-    }
-  }
+  return Object.freeze({
+    leads: () => end !== undefined,
+    stop() {
+      clearTimeout(timer)
+      end?.()
+      end = undefined
+      try {
+        lease.release()
+      } catch {
+        // It is over soon.
+      }
+    },
+  } satisfies Lead)
 }

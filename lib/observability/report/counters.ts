@@ -1,4 +1,4 @@
-import type { Activated } from '../../background/activator.ts'
+import type { Activated } from '../../background/preparation.ts'
 import type { Phase } from '../../document.ts'
 import { estimateQuantile } from '../durations.ts'
 import type { Tallies, Tally } from '../tally.ts'

@@ -1,4 +1,4 @@
-import type { Activated } from '../../background/activator.ts'
+import type { Activated } from '../../background/preparation.ts'
 import { listPlugins, type PluginState, type PluginStatus, type Standing } from '../../control/status.ts'
 import type { BreakerState } from '../../time/breaker.ts'
 import { limitText } from '../plain-error.ts'

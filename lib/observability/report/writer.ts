@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
-import type { Activated, Attempted } from '../../background/activator.ts'
+import type { Attempted } from '../../background/activator.ts'
+import type { Activated } from '../../background/preparation.ts'
 import type { NoUpdate } from '../../events/table.ts'
 import { VERSION } from '../../version.ts'
 import { limitText } from '../plain-error.ts'

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { FileSystem } from '../../../lib/background/cache/safety.ts'
-import { cachePath, openCache, storable, textOf } from '../../fixtures/cache.ts'
+import { askedAgo, cachePath, openCache, storable, textOf } from '../../fixtures/cache.ts'
 
 const [one, two, three] = [storable('one', 1), storable('two', 2), storable('three', 3)]
 /** Of several pieces, and of two. */
@@ -106,7 +106,8 @@ describe('a large document', () => {
     const { cache } = openCache(
       cachePath(),
       watchedDisk((call) => {
-        if (/^read(?!dir)/.test(call)) reads.push(call)
+        // The lock is a few bytes, and not of that document.
+        if (call === 'read' || call === 'readFileSync') reads.push(call)
       }),
     )
     await cache.write(one)
@@ -119,22 +120,58 @@ describe('a large document', () => {
 })
 
 describe('what is asked for at once', () => {
-  test('is done in that order', async () => {
+  test('is written in that order, and what is written over in a moment is not written at all', async () => {
     const path = cachePath()
     const { cache, reports } = openCache(path)
-    const asked_at = Date.now()
     const results = await Promise.all([
-      cache.write(one, asked_at),
-      cache.fresh(60_000).then(textOf),
-      cache.write(two, asked_at),
-      cache.touch(two.sha1, '"renamed"'),
-      cache.read().then((generations) => generations.map(textOf)),
-      cache.write(three),
-      cache.touch(one.sha1, '"gone"'),
+      cache.write(one, askedAgo(30)),
+      cache.write(two, askedAgo(20)),
+      cache.touch(two.sha1, '"renamed"', askedAgo(15)),
+      cache.write(three, askedAgo(10)),
+      cache.touch(three.sha1, '"renamed"', askedAgo(5)),
     ])
-    expect(results).toEqual([true, 'one', true, true, ['two', 'one'], true, false])
-    expect((await openCache(path).cache.read()).map(textOf)).toEqual(['three', 'two'])
+    expect(results).toEqual([false, false, false, true, true])
+    expect(await openCache(path).cache.read()).toMatchObject([{ sha1: three.sha1, tag: '"renamed"' }])
     expect([reports, temporaries(path)]).toEqual([[], []])
+  })
+
+  test('is read at once while a disk takes its time to write', async () => {
+    const path = cachePath()
+    await openCache(path).cache.write(one)
+    let sync = () => {}
+    const fsync = ((fd: number, done: () => void) => {
+      sync = () => fs.fsync(fd, done)
+    }) as unknown as typeof fs.fsync
+    const { cache } = openCache(path, { ...fs, fsync })
+    const written = cache.write(two)
+    await expect.poll(() => temporaries(path)).toHaveLength(1)
+    expect(textOf(await cache.fresh(60_000))).toBe('one')
+    while ((await Promise.race([written, new Promise((resolve) => setTimeout(resolve, 5))])) === undefined) sync()
+    expect(textOf(await cache.fresh(60_000))).toBe('two')
+  })
+})
+
+describe('processes that have the same document', () => {
+  test('write it once between them', async () => {
+    const path = cachePath()
+    let syncs = 0
+    const disk = watchedDisk((call) => {
+      if (call === 'fsync') syncs += 1
+    })
+    const all = Array.from({ length: 8 }, () => openCache(path, disk))
+    const written = await Promise.all(all.map(({ cache }, index) => cache.write(large, askedAgo(100 - index))))
+    expect(written).toEqual(all.map(() => true))
+    // The file, and its folder.
+    expect(syncs).toBe(2)
+    expect(names(path)).toEqual(['plugins.cache'])
+    expect(all.flatMap(({ reports }) => reports)).toEqual([])
+  })
+
+  test('write it all the same where one that is to write it stands still', async () => {
+    const path = cachePath()
+    const { signal } = new AbortController()
+    await openCache(path).cache.lock({ max_age_ms: 0, stale_ms: 60_000, signal })
+    expect(await openCache(path).cache.write(one, undefined, true)).toBe(true)
   })
 })
 
@@ -154,14 +191,14 @@ describe('while a document is written', () => {
   test('what another process has asked for later and written stays', async () => {
     const path = cachePath()
     const other = openCache(path).cache
-    const asked_at = Date.now() - 1000
-    await other.write(one, asked_at)
+    const [first, sooner, later] = [askedAgo(1000), askedAgo(600), askedAgo(500)]
+    await other.write(one, first)
     const { cache, reports } = openCache(
       path,
-      onSync(() => other.write(three, asked_at + 500)),
+      onSync(() => other.write(three, later, true)),
     )
     await cache.read()
-    expect(await cache.write(two, asked_at + 400)).toBe(false)
+    expect(await cache.write(two, sooner)).toBe(false)
     expect((await openCache(path).cache.read()).map(textOf)).toEqual(['three', 'one'])
     expect([reports, temporaries(path)]).toEqual([[], []])
     expect(textOf(await cache.fresh(60_000))).toBe('three')
@@ -170,27 +207,26 @@ describe('while a document is written', () => {
   test('what another process has asked for sooner becomes the generation before', async () => {
     const path = cachePath()
     const other = openCache(path).cache
-    const asked_at = Date.now() - 1000
+    const [sooner, later] = [askedAgo(1000), askedAgo(990)]
     const { cache } = openCache(
       path,
-      onSync(() => other.write(one, asked_at)),
+      onSync(() => other.write(one, sooner, true)),
     )
-    expect(await cache.write(two, asked_at + 10)).toBe(true)
+    expect(await cache.write(two, later)).toBe(true)
     expect((await openCache(path).cache.read()).map(textOf)).toEqual(['two', 'one'])
   })
 
-  test('the lock may go to another process, and then it is not put in its place', async () => {
+  test('the same may come from another process, and then it is there', async () => {
     const path = cachePath()
-    const { signal } = new AbortController()
     const other = openCache(path).cache
-    const { cache, reports } = openCache(
+    const [sooner, asked] = [askedAgo(10), askedAgo(5)]
+    const { cache } = openCache(
       path,
-      onSync(() => other.lock({ max_age_ms: 0, stale_ms: 0, signal })),
+      onSync(() => other.write(one, sooner, true)),
     )
-    await cache.lock({ max_age_ms: 0, stale_ms: 60_000, signal })
-    expect(await cache.write(one)).toBe(false)
-    expect(names(path)).toEqual([`${basename(path)}.lock`])
-    expect(reports).toEqual([])
+    expect(await cache.write(one, asked)).toBe(true)
+    expect((await openCache(path).cache.read())[0]?.asked).toEqual({ ...asked, at: expect.closeTo(asked.at, -1) })
+    expect(temporaries(path)).toEqual([])
   })
 })
 
@@ -283,7 +319,7 @@ describe('at any call', () => {
         )
         isOn = true
         const release = await cache.lock(options)
-        const written = cache.write(medium)
+        const written = cache.write(medium, askedAgo(0))
         const touched = cache.touch(medium.sha1, '"other"')
         await Promise.all([written, touched, cache.note_version(7)])
         await closed

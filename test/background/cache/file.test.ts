@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import { basename } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createPlace, replaceDurably, sweep, takeAway } from '../../../lib/background/cache/file.ts'
+import { createPlace, replaceDurably, sweep } from '../../../lib/background/cache/file.ts'
 import { identifyThisProcess } from '../../../lib/background/cache/process-identity.ts'
 import type { FileSystem } from '../../../lib/background/cache/safety.ts'
 import { cachePath, NO_PROCESS } from '../../fixtures/cache.ts'
@@ -107,35 +107,6 @@ describe('replacing a file', () => {
       expect(names()).toHaveLength(2)
     },
   )
-})
-
-describe('taking a file away', () => {
-  test('succeeds for one of two that try', () => {
-    const { path, place, names } = openPlace()
-    fs.writeFileSync(path, 'x')
-    expect([takeAway(place, path, () => true), takeAway(place, path, () => true)]).toEqual([true, false])
-    expect(names()).toEqual([])
-  })
-
-  test('puts it back when it is another one than was meant', () => {
-    const { path, place, names } = openPlace()
-    fs.writeFileSync(path, 'newer')
-    expect(takeAway(place, path, (temporary) => read(temporary) === 'older')).toBe(false)
-    expect(read(path)).toBe('newer')
-    expect(names()).toEqual([basename(path)])
-  })
-
-  test('lets a newer one have the name that came meanwhile', () => {
-    const { path, place, names } = openPlace()
-    fs.writeFileSync(path, 'new')
-    const look = () => {
-      fs.writeFileSync(path, 'newest')
-      return false
-    }
-    expect(takeAway(place, path, look)).toBe(false)
-    expect(read(path)).toBe('newest')
-    expect(names()).toEqual([basename(path)])
-  })
 })
 
 describe('temporary files', () => {

@@ -1,12 +1,14 @@
 import fs from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { type Asked, askedAt, askNow } from '../../../lib/background/cache/asked.ts'
 import { createPlace } from '../../../lib/background/cache/file.ts'
 import { openGeneration } from '../../../lib/background/cache/generation.ts'
 import { identifyThisProcess } from '../../../lib/background/cache/process-identity.ts'
-import { cachePath, encodeDocument, storable, textOf } from '../../fixtures/cache.ts'
+import { askedAgo, cachePath, encodeDocument, storable, textOf } from '../../fixtures/cache.ts'
 
-function put(path: string, text: string, version = 1): void {
-  fs.writeFileSync(`${path}.new`, encodeDocument(storable(text, version)), { mode: 0o600 })
+function put(path: string, text: string, version = 1, asked?: Asked): void {
+  fs.writeFileSync(`${path}.new`, encodeDocument({ ...storable(text, version), asked }), { mode: 0o600 })
+  if (asked !== undefined) fs.utimesSync(`${path}.new`, asked.at / 1000, asked.at / 1000)
   fs.renameSync(`${path}.new`, path)
 }
 
@@ -49,7 +51,7 @@ describe('a generation', () => {
     expect(texts.length).toBeGreaterThan(90)
   })
 
-  test('that is cut off while it is read is read again, and set aside', async () => {
+  test('that is cut off while it is read is read again, and set aside at a start', async () => {
     const path = cachePath()
     const read = ((fd: number, into: Buffer, at: number, length: number, from: number, done: () => void) => {
       fs.read(fd, into, at, Math.min(length, 40), from, (...result) => {
@@ -59,7 +61,7 @@ describe('a generation', () => {
     }) as unknown as typeof fs.read
     const { generation } = open({ path, changed: { read } })
     put(path, 'one')
-    await expect(generation.read()).rejects.toThrow('not written by dynacode')
+    await expect(generation.read(true)).rejects.toThrow('not written by dynacode')
     expect(await generation.read()).toBeUndefined()
   })
 
@@ -71,7 +73,7 @@ describe('a generation', () => {
     generation.learn(fs.lstatSync(path), header, { bytes, sha1, tag, version, source: undefined })
     expect((await generation.read())?.bytes).toBe(bytes)
     fs.utimesSync(path, 1_800_000_000, 1_800_000_000)
-    expect((await generation.read())?.validated_at).toBe(1_800_000_000_000)
+    expect((await generation.read())?.asked.at).toBe(1_800_000_000_000)
     expect(counts.reads).toBe(0)
     put(path, 'two')
     expect(textOf(await generation.read())).toBe('two')
@@ -105,7 +107,7 @@ describe('a generation', () => {
     put(path, 'one')
     for (const at of [1_700_000_000_123, 1_700_000_000_999, 1_700_000_001_001]) {
       fs.utimesSync(path, at / 1000, at / 1000)
-      expect((await generation.read())?.validated_at).toBe(at)
+      expect((await generation.read())?.asked.at).toBe(at)
     }
   })
 
@@ -115,7 +117,7 @@ describe('a generation', () => {
     const before = await generation.read()
     fs.utimesSync(path, 1_800_000_000, 1_800_000_000)
     const after = await generation.read()
-    expect(after?.validated_at).toBe(1_800_000_000_000)
+    expect(after?.asked.at).toBe(1_800_000_000_000)
     expect(after?.bytes).toBe(before?.bytes)
     expect(counts.reads).toBe(1)
   })
@@ -137,38 +139,79 @@ describe('a generation', () => {
     expect(await generation.read()).toBeUndefined()
   })
 
-  test('is current now once it is touched, and keeps its object', async () => {
+  test('was asked for then once it is touched, and keeps its object', async () => {
     const { path, counts, generation } = open()
-    put(path, 'one')
-    fs.utimesSync(path, 1_000_000_000, 1_000_000_000)
+    put(path, 'one', 1, askedAgo(5000))
     const before = await generation.read()
-    const earliest = Date.now()
-    generation.touch()
-    expect((await generation.read())?.validated_at).toBeGreaterThanOrEqual(earliest)
-    expect((await generation.read())?.validated_at).toBe(Math.round(fs.statSync(path).mtimeMs))
-    expect((await generation.read())?.bytes).toBe(before?.bytes)
+    const asked = askedAgo(1000)
+    expect(generation.touch(asked)).toBe(true)
+    const after = await generation.read()
+    expect(after?.asked).toEqual({ ...asked, at: expect.closeTo(asked.at, -1) })
+    expect(after?.asked.at).toBe(Math.round(fs.statSync(path).mtimeMs))
+    expect(after?.bytes).toBe(before?.bytes)
     expect(counts.reads).toBe(1)
+    // Another process sees the same.
+    expect((await open({ path }).generation.read())?.asked).toEqual(after?.asked)
+  })
+
+  test.each([
+    ['the clock was set', () => ({ ...askNow(), at: Date.now() + 3_600_000 })],
+    ['the machine was started', () => ({ ...askNow(), boot: 'another' })],
+  ])('is not touched where %s since it was written', async (_what, asked) => {
+    const { path, generation } = open()
+    put(path, 'one', 1, askedAgo(5000))
+    await generation.read()
+    expect(generation.touch(asked())).toBe(false)
+  })
+
+  test('is not touched where it was written before files said when they were asked for', async () => {
+    const { path, generation } = open()
+    put(path, 'one')
+    await generation.read()
+    expect(generation.touch(askNow())).toBe(false)
+    expect((await generation.read())?.asked).toEqual(askedAt(Math.round(fs.statSync(path).mtimeMs)))
   })
 
   test('is not touched where another one has come meanwhile', async () => {
     const { path, generation } = open()
-    put(path, 'one')
+    put(path, 'one', 1, askedAgo(10))
     await generation.read()
-    put(path, 'two')
-    fs.utimesSync(path, 1_000_000_000, 1_000_000_000)
-    generation.touch()
-    expect((await generation.read())?.validated_at).toBe(1_000_000_000_000)
+    const asked = askedAgo(5000)
+    put(path, 'two', 1, asked)
+    expect(generation.touch(askNow())).toBe(false)
+    expect((await generation.read())?.asked).toEqual(asked)
   })
 })
 
 describe('a damaged generation', () => {
-  test('is set aside, and the message says where and why', async () => {
+  test('is set aside at a start, and the message says where and why', async () => {
     const { path, generation } = open()
     fs.writeFileSync(path, '', { mode: 0o600 })
     const message = `the cache's file ${path} is damaged: it is empty; it is now ${path}.damaged`
-    await expect(generation.read()).rejects.toThrow(expect.objectContaining({ code: 'ERR_DYNACODE_CACHE', message }))
+    await expect(generation.read(true)).rejects.toThrow(
+      expect.objectContaining({ code: 'ERR_DYNACODE_CACHE', message }),
+    )
     expect(await generation.read()).toBeUndefined()
     expect(fs.existsSync(`${path}.damaged`)).toBe(true)
+  })
+
+  test('stays where it is later: whatever comes next replaces it', async () => {
+    const { path, counts, generation } = open()
+    fs.writeFileSync(path, 'garbage', { mode: 0o600 })
+    const message = `the cache's file ${path} is damaged: it was not written by dynacode; it is not used`
+    for (let turn = 0; turn < 3; turn += 1) await expect(generation.read()).rejects.toThrow(message)
+    expect([counts.reads, fs.existsSync(path)]).toEqual([1, true])
+  })
+
+  test.each([
+    ['of another format', () => Buffer.from('{"dynacode_cache":99}\n{}'), 'another version of dynacode (format 99)'],
+    ['larger than a document may be', () => encodeDocument(storable('x'.repeat(1001), 1)), 'it has 1001 bytes'],
+  ])('is none that is %s: others may need it', async (_what, content, message) => {
+    const { path, generation } = open()
+    fs.writeFileSync(path, content(), { mode: 0o600 })
+    await expect(generation.read(true)).rejects.toThrow(message)
+    expect(() => generation.readAtOnce()).toThrow(message)
+    expect(fs.readFileSync(path).equals(content())).toBe(true)
   })
 
   test('is not even read where it is larger than a document may be', async () => {
@@ -193,7 +236,7 @@ describe('a damaged generation', () => {
     }
     const { path, counts, generation } = open({ changed: { renameSync } })
     fs.writeFileSync(path, 'garbage', { mode: 0o600 })
-    for (let turn = 0; turn < 3; turn += 1) await expect(generation.read()).rejects.toThrow('is damaged')
+    for (let turn = 0; turn < 3; turn += 1) await expect(generation.read(true)).rejects.toThrow('is damaged')
     expect(counts.reads).toBe(1)
     put(path, 'whole')
     expect(textOf(await generation.read())).toBe('whole')
@@ -204,7 +247,7 @@ describe('a damaged generation', () => {
     const reading = replacedWhileRead(path, ['whole'])
     const { generation } = open({ path, changed: { read: reading } })
     fs.writeFileSync(path, 'garbage', { mode: 0o600 })
-    expect(textOf(await generation.read())).toBe('whole')
+    expect(textOf(await generation.read(true))).toBe('whole')
     expect(fs.existsSync(`${path}.damaged`)).toBe(false)
   })
 

@@ -24,7 +24,7 @@ function join_in(path: string) {
     return () => {
       member.leads = false
     }
-  })
+  }).stop
   onTestFinished(() => member.leave() as never)
   return member
 }

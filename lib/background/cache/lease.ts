@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto'
+import { type CachePlace, unlinkIf } from './file.ts'
+import { isGone, type ProcessIdentity } from './process-identity.ts'
+import { openSafely } from './safety.ts'
+
+/**
+ * A file that says which process of this machine does something for all of them, for as long as the file is young. It saves
+ * work, and no more: that two hold it for a moment does no harm, and nothing that is right depends on it.
+ */
+export interface Lease {
+  /**
+   * Takes it where it is free, or is this one's already. Where its holder has died or had it for too long, this one has it at
+   * the next call, if nobody else has been faster.
+   *
+   * @throws when the disk does not allow it
+   */
+  take(stale_ms: number): boolean
+  /** Has it count from now; false: another process has it. */
+  renew(): boolean
+  /** Gives it back, where this one has it. */
+  release(): void
+}
+
+interface Found {
+  readonly text: string
+  readonly age_ms: number
+}
+
+/** The lease whose file has this place's path, and `.lock` behind it. */
+export function openLease(place: CachePlace): Lease {
+  const { fs, here } = place
+  const path = `${place.path}.lock`
+  const own = JSON.stringify({ ...here, token: randomUUID() })
+
+  function find(): Found | undefined {
+    const opened = openSafely(fs, path)
+    if (opened === undefined) return undefined
+    try {
+      const start = Buffer.alloc(1024)
+      const text = start.toString('utf8', 0, fs.readSync(opened.fd, start, 0, start.length, 0))
+      // Whatever is of the future stays so for too long.
+      return { text, age_ms: Math.abs(Date.now() - opened.found.mtimeMs) }
+    } finally {
+      fs.closeSync(opened.fd)
+    }
+  }
+
+  /** False: there is one. */
+  function create(file: string): boolean {
+    let fd: number
+    try {
+      fd = fs.openSync(file, 'wx', 0o600)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+      throw error
+    }
+    try {
+      fs.writeSync(fd, Buffer.from(own))
+      const now = Date.now() / 1000
+      fs.futimesSync(fd, now, now)
+      return true
+    } catch (error) {
+      unlinkIf(fs, file)
+      throw error
+    } finally {
+      fs.closeSync(fd)
+    }
+  }
+
+  /** Puts a new one in its place. Of several that do so at once it is the last one's. */
+  function replace(): void {
+    const temporary = place.temporary()
+    create(temporary)
+    try {
+      fs.renameSync(temporary, path)
+    } catch (error) {
+      unlinkIf(fs, temporary)
+      throw error
+    }
+  }
+
+  const isOver = ({ text, age_ms }: Found, stale_ms: number) => age_ms > stale_ms || isHolderGone(text, here)
+
+  return Object.freeze({
+    take(stale_ms) {
+      const found = find()
+      if (found === undefined) return create(path)
+      if (found.text === own) return true
+      if (isOver(found, stale_ms)) replace()
+      return false
+    },
+    renew() {
+      if (find()?.text !== own) return false
+      replace()
+      return true
+    },
+    release() {
+      if (find()?.text === own) unlinkIf(fs, path)
+    },
+  } satisfies Lease)
+}
+
+function isHolderGone(text: string, here: ProcessIdentity): boolean {
+  try {
+    const { pid, started, machine } = JSON.parse(text)
+    return Number.isSafeInteger(pid) && pid > 0 && isGone({ pid, started, machine }, here)
+  } catch {
+    return false
+  }
+}
