@@ -12,8 +12,10 @@ import { authorityOf, hostOf, isMemorable } from './matching/request-host.ts'
 import type { Breaker } from './time/breaker.ts'
 import type { Steps } from './time/steps.ts'
 
+/** Headers of the response that a plugin ends the request with. */
+export type ExitHeaders = Readonly<Record<string, string | string[]>> | Headers | Iterable<readonly [string, string]>
 /** Ends the request with a response; throws, so that the plugin's code stops there. */
-export type Exit = (status: number, body?: unknown, headers?: Record<string, string | string[]>) => never
+export type Exit = (status: number, body?: unknown, headers?: ExitHeaders) => never
 /** Appends a line to the response's text body. */
 export type Say = (...text: unknown[]) => void
 

@@ -84,8 +84,6 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
   function refuse(state: RequestState, message: string, cause?: unknown): void {
     const error = new DynacodeError('ERR_DYNACODE_BODY', message, cause === undefined ? {} : { cause })
     for (const plugin of filtersOf(state)) runner.failPlugin(state, plugin, error)
-    // Where the head is out already, no other response can be sent; but this one must not go through.
-    if (state.ending !== null && state.ctx.headerSent) state.ctx.res.destroy()
     applyEnding(state, events, true)
   }
 

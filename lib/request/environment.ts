@@ -14,7 +14,7 @@ export function createExit(run: Run): Exit {
     run.state.ending = { status: 500 }
     const code = Number(status)
     if (Number.isInteger(code) && code >= 200 && code <= 599) {
-      run.state.ending = { status: code, body, headers }
+      run.state.ending = { status: code, body, headers, plugin: run.plugin }
       throw EXIT
     }
     const message = `exit(status): expected an integer from 200 to 599, got ${describeValue(status)}`

@@ -1,146 +1,151 @@
-import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Context } from 'koa'
+import type { Events } from '../events/table.ts'
+import { ABOUT_THE_BODY, applyEnding, sendPastKoa } from './ending.ts'
+import { cutResponse } from './response/cut.ts'
+import { type HeaderValue, readWritten } from './response/head.ts'
 import type { Chunk } from './response/stream.ts'
+import { type Interception, interceptWrites, type WriteMethod } from './response/writes.ts'
 import type { RequestState } from './run/state.ts'
 
-/** What the header filters changed of an error's response; undefined as a header: removed. */
-interface Changes {
-  /** A status that is none, written past Koa, changes nothing. */
-  readonly status: number | undefined
-  readonly headers: OutgoingHttpHeaders
+/** Which filters a response had entered when the error came. */
+export type Filtered = 'nothing' | 'headers' | 'body'
+
+/** How the filters of an instance are run on the response that an error gets. */
+export interface ErrorFilters {
+  /** @throws what a filter throws on purpose */
+  readonly filterHeaders: (state: RequestState) => void | Promise<void>
+  /** Takes a whole text through the body filters; undefined when it stays unchanged. */
+  readonly filterText: (state: RequestState, text: Chunk) => Promise<Chunk | undefined>
+  /** Takes the body that `ctx` has through the body filters. */
+  readonly filterBody: (state: RequestState) => Promise<void>
 }
 
+/** The response to an error, held back when it is written until the filters have seen it. */
+interface HeldResponse {
+  /** What the filters of each instance do with it, innermost first. */
+  readonly steps: ((held: HeldResponse) => Promise<void>)[]
+  /** What was written, in order. */
+  calls: (readonly [WriteMethod, readonly unknown[]])[]
+  /** Whether the response is on `ctx` now, in place of what was written. */
+  replaced: boolean
+}
+
+const HELD = Symbol('dynacode held')
+
 /**
- * Takes the response that an error of the app will get through header_filter and body_filter. The error itself stays as
- * it is, and is thrown on by the caller. Koa clears every header when it answers an error, so what the filters did is
- * kept and done again at that moment; the error's text is filtered there, too.
- *
- * @param filterHeaders runs the header filters on what `ctx` says then
- * @param filterText takes the error's text through the body filters; undefined when it stays unchanged
+ * Takes the response that an error will get through the filters that it has not passed. The error itself stays as it is, and is
+ * thrown on by the caller; whoever answers it, Koa or a handler in front of dynacode, makes the response as without plugins. When
+ * that is written the filters see it, and what they do to it is sent.
  */
-export async function prepareErrorResponse(
+export function filterErrorResponse(
   state: RequestState,
   error: unknown,
-  filterHeaders: () => void | Promise<void>,
-  filterText: (text: string) => Promise<Chunk | undefined>,
-): Promise<void> {
+  filtered: Filtered,
+  filters: ErrorFilters,
+  events: Events,
+): void {
   const { ctx, chain } = state
   if (chain.header_filter.length === 0 && chain.body_filter.length === 0) return
   if (ctx.headerSent || !ctx.writable) return
-  const changes = await recordChanges(ctx, error, filterHeaders)
-  if (state.ending !== null) return
-  const original = ctx.onerror
-  ctx.onerror = function onerror(this: Context, err) {
-    if (Object.is(err, error) && !ctx.headerSent && ctx.writable) interceptEnd(state, changes, filterText)
-    original.call(this, err)
+  const { onerror } = ctx
+  let isKoa = false
+  // What header filters had set before one of them, or a body filter, threw.
+  let kept = readFiltered(state)
+  ctx.onerror = function watched(this: Context, thrown) {
+    isKoa = Object.is(thrown, error)
+    onerror.call(this, thrown)
   }
-}
 
-/** Runs the filters on the response as Koa will make it. */
-async function recordChanges(
-  ctx: Context,
-  error: unknown,
-  filterHeaders: () => void | Promise<void>,
-): Promise<Changes> {
-  const { res } = ctx
-  const response = ctx.response as { _explicitStatus?: boolean | undefined }
-  const { statusCode } = res
-  const { _explicitStatus } = response
-  // HTTP/2 knows no such message, and Node warns whoever asks.
-  const hasMessage = ctx.req.httpVersionMajor < 2
-  const statusMessage = hasMessage ? res.statusMessage : ''
-  const left = { ...res.getHeaders() }
-  const status = statusOf(error)
-  try {
-    res.statusCode = status
-    if (hasMessage) res.statusMessage = STATUS_CODES[status] as string
-    // A body that a filter sets must not turn the error into a success.
-    response._explicitStatus = true
-    present(ctx, error)
-    const before = { ...res.getHeaders() }
-    await filterHeaders()
-    const headers = difference(before, res.getHeaders())
-    Object.assign(left, headers)
-    const isChanged = res.statusCode !== status && res.statusCode >= 200 && res.statusCode <= 599
-    return { status: isChanged ? res.statusCode : undefined, headers }
-  } finally {
-    // Error handlers that stand in front of dynacode find the response as the app left it, but for the filters' headers.
-    if (!res.headersSent) {
-      for (const name of res.getHeaderNames()) res.removeHeader(name)
-      setHeaders(res, left)
-      res.statusCode = statusCode
-      response._explicitStatus = _explicitStatus
-      if (hasMessage) res.statusMessage = statusMessage
+  async function step(held: HeldResponse): Promise<void> {
+    putBack(ctx, kept)
+    // The text's length is not the filters' to say.
+    if (isKoa) ctx.remove('Content-Length')
+    try {
+      if (filtered === 'nothing') await filterHeaders()
+      if (state.ending === null && filtered !== 'body') await filterText(held)
+    } catch (deliberate) {
+      kept = readFiltered(state)
+      held.calls = []
+      held.replaced = false
+      // Koa answers this one as well, into what is held.
+      onerror.call(ctx, deliberate as Error)
+      putBack(ctx, kept)
     }
+    if (state.ending === null) return
+    held.replaced = true
+    applyEnding(state, events, true)
   }
+
+  async function filterHeaders(): Promise<void> {
+    const { statusCode } = ctx.res
+    await filters.filterHeaders(state)
+    // The status that a handler in front has chosen is its own.
+    if (!isKoa && state.ending === null && !ctx.headerSent) ctx.res.statusCode = statusCode
+  }
+
+  async function filterText(held: HeldResponse): Promise<void> {
+    if (held.replaced) return filters.filterBody(state)
+    const [method, given] = held.calls[0] ?? []
+    // A body of another's making stays as it is: Koa's text alone is known to be one.
+    if (!isKoa || method !== 'end' || typeof given?.[0] !== 'string') return
+    const changed = await filters.filterText(state, given[0])
+    if (ctx.headerSent || state.ending !== null) return
+    if (changed !== undefined) held.calls = [['end', [changed]]]
+  }
+
+  hold(ctx, step, () => state.changes?.watch.writer != null)
 }
 
-/** The status that Koa's error handler will answer with. */
-function statusOf(error: unknown): number {
-  try {
-    const { status, statusCode } = error as { status?: unknown; statusCode?: unknown }
-    const code = status || statusCode
-    return typeof code === 'number' && STATUS_CODES[code] !== undefined ? code : 500
-  } catch {
-    return 500
+/**
+ * Holds the response back when it is written. Instances of dynacode inside of one another hold it together.
+ *
+ * @param isPlugin whether a plugin is at work: what is written then, though there is a whole response, is the plugin's
+ */
+function hold(ctx: Context, step: HeldResponse['steps'][number], isPlugin: () => boolean): void {
+  const res = ctx.res as ServerResponse & { [HELD]?: HeldResponse }
+  const known = res[HELD]
+  if (known !== undefined) {
+    known.steps.push(step)
+    return
   }
-}
-
-/** Makes the headers what Koa's error handler will make them: the error's own, and plain text. */
-function present(ctx: Context, error: unknown): void {
-  const { res } = ctx
-  for (const name of res.getHeaderNames()) res.removeHeader(name)
-  try {
-    const { headers } = error as { headers?: Record<string, string> }
-    for (const [name, value] of Object.entries(headers ?? {})) ctx.set(name, value)
-  } catch {
-    // What is wrong with the error's headers is between it and Koa.
-  }
-  ctx.remove('Content-Length')
-  ctx.type = 'text'
-}
-
-function difference(before: OutgoingHttpHeaders, after: OutgoingHttpHeaders): OutgoingHttpHeaders {
-  const names = new Set([...Object.keys(before), ...Object.keys(after)])
-  // The text's length is not the filters' to say.
-  names.delete('content-length')
-  const changed = [...names].filter((name) => before[name] !== after[name])
-  return Object.fromEntries(changed.map((name) => [name, after[name]]))
-}
-
-function setHeaders(res: ServerResponse, headers: OutgoingHttpHeaders): void {
-  for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined) res.removeHeader(name)
-    else res.setHeader(name, value)
-  }
-}
-
-/** Koa's error handler ends the response at once; this steps in at its `end` to change what it made. */
-function interceptEnd(
-  state: RequestState,
-  changes: Changes,
-  filterText: (text: string) => Promise<Chunk | undefined>,
-): void {
-  const { ctx } = state
-  const { res } = ctx
-  const { end } = res
-  const finish = (text: string | Uint8Array) => {
-    if (res.headersSent) return
-    if (changes.status !== undefined) ctx.status = changes.status
-    res.setHeader('Content-Length', Buffer.byteLength(text))
-    setHeaders(res, changes.headers)
-    res.end(text)
-  }
-  res.end = ((text: string) => {
-    res.end = end
-    filterText(text)
-      .then(
-        // What a plugin refuses, or fails closed on, must not get through unfiltered; the status says enough.
-        (filtered) => finish(state.ending === null ? (filtered ?? text) : ''),
-        () => finish(''),
-      )
+  const held: HeldResponse = { steps: [step], calls: [], replaced: false }
+  res[HELD] = held
+  let begun = false
+  const interception = interceptWrites(res, (method, given) => {
+    if (held.calls[0]?.[0] === 'end' && isPlugin()) return interception.write(method, given)
+    held.calls.push([method, given])
+    if (!begun) {
+      begun = true
       // Nobody else would catch that the response cannot be written.
-      .catch(() => res.destroy())
-    return res
-  }) as typeof res.end
+      release(ctx, held, interception).catch((error) => cutResponse(res, error))
+    }
+    return method === 'write' ? false : res
+  })
+}
+
+async function release(ctx: Context, held: HeldResponse, interception: Interception): Promise<void> {
+  const { res } = ctx
+  for (const step of held.steps) await step(held)
+  interception.stop()
+  if (res.headersSent || res.destroyed) return
+  if (held.replaced) return sendPastKoa(ctx)
+  const [[method, [text]] = ['end', []]] = held.calls
+  const isText = method === 'end' && (typeof text === 'string' || Buffer.isBuffer(text))
+  if (isText && !res.hasHeader('Transfer-Encoding')) res.setHeader('Content-Length', Buffer.byteLength(text))
+  for (const call of held.calls) interception.write(...call)
+  if (held.calls.every(([called]) => called !== 'end')) res.emit('drain')
+}
+
+/** The headers of the response that header filters wrote, but for those that are about its body. */
+function readFiltered({ changes }: RequestState): [string, HeaderValue][] {
+  if (changes === null) return []
+  const written = readWritten(changes.watch, ({ phase }) => phase === 'header_filter')
+  return written.filter(([name]) => !ABOUT_THE_BODY.has(name))
+}
+
+/** Koa takes all headers away when it answers an error. */
+function putBack({ res }: Context, headers: readonly [string, HeaderValue][]): void {
+  if (res.headersSent) return
+  for (const [name, value] of headers) if (value !== undefined && !res.hasHeader(name)) res.setHeader(name, value)
 }

@@ -7,14 +7,13 @@ import type { BodyFilter } from './body-filter.ts'
 import type { DebugRequests } from './debug/requests.ts'
 import type { RunRecord } from './debug/run-record.ts'
 import { applyEnding } from './ending.ts'
-import { prepareErrorResponse } from './error-response.ts'
+import { type ErrorFilters, type Filtered, filterErrorResponse } from './error-response.ts'
 import type { Observation } from './observation.ts'
 import { watchChanges } from './response/changes.ts'
+import { cutResponse } from './response/cut.ts'
+import { isNodeStream } from './response/stream.ts'
 import { createState, type RequestState } from './run/state.ts'
 import type { Runner } from './runner.ts'
-
-/** Which filters a response has entered. */
-type Filtered = 'nothing' | 'headers' | 'body'
 
 /** What a request without a program gets. */
 export interface NotLoaded {
@@ -50,6 +49,12 @@ export function createMiddleware({
   runner: Runner
   bodyFilter: BodyFilter
 }): Middleware {
+  const filters: ErrorFilters = {
+    filterHeaders: (state) => runner.runPhase(state, state.chain.header_filter, state.chain.by_path.header_filter),
+    filterText: bodyFilter.filterWhole,
+    filterBody: bodyFilter.filterBody,
+  }
+
   // Not async: without plugins for the host, the app's own promise is handed through as it is.
   function dynacode(ctx: Context, next: Next): Promise<unknown> {
     const token = debugging?.takeToken(ctx)
@@ -137,6 +142,8 @@ export function createMiddleware({
       if (asked) {
         if (chain.body_filter.length > 0) bodyFilter.prepare(state)
         await next()
+        // Until Koa sends it, nobody else listens to it.
+        if (isNodeStream(ctx.response.body)) ctx.response.body.on('error', ignore)
       }
       if (state.ending !== null) applyEnding(state, events, asked)
       if (chain.header_filter.length > 0) {
@@ -150,26 +157,11 @@ export function createMiddleware({
         await bodyFilter.filterBody(state)
       }
     } catch (error) {
-      await answerError(state, error, filtered)
+      // A filter that throws on purpose wants nobody to get what is being sent.
+      if (filtered !== 'nothing' && ctx.headerSent) cutResponse(res, error)
+      filterErrorResponse(state, error, filtered, filters, events)
+      throw error
     }
-  }
-
-  /** What was thrown goes on as it is, its response through the filters that it has not passed. */
-  async function answerError(state: RequestState, error: unknown, filtered: Filtered): Promise<void> {
-    const { ctx, chain } = state
-    // What a filter throws on purpose does not pass that filter once more.
-    const filterHeaders = () =>
-      filtered === 'nothing' ? runner.runPhase(state, chain.header_filter, chain.by_path.header_filter) : undefined
-    const filterText = async (text: string) => (filtered === 'body' ? text : bodyFilter.filterWhole(state, text))
-    try {
-      await prepareErrorResponse(state, error, filterHeaders, filterText)
-    } catch (deliberate) {
-      reportError(ctx, error)
-      throw deliberate
-    }
-    if (state.ending === null) throw error
-    reportError(ctx, error)
-    applyEnding(state, events, true)
   }
 
   /** Every plugin runs, however the request or the plugins before it ended. */
@@ -188,16 +180,6 @@ export function createMiddleware({
     return undefined
   }
 
-  /** Reports an error of the app that Koa will not see, because a plugin answers in its place. */
-  function reportError(ctx: Context, error: unknown): void {
-    try {
-      ctx.app.emit('error', error, ctx)
-    } catch (failure) {
-      // Koa's own listener throws on what is no Error.
-      events.emit('on_error', { section: 'request', error: failure })
-    }
-  }
-
   return dynacode as Middleware
 }
 
@@ -205,6 +187,8 @@ export function createMiddleware({
 function isStatusChosen(ctx: Context): boolean {
   return (ctx.response as { _explicitStatus?: boolean })._explicitStatus === true
 }
+
+function ignore(): void {}
 
 async function refuse(ctx: Context): Promise<void> {
   ctx.status = 503

@@ -231,7 +231,7 @@ export function createRunner({
       if (state.ending !== null) return undefined
       if (isAnswerable(error)) throw error
       // Whoever throws it wants nobody to get through, whatever is wrong with it.
-      state.ending = { status: error.status, body: error.expose ? String(error.message) : undefined }
+      state.ending = { status: error.status, body: error.expose ? String(error.message) : undefined, plugin }
       events.emit('on_error', { section: 'request', error })
       return undefined
     }

@@ -144,17 +144,62 @@ describe('an answer that is replaced', () => {
     await request.get('/').expect(401).expect('Access-Control-Allow-Origin', '*').expect('Cache-Control', 'no-store')
   })
 
-  it('is not touched once its head is out', async () => {
-    const { port, errors } = await startApp({
-      plugins: [plugin('header_filter', `exit(403, 'no')`)],
+  it.each([
+    ['exit', `exit(403, 'no')`, {}],
+    ['exit, later', `await null; exit(403, 'no')`, {}],
+    ['ctx.throw', `ctx.throw(403)`, {}],
+    ['a failure that closes', `throw new Error('oops')`, { on_failure: 'closed' }],
+  ])('is cut once its head is out, with an event: %s', async (_how, code, fields) => {
+    const { uri, seen, errors } = await startApp({
+      plugins: [plugin('header_filter', code, fields)],
       inner(ctx) {
         ctx.status = 200
         ctx.flushHeaders()
-        ctx.body = Readable.from(['out'])
+        ctx.body = ctx.path === '/text' ? 'secret' : Readable.from(['secret'])
       },
     })
-    const answer = await exchange(port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
-    expect(answer).toMatch(/^HTTP\/1.1 200 OK\r\n[\s\S]*\r\nout\r\n0\r\n\r\n$/)
-    expect(errors).toEqual([])
+    for (const path of ['/text', '/stream']) {
+      await expect(fetch(uri + path).then((response) => response.text())).rejects.toThrow()
+    }
+    const told = seen.filter(({ name }) => name === 'on_error' || name === 'rt_plugins_error')
+    expect(told.length + errors.length).toBe(2)
+  })
+
+  it('takes the place of what the app writes past Koa later, which harms nothing', async () => {
+    const wrote: string[] = []
+    for (const [code, fields, status] of [
+      [`exit(403, 'no')`, {}, 403],
+      [`oops()`, { on_failure: 'closed' }, 503],
+    ] as const) {
+      const { uri } = await startApp({
+        plugins: [plugin('header_filter', code, fields)],
+        inner(ctx) {
+          ctx.respond = false
+          setTimeout(() => {
+            ctx.res.setHeader('X-Late', '1')
+            ctx.res.writeHead(200, { 'X-Late': '1' })
+            ctx.res.write('sec')
+            ctx.res.end('ret')
+            wrote.push('all')
+          }, 10)
+        },
+      })
+      const response = await fetch(uri)
+      expect([response.status, await response.text()]).toEqual([status, status === 403 ? 'no' : 'Service Unavailable'])
+    }
+    await expect.poll(() => wrote).toEqual(['all', 'all'])
+  })
+})
+
+describe('the headers of exit()', () => {
+  it.each([
+    ['Headers', `new Headers([['a', '1'], ['b', '2'], ['set-cookie', 'x=1'], ['set-cookie', 'y=2']])`],
+    ['a Map', `new Map([['a', '1'], ['b', '2'], ['set-cookie', ['x=1', 'y=2']]])`],
+    ['pairs', `[['a', '1'], ['b', '2'], ['set-cookie', 'x=1'], ['set-cookie', 'y=2']]`],
+    ['an object', `{ a: '1', b: 2, 'set-cookie': ['x=1', 'y=2'] }`],
+  ])('may be %s', async (_what, headers) => {
+    const { request } = await startApp({ plugins: [plugin('access', `exit(200, 'x', ${headers})`)] })
+    const response = await request.get('/').expect(200, 'x')
+    expect(response.headers).toMatchObject({ a: '1', b: '2', 'set-cookie': ['x=1', 'y=2'] })
   })
 })

@@ -2,7 +2,6 @@ import { PassThrough } from 'node:stream'
 import type { Context, Middleware } from 'koa'
 import { describe, expect, it, vi } from 'vitest'
 import { exchange, failures, plugin, startApp } from '../fixtures/app.ts'
-import { payloadsOf } from '../fixtures/instance.ts'
 
 const CORS = plugin('header_filter', `ctx.set('Access-Control-Allow-Origin', '*')`)
 
@@ -139,17 +138,12 @@ describe('a header_filter', () => {
   })
 
   it('answers with exit in place of what is no Error, too, as which Koa would make one of it', async () => {
-    const running = await startApp({
+    const { request, errors } = await startApp({
       plugins: [plugin('header_filter', `exit(502, 'sorry')`)],
       inner: () => Promise.reject('text'),
-      configure(app) {
-        app.removeAllListeners('error')
-      },
     })
-    await running.request.get('/').expect(502, 'sorry')
-    expect(payloadsOf(running.seen, 'on_error')).toEqual([
-      expect.objectContaining({ error: expect.objectContaining({ message: 'non-error thrown: "text"' }) }),
-    ])
+    await request.get('/').expect(502, 'sorry')
+    expect(errors).toEqual([expect.objectContaining({ message: 'non-error thrown: "text"' })])
   })
 
   it('cannot end the process with what it writes past Koa', async () => {
@@ -290,6 +284,66 @@ describe('an error handler in front of dynacode', () => {
     })
     const response = await request.get('/').expect(200)
     expect(response.body.toString()).toBe('sorry')
+  })
+})
+
+describe('what header filters set', () => {
+  it('is in the response to what a later one, or a body filter, throws on purpose', async () => {
+    const set = plugin('header_filter', `ctx.set('Strict-Transport-Security', 'max-age=9'); ctx.type = 'html'`)
+    const thrower = (phase: 'header_filter' | 'body_filter', begin = '') =>
+      plugin(phase, `${begin}; ctx.throw(403, 'no', { headers: { 'X-Error': '1' } })`, {
+        when: { paths: [`/${phase}`] },
+      })
+    const { request } = await startApp({
+      plugins: [set, thrower('header_filter', `ctx.set('X-B', 'b')`), thrower('body_filter', 'await null')],
+      inner: (ctx) => {
+        ctx.set('X-App', '1')
+        ctx.body = 'app'
+      },
+    })
+    for (const path of ['/header_filter', '/body_filter']) {
+      const { headers } = await request.get(path).expect(403, 'no').expect('Strict-Transport-Security', 'max-age=9')
+      expect(headers).toMatchObject({ 'x-error': '1', 'content-type': 'text/plain; charset=utf-8' })
+      expect(headers).not.toHaveProperty('x-app')
+      expect(headers['x-b']).toBe(path === '/header_filter' ? 'b' : undefined)
+    }
+  })
+
+  it('is added to what the app had set, where a handler in front of dynacode answers', async () => {
+    const { request } = await startApp({
+      plugins: [
+        plugin('header_filter', `ctx.vary('Origin'); ctx.append('Link', '<b>'); ctx.cookies.set('b', '2'); await null`),
+      ],
+      outer: [
+        async (ctx, next) => {
+          await next().catch((error) => {
+            ctx.status = 418
+            ctx.body = { message: error.message }
+          })
+        },
+      ],
+      inner: (ctx) => {
+        ctx.vary('Cookie')
+        ctx.append('Link', '<a>')
+        ctx.cookies.set('a', '1')
+        throw new Error('broken')
+      },
+    })
+    const { headers } = await request.get('/').expect(418, { message: 'broken' })
+    expect(headers).toMatchObject({ vary: 'Cookie, Origin', link: '<a>, <b>' })
+    expect(headers['set-cookie']).toEqual(['a=1; path=/; httponly', 'b=2; path=/; httponly'])
+  })
+
+  it('is there of each of two instances, one inside the other', async () => {
+    const body = (text: string) => plugin('body_filter', `return chunk + ' ${text}'`)
+    const inner = await startApp({
+      plugins: [plugin('header_filter', `ctx.append('Vary', 'Inner'); await null`), body('inner')],
+    })
+    const { request } = await startApp({
+      plugins: [plugin('header_filter', `ctx.append('Vary', 'Outer'); await null`), body('outer')],
+      inner: [inner.dyna, (ctx) => ctx.throw(400, 'bad', { headers: { Vary: 'App' } })],
+    })
+    await request.get('/').expect(400, 'bad inner outer').expect('Vary', 'App, Inner, Outer')
   })
 })
 

@@ -1,5 +1,5 @@
 import type { Context } from 'koa'
-import type { Chain, LivePlugin } from '../../program.ts'
+import type { Chain, ExitHeaders, LivePlugin } from '../../program.ts'
 import type { RunRecord } from '../debug/run-record.ts'
 import type { Changes } from '../response/changes.ts'
 
@@ -7,7 +7,9 @@ import type { Changes } from '../response/changes.ts'
 export interface Ending {
   readonly status: number
   readonly body?: unknown
-  readonly headers?: Readonly<Record<string, string | string[]>> | undefined
+  readonly headers?: ExitHeaders | null | undefined
+  /** Who chose it; undefined where it is the refusal of a plugin that failed. */
+  readonly plugin?: LivePlugin
 }
 
 /** What dynacode knows of one request while it is under way. */
