@@ -134,7 +134,10 @@ describe.each(databases)('the API on $name', ({ options }) => {
     const { body: held } = await bob
       .post('/api/try', own("say((await fetch('http://shop.example.com/')).status)"))
       .expect(200)
-    expect(held.plugins[0]).toMatchObject({ outcome: 'failed', reason: expect.stringContaining('nothing is sent from here') })
+    expect(held.plugins[0]).toMatchObject({
+      outcome: 'failed',
+      reason: expect.stringContaining('nothing is sent from here'),
+    })
     const answers = [{ url: 'http://shop.example.com/', status: 418 }]
     const answered = { ...own("say((await fetch('http://shop.example.com/')).status)"), answers }
     const { body: told } = await bob.post('/api/try', answered).expect(200)

@@ -5,8 +5,8 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import { createFilterStream, toReadable } from '../../../lib/request/response/stream.ts'
-import { createDeferred, plugin, startApp } from '../../fixtures/app.ts'
 import { createDecoders } from '../../../lib/sources/content-coding.ts'
+import { createDeferred, plugin, startApp } from '../../fixtures/app.ts'
 
 const ENDLESS_CHUNK = Buffer.alloc(65_536, 'x')
 /** More than sockets and streams buffer between the app and a client that does not read, in bytes. */
