@@ -250,7 +250,7 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
     }
 
     for (const domain of document.domains) {
-      if ('domains' in domain) add(domain.domains, domain.live)
+      if ('domain' in domain) add([domain.domain], domain.domain.plugins)
       else {
         const built = 'error' in domain ? keepDomain(domain) : [yield* buildDomain(domain)]
         changed.push(...built)
@@ -272,20 +272,16 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
   return Object.freeze({ build, end } satisfies Builder)
 }
 
-/** The domains of the program before that do not go on as they are. What goes on together stands there side by side. */
+/** The domains of the program before that do not go on as they are. */
 function* listChanged(document: PartlyRead, previous: Program | null): Steps<readonly ProgramDomain[]> {
-  const going = new Map<ProgramDomain, number>()
+  const going = new Set<ProgramDomain>()
   for (const part of document.domains) {
-    if ('domains' in part) going.set(part.domains[0] as ProgramDomain, part.domains.length)
+    if ('domain' in part) going.add(part.domain)
     yield
   }
-  const before = previous?.domains ?? []
   const changed: ProgramDomain[] = []
-  for (let at = 0; at < before.length; ) {
-    const domain = before[at] as ProgramDomain
-    const length = going.get(domain)
-    if (length === undefined) changed.push(domain)
-    at += length ?? 1
+  for (const domain of previous?.domains ?? []) {
+    if (!going.has(domain)) changed.push(domain)
     yield
   }
   return changed

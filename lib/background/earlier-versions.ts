@@ -29,7 +29,7 @@ export function* indexPlugins(domains: readonly ProgramDomain[]): Steps<Readonly
 export function* claimedKeys({ domains }: PartlyRead): Steps<ReadonlySet<string>> {
   const claimed = new Set<string>()
   for (const domain of domains) {
-    if ('error' in domain || 'domains' in domain) continue
+    if ('error' in domain || 'domain' in domain) continue
     for (const plugin of domain.plugins) {
       if (!('error' in plugin)) claimed.add(keyOf(plugin))
       yield

@@ -53,7 +53,7 @@ const counts = ({ compiled, reused, removed, failures, faults }: Build) => ({
 const keptOf = ({ failures }: Build) => failures.map(({ info, kept_last_good }) => [info.name, kept_last_good])
 
 describe('domains that are kept', () => {
-  test('go on as they are, in as few steps as if they were one', () => {
+  test('go on as they are, in a few steps each', () => {
     const all = readDocument(
       JSON.stringify({ domains: Array.from({ length: 1000 }, (_, index) => domain(`${index}.com`, plugin('p'))) }),
     )
@@ -64,18 +64,17 @@ describe('domains that are kept', () => {
       quarantined,
     })
     const { program } = runSteps(builder.build(all, 1, null))
-    const keep = (from: number, to: number) => {
-      const domains = program.domains.slice(from, to)
-      return { domains, live: domains.flatMap(({ plugins }) => plugins), plugins: to - from, refers: undefined }
-    }
+    const keep = (from: number, to: number) =>
+      program.domains.slice(from, to).map((domain) => ({ domain, count: 1, refers: [] }))
     const changed = readDocument(JSON.stringify({ domains: [domain('500.com', plugin('q'))] }))
     const [one] = changed.domains as [(typeof changed.domains)[number]]
-    const work = builder.build({ ...all, domains: [keep(0, 500), one, keep(501, 1000)] }, 2, program)
+    const work = builder.build({ ...all, domains: [...keep(0, 500), one, ...keep(501, 1000)] }, 2, program)
     let steps = 1
     let step = work.next()
     for (; step.done !== true; step = work.next()) steps += 1
     const built = step.value
-    expect(steps).toBeLessThan(50)
+    // Each is found to go on; none is compared, indexed or counted again.
+    expect(steps).toBeLessThan(5 * 1000)
     expect(counts(built)).toEqual({ compiled: 1, reused: 999, removed: 1, failed: 0 })
     expect(built.begun.map(({ spec }) => spec.name)).toEqual(['q'])
     expect(built.replaced).toEqual([program.plugins[500]])

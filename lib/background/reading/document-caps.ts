@@ -1,6 +1,5 @@
 import { DocumentError } from '../../errors.ts'
 import type { Steps } from '../../time/steps.ts'
-import type { SharedPart } from './plugin-reader.ts'
 
 /** How large a document may be. */
 export interface DocumentCaps {
@@ -10,50 +9,47 @@ export interface DocumentCaps {
   readonly max_code_bytes: number
 }
 
-/** A domain that is to be counted, or a number of those that were. */
-type Counted = { readonly raw: unknown } | { readonly domains: readonly unknown[]; readonly plugins: number }
+/** Something that is to be counted, or was. */
+type Counted = { readonly raw: unknown } | { readonly count: number }
 
 /**
  * Counts what is in a document.
  *
- * @returns false when a cap is passed by what was not read, so that where it is passed cannot be told
+ * @returns how many plugins each of the shared ones and each domain has; undefined when a cap is passed by what was not read, so
+ *   that where it is passed cannot be told
  * @throws DocumentError when a cap is passed
  */
 export function* checkCaps(
   domains: readonly Counted[],
-  shared: readonly SharedPart[],
+  shared: readonly Counted[],
   caps: DocumentCaps,
-): Steps<boolean> {
-  const count = domains.reduce((sum, part) => sum + ('raw' in part ? 1 : part.domains.length), 0)
-  checkCap('domains', count, 'max_domains', caps.max_domains)
-  let plugins = shared.reduce((sum, part) => sum + ('raw' in part ? 1 : part.entries.length), 0)
-  checkCap('plugins', plugins, 'max_plugins', caps.max_plugins)
-  let index = 0
-  for (const part of shared) {
-    if ('raw' in part) plugins = countPlugin(part.raw, `plugins[${index}]`, plugins, caps)
-    else plugins += part.plugins - part.entries.length
-    index += 'raw' in part ? 1 : part.entries.length
-    if (!('raw' in part) && plugins > caps.max_plugins) return false
+): Steps<{ domains: readonly number[]; shared: readonly number[] } | undefined> {
+  checkCap('domains', domains.length, 'max_domains', caps.max_domains)
+  checkCap('plugins', shared.length, 'max_plugins', caps.max_plugins)
+  const counts = { domains: [] as number[], shared: [] as number[] }
+  let plugins = shared.length
+  for (const [index, part] of shared.entries()) {
+    const before = plugins
+    plugins = 'raw' in part ? countPlugin(part.raw, `plugins[${index}]`, plugins, caps) : plugins + part.count - 1
+    if (plugins > caps.max_plugins) return undefined
+    counts.shared.push(plugins - before + 1)
     yield
   }
-  index = 0
-  for (const part of domains) {
+  for (const [index, part] of domains.entries()) {
+    const before = plugins
     if ('raw' in part) {
       const list = (part.raw as { plugins?: unknown }).plugins
       plugins = yield* countPlugins(list, `domains[${index}].plugins`, plugins, caps)
-      index += 1
-    } else {
-      plugins += part.plugins
-      index += part.domains.length
-      if (plugins > caps.max_plugins) return false
-    }
+    } else plugins += part.count
+    if (plugins > caps.max_plugins) return undefined
+    counts.domains.push(plugins - before)
     yield
   }
-  return true
+  return counts
 }
 
 /** How many plugins there are with those of a list, as caps count them. */
-export function* countPlugins(list: unknown, path: string, before: number, caps: DocumentCaps): Steps<number> {
+function* countPlugins(list: unknown, path: string, before: number, caps: DocumentCaps): Steps<number> {
   if (!Array.isArray(list)) return before
   let plugins = before + list.length
   checkCap(path, plugins, 'max_plugins', caps.max_plugins)

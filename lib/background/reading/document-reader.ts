@@ -1,24 +1,11 @@
 import { isUtf8 } from 'node:buffer'
 import { DocumentError } from '../../errors.ts'
 import type { ProgramDomain } from '../../program.ts'
-import { runSteps, type Steps } from '../../time/steps.ts'
-import { countPlugins } from './document-caps.ts'
+import type { Steps } from '../../time/steps.ts'
 import { readItem, readJson } from './json-reader.ts'
-import { type Item, type Range, splitObject } from './json-splitter.ts'
-import {
-  type BuiltDomain,
-  createFinder,
-  digestOf,
-  type KnownDomains,
-  type KnownPlugins,
-  type LiveText,
-  learnDomains,
-  learnPlugins,
-  NO_TEXT,
-  type ReadPlugin,
-} from './live-text.ts'
-import { type Id, type KeptShared, referredIds, type Shared } from './plugin-reader.ts'
-import { type DocumentRules, type KeptPart, type PartlyRead, readRaw, readText } from './validator.ts'
+import { type Range, splitObject } from './json-splitter.ts'
+import { digestOf, type KnownDomain, type KnownPlugin, type LiveText, NO_TEXT } from './live-text.ts'
+import { type DocumentRules, type PartlyRead, type ReadDocument, readRaw, readText } from './validator.ts'
 
 /** A document that was read, and what is known of its text. */
 export interface Reading {
@@ -29,26 +16,6 @@ export interface Reading {
    * @param builtOf what a domain became, where it was built as it stands in the document
    */
   learn(builtOf: (domain: object) => ProgramDomain | undefined): Steps<LiveText>
-}
-
-/** An item whose JSON was read, and where it stands. */
-interface RawPart extends Range {
-  readonly raw: unknown
-}
-
-interface SharedItem extends RawPart {
-  readonly digest: string
-}
-
-/** A domain that is kept for itself, without those that it was known together with. */
-interface LonePart extends Range, KeptPart {}
-
-type Part = RawPart | LonePart | KnownDomains
-
-/** A domain that was read, or kept for itself, without its JSON. */
-interface CountedPart extends Omit<BuiltDomain, 'built'> {
-  /** Undefined where it was read. */
-  readonly kept: ProgramDomain | undefined
 }
 
 /** A smaller text is read as a whole: there is not much to be gained. */
@@ -78,179 +45,65 @@ export function* readBytes(
 
 /** Undefined: it has to be read as a whole. */
 function* readParts(bytes: Buffer, rules: DocumentRules, live: LiveText): Steps<Reading | undefined> {
-  const findDomains = createFinder(live.domains, bytes)
-  const findPlugins = createFinder(live.plugins, bytes)
-  const split = yield* splitObject<KnownDomains | KnownPlugins>(
-    bytes,
-    { start: 0, end: bytes.length },
-    ['domains', 'plugins'],
-    (key, at) => (key === 'domains' ? findDomains(at) : findPlugins(at)),
-  )
-  const places = split?.lists.get('domains') as readonly Item<KnownDomains>[] | undefined
+  const split = yield* splitObject(bytes, { start: 0, end: bytes.length }, ['domains', 'plugins'])
+  const places = split?.lists.get('domains')
   if (split === undefined || places === undefined) return undefined
-  const listed = (split.lists.get('plugins') ?? []) as readonly Item<KnownPlugins>[]
-
+  const listed = split.lists.get('plugins') ?? []
   try {
     const frame = readJson(split.frame)
-    const plugins = yield* readPlugins(bytes, listed)
-    const domains = yield* readDomains(bytes, places)
-    const opened = new Map<KeptPart, readonly Part[]>()
-    const read = yield* readRaw({ frame, domains, plugins }, rules, {
-      shared: live.shared,
-      isSame: isSameList(plugins, live),
-      gone: listGone(live.domains, domains),
-      *open(part, isKept) {
-        const { start } = places.find(({ known }) => known === part) as Range
-        const parts = yield* openPart(bytes, part as KnownDomains, start, isKept)
-        opened.set(part, parts)
-        return parts
-      },
-    })
-    // What is known may have come to mean something else, for what stands beside it now.
+    const plugins = yield* findParts(bytes, listed, live.plugins, (range) => readShared(bytes, range))
+    const domains = yield* findParts(bytes, places, live.domains, (range) => readDomain(bytes, range))
+    const raw = { frame, domains: domains.parts, plugins: plugins.parts }
+    const read = yield* readRaw(raw, rules, (at) => readDomain(bytes, places[at] as Range))
+    // A cap is passed by what is known: where, it takes to read it to tell.
     if (read === undefined) return live === NO_TEXT ? undefined : yield* readParts(bytes, rules, NO_TEXT)
-    const { document, shared, namesakes } = read
-    // The JSON itself is not held any longer: while programs are built, it would be what the garbage collector moves about.
-    const parts = yield* countParts(domains, opened, rules)
-    return {
-      document,
-      *learn(builtOf) {
-        return Object.freeze({
-          domains: yield* learnDomains(bytes, listBuilt(parts, document, namesakes, builtOf)),
-          plugins: yield* learnPlugins(bytes, listShared(plugins, shared, rules)),
-          shared,
-        })
-      },
-    }
+    return { document: read.document, learn: createLearning(read, domains.digests, plugins.digests) }
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
   }
 }
 
-/** What was known, and does not stand in the document. */
-function listGone(known: readonly KnownDomains[], parts: readonly object[]): readonly KnownDomains[] {
-  const there = new Set(parts)
-  return known.filter((part) => !there.has(part))
-}
-
-/** Whether a document has just the shared plugins that are known, none of which was at fault. */
-function isSameList(plugins: readonly object[], live: LiveText): boolean {
-  if (plugins.length !== live.plugins.length || plugins.some((part, at) => part !== live.plugins[at])) return false
-  return live.plugins.reduce((sum, { entries }) => sum + entries.length, 0) === live.shared.size
-}
-
-/**
- * Reads the JSON of the domains that are not known.
- *
- * @throws SyntaxError when it is none
- */
-function* readDomains(bytes: Buffer, places: readonly Item<KnownDomains>[]): Steps<(RawPart | KnownDomains)[]> {
-  const parts: (RawPart | KnownDomains)[] = []
-  for (const { start, end, known } of places) {
-    parts.push(known ?? { start, end, raw: yield* readDomain(bytes, { start, end }) })
-    yield
+/** Of what was read, the JSON is not held any longer: the garbage collector would move it about while programs are built. */
+function createLearning(
+  { document, notes, shared }: ReadDocument,
+  domains: readonly string[],
+  plugins: readonly string[],
+): Reading['learn'] {
+  return function* learn(builtOf) {
+    const known = new Map<string, KnownDomain>()
+    for (const [at, part] of document.domains.entries()) {
+      const digest = domains[at] as string
+      const note = notes[at]
+      if ('domain' in part) known.set(digest, part)
+      else if (note !== undefined) {
+        const domain = builtOf(part)
+        if (domain !== undefined) known.set(digest, Object.freeze({ domain, count: note.count, refers: note.refers }))
+      }
+      yield
+    }
+    const sound = new Map<string, KnownPlugin>()
+    for (const [at, part] of shared.entries()) if (part !== undefined) sound.set(plugins[at] as string, part)
+    return Object.freeze({ domains: known, plugins: sound })
   }
-  return parts
 }
 
-/** The same of the shared plugins. */
-function* readPlugins(bytes: Buffer, places: readonly Item<KnownPlugins>[]): Steps<(SharedItem | KnownPlugins)[]> {
-  const parts: (SharedItem | KnownPlugins)[] = []
-  for (const { known, ...range } of places) {
-    parts.push(known ?? { ...range, raw: readItem(textOf(bytes, range), 'plugins'), digest: digestOf(bytes, range) })
-    yield
-  }
-  return parts
-}
-
-/** Takes domains apart that are known together, and reads some of them. */
-function* openPart(
+/** What is known of the items of a list, by their texts; the JSON of the others. */
+function* findParts<T extends object>(
   bytes: Buffer,
-  { domains, each, refers }: KnownDomains,
-  origin: number,
-  isKept: (place: number) => boolean,
-): Steps<readonly Part[]> {
-  const parts: Part[] = []
-  for (const [place, { start, end, count }] of (each ?? []).entries()) {
-    const range = { start: origin + start, end: origin + end }
-    const domain = domains[place] as ProgramDomain
-    const ids = refers?.[place]
-    parts.push(
-      isKept(place)
-        ? { ...range, domains: [domain], live: domain.plugins, plugins: count, refers: ids && [ids] }
-        : { ...range, raw: yield* readDomain(bytes, range) },
-    )
+  places: readonly Range[],
+  live: ReadonlyMap<string, T>,
+  read: (range: Range) => Steps<unknown>,
+): Steps<{ parts: (T | { readonly raw: unknown })[]; digests: string[] }> {
+  const parts: (T | { readonly raw: unknown })[] = []
+  const digests: string[] = []
+  for (const range of places) {
+    const digest = yield* digestOf(bytes, range)
+    digests.push(digest)
+    parts.push(live.get(digest) ?? { raw: yield* read(range) })
     yield
   }
-  return parts
-}
-
-/** Keeps of what was read where it stands, and what can be told of it by itself. */
-function* countParts(
-  parts: readonly Part[],
-  opened: ReadonlyMap<object, readonly Part[]>,
-  rules: DocumentRules,
-): Steps<(CountedPart | KnownDomains)[]> {
-  const counted: (CountedPart | KnownDomains)[] = []
-  for (const part of parts) {
-    const inside = opened.get(part)
-    if (inside !== undefined) counted.push(...(yield* countParts(inside, opened, rules)))
-    else if ('digest' in part) counted.push(part)
-    else counted.push(yield* countPart(part, rules))
-    yield
-  }
-  return counted
-}
-
-function* countPart(part: RawPart | LonePart, rules: DocumentRules): Steps<CountedPart> {
-  const { start, end } = part
-  if ('raw' in part) {
-    const { plugins } = part.raw as { plugins?: unknown }
-    const count = yield* countPlugins(plugins, '', 0, rules)
-    return { start, end, kept: undefined, count, ids: referredIds(plugins) }
-  }
-  return { start, end, kept: part.domains[0], count: part.plugins, ids: part.refers?.[0] ?? referredIds([]) }
-}
-
-/** What became of each part of a document that is live. */
-function* listBuilt(
-  parts: readonly (CountedPart | KnownDomains)[],
-  { domains }: PartlyRead,
-  namesakes: ReadonlySet<string>,
-  builtOf: (domain: object) => ProgramDomain | undefined,
-): Generator<BuiltDomain | KnownDomains> {
-  for (const [index, part] of parts.entries()) {
-    if ('digest' in part) {
-      yield part
-      continue
-    }
-    const domain = domains[index] as { readonly name: string }
-    // What is wrong with a domain may depend on its namesakes.
-    yield { ...part, built: part.kept ?? (namesakes.has(domain.name) ? undefined : builtOf(domain)) }
-  }
-}
-
-function* listShared(
-  parts: readonly (SharedItem | KnownPlugins)[],
-  shared: Shared,
-  rules: DocumentRules,
-): Generator<ReadPlugin | KnownPlugins> {
-  for (const part of parts) {
-    if ('entries' in part) {
-      yield part
-      continue
-    }
-    const count = runSteps(countPlugins([part.raw], '', 0, rules))
-    yield { start: part.start, end: part.end, entry: entryOf(part, shared), count }
-  }
-}
-
-/** Undefined where it is at fault, or another one has its id. */
-function entryOf({ raw, digest }: SharedItem, shared: Shared): KeptShared['entries'][number] | undefined {
-  const id = (raw as { readonly id?: Id } | null)?.id as Id
-  const found = shared.get(id)
-  if (found === undefined || found.raw !== raw || found.fields instanceof DocumentError) return undefined
-  return Object.freeze({ id, fields: found.fields, raw, digest })
+  return { parts, digests }
 }
 
 /**
@@ -268,6 +121,11 @@ function* readDomain(bytes: Buffer, range: Range): Steps<unknown> {
     yield
   }
   return Object.assign(readItem(split.frame, 'domains') as object, { plugins })
+}
+
+// biome-ignore lint/correctness/useYield: one of them takes no time
+function* readShared(bytes: Buffer, range: Range): Steps<unknown> {
+  return readItem(textOf(bytes, range), 'plugins')
 }
 
 const textOf = (bytes: Buffer, { start, end }: Range) => bytes.toString('utf8', start, end)

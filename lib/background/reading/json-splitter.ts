@@ -6,23 +6,12 @@ export interface Range {
   readonly end: number
 }
 
-/** An item of a list, or several that are known. */
-export interface Item<T> extends Range {
-  readonly known: T | undefined
-}
-
 /** An object's text, apart from the items of some of its lists. */
-export interface SplitObject<T> {
+export interface SplitObject {
   /** The object's text with these lists empty. */
   readonly frame: string
   /** The items of each of the lists that the object has, by key. */
-  readonly lists: ReadonlyMap<string, readonly Item<T>[]>
-}
-
-/** Something that is known to stand at a place, as a whole number of items. */
-export interface Known {
-  /** How many bytes it takes. */
-  readonly length: number
+  readonly lists: ReadonlyMap<string, readonly Range[]>
 }
 
 const QUOTE = 0x22
@@ -41,24 +30,23 @@ const STRETCH = 65_536
  * Splits the text of an object into the items of its lists and the rest, without reading either. If all of these are JSON
  * by themselves, the whole is, and means the same.
  *
- * @param keys the lists that are split
- * @param find tells what is known to stand at this place of a list
+ * @param keys the lists that are split; what stands there and is no list is part of the rest
  * @returns undefined where the text is no such object, or one that is written in an unusual way
  */
-export function* splitObject<T extends Known>(
+export function* splitObject(
   bytes: Buffer,
   { start, end }: Range,
   keys: readonly string[],
-  find: (key: string, at: number) => T | undefined = () => undefined,
-): Steps<SplitObject<T> | undefined> {
-  const lists = new Map<string, Item<T>[]>()
+): Steps<SplitObject | undefined> {
+  const lists = new Map<string, Range[]>()
+  const seen = new Set<string>()
   const frame: string[] = []
   let copied = start
   let at = skipSpace(bytes, start, end)
   if (bytes[at] !== OPEN_OBJECT) return undefined
   do {
     at = skipSpace(bytes, at + 1, end)
-    const key = bytes[at] === QUOTE ? endOfString(bytes, at, end) : undefined
+    const key = bytes[at] === QUOTE ? endOfString(bytes, at, Math.min(end, at + STRETCH)) : undefined
     if (key === undefined) return undefined
     const name = bytes.toString('utf8', at + 1, key - 1)
     // The same key could be spelled in other ways.
@@ -66,11 +54,12 @@ export function* splitObject<T extends Known>(
     at = skipSpace(bytes, key, end)
     if (bytes[at] !== COLON) return undefined
     at = skipSpace(bytes, at + 1, end)
-    if (keys.includes(name)) {
-      // Of a key that stands there twice, the last one counts.
-      if (lists.has(name) || bytes[at] !== OPEN_LIST) return undefined
-      const items: Item<T>[] = []
-      const after: number | undefined = yield* splitList(bytes, at, end, items, (place) => find(name, place))
+    // Of a key that stands there twice, the last one counts.
+    if (keys.includes(name) && seen.has(name)) return undefined
+    seen.add(name)
+    if (keys.includes(name) && bytes[at] === OPEN_LIST) {
+      const items: Range[] = []
+      const after: number | undefined = yield* splitList(bytes, at, end, items)
       if (after === undefined) return undefined
       lists.set(name, items)
       frame.push(bytes.toString('utf8', copied, at), '[]')
@@ -89,35 +78,17 @@ export function* splitObject<T extends Known>(
 }
 
 /** Finds the items of a list that begins here; returns the place after it. */
-function* splitList<T extends Known>(
-  bytes: Buffer,
-  start: number,
-  end: number,
-  items: Item<T>[],
-  find: (at: number) => T | undefined,
-): Steps<number | undefined> {
-  const first = skipSpace(bytes, start + 1, end)
-  if (bytes[first] === CLOSE_LIST) return first + 1
-  const after: number | undefined = yield* gatherItems(bytes, first, end, items, find)
-  return after !== undefined && bytes[after] === CLOSE_LIST ? after + 1 : undefined
-}
-
-/** Goes on for as long as there are commas; returns the place where the next one would stand. */
-function* gatherItems<T extends Known>(
-  bytes: Buffer,
-  start: number,
-  end: number,
-  items: Item<T>[],
-  find: (at: number) => T | undefined,
-): Steps<number | undefined> {
-  for (let at = start; ; ) {
-    const known = find(at)
-    const after: number | undefined = known === undefined ? yield* endOfValue(bytes, at, end) : at + known.length
+function* splitList(bytes: Buffer, start: number, end: number, items: Range[]): Steps<number | undefined> {
+  let at = skipSpace(bytes, start + 1, end)
+  if (bytes[at] === CLOSE_LIST) return at + 1
+  for (;;) {
+    const after: number | undefined = yield* endOfValue(bytes, at, end)
     if (after === undefined) return undefined
-    items.push({ start: at, end: after, known })
+    items.push({ start: at, end: after })
     yield
     at = skipSpace(bytes, after, end)
-    if (bytes[at] !== COMMA || at >= end) return at
+    if (bytes[at] === CLOSE_LIST) return at + 1
+    if (bytes[at] !== COMMA) return undefined
     at = skipSpace(bytes, at + 1, end)
   }
 }
@@ -129,7 +100,8 @@ function* endOfValue(bytes: Buffer, start: number, end: number): Steps<number | 
   for (let at = start; at < end; ) {
     const byte = bytes[at]
     if (byte === QUOTE) {
-      const after = endOfString(bytes, at, end)
+      const short = endOfString(bytes, at, Math.min(end, at + STRETCH))
+      const after: number | undefined = short ?? (yield* endOfLongString(bytes, at, end))
       if (after === undefined || depth === 0) return after
       at = after
     } else {
@@ -155,6 +127,21 @@ function endOfString(bytes: Buffer, start: number, end: number): number | undefi
     const byte = bytes[at]
     if (byte === QUOTE) return at + 1
     if (byte === BACKSLASH) at += 1
+  }
+  return undefined
+}
+
+/** As `endOfString`, with pauses. */
+function* endOfLongString(bytes: Buffer, start: number, end: number): Steps<number | undefined> {
+  let rest = start + STRETCH
+  for (let at = start + 1; at < end; at += 1) {
+    const byte = bytes[at]
+    if (byte === QUOTE) return at + 1
+    if (byte === BACKSLASH) at += 1
+    if (at > rest) {
+      rest = at + STRETCH
+      yield
+    }
   }
   return undefined
 }

@@ -22,9 +22,11 @@ export type Id = string | number
 /** The document's shared plugins by id; one at fault stands in for itself, so that its references can say why. */
 export type Shared = Map<Id, SharedPlugin>
 
-interface SharedPlugin extends RawShared {
+export interface SharedPlugin {
+  readonly raw: unknown
   readonly fields: PluginFields | DocumentError
-  readonly path: string
+  /** Its place among them. */
+  readonly index: number
   referenced: boolean
 }
 
@@ -35,64 +37,24 @@ export interface PluginDefaults {
   readonly timeout_ms: number
 }
 
-/** Some of the document's shared plugins: one that is to be read, or a number of those that need not be. */
-export type SharedPart = RawShared | KeptShared
+/** A shared plugin that is to be read, or was, and is in order. */
+export type SharedPart = { readonly raw: unknown; readonly fields?: PluginFields }
 
-interface RawShared {
-  readonly raw: unknown
-  /** Of its text; undefined where that is not known. */
-  readonly digest?: string | undefined
-}
-
-/** Shared plugins that stand there as they did before, one after the other, none of them at fault. */
-export interface KeptShared {
-  readonly entries: readonly (RawShared & { readonly id: Id; readonly fields: PluginFields })[]
-  /** How many plugins they are, as caps count them. */
-  readonly plugins: number
-}
-
-/**
- * Reads the document's shared plugins.
- *
- * @param before those that were read before: what is the same as one of them is not made anew
- */
-export function* readShared(parts: readonly SharedPart[], before: Shared, faults: DocumentError[]): Steps<Shared> {
+/** Reads the document's shared plugins. */
+export function* readShared(parts: readonly SharedPart[], faults: DocumentError[]): Steps<Shared> {
   const shared: Shared = new Map()
-  let index = 0
-
-  /** The fields of the one that was just the same. */
-  function find(id: Id, digest: string | undefined): PluginFields | undefined {
-    const known = before.get(id)
-    if (digest === undefined || known?.digest !== digest || known.fields instanceof DocumentError) return undefined
-    return known.fields
-  }
-
-  function add(id: Id, { raw, digest }: RawShared, known = find(id, digest)): void {
+  for (const [index, { raw, fields }] of parts.entries()) {
     const path = `plugins[${index}]`
-    index += 1
-    if (shared.has(id)) {
-      faults.push(new DocumentError(`${path}.id`, `${describeValue(id)} is the id of ${shared.get(id)?.path} already`))
-    } else {
-      shared.set(id, { fields: known ?? readFields(raw, path), path, raw, digest, referenced: false })
-    }
-  }
-
-  for (const part of parts) {
-    if ('entries' in part) {
-      for (const entry of part.entries) add(entry.id, entry, entry.fields)
-      yield
-      continue
-    }
-    const { raw } = part
     const id = field(raw, 'id')
-    if (isId(id)) add(id, part)
-    else {
-      const path = `plugins[${index}]`
-      index += 1
+    const first = shared.get(id as Id)
+    if (!isId(id)) {
       if (nameOf(raw) === undefined) throw unnamed(path, raw)
-      faults.push(
-        new DocumentError(`${path}.id`, `expected a string or number to refer to it by, got ${describeValue(id)}`),
-      )
+      const came = describeValue(id)
+      faults.push(new DocumentError(`${path}.id`, `expected a string or number to refer to it by, got ${came}`))
+    } else if (first !== undefined) {
+      faults.push(new DocumentError(`${path}.id`, `${describeValue(id)} is the id of plugins[${first.index}] already`))
+    } else {
+      shared.set(id, { raw, fields: fields ?? readFields(raw, path), index, referenced: false })
     }
     yield
   }

@@ -10,13 +10,12 @@ import {
 } from '../../document.ts'
 import { DocumentError } from '../../errors.ts'
 import { type HostPattern, readHostPattern } from '../../matching/host-pattern.ts'
-import type { LivePlugin, ProgramDomain } from '../../program.ts'
 import { runSteps, type Steps } from '../../time/steps.ts'
 import { describeMismatch, describeValue } from '../../validation/schema-error.ts'
 import { checkCaps, type DocumentCaps } from './document-caps.ts'
 import { readJson } from './json-reader.ts'
-import { type Id, type PluginDefaults, readPlugins, readShared, type Shared, type SharedPart } from './plugin-reader.ts'
-import { createTakenNames, type TakenNames } from './taken-names.ts'
+import type { KnownDomain, KnownPlugin, Reference } from './live-text.ts'
+import { type PluginDefaults, readPlugins, readShared, referredIds, type Shared } from './plugin-reader.ts'
 
 /** How large a document may be, and what holds where it says nothing. */
 export interface DocumentRules extends PluginDefaults, DocumentCaps {}
@@ -32,53 +31,24 @@ const DEFAULTS: DocumentRules = Object.freeze({
 
 /** A document of which some domains were not read again. */
 export interface PartlyRead extends Omit<Document, 'domains'> {
-  readonly domains: readonly (Domain | RefusedDomain | KeptPart)[]
+  readonly domains: readonly (Domain | RefusedDomain | KnownDomain)[]
 }
 
-/** Some of the document's domains: one that is to be read, or a number of those that need not be. */
-export type Part = { readonly raw: unknown } | KeptPart
-
-/** Domains that stand there as they did before, one after the other; what they became then goes on. */
-export interface KeptPart {
-  readonly domains: readonly ProgramDomain[]
-  /** Their plugins. */
-  readonly live: readonly LivePlugin[]
-  /** How many plugins they have, as caps count them. */
-  readonly plugins: number
-  /** The shared plugins that each of them refers to, by id; undefined where none refers to any. */
-  readonly refers: readonly (readonly Id[])[] | undefined
-}
-
-/** A document whose JSON was read. */
+/** A document whose JSON was read, but for what is known by its text. */
 export interface RawDocument {
   /** What is in it, but for the items of its lists. */
   readonly frame: unknown
-  readonly domains: readonly Part[]
-  readonly plugins: readonly SharedPart[]
+  readonly domains: readonly ({ readonly raw: unknown } | KnownDomain)[]
+  readonly plugins: readonly ({ readonly raw: unknown } | KnownPlugin)[]
 }
 
 /** A document that was read, and what of it the next one can be compared with. */
 export interface ReadDocument {
   readonly document: PartlyRead
-  readonly shared: Shared
-  /** The names that more than one domain has. */
-  readonly namesakes: ReadonlySet<string>
-}
-
-/** What was read before, and is taken for the same. */
-export interface Before {
-  /** The shared plugins that the domains which are kept were read with. */
-  readonly shared: Shared
-  /** Whether the document has just these shared plugins. */
-  readonly isSame: boolean
-  /** Domains that could have been kept, and are not there any more: no name of theirs is that of one that is kept. */
-  readonly gone: readonly KeptPart[]
-  /**
-   * Takes domains apart that are kept, where some of them need to be read again: for a shared plugin that changed.
-   *
-   * @param isKept whether one of them can stay, by its place among them
-   */
-  open(part: KeptPart, isKept: (place: number) => boolean): Steps<readonly Part[]>
+  /** Of each domain that was read, what its text stands for beside what it becomes; undefined where that cannot be told. */
+  readonly notes: readonly (Omit<KnownDomain, 'domain'> | undefined)[]
+  /** Each of the shared plugins; undefined where it is at fault, or another one has its id. */
+  readonly shared: readonly (KnownPlugin | undefined)[]
 }
 
 /**
@@ -95,13 +65,8 @@ export function readDocument(text: string, rules: DocumentRules = DEFAULTS): Doc
 export function* readText(text: string, rules: DocumentRules): Steps<Document> {
   const value = parseJson(text)
   const { domains, plugins } = (value ?? {}) as { domains?: unknown; plugins?: unknown }
-  const parts: Part[] = []
-  for (const raw of Array.isArray(domains) ? domains : []) {
-    parts.push({ raw })
-    yield
-  }
-  const shared = (Array.isArray(plugins) ? plugins : []).map((raw) => ({ raw }))
-  const read = yield* readRaw({ frame: value, domains: parts, plugins: shared }, rules)
+  const wrap = (list: unknown) => (Array.isArray(list) ? list.map((raw: unknown) => ({ raw })) : [])
+  const read = yield* readRaw({ frame: value, domains: wrap(domains), plugins: wrap(plugins) }, rules)
   if (read !== undefined) return read.document as Document
   const { error } = frameSchema.safeParse(value)
   const { path, message } = describeMismatch(error as z.ZodError, value)
@@ -111,77 +76,40 @@ export function* readText(text: string, rules: DocumentRules): Steps<Document> {
 /**
  * Reads a document whose JSON was read.
  *
- * @returns undefined when its frame is not as the schema has it, or when more of it has to be read to tell what it means
+ * @param open reads the JSON of a domain that is known, by its place: what is known of it is not true any more
+ * @returns undefined when its frame is not as the schema has it, or when more of it has to be read to tell what is wrong
  * @throws DocumentError as `readDocument`
  */
 export function* readRaw(
   { frame, domains, plugins }: RawDocument,
   rules: DocumentRules,
-  before: Before = NOTHING_BEFORE,
+  open: (at: number) => Steps<unknown> = neverOpened,
 ): Steps<ReadDocument | undefined> {
   const general = readGeneral(frame)
-  if (general === undefined) return undefined
-  const added = new Set<string>()
-  const namesakes = new Set<string>()
-  for (const part of domains) {
-    if (!('raw' in part)) continue
-    if (!isNamed(part.raw)) return undefined
-    const { name } = part.raw
-    if (added.has(name)) namesakes.add(name)
-    added.add(name)
-    yield
-  }
-  if (!(yield* checkCaps(domains, plugins, rules))) return undefined
-  // Nearly always none is left then, and nothing has to be looked for among the many that are kept.
-  for (const { domains } of before.gone) for (const { name } of domains) added.delete(name)
+  const namesakes = general && (yield* listNamesakes(domains))
+  if (general === undefined || namesakes === undefined) return undefined
+  const counts = yield* checkCaps(domains, plugins, rules)
+  if (counts === undefined) return undefined
   const faults: DocumentError[] = []
   const skip = readSkipped(general.skip_domains ?? [], faults)
-  const shared = before.isSame ? before.shared : yield* readShared(plugins, before.shared, faults)
-  const changed = yield* listChanged(before.shared, shared)
-  const read: (Domain | RefusedDomain | KeptPart)[] = []
-  const taken = createTakenNames()
-  const kept = new Set<ProgramDomain>()
-  let index = 0
-
-  function* readOne(raw: unknown): Steps<void> {
-    const domain = yield* readDomain(raw as RawDomain, `domains[${index}]`, shared, taken, rules)
-    if (!('error' in domain)) taken.add(domain, index)
-    read.push(domain)
-    index += 1
-  }
-
-  /** False: what these mean depends on what stands before them, or on which of them it is. */
-  function keep(part: KeptPart): boolean {
-    const [first] = part.domains
-    if (first === undefined || kept.has(first)) return false
-    kept.add(first)
-    for (const [place, domain] of added.size === 0 ? [] : part.domains.entries()) {
-      if (!added.has(domain.name)) continue
-      if (taken.has(domain.name)) return false
-      namesakes.add(domain.name)
-      taken.add(domain, index + place)
-    }
-    read.push(part)
-    index += part.domains.length
-    return true
-  }
-
-  for (const part of domains) {
-    if ('raw' in part) yield* readOne(part.raw)
-    else if (!refersTo(part, changed)) {
-      if (!keep(part)) return undefined
+  const shared = yield* readShared(plugins, faults)
+  const read: (Domain | RefusedDomain | KnownDomain)[] = []
+  const notes: (Omit<KnownDomain, 'domain'> | undefined)[] = []
+  for (const [index, part] of domains.entries()) {
+    if ('domain' in part && !namesakes.has(part.domain.name) && isAsBefore(part, shared)) {
+      read.push(part)
+      notes.push(undefined)
     } else {
-      if (part.domains.some(({ name }) => added.has(name))) return undefined
-      const isKept = (place: number) => part.refers?.[place]?.some((id) => changed.has(id)) !== true
-      for (const opened of yield* before.open(part, isKept)) {
-        if ('raw' in opened) yield* readOne(opened.raw)
-        else if (!keep(opened)) return undefined
-        yield
-      }
+      const raw = ('domain' in part ? yield* open(index) : part.raw) as RawDomain
+      // What is wrong with a domain may depend on its namesakes: by itself its text says nothing.
+      const namesake = namesakes.get(raw.name)
+      read.push(yield* readDomain(raw, `domains[${index}]`, shared, namesake ?? new Map(), rules))
+      const count = counts.domains[index] as number
+      notes.push(namesake === undefined ? { count, refers: listReferences(raw.plugins, shared) } : undefined)
     }
     yield
   }
-  for (const { fields, referenced } of before.isSame ? [] : shared.values()) {
+  for (const { fields, referenced } of shared.values()) {
     if (fields instanceof DocumentError && !referenced) faults.push(fields)
   }
   const document = Object.freeze({
@@ -193,33 +121,52 @@ export function* readRaw(
     domains: Object.freeze(read),
     faults: Object.freeze(faults),
   })
-  return { document, shared, namesakes }
+  return { document, notes, shared: listSound(shared, plugins, counts.shared) }
 }
 
-/** The ids of shared plugins that are not what they were. */
-function* listChanged(before: Shared, after: Shared): Steps<ReadonlySet<Id>> {
-  const changed = new Set<Id>()
-  if (before === after) return changed
-  for (const [id, { fields }] of before) {
-    if (after.get(id)?.fields !== fields) changed.add(id)
+/** The names that more than one domain has, each with what their plugins are called; undefined: one has no name. */
+function* listNamesakes(domains: RawDocument['domains']): Steps<Map<string, TakenNames> | undefined> {
+  const names = new Set<string>()
+  const namesakes = new Map<string, TakenNames>()
+  for (const part of domains) {
+    if ('raw' in part && !isNamed(part.raw)) return undefined
+    const { name } = 'raw' in part ? (part.raw as RawDomain) : part.domain
+    if (names.has(name)) namesakes.set(name, new Map())
+    names.add(name)
     yield
   }
-  return changed
+  return namesakes
 }
 
-function refersTo({ refers }: KeptPart, ids: ReadonlySet<Id>): boolean {
-  return ids.size > 0 && refers?.some((each) => each.some((id) => ids.has(id))) === true
+/** Whether the shared plugins that a domain refers to are the very same as when it was read. */
+function isAsBefore({ refers }: KnownDomain, shared: Shared): boolean {
+  return refers.every(({ id, fields }) => shared.get(id)?.fields === fields)
 }
 
-const NOTHING_BEFORE: Before = Object.freeze({
-  shared: new Map(),
-  isSame: false,
-  gone: Object.freeze([]),
-  // biome-ignore lint/correctness/useYield: there is nothing to be opened
-  *open() {
-    return []
-  },
-})
+/** One that is not in order makes a domain that is not, either. */
+function listReferences(plugins: unknown, shared: Shared): readonly Reference[] {
+  const references = referredIds(plugins).flatMap((id) => {
+    const fields = shared.get(id)?.fields
+    return fields === undefined || fields instanceof DocumentError ? [] : [Object.freeze({ id, fields })]
+  })
+  return references.length === 0 ? NO_REFERENCES : Object.freeze(references)
+}
+
+const NO_REFERENCES: readonly Reference[] = Object.freeze([])
+
+function listSound(shared: Shared, { length }: RawDocument['plugins'], counts: readonly number[]) {
+  const sound: (KnownPlugin | undefined)[] = new Array(length).fill(undefined)
+  for (const { index, raw, fields } of shared.values()) {
+    if (!(fields instanceof DocumentError))
+      sound[index] = Object.freeze({ raw, fields, count: counts[index] as number })
+  }
+  return sound
+}
+
+// biome-ignore lint/correctness/useYield: where nothing is known, nothing is opened
+function* neverOpened(): Steps<unknown> {
+  return undefined
+}
 
 interface RawDomain {
   readonly name: string
@@ -288,13 +235,27 @@ function* readDomain(
     const error = new DocumentError(`${path}.plugins`, `expected an array, got ${describeValue(plugins)}`)
     return Object.freeze({ name, error })
   }
-  const refuseDuplicate = taken.createCheck(name)
   const read: (PluginSpec | RefusedPlugin)[] = []
   for (const [index, raw] of plugins.entries()) {
     for (const plugin of readPlugins(raw, name, `${path}.plugins[${index}]`, shared, defaults)) {
-      read.push('error' in plugin ? plugin : refuseDuplicate(plugin))
+      read.push('error' in plugin ? plugin : refuseDuplicate(plugin, taken))
     }
     yield
   }
   return Object.freeze({ name, pattern, plugins: Object.freeze(read) })
 }
+
+/** A plugin is known by its domain, name and phase; a second one of the same could not be told from the first. */
+function refuseDuplicate(plugin: PluginSpec, taken: TakenNames): PluginSpec | RefusedPlugin {
+  const key = `${plugin.phase} ${plugin.name}`
+  const first = taken.get(key)
+  if (first === undefined) {
+    taken.set(key, plugin.path)
+    return plugin
+  }
+  const message = `the domain has a plugin ${describeValue(plugin.name)} in the phase ${plugin.phase} already (${first})`
+  return Object.freeze({ ...plugin, error: new DocumentError(`${plugin.path}.name`, message) })
+}
+
+/** The paths of the plugins of all domains of one name, by what these are called. */
+type TakenNames = Map<string, string>
