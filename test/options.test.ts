@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { OptionError } from '../lib/errors.ts'
 import { type DynacodeOptions, OPTION_NAMES, parseOptions } from '../lib/options.ts'
@@ -17,6 +19,26 @@ function refusal(options: unknown): OptionError {
 
 const withUri = (options: object) => parseOptions({ plugin_api_uri: URI, ...options })
 const refusalWithUri = (options: object) => refusal({ plugin_api_uri: URI, ...options })
+
+test('paths stay the same ones, wherever the process goes', () => {
+  const plugin_api_uri = 'http://api/'
+  const parsed = parseOptions({
+    plugin_api_uri,
+    cache_path: 'var/cache',
+    bootstrap: 'boot.json',
+    watchdog: { quarantine_path: 'quarantine' },
+  })
+  const before = process.cwd()
+  process.chdir(tmpdir())
+  try {
+    expect(parsed.cache_path).toBe(join(before, 'var/cache'))
+    expect(parsed.bootstrap).toBe(join(before, 'boot.json'))
+    expect(parsed.watchdog?.quarantine_path).toBe(join(before, 'quarantine'))
+  } finally {
+    process.chdir(before)
+  }
+  expect(parseOptions({ plugin_api_uri, cache_path: '/var/cache' }).cache_path).toBe('/var/cache')
+})
 
 describe('the defaults', () => {
   test('are those of the documentation', () => {

@@ -61,13 +61,21 @@ export function isFetchError(error: unknown): boolean {
 
 /** Sources are the app's own, too: what they return is looked at before it is used. */
 function checkFetched(fetched: Fetched, live: boolean): Fetched {
-  const { unchanged, bytes } = (fetched ?? {}) as { unchanged?: unknown; bytes?: unknown }
+  const { unchanged, bytes, tag } = (fetched ?? {}) as { unchanged?: unknown; bytes?: unknown; tag?: unknown }
   if (unchanged === true && !live) {
     throw new DynacodeError('ERR_DYNACODE_FETCH', 'the source said `unchanged`, but no document is live yet')
   }
-  if (unchanged === true || bytes instanceof Uint8Array) return fetched
+  if (unchanged === true) return fetched
+  if (bytes instanceof Uint8Array) return { status: fetched.status ?? 200, bytes, tag: checkTag(tag) }
   const came = describeValue(fetched === undefined || fetched === null ? fetched : bytes)
   throw new DynacodeError('ERR_DYNACODE_FETCH', `the source returned no bytes: expected a Uint8Array, got ${came}`)
+}
+
+/** It is compared, kept on the disk and sent back: null is what many have where there is none, and anything else a mistake. */
+function checkTag(tag: unknown): string | undefined {
+  if (tag === undefined || tag === null || typeof tag === 'string') return tag ?? undefined
+  const message = `the source returned a tag that is none: expected a string, got ${describeValue(tag)}`
+  throw new DynacodeError('ERR_DYNACODE_FETCH', message)
 }
 
 function timeoutError(timeout_ms: number, cause: unknown): DynacodeError {

@@ -5,6 +5,7 @@ import type { LivePlugin, Program } from '../program.ts'
 import type { ApiSettings } from '../sources/http/options.ts'
 import { createHttpSource, type HttpSourceOptions } from '../sources/http/source.ts'
 import { identifySource } from '../sources/http/source-identity.ts'
+import { takeSource } from '../sources/in-use.ts'
 import type { Clock } from '../time/clock.ts'
 import { type Activator, createActivator } from './activator.ts'
 import { createBackoff } from './backoff.ts'
@@ -85,6 +86,7 @@ export function createBackgroundLine({
   const hashes = new WeakMap<Uint8Array, string>()
   const hashed = (bytes: Uint8Array, sha1: string) => void hashes.set(bytes, sha1)
   const source = settings.source ?? createHttpSource(settings as HttpSourceOptions, hashed)
+  const giveBack = takeSource(source, timeout_ms)
   const cache =
     cache_path === undefined
       ? undefined
@@ -176,7 +178,7 @@ export function createBackgroundLine({
       watching?.stop()
       closing.abort()
       staleness.close()
-      await Promise.all([cache?.close(), source.close?.()])
+      await Promise.all([cache?.close(), giveBack()])
     },
   } satisfies BackgroundLine)
 }

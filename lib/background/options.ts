@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { count, LONGEST_TIMER_SECONDS, seconds } from '../validation/shapes.ts'
+import { count, filePath, LONGEST_TIMER_SECONDS, seconds } from '../validation/shapes.ts'
 import { type TrustedKeys, trustedKeysSchema } from '../validation/trusted-keys.ts'
 import { MOST_ALIKE_EXPRESSIONS } from './reading/alike-expressions.ts'
 
@@ -113,9 +113,9 @@ export const updateOptions = {
   plugin_api_poll_at_init: z.boolean().default(true),
   workers_max_jitter: z.number().nonnegative().max(LONGEST_TIMER_SECONDS).optional(),
   plugin_api_backoff_max: seconds.optional(),
-  cache_path: z.string().min(1).optional(),
+  cache_path: filePath.optional(),
   bootstrap: z
-    .union([z.string().min(1), z.custom<object>((value) => typeof value === 'object' && value !== null, 'an object')])
+    .union([filePath, z.custom<object>((value) => typeof value === 'object' && value !== null, 'an object')])
     .optional(),
   max_stale_seconds: z
     .union([z.literal(Number.POSITIVE_INFINITY), z.number().positive()])

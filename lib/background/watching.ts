@@ -1,5 +1,6 @@
 import type { Events } from '../events/table.ts'
 import type { Source } from '../sources/contract.ts'
+import { describeValue } from '../validation/schema-error.ts'
 import { shareLead } from './cache/leader.ts'
 import { watchCache } from './cache/watch.ts'
 import { createNotices, type Notices } from './notices.ts'
@@ -54,19 +55,35 @@ export function startWatching({
   })
 }
 
-/** A source may be the app's own: one that cannot be watched is polled. */
+/**
+ * A source may be the app's own: one that cannot be watched is polled. What fails with it is told, at whatever moment.
+ *
+ * @returns ends the watch
+ */
 function watchSource(source: Source, changed: () => void, failed: (error: unknown) => void): () => void {
+  let stop: unknown
+  let isOver = false
+
+  async function end(): Promise<void> {
+    if (typeof stop === 'function') await stop()
+  }
+  function take(returned: unknown): unknown {
+    stop = returned
+    if (isOver) return end()
+    if (typeof stop === 'function') return undefined
+    throw new TypeError(`watch() of the source: expected a function that ends it, got ${describeValue(stop)}`)
+  }
+
   try {
-    const stop = source.watch?.(changed)
-    return () => {
-      try {
-        stop?.()
-      } catch (error) {
-        failed(error)
-      }
-    }
+    const returned: unknown = source.watch?.(() => void (isOver || changed()))
+    // An async one may be ended before there is anything to end it by.
+    if (returned instanceof Promise) returned.then(take).catch(failed)
+    else if (source.watch !== undefined) take(returned)
   } catch (error) {
     failed(error)
-    return () => undefined
+  }
+  return () => {
+    isOver = true
+    end().catch(failed)
   }
 }

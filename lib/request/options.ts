@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import type { GuardMode } from '../document.ts'
-import { milliseconds } from '../validation/shapes.ts'
+import { filePath, milliseconds } from '../validation/shapes.ts'
 import { type DebugOptions, debugOptionsSchema } from './debug/options.ts'
 
 /** What requests get, and how plugins are kept from harming the app. */
@@ -92,7 +92,7 @@ export const requestOptions = {
   linear_regexp: z.boolean().default(false),
   watchdog: z
     .strictObject({
-      quarantine_path: z.string().min(1),
+      quarantine_path: filePath,
       limit_ms: milliseconds.default(1000),
       exit: z.boolean().default(false),
     })

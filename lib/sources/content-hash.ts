@@ -1,8 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
-import type { Steps } from '../time/steps.ts'
-
-/** Bytes that are hashed or copied without a pause: less than half a millisecond. */
-export const STRETCH = 262_144
+import { STRETCH, type Steps } from '../time/steps.ts'
 
 /** The SHA-1 of some bytes, in hex. */
 export function* hashBytes(bytes: Uint8Array): Steps<string> {

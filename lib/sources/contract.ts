@@ -5,7 +5,10 @@ export type Fetched =
       readonly unchanged?: false
       /** The document as the source has it, undecoded. */
       readonly bytes: Uint8Array
-      /** Names this state of the document (an ETag); handed back as `last` once the document is live. */
+      /**
+       * Names this state of the document (an ETag); handed back as `last` once the document is live. null counts as none,
+       * and anything else that is no string makes the fetch a failed one.
+       */
       readonly tag?: string | undefined
       /** The HTTP status, where the source speaks HTTP. */
       readonly status?: number
@@ -22,14 +25,17 @@ export interface Source {
    */
   fetch(signal: AbortSignal, last: string | undefined): Promise<Fetched>
   /**
-   * Begins to watch for changes; called once. What it calls may be called too often, and at any time, but not before this
+   * Begins to watch for changes; called once by each instance that has the source. What it calls may be called too often, and at any time, but not before this
    * returns: each call means that a fetch may bring something new. A watch that breaks mends itself; polling goes on
    * meanwhile, and whatever was missed is fetched then.
    *
    * @param changed asks for a fetch as soon as possible
-   * @returns ends the watch; called once, before `close()`
+   * @returns ends that watch, and leaves those of other instances alone; called once, before `close()`
    */
   watch?(changed: () => void): () => void
-  /** Frees what the source holds; called once, by `close()`. */
+  /**
+   * Frees what the source holds; called once, by `close()` of the last instance that has it. What it throws is ignored, and
+   * it is waited for no longer than `plugin_api_timeout`.
+   */
   close?(): void | Promise<void>
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { DynacodeError } from '../errors.ts'
 import type { DocumentInput } from './published-document.ts'
 

@@ -1,4 +1,5 @@
 import { type DocumentRules, readDocument } from '../background/reading/validator.ts'
+import { checkFreshness, readUnverified } from '../background/trust/verifier.ts'
 import { DocumentError } from '../errors.ts'
 
 /** A document in any of the forms in which an app may have it. */
@@ -14,16 +15,25 @@ const RULES: DocumentRules = Object.freeze({
   max_code_bytes: Number.POSITIVE_INFINITY,
 })
 
+/** What readers have accepted before is not known here. */
+const NOTHING_BEFORE = Object.freeze({ highest: undefined, active_sha1_of_highest: undefined, sha1: '' })
+
 /**
- * The bytes to publish, once it is sure that dynacode can read them. Strings and bytes are published as they are. Of a
- * signed document the payload is read; the signatures are not checked here.
+ * The bytes to publish, once it is sure that dynacode can read them. Strings and bytes are published as they are. Whether
+ * the signatures of a signed document fit is not known here; its form, its version and its expiry are.
  *
  * @throws DocumentError when every process would refuse the document as a whole
+ * @throws DynacodeError ERR_DYNACODE_SIGNATURE, ERR_DYNACODE_VERSION or ERR_DYNACODE_EXPIRED, as the readers of a signed one
  */
 export function encodeDocument(document: DocumentInput): Buffer {
   const bytes = toBytes(document)
   const text = decode(bytes)
-  readDocument(readPayload(text) ?? text, RULES)
+  if (!isSigned(text)) {
+    readDocument(text, RULES)
+    return bytes
+  }
+  const { version, expires } = readDocument(decode(readUnverified(bytes)), RULES)
+  checkFreshness({ version, expires }, NOTHING_BEFORE, Date.now())
   return bytes
 }
 
@@ -45,15 +55,12 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-/** What is signed, if the document is a JWS in JSON serialization. */
-function readPayload(text: string): string | undefined {
-  let value: unknown
+/** Whether it is meant to be a JWS in JSON serialization. */
+function isSigned(text: string): boolean {
   try {
-    value = JSON.parse(text)
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && 'payload' in value && !('domains' in value)
   } catch {
-    return undefined
+    return false
   }
-  const payload = (value as { payload?: unknown } | null)?.payload
-  const is_signed = typeof payload === 'string' && !Object.hasOwn(value as object, 'domains')
-  return is_signed ? decode(Buffer.from(payload, 'base64url')) : undefined
 }

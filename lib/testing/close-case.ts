@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Bench } from './bench.ts'
 
@@ -9,7 +10,14 @@ export async function useAndClose({ source, publish, fetch, settle, limits }: Be
   // Time for the watch to take hold of what it is going to hold.
   await pause(limits.quiet_ms)
   stop?.()
-  await settle(async () => source.close?.(), 'close()')
+  const failed = (error: unknown) => assert.fail(`close(): expected no error, got ${error}`)
+  await settle(
+    async () =>
+      Promise.resolve()
+        .then(() => source.close?.())
+        .catch(failed),
+    'close()',
+  )
 }
 
 /** What keeps this process alive, by its kind: sockets, timers, watched files. */

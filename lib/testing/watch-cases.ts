@@ -59,6 +59,28 @@ export const WATCH_CASES: Readonly<Record<string, Check>> = Object.freeze({
     return undefined
   },
 
+  'watch: of one instance ends without that of another': async (bench) => {
+    const { source, limits, publish, eventually } = bench
+    if (source.watch === undefined) return NO_WATCH
+    await publish('one')
+    let calls = 0
+    const stop_other = source.watch(() => undefined)
+    const stop = source.watch(() => {
+      calls += 1
+    })
+    await pause(limits.quiet_ms)
+    stop_other()
+    await pause(limits.quiet_ms)
+    const before = calls
+    await publish('two')
+    await eventually(
+      () => calls > before,
+      () => 'expected changed() of a second watch to be called when the first one had ended',
+    )
+    stop()
+    return undefined
+  },
+
   'watch: tells of a document that is published once what was broken is mended': async (bench) => {
     const { fixture, publish } = bench
     if (fixture.break === undefined || fixture.mend === undefined) return 'the fixture has no break() and mend()'

@@ -1,6 +1,9 @@
 /** Work that can be laid down between any two of its steps. What it makes is what it returns. */
 export type Steps<T> = Generator<undefined, T, undefined>
 
+/** Bytes that are hashed or copied without a pause: less than half a millisecond. */
+export const STRETCH = 262_144
+
 /** Does all of some work at once. */
 export function runSteps<T>(steps: Steps<T>): T {
   let step = steps.next()

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import * as z from 'zod'
 import { LONGEST_TIMER_MS } from '../time/clock.ts'
 
@@ -12,6 +13,11 @@ export const seconds = z.number().min(SHORTEST_TIMER_SECONDS).max(LONGEST_TIMER_
 export const milliseconds = z.number().positive().max(LONGEST_TIMER_MS)
 /** How many there are, or may be. */
 export const count = z.int().positive()
+/** A path, as it is now: the process may go to another folder later. */
+export const filePath = z
+  .string()
+  .min(1)
+  .transform((path) => resolve(path))
 /** A function, of which no more can be told. */
 export const callback = z.custom<() => unknown>((value) => typeof value === 'function', 'a function')
 /** Where to send requests to. */

@@ -30,6 +30,9 @@ const PROFILES = {
   ES256: { kty: 'EC', crv: 'P-256' },
 } as const
 
+/** Those that signatures may have. */
+export const ALGORITHMS: readonly string[] = Object.keys(PROFILES)
+
 const coordinate = z.string().regex(/^[\w-]{43}$/, '32 bytes in base64url')
 const keyShape = z.object({
   kty: z.enum(['OKP', 'EC']),

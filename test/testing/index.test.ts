@@ -412,6 +412,24 @@ const FAULTS: [string, Parameters<typeof setup>[0], string, RegExp][] = [
     /^Got unwanted exception: ending the watch a second time threw/,
   ],
   [
+    'has one watch for all',
+    (source) => {
+      let stop: () => void = () => undefined
+      return {
+        ...source,
+        watch(changed) {
+          stop = source.watch(changed)
+          return () => {
+            stop()
+            stop = () => undefined
+          }
+        },
+      }
+    },
+    'watch: of one instance ends without that of another',
+    /^expected changed\(\) of a second watch to be called when the first one had ended within 400 ms$/,
+  ],
+  [
     'watches no longer once it was broken',
     (source, memory) => ({
       ...source,
@@ -439,6 +457,17 @@ const FAULTS: [string, Parameters<typeof setup>[0], string, RegExp][] = [
     },
     'close: leaves nothing behind',
     /^expected nothing to stay open after close\(\) \(still open: 1 TCPServerWrap\) within 400 ms$/,
+  ],
+  [
+    'throws when it is closed',
+    (source) => ({
+      ...source,
+      close() {
+        throw new Error('closed already')
+      },
+    }),
+    'close: leaves nothing behind',
+    /^close\(\): expected no error, got Error: closed already$/,
   ],
   [
     'never ends to close',

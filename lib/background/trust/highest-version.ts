@@ -1,5 +1,3 @@
-import type { Cache } from '../cache/disk.ts'
-
 /** The highest version of a signed document that was ever accepted. */
 export interface HighestVersion {
   get(): number | undefined
@@ -12,8 +10,14 @@ export interface HighestVersion {
   persist(): Promise<void>
 }
 
+/** What of the disk cache keeps it. */
+interface Kept {
+  highest_version(): number | undefined
+  note_version(version: number): Promise<void>
+}
+
 /** Remembers it for this process and, where there is a cache, for every process after it. */
-export function rememberHighest(cache: Cache | undefined): HighestVersion {
+export function rememberHighest(cache: Kept | undefined): HighestVersion {
   let highest: number | undefined
   return {
     get() {

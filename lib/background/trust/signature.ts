@@ -1,6 +1,5 @@
 import { createPublicKey, createVerify, type KeyObject, verify } from 'node:crypto'
-import { STRETCH } from '../../sources/content-hash.ts'
-import type { Steps } from '../../time/steps.ts'
+import { STRETCH, type Steps } from '../../time/steps.ts'
 import type { TrustedKey } from '../../validation/trusted-keys.ts'
 
 /** Does some work, at once or in slices. */

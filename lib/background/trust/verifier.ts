@@ -1,7 +1,7 @@
 import { DynacodeError } from '../../errors.ts'
 import { runSteps } from '../../time/steps.ts'
 import { describeValue } from '../../validation/schema-error.ts'
-import type { TrustedKey, TrustedKeys } from '../../validation/trusted-keys.ts'
+import { ALGORITHMS, type TrustedKey, type TrustedKeys } from '../../validation/trusted-keys.ts'
 import {
   decodeBase64url,
   decodePayload,
@@ -21,6 +21,9 @@ export interface Verified {
   readonly kid: string | undefined
 }
 
+/** Of each of the algorithms (RFC 7518, 3.4; RFC 8032, 5.1.6). */
+const SIGNATURE_BYTES = 64
+
 /** Tells documents that are ours from all others. */
 export interface Verifier {
   /**
@@ -30,6 +33,32 @@ export interface Verifier {
    * @throws DynacodeError ERR_DYNACODE_SIGNATURE, or what `pace` throws
    */
   verify(bytes: Uint8Array, pace?: Pace): Promise<Verified>
+}
+
+/**
+ * Takes the document out of an envelope without asking whether the signatures fit: for whoever has none of the keys.
+ *
+ * @throws DynacodeError ERR_DYNACODE_SIGNATURE when every verifier would refuse it, whatever its keys are
+ */
+export function readUnverified(bytes: Uint8Array): Uint8Array {
+  const { payload, signatures } = runSteps(readEnvelope(bytes))
+  const faults = signatures.map(findFault)
+  if (!faults.includes(undefined)) throw faults[0]
+  const text_bytes = runSteps(decodePayload(payload))
+  if (text_bytes === undefined) throw refuse('the payload: expected base64url without padding')
+  return text_bytes
+}
+
+function findFault(signature: Signature): unknown {
+  try {
+    const { alg } = readHeader(signature)
+    if (!ALGORITHMS.includes(alg))
+      throw refuse(`the algorithm ${describeValue(alg)} is none of ${ALGORITHMS.join(', ')}`)
+    if (decodeBase64url(signature.signature)?.length === SIGNATURE_BYTES) return undefined
+    return refuse(`the signature: expected ${SIGNATURE_BYTES} bytes in base64url without padding`)
+  } catch (error) {
+    return error
+  }
 }
 
 /**

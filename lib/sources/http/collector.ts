@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { DynacodeError } from '../../errors.ts'
-import type { Steps } from '../../time/steps.ts'
-import { STRETCH } from '../content-hash.ts'
+import { STRETCH, type Steps } from '../../time/steps.ts'
 
 /** A whole body. */
 export interface Collected {

@@ -35,7 +35,13 @@ const apiHeadersSchema = z.preprocess(fromPairs, z.record(z.string(), z.string()
  *
  * @internal
  */
-export const headersOption = z.union([apiHeadersSchema, callback as z.ZodType<HeadersFunction>]).default({})
+export const headersOption = z
+  .union([
+    // Nobody means an empty list.
+    z.custom((given) => !isEmptyList(given), 'an object').pipe(apiHeadersSchema),
+    callback as z.ZodType<HeadersFunction>,
+  ])
+  .default({})
 
 /**
  * Asks for the headers of one request, by names in lower case.
@@ -62,6 +68,10 @@ export async function askHeaders(
   if (headers.success) return lowerCaseKeys(headers.data)
   const { path, message } = describeMismatch(headers.error, came, describeKind)
   throw new DynacodeError('ERR_DYNACODE_FETCH', `${option}(): ${path === '' ? '' : `${path}: `}${message}`)
+}
+
+function isEmptyList(given: unknown): boolean {
+  return (Array.isArray(given) && given.length === 0) || (given instanceof Map && given.size === 0)
 }
 
 /** Of several values for one name a request has all (RFC 9110, 5.3). */

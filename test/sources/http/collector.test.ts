@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { STRETCH } from '../../../lib/sources/content-hash.ts'
 import { createCollector } from '../../../lib/sources/http/collector.ts'
-import { runSteps, type Steps } from '../../../lib/time/steps.ts'
+import { runSteps, STRETCH, type Steps } from '../../../lib/time/steps.ts'
 
 const MAX = 10_000_000
 

@@ -111,6 +111,12 @@ describe('a request', () => {
     expect(api.requests).toHaveLength(3)
   })
 
+  test.each([new Headers(), new Map(), []])('has none of its own where a function makes none (%#)', async (headers) => {
+    const api = await startPluginApi()
+    await sourceOf(api, { plugin_api_headers: () => headers as never }).fetch(NEVER, undefined)
+    expect(api.requests[0]?.headers.accept).toBe('application/json')
+  })
+
   test('carries every value of a name that comes twice', async () => {
     const api = await startPluginApi()
     const plugin_api_headers = [

@@ -9,6 +9,7 @@ import { checkSource } from '../../../lib/testing/index.ts'
 import { runChild } from '../../fixtures/child.ts'
 import { createInstance, payloadsOf, record } from '../../fixtures/instance.ts'
 import { hasProgram, startRedis } from '../../fixtures/services.ts'
+import { createSigner } from '../../fixtures/signing.ts'
 
 const KEY = 'plugins'
 const CHANNEL = 'plugins-changed'
@@ -456,14 +457,16 @@ describe.runIf(hasProgram('redis-server'))('publish_document', () => {
 
   test('takes a signed document, and reads what is signed', async () => {
     const client = await makeConnected(await startRedis())
-    const sign = (payload: object) => ({
-      payload: Buffer.from(JSON.stringify(payload)).toString('base64url'),
-      signatures: [{ protected: 'e30', signature: 'AA' }],
-    })
-    await publish_document(client, { ...PLACE, document: sign(DOCUMENT) })
-    expect(await client.get(KEY)).toBe(JSON.stringify(sign(DOCUMENT)))
-    const refused = publish_document(client, { ...PLACE, document: sign({}) })
+    const { sign } = await createSigner()
+    const general = { version: 1, expires: '2999-01-01T00:00:00Z' }
+    const document = await sign({ ...DOCUMENT, general })
+    await publish_document(client, { ...PLACE, document })
+    expect(await client.get(KEY)).toBe(document)
+    const refused = publish_document(client, { ...PLACE, document: await sign({ general }) })
     await expect(refused).rejects.toMatchObject({ code: 'ERR_DYNACODE_DOCUMENT', path: 'domains' })
+    const undated = publish_document(client, { ...PLACE, document: await sign(DOCUMENT) })
+    await expect(undated).rejects.toMatchObject({ code: 'ERR_DYNACODE_VERSION' })
+    expect(await client.get(KEY)).toBe(document)
   })
 
   test.each([
