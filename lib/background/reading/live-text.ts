@@ -1,8 +1,8 @@
 import { createHash, hash } from 'node:crypto'
 import type { PluginFields } from '../../document.ts'
 import type { ProgramDomain } from '../../program.ts'
-import { hashOn, STRETCH } from '../../sources/content-hash.ts'
-import type { Steps } from '../../time/steps.ts'
+import { hashOn } from '../../sources/content-hash.ts'
+import { STRETCH, type Steps } from '../../time/steps.ts'
 import type { Range } from './json-splitter.ts'
 import type { Id } from './plugin-reader.ts'
 
