@@ -14,7 +14,7 @@ export interface Refresher {
   takeOver(): Promise<void>
 }
 
-/** How long somebody who asks waits for the disk, in milliseconds. What is live does not. */
+/** How long those who ask, or start, wait for the disk, in milliseconds. What is live does not. */
 const DISK_MS = 500
 
 const NOTHING: Refresh = Object.freeze({ updated: false, reason: 'unchanged', error: undefined })
@@ -22,7 +22,7 @@ const NOTHING: Refresh = Object.freeze({ updated: false, reason: 'unchanged', er
 /**
  * Makes the refresher of one instance.
  *
- * @param over told when a cycle is over: what is asked for from then on is a new one
+ * @param over told when a cycle is over, and what it brought kept, unless that takes long
  */
 export function createRefresher({
   cycle,
@@ -44,10 +44,10 @@ export function createRefresher({
     const course: Course = { fetched: false, answer: undefined, kept: Promise.resolve() }
     const live = trace(occasion, () => run(course)).finally(() => {
       running = null
-      over()
     })
     const whole = live.then(async (result) => {
       await atMost(course.kept, DISK_MS)
+      over()
       return result
     })
     running = { course, live, whole }

@@ -57,8 +57,8 @@ export interface Cache {
   /** What does not work at this moment; null when all does. */
   trouble(): DynacodeError | null
   /**
-   * Gives back what is held. What is being written may come to its end, within a second; all else is laid down. Nothing is begun
-   * after that, and nothing of this process is done with the disk any more once it resolves.
+   * Gives back what is held, and lays down what is under way. Nothing is begun after that, and nothing of this process is
+   * done with the disk any more once it resolves.
    */
   close(): Promise<void>
 }
@@ -78,8 +78,6 @@ const LOOK_AGAIN_MS = 50
 const PATIENCE_MS = 5000
 /** The same, where somebody waits for it. */
 const URGENT_PATIENCE_MS = 500
-/** How long what is being written at the end may take, in milliseconds. */
-const GRACE_MS = 1000
 /** A file system, or somebody who sets the clock a little, may have a time be ahead by this much, in milliseconds. */
 const AHEAD_MS = 1000
 
@@ -108,8 +106,6 @@ export function createCache(
   const versionMark = openVersionMark(place)
   const lease = openLease(place)
   let holders = 0
-  let writes = 0
-  let closed = false
   /** What this process has last given or got: to put it back should the disk lose it, or not have taken it. */
   let last: Entry | undefined
   /** What was asked for last, of all that is to be written: whatever waits for its turn before it need not be written at all. */
@@ -117,7 +113,7 @@ export function createCache(
   let reading: Promise<unknown> = Promise.resolve()
   let writing: Promise<unknown> = Promise.resolve()
 
-  const isOver = () => closed || closing.signal.aborted
+  const isOver = () => closing.signal.aborted
   const pause = () => sleep(LOOK_AGAIN_MS, undefined, { ref: false, signal: closing.signal }).catch(() => undefined)
 
   /** What one generation is known by must not change while another part of this process goes by it. */
@@ -132,10 +128,7 @@ export function createCache(
   /** One after the other, beside the readings: nobody who reads waits for a slow disk to take something. */
   function write<T>(fallback: T, action: () => Promise<T>): Promise<T> {
     if (isOver()) return Promise.resolve(fallback)
-    writes += 1
-    const turn = writing.then(action).finally(() => {
-      writes -= 1
-    })
+    const turn = writing.then(action)
     writing = turn
     return turn
   }
@@ -307,17 +300,11 @@ export function createCache(
       }
       return undefined
     },
-    highest_version: () => (closed ? undefined : attempts.once('read version', undefined, versionMark.highest)),
+    highest_version: () => attempts.once('read version', undefined, versionMark.highest),
     note_version: (version) =>
       write(undefined, () => attempts.long('written version', undefined, () => versionMark.note(version))),
     trouble: attempts.trouble,
     async close() {
-      closed = true
-      if (writes > 0) {
-        const late = setTimeout(() => closing.abort(), GRACE_MS)
-        await writing
-        clearTimeout(late)
-      }
       closing.abort()
       if (holders > 0) giveBack()
       // Whoever gives it back now has nothing to do with the disk any more.
