@@ -1,9 +1,8 @@
 import { resolve } from 'node:path'
 import { countFindings } from '../tools/finding.ts'
-import { inspectDocument } from '../tools/inspect-document.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { readBytes, readInput } from './input.ts'
-import { inspectTypes, type TypeOptions } from './inspect-types.ts'
+import type { TypeOptions } from './inspect-types.ts'
 import { describeCounts, showFindings } from './show-findings.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -33,6 +32,8 @@ export const addCheck: AddCommand = (program, terminal, finish) => {
 async function check(source: string, options: CheckOptions, terminal: Terminal): Promise<number> {
   const { globals = [], allow = [], types = false, declarations = [], json } = options
   const input = await readInput(source, options)
+  const { inspectDocument } = await import('../tools/inspect-document.ts')
+  const { inspectTypes } = await import('./inspect-types.ts')
   const { found, plugins, document } = await inspectDocument(input, globals)
   const typing = types ? await readTypeOptions(globals, declarations) : undefined
   const typed = typing && document ? await inspectTypes(input, document, typing) : []

@@ -1,4 +1,3 @@
-import { SignJWT } from 'jose'
 import { normalizeHost } from '../matching/host-pattern.ts'
 import { DEBUG_TOKEN_TYPE, LONGEST_DEBUG_TOKEN_MS } from '../request/debug/token.ts'
 import type { PrivateKey } from '../tools/sign-document.ts'
@@ -38,6 +37,7 @@ async function signToken(key: PrivateKey, path: string, exp: number, host: strin
   const { alg, kid } = key
   const claims = host === undefined ? { exp } : { exp, host }
   const header = { typ: DEBUG_TOKEN_TYPE, alg, ...(kid === undefined ? {} : { kid }) }
+  const { SignJWT } = await import('jose')
   try {
     return await new SignJWT(claims).setProtectedHeader(header).sign(key)
   } catch {

@@ -1,7 +1,6 @@
-import { readDocument } from '../background/reading/validator.ts'
 import type { Document } from '../document.ts'
 import { messageOf } from '../errors.ts'
-import { compareDocuments, type Difference } from '../tools/compare-documents.ts'
+import type { Difference } from '../tools/compare-documents.ts'
 import { diffLines } from '../tools/line-changes.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'
@@ -24,6 +23,7 @@ export const addDiff: AddCommand = (program, terminal, finish) => {
     .action(async (before: string, after: string, _: unknown, command) => {
       const options = command.optsWithGlobals() as CommonOptions
       const { json } = options
+      const { compareDocuments } = await import('../tools/compare-documents.ts')
       const differences = compareDocuments(await read(before, options), await read(after, options))
       if (json) terminal.print(JSON.stringify(differences, undefined, 2))
       else if (differences.length === 0) terminal.print('nothing is different')
@@ -34,6 +34,7 @@ export const addDiff: AddCommand = (program, terminal, finish) => {
 
 async function read(source: string, options: CommonOptions): Promise<Document> {
   const { text } = await readInput(source, options)
+  const { readDocument } = await import('../background/reading/validator.ts')
   try {
     return readDocument(text)
   } catch (cause) {

@@ -1,8 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { decodePayload, readEnvelope } from '../background/trust/envelope.ts'
 import { messageOf } from '../errors.ts'
-import { lookAt } from '../sources/folder/look.ts'
 import { MANIFEST } from '../sources/folder/manifest.ts'
 import { runSteps } from '../time/steps.ts'
 import { describeValue } from '../validation/schema-error.ts'
@@ -67,10 +65,11 @@ export function describeFileError(cause: unknown, missing: string): string {
 }
 
 async function readFolder(name: string, folder: string): Promise<Input> {
+  const { lookAt } = await import('../sources/folder/look.ts')
   const { found } = await lookAt(folder, MAX_BYTES, new Map(), new AbortController().signal)
   if (found instanceof Error) throw new Failure(found.message, 2, found)
   const manifest = Buffer.from(await readBytes(join(folder, MANIFEST))).toString()
-  return { ...open(name, found), manifest, folder }
+  return { ...(await open(name, found)), manifest, folder }
 }
 
 async function download(given: string, lines: readonly string[]): Promise<Uint8Array> {
@@ -107,9 +106,10 @@ export function readUrl(given: string): { url: string; headers: Record<string, s
   return { url: url.href, headers: { authorization: `Basic ${Buffer.from(credentials).toString('base64')}` } }
 }
 
-function open(name: string, bytes: Uint8Array): Input {
+async function open(name: string, bytes: Uint8Array): Promise<Input> {
   const text = decode(bytes, name)
   if (!looksSigned(text)) return { name, text, bytes, is_signed: false, manifest: undefined, folder: undefined }
+  const { decodePayload, readEnvelope } = await import('../background/trust/envelope.ts')
   try {
     const payload = runSteps(decodePayload(runSteps(readEnvelope(bytes)).payload))
     if (payload === undefined) throw new Error('the payload: expected base64url without padding')

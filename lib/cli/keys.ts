@@ -1,7 +1,7 @@
-import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import type { JWK } from 'jose'
 import type { PrivateKey } from '../tools/sign-document.ts'
 import { describeKind, describeMismatch } from '../validation/schema-error.ts'
-import { type TrustedKeys, trustedKeysSchema } from '../validation/trusted-keys.ts'
+import type { TrustedKeys } from '../validation/trusted-keys.ts'
 import { Failure } from './failure.ts'
 import { readBytes } from './input.ts'
 
@@ -13,6 +13,7 @@ export async function createKeys(
   alg: string,
   kid: string,
 ): Promise<{ private_key: JWK; trusted_keys: { keys: JWK[] } }> {
+  const { exportJWK, generateKeyPair } = await import('jose')
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
   const named = { alg, kid }
   return {
@@ -44,6 +45,7 @@ export async function readPrivateKey(path: string): Promise<PrivateKey> {
  */
 export async function readTrustedKeys(path: string): Promise<TrustedKeys> {
   const keys = await readJsonFile(path)
+  const { trustedKeysSchema } = await import('../validation/trusted-keys.ts')
   const parsed = trustedKeysSchema.safeParse(keys)
   if (parsed.success) return parsed.data
   const { path: inner, message } = describeMismatch(parsed.error, keys, describeKind)

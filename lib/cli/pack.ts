@@ -1,7 +1,4 @@
-import { readDocument } from '../background/reading/validator.ts'
 import { messageOf } from '../errors.ts'
-import { listFaults } from '../tools/pack-document.ts'
-import { orderAsManifest, spreadDocument } from '../tools/spread-document.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'
 import { readInput } from './input.ts'
@@ -42,7 +39,7 @@ export const addPack: AddCommand = (program, terminal, finish) => {
       const options = command.optsWithGlobals() as CommonOptions
       const { json } = options
       const { text } = await readInput(source, options)
-      const files = spread(text, source)
+      const files = await spread(text, source)
       await refuseUnlessEmpty(folder)
       for (const [name, content] of files) await writeOutput(`${folder}/${name}`, content)
       const names = [...files.keys()]
@@ -61,12 +58,14 @@ export const addPack: AddCommand = (program, terminal, finish) => {
 export async function pack(folder: string): Promise<string> {
   const { text, manifest } = await readInput(folder)
   if (manifest === undefined) throw new Failure(`${folder}: expected a folder with a dynacode.json, got a document`)
-  const faults = findFaults(text, folder)
+  const { orderAsManifest } = await import('../tools/spread-document.ts')
+  const faults = await findFaults(text, folder)
   if (faults.length > 0) throw new Failure(`${folder}: ${faults.join('; ')}`, 1)
   return JSON.stringify(orderAsManifest(JSON.parse(manifest), JSON.parse(text)))
 }
 
-function findFaults(text: string, name: string): readonly string[] {
+async function findFaults(text: string, name: string): Promise<readonly string[]> {
+  const { listFaults } = await import('../tools/pack-document.ts')
   try {
     return listFaults(text)
   } catch (cause) {
@@ -74,8 +73,9 @@ function findFaults(text: string, name: string): readonly string[] {
   }
 }
 
-function spread(text: string, name: string): ReadonlyMap<string, string> {
-  read(text, name)
+async function spread(text: string, name: string): Promise<ReadonlyMap<string, string>> {
+  const { spreadDocument } = await import('../tools/spread-document.ts')
+  await read(text, name)
   try {
     return spreadDocument(JSON.parse(text))
   } catch (cause) {
@@ -83,7 +83,8 @@ function spread(text: string, name: string): ReadonlyMap<string, string> {
   }
 }
 
-function read(text: string, name: string): void {
+async function read(text: string, name: string): Promise<void> {
+  const { readDocument } = await import('../background/reading/validator.ts')
   try {
     readDocument(text)
   } catch (cause) {

@@ -1,5 +1,4 @@
 import type { Middleware } from 'koa'
-import { request } from 'undici'
 import { messageOf } from '../errors.ts'
 
 /** Headers of one connection, which are not the next one's. */
@@ -25,6 +24,7 @@ export function createProxy(against: string, failed: (message: string) => void):
     const headers = Object.fromEntries(
       Object.entries(ctx.req.headers).filter(([name]) => !OF_CONNECTION.includes(name)),
     )
+    const { request } = await import('undici')
     try {
       const method = ctx.method as 'GET'
       const body = method === 'GET' || (method as string) === 'HEAD' ? null : ctx.req

@@ -1,13 +1,12 @@
 import type { Middleware } from 'koa'
 import { messageOf, OptionError } from '../errors.ts'
-import { type GivenRequest, type Ran, type RunRequestOptions, runRequest } from '../tools/run-request.ts'
+import type { GivenRequest, Ran, RunRequestOptions } from '../tools/run-request.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'
 import { collectLines, readHeaderLines } from './header-lines.ts'
 import { importGlobals } from './import-globals.ts'
 import { readInput, readUrl } from './input.ts'
 import { createProxy } from './proxy.ts'
-import { showTrace } from './show-trace.ts'
 
 interface RunOptions extends CommonOptions {
   readonly header?: readonly string[]
@@ -39,7 +38,7 @@ export const addRun: AddCommand = (program, terminal, finish) => {
       const options = command.optsWithGlobals() as RunOptions
       const ran = await run(source, method.toUpperCase(), url, options)
       if (options.json) terminal.print(JSON.stringify(ran, undefined, 2))
-      else showTrace(ran, terminal)
+      else (await import('./show-trace.ts')).showTrace(ran, terminal)
       finish(ran.plugins.some(({ outcome }) => outcome === 'failed' || outcome === 'refused') ? 1 : 0)
     })
 }
@@ -79,6 +78,7 @@ async function run(source: string, method: string, given: string, options: RunOp
 }
 
 async function tryRequest(text: string, request: GivenRequest, options: RunRequestOptions, name: string): Promise<Ran> {
+  const { runRequest } = await import('../tools/run-request.ts')
   try {
     return await runRequest(text, request, options)
   } catch (cause) {

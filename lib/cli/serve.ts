@@ -2,10 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { messageOf } from '../errors.ts'
-import { folder_source } from '../sources/folder/source.ts'
-import { createDocumentApi } from '../tools/document-api.ts'
 import { countFindings } from '../tools/finding.ts'
-import { inspectDocument } from '../tools/inspect-document.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'
 import { readInput } from './input.ts'
@@ -39,6 +36,9 @@ async function serve(folder: string, options: ServeOptions, terminal: Terminal):
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) throw new Failure(`--port: expected a port, got ${port}`)
   const { manifest } = await readInput(folder)
   if (manifest === undefined) throw new Failure(`${folder}: expected a folder with a dynacode.json, got a document`)
+  const { folder_source } = await import('../sources/folder/source.ts')
+  const { createDocumentApi } = await import('../tools/document-api.ts')
+  const { inspectDocument } = await import('../tools/inspect-document.ts')
   const api = createDocumentApi()
   const closing = new AbortController()
   const source = folder_source(folder)

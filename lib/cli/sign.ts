@@ -1,8 +1,8 @@
 import { Option } from 'commander'
-import { readDocument } from '../background/reading/validator.ts'
-import { createVerifier } from '../background/trust/verifier.ts'
+import type { Document } from '../document.ts'
 import { messageOf } from '../errors.ts'
-import { checkSignable, type PrivateKey, signDocument } from '../tools/sign-document.ts'
+import type { PrivateKey } from '../tools/sign-document.ts'
+import type { TrustedKeys } from '../validation/trusted-keys.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'
 import { type Input, readInput } from './input.ts'
@@ -63,11 +63,11 @@ export const addSign: AddCommand = (program, terminal, finish) => {
       const { key, output, documentVersion, expires, json } = options
       const private_key = await readPrivateKey(key)
       const input = await readInput(source, options)
-      const text = setGeneral(input.manifest === undefined ? input.text : await pack(source), source, {
+      const text = await setGeneral(input.manifest === undefined ? input.text : await pack(source), source, {
         ...(documentVersion === undefined ? {} : { version: readVersion(documentVersion) }),
         ...(expires === undefined ? {} : { expires: readExpiry(expires) }),
       })
-      const { version, expires: end } = checkFresh(text, source)
+      const { version, expires: end } = await checkFresh(text, source)
       const signed = await signWith(text, private_key, key)
       if (output === undefined) {
         terminal.print(signed)
@@ -99,6 +99,7 @@ export const addSign: AddCommand = (program, terminal, finish) => {
 
 /** Signs, with messages that name what was given. */
 async function signWith(text: string, key: PrivateKey, key_path: string): Promise<string> {
+  const { signDocument } = await import('../tools/sign-document.ts')
   try {
     return await signDocument(text, key)
   } catch (cause) {
@@ -108,8 +109,11 @@ async function signWith(text: string, key: PrivateKey, key_path: string): Promis
 
 async function verify(
   { name, bytes }: Input,
-  trusted: Parameters<typeof createVerifier>[0],
+  trusted: TrustedKeys,
 ): Promise<object & { kid: string | null; version: unknown; expires: string }> {
+  const { createVerifier } = await import('../background/trust/verifier.ts')
+  const { readDocument } = await import('../background/reading/validator.ts')
+  const { checkSignable } = await import('../tools/sign-document.ts')
   try {
     const { text_bytes, kid } = await createVerifier(trusted).verify(bytes)
     const document = readDocument(Buffer.from(text_bytes).toString())
@@ -121,15 +125,16 @@ async function verify(
 }
 
 /** The text with fields of `general` set; as it is when there are none to set. */
-function setGeneral(text: string, name: string, fields: object): string {
+async function setGeneral(text: string, name: string, fields: object): Promise<string> {
   if (Object.keys(fields).length === 0) return text
-  checkDocument(text, name)
+  await checkDocument(text, name)
   const document = JSON.parse(text)
   return JSON.stringify({ ...document, general: { ...document.general, ...fields } })
 }
 
-function checkFresh(text: string, name: string): ReturnType<typeof readDocument> {
-  const document = checkDocument(text, name)
+async function checkFresh(text: string, name: string): Promise<Document> {
+  const { checkSignable } = await import('../tools/sign-document.ts')
+  const document = await checkDocument(text, name)
   try {
     checkSignable(document)
     return document
@@ -138,7 +143,8 @@ function checkFresh(text: string, name: string): ReturnType<typeof readDocument>
   }
 }
 
-function checkDocument(text: string, name: string): ReturnType<typeof readDocument> {
+async function checkDocument(text: string, name: string): Promise<Document> {
+  const { readDocument } = await import('../background/reading/validator.ts')
   try {
     return readDocument(text)
   } catch (cause) {

@@ -1,4 +1,4 @@
-import { FlattenedSign, type JWK } from 'jose'
+import type { JWK } from 'jose'
 import { readDocument } from '../background/reading/validator.ts'
 import { checkFreshness } from '../background/trust/verifier.ts'
 import type { Document } from '../document.ts'
@@ -18,6 +18,7 @@ export interface PrivateKey extends JWK {
  */
 export async function signDocument(text: string, key: PrivateKey): Promise<string> {
   checkSignable(readDocument(text))
+  const { FlattenedSign } = await import('jose')
   const { alg, kid } = key
   const jws = new FlattenedSign(Buffer.from(text)).setProtectedHeader(kid === undefined ? { alg } : { alg, kid })
   try {

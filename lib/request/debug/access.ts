@@ -1,5 +1,4 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { decodeProtectedHeader, jwtVerify } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { normalizeHost } from '../../matching/host-pattern.ts'
 import type { Clock } from '../../time/clock.ts'
@@ -38,6 +37,8 @@ const REFUSED: Grant = Object.freeze({ expires: Number.NEGATIVE_INFINITY, host: 
 export function createDebugAccess({ tokens = [], trusted_keys }: DebugOptions, clock: Clock): DebugAccess {
   const listed = tokens.map(digest)
   const keys = trusted_keys?.keys ?? []
+  // Only where it is needed, and then before the first token comes.
+  if (keys.length > 0) void import('jose')
   const bucket = createTokenBucket(BURST, PER_SECOND)
   // Apart, or whoever sends many wrong ones would have the good ones forgotten.
   const granted = new LRUCache<string, Grant>({ max: REMEMBERED })
@@ -78,6 +79,7 @@ export function createDebugAccess({ tokens = [], trusted_keys }: DebugOptions, c
 
 /** What a signed token grants: a JWT in compact form (RFC 7519) of its own type, with an end that is not far. */
 async function openToken(token: string, keys: readonly TrustedKey[], now: number): Promise<Grant> {
+  const { decodeProtectedHeader } = await import('jose')
   try {
     const { alg, kid } = decodeProtectedHeader(token)
     const fitting = keys.filter((key) => key.alg === alg && (kid === undefined || key.kid === kid))
@@ -92,6 +94,7 @@ async function openToken(token: string, keys: readonly TrustedKey[], now: number
 }
 
 async function openWith(key: TrustedKey, token: string, now: number): Promise<Grant> {
+  const { jwtVerify } = await import('jose')
   try {
     const { payload } = await jwtVerify(token, key, {
       algorithms: [key.alg],
