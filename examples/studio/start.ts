@@ -16,8 +16,14 @@ process.on('SIGUSR1', () => console.error('SIGUSR1: the studio has no debugger')
 
 async function start(): Promise<void> {
   const settings = await readSettings(process.env)
-  const studio = await open(settings)
-  const server = await listen(studio, settings)
+  // Before anything that takes long: whoever takes a port that is in use shall know at once.
+  const server = await listen(settings)
+  const studio = await open(settings).catch((error) => {
+    server.close()
+    throw error
+  })
+  server.removeAllListeners('request')
+  server.on('request', studio.app.callback())
   const address = addressOf(server.address() as AddressInfo)
   const public_url = settings.PUBLIC_URL ?? address
   const demo = settings.DEMO ? startDemo(address, settings.DEMO_PORT) : undefined
@@ -74,10 +80,11 @@ function open(settings: Settings): Promise<Studio> {
   })
 }
 
-async function listen(studio: Studio, { PORT, HOST }: Settings): Promise<Server> {
-  const server = createServer(studio.app.callback()).listen(PORT, HOST)
-  await once(server, 'listening').catch(async (error: NodeJS.ErrnoException) => {
-    await studio.close()
+async function listen({ PORT, HOST }: Settings): Promise<Server> {
+  const server = createServer((_request, response) => {
+    response.writeHead(503, { 'Retry-After': '1' }).end('the studio is starting\n')
+  }).listen(PORT, HOST)
+  await once(server, 'listening').catch((error: NodeJS.ErrnoException) => {
     throw error.code === 'EADDRINUSE' ? new Error(`PORT: ${PORT} of ${HOST} is in use; PORT=0 takes a free one`) : error
   })
   return server

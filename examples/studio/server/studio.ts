@@ -17,6 +17,7 @@ import { includesRole } from './auth/actor.ts'
 import { authenticate, authenticateInstance } from './auth/authenticate.ts'
 import { inviteFirst } from './auth/invitations.ts'
 import { createLoginLimit } from './auth/login-limit.ts'
+import { WAIT_MS } from './auth/second-person.ts'
 import { createFollower } from './git/follow.ts'
 import { createLedger } from './git/ledger.ts'
 import { openWorkingCopy } from './git/working-copy.ts'
@@ -38,6 +39,8 @@ export interface StudioOptions {
   readonly key?: PrivateKey
   /** Whether what one person has drafted is published by another alone. */
   readonly two_persons?: boolean
+  /** For how long an account cannot agree to what is proposed by who made it a publisher; a day, if left out. */
+  readonly two_persons_wait_ms?: number
   /** By which instances may report, beside the tokens that were made for that. */
   readonly report_token?: string
   /** A folder in a git working copy that is the truth, and whether what is committed there is pushed. */
@@ -88,7 +91,8 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const reviewer = createReviewer(globals)
   const documents = createDocuments(db, reviewer)
   const ledger = copy && createLedger(db, copy, reviewer)
-  const press = { db, rules: { key, two_persons }, documents, reviewer, ledger }
+  const rules = { key, two_persons, wait_ms: options.two_persons_wait_ms ?? WAIT_MS }
+  const press = { db, rules, documents, reviewer, ledger }
   const served = await serveDocument(database, documents, failed)
   const streams = createEventStreams(database)
   const trials = createTrials(({ level }) => level === (options.try_level ?? level))
@@ -104,7 +108,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const endFollowing = follower && repeat(() => follower.sync(), failed, FOLLOW_EVERY_MS)
   const endRenewal = repeat(() => renewIfDue(press, Date.now()), failed)
   const routes = [
-    ...sessionRoutes(database, createLoginLimit()),
+    ...sessionRoutes(database, createLoginLimit(), rules),
     ...draftRoutes(database),
     ...liveRoutes(press),
     ...versionRoutes(press, served.reload),

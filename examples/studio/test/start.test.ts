@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -48,8 +50,8 @@ describe('the settings', () => {
 })
 
 describe('a studio with an embedded database', () => {
-  function start(folder: string) {
-    const env = { ...process.env, STUDIO_FOLDER: folder, PORT: '0', DEMO: '0' }
+  function start(folder: string, more: NodeJS.ProcessEnv = {}) {
+    const env = { ...process.env, STUDIO_FOLDER: folder, PORT: '0', DEMO: '0', ...more }
     const child = spawn(process.execPath, ['--import', 'tsx', 'start.ts'], {
       env,
       cwd: join(import.meta.dirname, '..'),
@@ -67,6 +69,18 @@ describe('a studio with an embedded database', () => {
     })
     return { child, running, ended: once(child, 'close'), said: () => said }
   }
+
+  test('says at once that its port is in use, before it opens anything', { timeout: 60_000 }, async () => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    await once(taken, 'listening')
+    onTestFinished(() => void taken.close())
+    const { port } = taken.address() as AddressInfo
+    const folder = join(makeFolder(), 'none')
+    const { ended, said } = start(folder, { PORT: String(port) })
+    expect(await ended).toEqual([1, null])
+    expect(said()).toContain(`PORT: ${port} of 127.0.0.1 is in use`)
+    expect(existsSync(folder)).toBe(false)
+  })
 
   test('G55 author | inspector | opens no debugger by a signal', { timeout: 60_000 }, async () => {
     const { child, running, ended, said } = start(makeFolder())

@@ -14,6 +14,7 @@ import { PluginsPage } from './pages/plugins.tsx'
 import { ReviewPage } from './pages/review.tsx'
 import { TryPage } from './pages/try.tsx'
 import { AccountMenu } from './parts/account-menu.tsx'
+import { Guarded } from './parts/guarded.tsx'
 import { Keys } from './parts/keys.tsx'
 import { Link, usePlace } from './router.tsx'
 import { type Live, type StudioEvent, type StudioPage, StudioProvider } from './studio.tsx'
@@ -166,7 +167,9 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
         </div>
       )}
       <main id="content" ref={content} tabIndex={-1}>
-        <Route path={path} role={session.role} />
+        <Guarded key={path}>
+          <Route path={path} role={session.role} />
+        </Guarded>
       </main>
       {told && (
         <div class={`toast ${told.kind}`} role="status">

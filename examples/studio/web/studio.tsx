@@ -9,6 +9,8 @@ export interface Live {
   readonly plugins: number
   /** Whether what one person proposes is published by another. */
   readonly two_persons: boolean
+  /** How many accounts may publish. */
+  readonly publishers: number
 }
 
 export type StudioEvent = 'version' | 'draft' | 'report'

@@ -4,7 +4,7 @@ import { addDomain, findDomain, listDomains, moveDomain, removeDomain, renameDom
 import { findGeneral, saveGeneral } from '../store/general.ts'
 import { addPlugin, findPlugin, listPlugins, movePlugin, removePlugin, savePlugin } from '../store/plugins.ts'
 import { type Route, route } from './route.ts'
-import { ID, PAGE, REVISION, TIME } from './schemas.ts'
+import { GIVEN_ID, ID, PAGE, REVISION, TIME } from './schemas.ts'
 
 const PHASE = z.enum(['rewrite', 'access', 'content', 'balancer', 'header_filter', 'body_filter', 'log'])
 /** As long as the document's format lets it be. */
@@ -13,9 +13,12 @@ const DOMAIN = z.object({ id: z.int(), name: z.string(), position: z.int(), revi
 const DRAFT = z.object({
   name: NAME,
   phase: PHASE,
-  fields: z.record(z.string(), z.unknown()).refine((fields) => !('name' in fields) && !('phase' in fields), {
-    message: 'name and phase stand beside fields',
-  }),
+  fields: z
+    .record(z.string(), z.unknown())
+    .refine((fields) => !('name' in fields) && !('phase' in fields), {
+      message: 'name and phase stand beside fields',
+    })
+    .refine((fields) => !('file' in fields), { message: 'file is for folders: expected code' }),
 })
 const PLUGIN = DRAFT.extend({
   id: z.int(),
@@ -37,7 +40,7 @@ const GENERAL = z
     message: 'version and expires are set when a version is published',
   })
 const SAVED_GENERAL = z.object({ fields: z.record(z.string(), z.unknown()), revision: z.int() })
-const BEFORE = z.int().positive().nullable()
+const BEFORE = GIVEN_ID.nullable()
 
 /** What is being worked on. */
 export function draftRoutes({ db }: Database): readonly Route[] {
@@ -144,7 +147,7 @@ export function draftRoutes({ db }: Database): readonly Route[] {
       summary: 'Put a plugin before another one, or with null behind all, of its domain or of another',
       role: 'author',
       params: z.object({ id: ID }),
-      body: z.object({ before: BEFORE, domain_id: z.int().positive().optional() }),
+      body: z.object({ before: BEFORE, domain_id: GIVEN_ID.optional() }),
       answer: PLUGIN,
       handle: ({ actor, params, body }) => movePlugin(db, actor, params.id, body),
     }),

@@ -5,7 +5,7 @@ import { putTogether } from '../review/document-parts.ts'
 import type { Reviewer } from '../review/reviewer.ts'
 import { type DraftImport, importDraft, readImport, writeImport } from '../store/import.ts'
 import { type Route, route } from './route.ts'
-import { DIFFERENCE, FINDING } from './schemas.ts'
+import { DIFFERENCE, FINDING, GIVEN_NUMBER, NUMBER } from './schemas.ts'
 
 const DOCUMENT = z.looseObject({
   general: z.record(z.string(), z.unknown()).nullish(),
@@ -20,7 +20,7 @@ const GIVEN = z
     /** A `tar.gz`, in Base64. */
     archive: z.base64().optional(),
     /** The draft's revision, as the preview says it. */
-    draft: z.int().min(0).optional(),
+    draft: GIVEN_NUMBER.optional(),
   })
   .refine(
     ({ document, files, archive }) => [document, files, archive].filter((given) => given !== undefined).length === 1,
@@ -34,7 +34,7 @@ const GIVEN = z
 export function importRoutes({ db, documents, reviewer }: Press): readonly Route[] {
   const textOf = async (version: number | undefined) =>
     version === undefined ? putTogether(await documents.draft(), {}) : documents.textOf(version)
-  const VERSION = z.object({ version: z.coerce.number<string>().int().min(0).optional() })
+  const VERSION = z.object({ version: NUMBER.optional() })
 
   return [
     route({

@@ -1,15 +1,12 @@
 import { z } from 'zod'
+import { countPublishers } from '../auth/accounts.ts'
 import type { Press } from '../publishing/publish.ts'
 import type { LiveQuestion } from '../review/live-index.ts'
 import { type Route, route } from './route.ts'
 import { PAGE } from './schemas.ts'
 
 /** What is live, in short: for what every page shows, and for who looks for what to switch off. */
-export function liveRoutes({
-  documents,
-  reviewer,
-  rules,
-}: Pick<Press, 'documents' | 'reviewer' | 'rules'>): readonly Route[] {
+export function liveRoutes({ db, documents, reviewer, rules }: Press): readonly Route[] {
   const ask = async (question: LiveQuestion) => {
     const { version, document } = await documents.live()
     return (await reviewer.askLive(question, version)) ?? reviewer.askLive(question, version, document)
@@ -20,10 +17,20 @@ export function liveRoutes({
       path: '/live',
       summary:
         'What is live, in short: its version, whether it is switched on, how many plugins it has, and whether a new version ' +
-        'takes two persons',
+        'takes two persons, and how many can agree',
       role: 'viewer',
-      answer: z.object({ version: z.int(), enabled: z.boolean(), plugins: z.int(), two_persons: z.boolean() }),
-      handle: async () => ({ ...((await ask({ about: 'summary' })) as object), two_persons: rules.two_persons }),
+      answer: z.object({
+        version: z.int(),
+        enabled: z.boolean(),
+        plugins: z.int(),
+        two_persons: z.boolean(),
+        publishers: z.int(),
+      }),
+      handle: async () => ({
+        ...((await ask({ about: 'summary' })) as object),
+        two_persons: rules.two_persons,
+        publishers: await countPublishers(db),
+      }),
     }),
     route({
       method: 'get',

@@ -3,7 +3,10 @@ import type { Context, Middleware } from 'koa'
 import { z } from 'zod'
 import { type Actor, demandRole } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
+import { askFor } from '../review/asking.ts'
 import type { Role } from '../store/tables.ts'
+import { goneSignal } from './gone-signal.ts'
+import { demandPlain } from './plain-value.ts'
 
 /** What a handler is called with; each part as its schema makes it. */
 interface Asked<P, Q, B> {
@@ -27,6 +30,8 @@ export interface Route {
   readonly body: z.ZodType | undefined
   readonly answer: z.ZodType | undefined
   readonly status: number
+  /** Whether it goes before everything that others have asked for. */
+  readonly is_urgent: boolean
   handle(ctx: Context): Promise<unknown>
 }
 
@@ -51,9 +56,11 @@ export function route<
   body?: B
   answer?: z.ZodType
   status?: number
+  is_urgent?: boolean
   handle(asked: Asked<z.output<P>, z.output<Q>, z.output<B>> & { readonly actor: Actor }): unknown
 }): Route {
-  const { method, path, summary, role, params, query, body, answer, status = answer === undefined ? 204 : 200 } = given
+  const { method, path, summary, role, params, query, body, answer, is_urgent = false } = given
+  const { status = answer === undefined ? 204 : 200 } = given
   return Object.freeze({
     method,
     path,
@@ -64,6 +71,7 @@ export function route<
     body,
     answer,
     status,
+    is_urgent,
     async handle(ctx) {
       const actor = ctx.state.actor as Actor
       return given.handle({
@@ -79,6 +87,7 @@ export function route<
 
 function read(schema: z.ZodType | undefined, value: unknown, what: string): unknown {
   if (schema === undefined) return undefined
+  demandPlain(value, what)
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   const fields: Record<string, string> = {}
@@ -96,7 +105,9 @@ export function createRouter(prefix: string, routes: readonly Route[]): Middlewa
         if (ctx.state.actor === undefined) throw new Problem(401, 'sign in first')
         demandRole(ctx.state.actor, each.role)
       }
-      const answer = await each.handle(ctx)
+      const account_id = (ctx.state.actor as Actor | undefined)?.account_id ?? 0
+      const asking = { account_id, is_urgent: each.is_urgent, signal: goneSignal(ctx) }
+      const answer = await askFor(asking, () => each.handle(ctx))
       // A handler that answers by itself, as a stream of events does.
       if (ctx.respond === false || ctx.body !== undefined) return
       ctx.status = each.status

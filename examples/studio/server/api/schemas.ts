@@ -1,15 +1,22 @@
 import { z } from 'zod'
 import { ROLES, VERSION_KINDS } from '../store/tables.ts'
 
+/** What the database has for numbers. */
+const LARGEST = 2 ** 31 - 1
 /** A number that stands in an address. */
-export const ID = z.coerce.number<string>().int().positive()
+export const ID = z.coerce.number<string>('expected a number').int().positive().max(LARGEST)
+/** One that stands in a request, or null. */
+export const GIVEN_ID = z.int().positive().max(LARGEST)
+/** A version, or the draft's revision: 0 before there is one. */
+export const NUMBER = z.coerce.number<string>('expected a number').int().min(0).max(LARGEST)
+export const GIVEN_NUMBER = z.int().min(0).max(LARGEST)
 /** Of a person. */
 export const ROLE = z.enum(ROLES).exclude(['reporter'])
 /** Of a token. */
 export const TOKEN_ROLE = z.enum(ROLES)
 /** A time in answers: ISO 8601, once it is JSON. */
 export const TIME = z.iso.datetime()
-export const REVISION = z.int().positive()
+export const REVISION = z.int().positive().max(LARGEST)
 
 /** A page of a list. */
 export const PAGE = z.object({

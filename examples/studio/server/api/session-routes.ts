@@ -1,10 +1,30 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
-import { changeAccount, changePassword, listAccounts, type SignedIn, signIn, signOut } from '../auth/accounts.ts'
+import {
+  changeAccount,
+  changePassword,
+  findAccount,
+  isPublisher,
+  listAccounts,
+  noteFailure,
+  type SignedIn,
+  signIn,
+  signOut,
+} from '../auth/accounts.ts'
 import { createApiToken, listApiTokens, revokeApiToken } from '../auth/api-tokens.ts'
 import { cookieName } from '../auth/authenticate.ts'
-import { acceptInvitation, describeInvitation, inviteAccount, invitePassword } from '../auth/invitations.ts'
+import {
+  acceptInvitation,
+  askPromotion,
+  confirmLink,
+  describeInvitation,
+  inviteAccount,
+  invitePassword,
+  listLinks,
+  revokeLink,
+} from '../auth/invitations.ts'
 import type { LoginLimit } from '../auth/login-limit.ts'
+import { needsSecond, type TwoPersonRules } from '../auth/second-person.ts'
 import { Problem } from '../problem.ts'
 import type { Database } from '../store/database.ts'
 import { type Route, route } from './route.ts'
@@ -29,8 +49,21 @@ const TOKEN = z.object({
   used_at: TIME.nullable(),
 })
 
+const MADE_LINK = z.object({ secret: z.string(), needs_second: z.boolean() })
+const LINK = z.object({
+  id: z.int(),
+  kind: z.enum(['account', 'password', 'publisher']),
+  role: TOKEN_ROLE,
+  name: z.string().nullable(),
+  created_by: z.string().nullable(),
+  created_by_id: z.int().nullable(),
+  created_at: TIME,
+  expires_at: TIME,
+  waits: z.boolean(),
+})
+
 /** Signing in, and who may do what. */
-export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Route[] {
+export function sessionRoutes({ db }: Database, limit: LoginLimit, rules: TwoPersonRules): readonly Route[] {
   function begin(ctx: Context, { account, secret, csrf, expires_at }: SignedIn): z.input<typeof SESSION> {
     ctx.cookies.set(cookieName(ctx.secure), secret, {
       httpOnly: true,
@@ -51,7 +84,10 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Rou
       answer: SESSION,
       async handle({ ctx, body: { name, password } }) {
         await limit.attempt(name, ctx.ip)
-        const signed = await signIn(db, name, password)
+        const signed = await signIn(db, name, password).catch(async (error) => {
+          await noteFailure(db, name, ctx.ip)
+          throw error
+        })
         await limit.succeeded(name, ctx.ip)
         return begin(ctx, signed)
       },
@@ -93,9 +129,36 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Rou
       summary: 'Invite somebody; the secret is the end of a link, and works once',
       role: 'publisher',
       body: z.object({ role: ROLE }),
-      answer: z.object({ secret: z.string() }),
+      answer: MADE_LINK,
       status: 201,
-      handle: async ({ actor, body }) => ({ secret: await inviteAccount(db, actor, body.role) }),
+      async handle({ actor, body: { role } }) {
+        const needs_second = role === 'publisher' && (await needsSecond(db, rules, actor.account_id))
+        return { secret: await inviteAccount(db, actor, role, needs_second), needs_second }
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/invitations',
+      summary: 'Links that nobody has used yet, and publishers that wait for a second person; the newest first',
+      role: 'publisher',
+      answer: z.array(LINK),
+      handle: () => listLinks(db),
+    }),
+    route({
+      method: 'delete',
+      path: '/invitations/:id',
+      summary: 'Take a link back',
+      role: 'publisher',
+      params: z.object({ id: ID }),
+      handle: ({ actor, params }) => revokeLink(db, actor, params.id),
+    }),
+    route({
+      method: 'post',
+      path: '/invitations/:id/confirm',
+      summary: 'Agree, as the second publisher, to what makes somebody a publisher or lets somebody in as one',
+      role: 'publisher',
+      params: z.object({ id: ID }),
+      handle: ({ actor, params }) => confirmLink(db, actor, params.id),
     }),
     route({
       method: 'post',
@@ -132,8 +195,16 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Rou
       role: 'publisher',
       params: z.object({ id: ID }),
       body: z.object({ role: ROLE.optional(), active: z.boolean().optional() }),
-      answer: ACCOUNT,
-      handle: ({ actor, params, body }) => changeAccount(db, actor, params.id, body),
+      answer: ACCOUNT.extend({ waits: z.boolean().optional() }),
+      async handle({ actor, params, body }) {
+        const account = await findAccount(db, params.id)
+        const wanted = { role: body.role ?? account.role, active: body.active ?? account.active }
+        if (isPublisher(wanted) && !isPublisher(account) && (await needsSecond(db, rules, actor.account_id))) {
+          await askPromotion(db, actor, params.id)
+          return { ...account, waits: true }
+        }
+        return changeAccount(db, actor, params.id, body)
+      },
     }),
     route({
       method: 'post',
@@ -141,9 +212,13 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Rou
       summary: 'Make a link for who has forgotten the password; its secret works once',
       role: 'publisher',
       params: z.object({ id: ID }),
-      answer: z.object({ secret: z.string() }),
+      answer: MADE_LINK,
       status: 201,
-      handle: async ({ actor, params }) => ({ secret: await invitePassword(db, actor, params.id) }),
+      async handle({ actor, params: { id } }) {
+        const { role } = await findAccount(db, id)
+        const needs_second = role === 'publisher' && (await needsSecond(db, rules, actor.account_id))
+        return { secret: await invitePassword(db, actor, id, needs_second), needs_second }
+      },
     }),
     route({
       method: 'get',

@@ -13,17 +13,16 @@ import { listVersions, type Version } from '../publishing/versions.ts'
 import type { Slice } from '../review/tasks.ts'
 import { listAudit } from '../store/audit.ts'
 import { type Route, route } from './route.ts'
-import { DIFFERENCE, FINDING, ID, PAGE, TIME, VERSION } from './schemas.ts'
+import { DIFFERENCE, FINDING, GIVEN_NUMBER, ID, NUMBER, PAGE, TIME, VERSION } from './schemas.ts'
 
-const NUMBER = z.coerce.number<string>().int().min(0)
 const MESSAGE = z.string().trim().min(1, 'say what is new').max(500)
 const PUBLISHED = z.object({ version: z.int() })
 
-const AFTER = z.object({ from: z.coerce.number<string>().int().min(0).default(0) })
+const AFTER = z.object({ from: NUMBER.default(0) })
 const DIFFERENCES = z.object({ items: z.array(DIFFERENCE), total: z.int() })
 const FINDINGS = z.object({ items: z.array(FINDING), total: z.int() })
 /** What was looked at before it is published; `draft`: its revision, as GET /draft says it. */
-const SEEN = z.object({ message: MESSAGE, base: z.int().min(0), draft: z.int().min(0).optional() })
+const SEEN = z.object({ message: MESSAGE, base: GIVEN_NUMBER, draft: GIVEN_NUMBER.optional() })
 
 /**
  * From the draft to what is live, and back.
@@ -111,6 +110,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
     route({
       method: 'post',
       path: '/versions',
+      is_urgent: true,
       summary: 'Publish the draft; where two persons are needed, propose it to the others',
       role: 'publisher',
       body: SEEN,
@@ -140,6 +140,18 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
       handle: () => listProposals(db),
     }),
     route({
+      method: 'post',
+      path: '/proposals',
+      summary: 'Propose the draft to the publishers',
+      role: 'author',
+      body: SEEN,
+      answer: z.object({ proposal: z.int() }),
+      status: 201,
+      handle: async ({ actor, body: { draft, ...body } }) => ({
+        proposal: await proposeDraft(press, actor, { ...body, revision: draft }),
+      }),
+    }),
+    route({
       method: 'get',
       path: '/proposals/:id/changes',
       summary: 'What a proposal would change of what is live; 200 at a time, the number of all in Total-Count',
@@ -152,6 +164,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
     route({
       method: 'post',
       path: '/proposals/:id/approve',
+      is_urgent: true,
       summary: 'Publish what somebody else has proposed',
       role: 'publisher',
       params: z.object({ id: ID }),
@@ -162,8 +175,8 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
     route({
       method: 'delete',
       path: '/proposals/:id',
-      summary: 'Take a proposal back',
-      role: 'publisher',
+      summary: 'Take a proposal back; another’s, as a publisher',
+      role: 'author',
       params: z.object({ id: ID }),
       handle: ({ actor, params }) => closeProposal(db, actor, params.id),
     }),
@@ -196,6 +209,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
     route({
       method: 'post',
       path: '/versions/:version/rollback',
+      is_urgent: true,
       summary: 'Publish once more what an earlier version had',
       role: 'publisher',
       params: z.object({ version: NUMBER }),
@@ -206,6 +220,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
     route({
       method: 'post',
       path: '/switch',
+      is_urgent: true,
       summary: 'Switch off, or on again, what is live: a plugin, a domain, or everything',
       role: 'publisher',
       body: z

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { REPORT } from '../fleet/report-schema.ts'
 import { listInstances, takeReport } from '../fleet/reports.ts'
 import { countShadowRuns } from '../fleet/shadow-runs.ts'
 import type { Press } from '../publishing/publish.ts'
@@ -7,7 +8,7 @@ import { RAN, type Trials } from '../trying/try-request.ts'
 import type { EventStreams } from './event-stream.ts'
 import { goneSignal } from './gone-signal.ts'
 import { type Route, route } from './route.ts'
-import { TIME } from './schemas.ts'
+import { GIVEN_NUMBER, TIME } from './schemas.ts'
 
 const DOCUMENT = z.looseObject({ domains: z.array(z.unknown()) })
 const REQUEST = z.object({
@@ -27,15 +28,6 @@ const FETCH_ANSWER = z.strictObject({
   headers: z.record(z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/), z.string().regex(/^[^\r\n\0]*$/)).optional(),
   body: z.string().optional(),
 })
-const REPORT = z.looseObject({
-  format: z.literal(1),
-  instance: z.string().min(1).max(200),
-  sequence: z.int(),
-  host: z.string().max(300),
-  pid: z.int(),
-  closing: z.boolean(),
-})
-
 const COUNT = z.int().min(0)
 const SHADOW_COUNTS = z.object({ runs: COUNT, exits: COUNT, changes: COUNT, errors: COUNT })
 
@@ -51,7 +43,7 @@ export function workRoutes({ db, documents }: Press, trials: Trials, streams: Ev
       role: 'author',
       body: z
         .object({
-          source: z.union([z.enum(['draft', 'live', 'document']), z.int()]),
+          source: z.union([z.enum(['draft', 'live', 'document']), GIVEN_NUMBER]),
           document: DOCUMENT.optional(),
           request: REQUEST,
           now: z.iso.datetime({ offset: true }).optional(),
@@ -83,7 +75,7 @@ export function workRoutes({ db, documents }: Press, trials: Trials, streams: Ev
       summary: 'Take the report of an instance: for report_uri, with a token in report_headers',
       role: 'reporter',
       body: REPORT,
-      handle: ({ body }) => takeReport(db, body),
+      handle: ({ actor, body }) => takeReport(db, actor, body),
     }),
     route({
       method: 'get',

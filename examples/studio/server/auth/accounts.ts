@@ -2,8 +2,8 @@ import type { Kysely } from 'kysely'
 import { Problem } from '../problem.ts'
 import { announce } from '../store/announcements.ts'
 import { writeAudit } from '../store/audit.ts'
-import type { Role, Tables } from '../store/tables.ts'
-import type { Actor } from './actor.ts'
+import { ROLES, type Role, type Tables } from '../store/tables.ts'
+import { type Actor, includesRole } from './actor.ts'
 import { checkPassword, hashPassword } from './passwords.ts'
 import { createSecret, hashSecret } from './secrets.ts'
 
@@ -23,13 +23,31 @@ export const SHOWN = ['id', 'name', 'role', 'active', 'created_at'] as const
 const SESSION_HOURS = 12
 const HOUR_MS = 3_600_000
 
+/** @throws Problem where there is none */
+export async function findAccount(db: Db, id: number): Promise<Account> {
+  const found = await db.selectFrom('account').select(SHOWN).where('id', '=', id).executeTakeFirst()
+  if (found === undefined) throw new Problem(404, 'there is no such account')
+  return found
+}
+
+/** How many accounts may publish. */
+export async function countPublishers(db: Db): Promise<number> {
+  const found = await db
+    .selectFrom('account')
+    .select('id')
+    .where('role', '=', 'publisher')
+    .where('active', '=', true)
+    .execute()
+  return found.length
+}
+
 /** Every account, by name. */
 export function listAccounts(db: Db): Promise<Account[]> {
   return db.selectFrom('account').select(SHOWN).orderBy('name').execute()
 }
 
 /**
- * Changes what an account may do. At least one publisher stays.
+ * Changes what an account may do. At least one publisher stays. What it has made ends with its right to make such.
  *
  * @throws Problem
  */
@@ -51,6 +69,12 @@ export async function changeAccount(
     if (steps_down && publishers.length === 1 && publishers[0]?.id === id) {
       throw new Problem(409, 'this is the only publisher: nobody could publish any more, or invite anybody')
     }
+    const before = await transaction
+      .selectFrom('account')
+      .select(['role', 'active'])
+      .where('id', '=', id)
+      .executeTakeFirst()
+    if (before === undefined) throw new Problem(404, 'there is no such account')
     const values = {
       ...(change.role === undefined ? {} : { role: change.role }),
       ...(change.active === undefined ? {} : { active: change.active }),
@@ -58,18 +82,39 @@ export async function changeAccount(
     if (Object.keys(values).length === 0) throw new Problem(422, 'expected role or active')
     const account = await transaction
       .updateTable('account')
-      .set(values)
+      .set({ ...values, ...(isPublisher({ ...before, ...values }) && !isPublisher(before) ? vouch(actor) : {}) })
       .where('id', '=', id)
       .returning(SHOWN)
       .executeTakeFirst()
     if (account === undefined) throw new Problem(404, 'there is no such account')
-    if (!account.active) {
-      await endSessions(transaction, id)
-      await transaction.updateTable('api_token').set({ revoked_at: new Date() }).where('created_by', '=', id).execute()
+    if (account.role !== before.role || !account.active) {
+      // What is open by the account asks again who it is.
+      await announce(transaction, 'studio_signed_out', String(id))
+      if (!isPublisher(account)) await endLinks(transaction, id)
+      await lowerTokens(transaction, account)
     }
+    if (!account.active) await endSessions(transaction, id)
     await writeAudit(transaction, actor, 'change account', account.name, values)
     return account
   })
+}
+
+/** Whether an account may publish, and let others in. */
+export function isPublisher({ role, active }: Pick<Account, 'role' | 'active'>): boolean {
+  return active && role === 'publisher'
+}
+
+const vouch = ({ account_id }: Actor) => ({ vouched_by: account_id, vouched_at: new Date() })
+
+/** Tokens may do no more than their maker, and get nothing back when the maker does. */
+async function lowerTokens(db: Db, { id, role, active }: Account): Promise<void> {
+  const own = db.updateTable('api_token').where('created_by', '=', id).where('revoked_at', 'is', null)
+  if (!active) {
+    await own.set({ revoked_at: new Date() }).execute()
+    return
+  }
+  const more = ROLES.filter((each) => !includesRole(role, each))
+  if (more.length > 0) await own.set({ role }).where('role', 'in', more).execute()
 }
 
 /** A session that has just begun. */
@@ -114,17 +159,30 @@ export async function signIn(db: Db, name: string, password: string): Promise<Si
   })
 }
 
+/** Writes a sign-in into the log that failed. What is no account's name may be a password, and is not written. */
+export async function noteFailure(db: Db, name: string, address: string): Promise<void> {
+  const account = await db
+    .selectFrom('account')
+    .select(['id', 'name'])
+    .where((builder) => builder(builder.fn<string>('lower', ['name']), '=', name.toLowerCase()))
+    .executeTakeFirst()
+  const who = { account_id: account?.id ?? null, name: 'somebody' }
+  await writeAudit(db, who, 'fail to sign in', account?.name ?? 'an unknown name', { address })
+}
+
 /** Who a session belongs to; undefined when it has ended. */
 export async function findSession(db: Db, secret: string): Promise<Actor | undefined> {
   const found = await db
     .selectFrom('session')
     .innerJoin('account', 'account.id', 'session.account_id')
-    .select(['account.id as account_id', 'account.name', 'account.role', 'session.csrf'])
+    .select(['account.id as account_id', 'account.name', 'account.role', 'session.csrf', 'session.expires_at'])
     .where('session.token_hash', '=', hashSecret(secret))
     .where('session.expires_at', '>', new Date())
     .where('account.active', '=', true)
     .executeTakeFirst()
-  return found === undefined ? undefined : Object.freeze(found)
+  if (found === undefined) return undefined
+  const { expires_at, ...actor } = found
+  return Object.freeze({ ...actor, credential: { id: `session:${hashSecret(secret)}`, expires_at } })
 }
 
 /**
@@ -151,6 +209,7 @@ export async function changePassword(
   await db.transaction().execute(async (transaction) => {
     await transaction.updateTable('account').set({ password_hash }).where('id', '=', actor.account_id).execute()
     await endSessions(transaction, actor.account_id, session)
+    await endLinks(transaction, actor.account_id)
     await writeAudit(transaction, actor, 'change password', name)
   })
 }
@@ -169,7 +228,17 @@ export async function endSessions(db: Db, account_id: number, except?: string): 
   await announce(db, 'studio_signed_out', String(account_id))
 }
 
+/** Ends links that an account has made, and those that would set its password. */
+export async function endLinks(db: Db, account_id: number): Promise<void> {
+  await db
+    .deleteFrom('invitation')
+    .where((builder) => builder.or([builder('created_by', '=', account_id), builder('account_id', '=', account_id)]))
+    .where('used_at', 'is', null)
+    .execute()
+}
+
 /** Ends a session. */
 export async function signOut(db: Db, secret: string): Promise<void> {
   await db.deleteFrom('session').where('token_hash', '=', hashSecret(secret)).execute()
+  await announce(db, 'studio_signed_out', `session:${hashSecret(secret)}`)
 }

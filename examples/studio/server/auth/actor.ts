@@ -1,6 +1,14 @@
 import { Problem } from '../problem.ts'
 import { ROLES, type Role } from '../store/tables.ts'
 
+/** By what somebody came in: what was begun by it ends with it. */
+export interface Credential {
+  /** `session:…`, `token:…`, or `studio`: what the studio was started with. */
+  readonly id: string
+  /** Null: it has no end of its own. */
+  readonly expires_at: Date | null
+}
+
 /** Who asks: somebody who is signed in, or a program with a token. */
 export interface Actor {
   /** The account; of a token, who made it. */
@@ -9,6 +17,13 @@ export interface Actor {
   readonly role: Role
   /** What a page has to send with every change; undefined for a token, which no browser sends by itself. */
   readonly csrf: string | undefined
+  /** Undefined for the studio itself. */
+  readonly credential?: Credential
+}
+
+/** The number of the token by which an actor came in; undefined for a person. */
+export function tokenOf({ credential }: Actor): number | undefined {
+  return credential?.id.startsWith('token:') ? Number(credential.id.slice('token:'.length)) : undefined
 }
 
 /** Whether a role may do what another may. */

@@ -14,7 +14,13 @@ export function cookieName(secure: boolean): string {
 }
 
 /** Whoever has the token that the studio was started with. */
-const REPORTER: Actor = Object.freeze({ account_id: 0, name: 'an instance', role: 'reporter', csrf: undefined })
+const REPORTER: Actor = Object.freeze({
+  account_id: 0,
+  name: 'an instance',
+  role: 'reporter',
+  csrf: undefined,
+  credential: Object.freeze({ id: 'studio', expires_at: null }),
+})
 
 /**
  * Puts who asks into `ctx.state.actor`; nobody is no fault here.

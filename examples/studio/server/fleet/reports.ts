@@ -1,17 +1,9 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
+import { type Actor, tokenOf } from '../auth/actor.ts'
+import { Problem } from '../problem.ts'
 import { announce } from '../store/announcements.ts'
 import type { Tables } from '../store/tables.ts'
-
-/** What the studio itself reads of a report; docs/reporting.md of dynacode has all of it. */
-export interface GivenReport {
-  readonly format: 1
-  readonly instance: string
-  readonly sequence: number
-  readonly host: string
-  readonly pid: number
-  readonly closing: boolean
-  readonly [field: string]: unknown
-}
+import type { GivenReport } from './report-schema.ts'
 
 /** An instance of dynacode, as it was when it last reported. */
 export interface Instance {
@@ -24,34 +16,82 @@ export interface Instance {
 
 /** After this time without a report an instance is forgotten, in milliseconds. */
 const FORGOTTEN_AFTER_MS = 24 * 3_600_000
+/** A report that is older than one that came longer ago than this was not overtaken by it: it is believed. In milliseconds. */
+const OVERTAKEN_WITHIN_MS = 2 * 60_000
+/** An instance that was silent for so long may be reported by whoever it is now. In milliseconds. */
+const SILENT_AFTER_MS = 10 * 60_000
+/** Instances that one token may report; those that were silent for longest make room. */
+const MOST_INSTANCES = 1000
 
-/** Takes a report; one that was overtaken by a later one is dropped. */
-export async function takeReport(db: Kysely<Tables>, report: GivenReport): Promise<void> {
+/**
+ * Takes a report; one that was overtaken by a later one is dropped. An instance belongs to the token that reported it first:
+ * nobody else can say anything of it.
+ *
+ * @throws Problem where it is another's
+ */
+export async function takeReport(db: Kysely<Tables>, actor: Actor, report: GivenReport): Promise<void> {
   const { instance: id, host, pid, sequence } = report
+  const token = tokenOf(actor)
+  const reported_by = token === undefined ? `account:${actor.account_id}` : `token:${token}`
   const values = { host, pid, report: JSON.stringify(report), received_at: new Date() }
   await db.transaction().execute(async (transaction) => {
     const known = await transaction
       .selectFrom('instance')
-      .select('report')
+      .select(['report', 'reported_by', 'received_at'])
       .where('id', '=', id)
       .forUpdate()
       .executeTakeFirst()
-    if (known !== undefined && Number(known.report.sequence) > sequence) return
+    const is_anothers = known?.reported_by != null && known.reported_by !== reported_by
+    if (is_anothers && (await isOfUse(transaction, known.reported_by as string, known.received_at))) {
+      throw new Problem(403, 'instance: another token reports this one', { fields: { instance: 'is another’s' } })
+    }
+    const is_recent = known !== undefined && Date.now() - known.received_at.getTime() < OVERTAKEN_WITHIN_MS
+    if (is_recent && Number(known.report.sequence) > sequence) return
+    if (known === undefined) await makeRoom(transaction, reported_by)
     await transaction
       .insertInto('instance')
-      .values({ id, ...values })
-      .onConflict((conflict) => conflict.column('id').doUpdateSet(values))
+      .values({ id, reported_by, ...values })
+      .onConflict((conflict) => conflict.column('id').doUpdateSet({ reported_by, ...values }))
       .execute()
     await announce(transaction, 'studio_report', id)
   })
 }
 
-/** Every instance that is not forgotten, by host and process. */
-export async function listInstances(db: Kysely<Tables>): Promise<Instance[]> {
+/** Whether who has reported an instance so far still can: tokens are replaced while instances run on. */
+async function isOfUse(db: Kysely<Tables>, reported_by: string, last: Date): Promise<boolean> {
+  if (Date.now() - last.getTime() > SILENT_AFTER_MS) return false
+  const [, id] = /^token:(\d+)$/.exec(reported_by) ?? []
+  if (id === undefined) return true
+  const token = await db
+    .selectFrom('api_token')
+    .select('expires_at')
+    .where('id', '=', Number(id))
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst()
+  return token !== undefined && (token.expires_at === null || token.expires_at > new Date())
+}
+
+async function makeRoom(db: Kysely<Tables>, reported_by: string): Promise<void> {
+  await forget(db)
+  const oldest = db
+    .selectFrom('instance')
+    .select('id')
+    .where('reported_by', '=', reported_by)
+    .orderBy('received_at', 'desc')
+    .offset(sql<number>`${MOST_INSTANCES - 1}`)
+  await db.deleteFrom('instance').where('id', 'in', oldest).execute()
+}
+
+async function forget(db: Kysely<Tables>): Promise<void> {
   await db
     .deleteFrom('instance')
     .where('received_at', '<', new Date(Date.now() - FORGOTTEN_AFTER_MS))
     .execute()
+}
+
+/** Every instance that is not forgotten, by host and process. */
+export async function listInstances(db: Kysely<Tables>): Promise<Instance[]> {
+  await forget(db)
   return db
     .selectFrom('instance')
     .select(['id', 'host', 'pid', 'received_at', 'report'])

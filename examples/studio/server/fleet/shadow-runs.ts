@@ -17,7 +17,8 @@ export interface ShadowRuns extends ShadowCounts {
   readonly instances: readonly (ShadowCounts & Pick<Instance, 'id' | 'host' | 'pid' | 'received_at'>)[]
 }
 
-const COUNT = z.int().min(0)
+/** As REPORT has it; what an earlier studio took in may be more. */
+const COUNT = z.int().min(0).max(1_000_000_000_000)
 /** Instances of versions that count no more than the runs tell no more than these. */
 const COUNTED = z.object({
   domain: z.string(),

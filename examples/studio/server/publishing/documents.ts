@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import { askForAll } from '../review/asking.ts'
 import { putTogether } from '../review/document-parts.ts'
 import type { Review, Reviewer } from '../review/reviewer.ts'
 import type { Slice } from '../review/tasks.ts'
@@ -63,7 +64,7 @@ export function createDocuments(db: Kysely<Tables>, reviewer: Reviewer): Documen
     const [newest, draft] = [await live(), await composeDraft()]
     const name = `${newest.version}/${draft.revision}`
     if (reviewed?.name !== name) {
-      const review = compare(newest, draft, name)
+      const review = askForAll(() => compare(newest, draft, name))
       reviewed = { name, review }
       review.catch(() => {
         if (reviewed?.review === review) reviewed = undefined

@@ -1,6 +1,7 @@
 import type { Difference } from 'dynacode/tools'
 import type { Kysely } from 'kysely'
-import type { Actor } from '../auth/actor.ts'
+import { type Actor, demandRole } from '../auth/actor.ts'
+import { dependsUntil, WAIT_MS } from '../auth/second-person.ts'
 import { Problem } from '../problem.ts'
 import { type DocumentParts, putTogether } from '../review/document-parts.ts'
 import type { Slice } from '../review/tasks.ts'
@@ -86,6 +87,12 @@ export function approveProposal(press: Press, actor: Actor, id: number): Promise
   return publish(press, actor, 'publish', async (live) => {
     const { message, created_by, document, base } = await findOpen(press.db, id)
     if (created_by === actor.account_id) throw new Problem(403, 'somebody else has to agree: this is your own proposal')
+    const { two_persons, wait_ms = WAIT_MS } = press.rules
+    const until = await dependsUntil(press.db, actor.account_id, created_by, { two_persons, wait_ms })
+    if (two_persons && until !== undefined) {
+      const message = `somebody else has to agree: your account was made a publisher by who proposes this; it counts as another person's from ${until.toISOString()} on`
+      throw new Problem(403, message)
+    }
     demandBase(live, base)
     const parts = (await press.reviewer.takeApart(document)) as DocumentParts
     return {
@@ -97,10 +104,11 @@ export function approveProposal(press: Press, actor: Actor, id: number): Promise
   })
 }
 
-/** Takes a proposal back, one's own or another's. */
+/** Takes a proposal back, one's own or, as a publisher, another's. @throws Problem */
 export async function closeProposal(db: Kysely<Tables>, actor: Actor, id: number): Promise<void> {
   await db.transaction().execute(async (transaction) => {
-    await findOpen(transaction, id)
+    const { created_by } = await findOpen(transaction, id)
+    if (created_by !== actor.account_id) demandRole(actor, 'publisher')
     await close(transaction, id)
     await writeAudit(transaction, actor, 'close proposal', `proposal ${id}`)
     await announce(transaction, 'studio_draft', `proposal ${id}`)

@@ -19,6 +19,8 @@ export interface PublishingRules {
   readonly key: PrivateKey | undefined
   /** Whether what one person has drafted is published by another alone. Switching off and rolling back is for everybody. */
   readonly two_persons: boolean
+  /** As in TwoPersonRules; a day, if left out. */
+  readonly wait_ms?: number
 }
 
 /** What publishing works with. */

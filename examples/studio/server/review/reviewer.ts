@@ -1,5 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { Problem } from '../problem.ts'
+import { whoAsks } from './asking.ts'
+import { createQueue } from './queue.ts'
 import type { Tasks } from './tasks.ts'
 
 export type { Review } from './tasks.ts'
@@ -13,14 +15,6 @@ const NAMES = {
   live: ['takeApart', 'sign', 'askLive', 'spread'],
   review: ['review', 'readDifferences', 'readFindings', 'compare', 'makeArchive', 'readFolder', 'merge'],
 } as const satisfies Record<string, readonly (keyof Tasks)[]>
-/** Whoever comes behind these is told to come again later. */
-const MOST_WAITING = 100
-
-interface Waiting {
-  resolve(value: unknown): void
-  reject(error: Error): void
-}
-
 /** Makes what does the tasks, in threads of their own. @param globals names of the apps' own that plugins may use */
 export function createReviewer(globals: readonly string[]): Reviewer {
   const threads = Object.values(NAMES).map((names) => ({ names, thread: createThread(globals) }))
@@ -49,11 +43,18 @@ interface Failed {
   readonly details?: Problem['details']
 }
 
-/** A thread that is begun when it is first asked for something, and anew when it has ended. */
+interface Work {
+  readonly task: string
+  readonly given: readonly unknown[]
+  resolve(value: unknown): void
+  reject(error: Error): void
+}
+
+/** A thread that is begun when it is first asked for something, and anew when it has ended. It does one thing at a time. */
 function createThread(globals: readonly string[]) {
-  const waiting = new Map<number, Waiting>()
+  const queue = createQueue<Work>()
+  let running: Work | undefined
   let worker: Worker | undefined
-  let last = 0
   let closed = false
 
   function begin(): Worker {
@@ -62,36 +63,41 @@ function createThread(globals: readonly string[]) {
       execArgv: [],
     })
     begun.unref()
-    begun.on('message', ({ id, done, failed }) => {
-      const asked = waiting.get(id)
-      waiting.delete(id)
+    begun.on('message', ({ done, failed }) => {
+      const asked = running
+      running = undefined
       if (failed === undefined) asked?.resolve(done)
       else asked?.reject(toError(failed))
+      goOn()
     })
     const end = (why: string) => {
       if (worker !== begun) return
       worker = undefined
-      for (const { reject } of waiting.values()) reject(new Problem(503, `the check has ended: ${why}`))
-      waiting.clear()
+      const problem = new Problem(503, `the check has ended: ${why}`)
+      running?.reject(problem)
+      running = undefined
+      for (const { refuse } of queue.take()) refuse(problem)
     }
     begun.on('error', (error) => end((error as Error).message))
     begun.on('exit', () => end('its thread is gone'))
     return begun
   }
 
+  function goOn(): void {
+    if (running !== undefined || closed) return
+    running = queue.next()
+    if (running === undefined) return
+    worker ??= begin()
+    const { task, given } = running
+    worker.postMessage({ task, given })
+  }
+
   return {
     run(task: string, given: readonly unknown[]): Promise<unknown> {
       if (closed) return Promise.reject(new Problem(503, 'the studio is closing'))
-      if (waiting.size >= MOST_WAITING) {
-        const message = 'too much is being checked; try again in a moment'
-        return Promise.reject(new Problem(503, message, { headers: { 'Retry-After': '2' } }))
-      }
-      worker ??= begin()
-      last += 1
-      const id = last
       return new Promise((resolve, reject) => {
-        waiting.set(id, { resolve, reject })
-        worker?.postMessage({ id, task, given })
+        queue.add({ task, given, resolve, reject }, whoAsks(), reject)
+        goOn()
       })
     },
     async close() {

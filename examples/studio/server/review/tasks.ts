@@ -1,5 +1,6 @@
 import { type Difference, type Finding, type PrivateKey, sign_document } from 'dynacode/tools'
 import { type FileChanges, spreadFiles } from '../git/spread-files.ts'
+import { Problem } from '../problem.ts'
 import type { DraftImport } from '../store/import.ts'
 import { type CheckDocument, createCheck } from './check-document.ts'
 import { compareTexts } from './compare-texts.ts'
@@ -79,8 +80,12 @@ export function createTasks(globals: readonly string[]): Tasks {
     makeArchive,
     readFolder,
     async spread(text, files) {
-      if (files === undefined) return spreadFiles(text, undefined)
-      return spreadFiles(text, { files: new Map(Object.entries(files)), text: await readFolder({ files }) })
+      const known = files && { files: new Map(Object.entries(files)), text: await readFolder({ files }) }
+      try {
+        return spreadFiles(text, known)
+      } catch (error) {
+        throw new Problem(422, (error as Error).message)
+      }
     },
     merge: async (base, ours, theirs) => mergeDocuments(base, ours, theirs),
     sign: (text, key) => sign_document(text, key),

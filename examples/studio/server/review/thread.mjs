@@ -6,11 +6,11 @@ register()
 const { createTasks } = await import('./tasks.ts')
 
 const tasks = createTasks(workerData.globals)
-parentPort.on('message', async ({ id, task, given }) => {
+parentPort.on('message', async ({ task, given }) => {
   try {
-    parentPort.postMessage({ id, done: await tasks[task](...given) })
+    parentPort.postMessage({ done: await tasks[task](...given) })
   } catch (error) {
     const { name, message, status, details } = error
-    parentPort.postMessage({ id, failed: { name, message, status, details } })
+    parentPort.postMessage({ failed: { name, message, status, details } })
   }
 })

@@ -6,6 +6,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
   '0002_draft_revision': { up: addDraftRevision },
   '0003_password_links': { up: addPasswordLinks },
   '0004_git_commits': { up: addGitCommits },
+  '0005_second_person': { up: addSecondPerson },
 })
 
 // biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then
@@ -168,4 +169,26 @@ async function addGitCommits(db: Kysely<any>): Promise<void> {
     .addColumn('findings', 'json', (column) => column.notNull())
     .addColumn('created_at', 'timestamptz', (column) => column.notNull().defaultTo(sql`now()`))
     .execute()
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then
+async function addSecondPerson(db: Kysely<any>): Promise<void> {
+  await db.schema
+    .alterTable('account')
+    .addColumn('vouched_by', 'integer', (column) => column.references('account.id'))
+    .addColumn('vouched_at', 'timestamptz')
+    .execute()
+  await db.schema
+    .alterTable('api_token')
+    .addColumn('made_by_token', 'integer', (column) => column.references('api_token.id'))
+    .execute()
+  await db.schema
+    .alterTable('invitation')
+    .addColumn('id', 'serial', (column) => column.notNull().unique())
+    .addColumn('is_promotion', 'boolean', (column) => column.notNull().defaultTo(false))
+    .addColumn('made_by_token', 'integer', (column) => column.references('api_token.id'))
+    .addColumn('needs_second', 'boolean', (column) => column.notNull().defaultTo(false))
+    .addColumn('confirmed_by', 'integer', (column) => column.references('account.id'))
+    .execute()
+  await db.schema.alterTable('instance').addColumn('reported_by', 'text').execute()
 }

@@ -18,15 +18,26 @@ export interface Tables {
     role: Role
     password_hash: string
     active: Generated<boolean>
+    /** Who made it a publisher, and when: for a time, it cannot agree to what that one proposes. */
+    vouched_by: number | null
+    vouched_at: Date | null
     created_at: Created
   }
   invitation: {
+    id: Generated<number>
     /** SHA-256 of the token in the link. */
     token_hash: string
     role: Role
     /** Whose password it sets anew; null: it makes an account. */
     account_id: number | null
+    /** Whether it gives an account its role, rather than a password. */
+    is_promotion: Generated<boolean>
     created_by: number | null
+    /** The token by which it was made. */
+    made_by_token: number | null
+    /** Whether another publisher has to agree first, and who has. */
+    needs_second: Generated<boolean>
+    confirmed_by: number | null
     created_at: Created
     expires_at: Date
     used_at: Date | null
@@ -44,6 +55,8 @@ export interface Tables {
     token_hash: string
     role: Role
     created_by: number
+    /** The token by which it was made: it ends with that. */
+    made_by_token: number | null
     created_at: Created
     expires_at: Date | null
     used_at: Date | null
@@ -127,6 +140,8 @@ export interface Tables {
     id: string
     host: string
     pid: number
+    /** By what it is reported: see Credential. */
+    reported_by: string | null
     report: JSONColumnType<Fields>
     received_at: Generated<Date>
   }

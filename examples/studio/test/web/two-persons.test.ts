@@ -2,7 +2,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { addPlugin, checkAccess, describePages, invite, joinBy, photograph, readLive, startVisited } from './browser.ts'
 
 describePages('where publishing takes two persons', () => {
-  const visited = startVisited({ two_persons: true })
+  const visited = startVisited({ two_persons: true, two_persons_wait_ms: 0 })
 
   beforeAll(async () => {
     await addPlugin(visited.ada, "ctx.set('Access-Control-Allow-Origin', '*')")

@@ -38,6 +38,7 @@ export function ReviewPage() {
 function Review({ draft, loading, reload, given }: { draft: Draft; loading: boolean; reload(): void; given: string }) {
   const { api, say, live, refreshLive } = useStudio()
   const may_publish = useMay('publisher')
+  const may_propose = useMay('author')
   const [message, setMessage] = useState(given)
   const { busy, problem, run } = useAction()
   const { base, findings, findings_total, errors: error_count, differences_total: count } = draft
@@ -87,13 +88,24 @@ function Review({ draft, loading, reload, given }: { draft: Draft; loading: bool
           {remarks > others.length && <p class="hint">{remarks - others.length} more</p>}
         </details>
       )}
-      {may_publish && count > 0 && (
+      {live?.two_persons && live.publishers === 1 && may_publish && (
+        <p class="notice">
+          You are the only publisher, and publishing takes two: nobody can agree to what you propose. Let an author
+          propose it, or invite a second publisher on the page <Link href="/people">People</Link>. One whom you invite
+          can agree to what you propose from the next day on. Switching off and rolling back take nobody else.
+        </p>
+      )}
+      {count > 0 && may_propose && (
         <form
           class="card publish"
           onSubmit={(event) => {
             event.preventDefault()
             run(async () => {
-              const published = await api.send<Published>('POST', '/versions', { message, base, draft: draft.draft })
+              const published = await api.send<Published>('POST', may_publish ? '/versions' : '/proposals', {
+                message,
+                base,
+                draft: draft.draft,
+              })
               setMessage('')
               say(describePublished(published))
               refreshLive()
@@ -115,7 +127,9 @@ function Review({ draft, loading, reload, given }: { draft: Draft; loading: bool
           {problem && problem.findings.length > 0 && <Findings findings={problem.findings} />}
           <footer>
             <button type="submit" class="primary big" disabled={busy || !is_publishable}>
-              {busy ? 'One moment…' : `${live?.two_persons ? 'Propose' : 'Publish'} version ${base + 1}`}
+              {busy
+                ? 'One moment…'
+                : `${live?.two_persons || !may_publish ? 'Propose' : 'Publish'} version ${base + 1}`}
             </button>
             {error_count > 0 && <span class="problem">The errors above have to go first.</span>}
           </footer>

@@ -5,6 +5,7 @@ import { useAction } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'
 import { Ago } from '../parts/time.tsx'
 import { useStudio } from '../studio.tsx'
+import type { MadeLink } from './links.tsx'
 import { Secret } from './secret.tsx'
 
 interface Account {
@@ -16,16 +17,17 @@ interface Account {
 }
 
 /** Who has an account, and what each may do. */
-export function Accounts() {
+export function Accounts({ made }: { made(): void }) {
   const { api, session, say } = useStudio()
   const accounts = useLoad<readonly Account[]>('/accounts')
   const [asked, setAsked] = useState<Account>()
-  const [link, setLink] = useState<{ name: string; link: string }>()
+  const [link, setLink] = useState<{ name: string; link: string; waits: boolean }>()
   const { problem, run } = useAction()
   const change = (account: Account, part: Partial<Account>) =>
     run(async () => {
-      await api.send('PATCH', `/accounts/${account.id}`, part)
-      say(`${account.name} is changed`)
+      const { waits } = await api.send<{ waits?: boolean }>('PATCH', `/accounts/${account.id}`, part)
+      say(waits ? `Another publisher has to agree that ${account.name} becomes one` : `${account.name} is changed`)
+      if (waits) made()
     }).then(() => accounts.reload())
   return (
     <section class="card" aria-label="Accounts">
@@ -34,7 +36,7 @@ export function Accounts() {
       {link && (
         <Secret
           key={link.link}
-          what={`By this link ${link.name} sets a new password, once, within 48 hours. It is shown only now.`}
+          what={`By this link ${link.name} sets a new password, once, within 48 hours${link.waits ? ', when another publisher has agreed to it below' : ''}. It is shown only now.`}
           text={link.link}
         />
       )}
@@ -67,8 +69,13 @@ export function Accounts() {
                         onClick={() =>
                           run(async () => {
                             const path = `/accounts/${account.id}/password-link`
-                            const { secret } = await api.send<{ secret: string }>('POST', path)
-                            setLink({ name: account.name, link: `${location.origin}/join#${secret}` })
+                            const { secret, needs_second } = await api.send<MadeLink>('POST', path)
+                            setLink({
+                              name: account.name,
+                              link: `${location.origin}/join#${secret}`,
+                              waits: needs_second,
+                            })
+                            made()
                           })
                         }
                       >

@@ -3,14 +3,16 @@ import type { Role } from '../api.ts'
 import { SelectField, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { useStudio } from '../studio.tsx'
+import type { MadeLink } from './links.tsx'
 import { ROLE_OPTIONS } from './roles.ts'
 import { Secret } from './secret.tsx'
 
 /** Makes the link by which somebody comes in. */
-export function Invite() {
+export function Invite({ made }: { made(): void }) {
   const { api } = useStudio()
   const [role, setRole] = useState<Role>('author')
   const [link, setLink] = useState<string>()
+  const [waits, setWaits] = useState(false)
   const { busy, problem, run } = useAction()
   return (
     <section class="card" aria-label="Invite somebody">
@@ -20,8 +22,10 @@ export function Invite() {
         onSubmit={(event) => {
           event.preventDefault()
           run(async () => {
-            const { secret } = await api.send<{ secret: string }>('POST', '/invitations', { role })
+            const { secret, needs_second } = await api.send<MadeLink>('POST', '/invitations', { role })
             setLink(`${location.origin}/join#${secret}`)
+            setWaits(needs_second)
+            made()
           })
         }}
       >
@@ -37,7 +41,12 @@ export function Invite() {
         </button>
       </form>
       {problem && <Failed problem={problem} />}
-      {link && <Secret what="The link works once, within 48 hours. It is shown only now." text={link} />}
+      {link && (
+        <Secret
+          what={`The link works once, within 48 hours${waits ? ', when another publisher has agreed to it below' : ''}. It is shown only now.`}
+          text={link}
+        />
+      )}
     </section>
   )
 }

@@ -44,14 +44,16 @@ function ProposalEntry({ proposal, reload }: { proposal: Proposal; reload(): voi
         <b>{message}</b> <small>{created_by_name}</small> <Ago at={created_at} />
       </summary>
       {open && <LoadedDifferences path={`/proposals/${proposal.id}/changes`} />}
-      {may_publish && (
+      {(may_publish || is_own) && (
         <footer>
           <button type="button" onClick={() => setAsked('close')}>
             {is_own ? 'Take it back' : 'Turn it down'}
           </button>
-          <button type="button" class="primary" disabled={is_own} onClick={() => setAsked('approve')}>
-            {is_own ? 'Somebody else has to agree' : 'Agree and publish'}
-          </button>
+          {may_publish && (
+            <button type="button" class="primary" disabled={is_own} onClick={() => setAsked('approve')}>
+              {is_own ? 'Somebody else has to agree' : 'Agree and publish'}
+            </button>
+          )}
         </footer>
       )}
       {asked === 'approve' && (
