@@ -63,7 +63,9 @@ export interface PluginFields {
 }
 
 const name = z.string().min(1).max(MAX_NAME_LENGTH)
-const id = z.union([z.string().min(1).max(MAX_NAME_LENGTH), z.number()])
+/** Larger numbers are not told from their neighbours once JSON was read: a reference would run another plugin's code. */
+const idNumber = z.number().min(Number.MIN_SAFE_INTEGER).max(Number.MAX_SAFE_INTEGER)
+const id = z.union([z.string().min(1).max(MAX_NAME_LENGTH), idNumber])
 const failurePolicy = z.enum(['open', 'closed'])
 /** A time that Node's timers can wait for. */
 const milliseconds = z.number().positive().max(LONGEST_TIMER_MS)

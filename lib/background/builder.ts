@@ -195,7 +195,7 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
       const plugins: LivePlugin[] = []
       const failed = failures.length
       for (const entry of listEntries(domain.plugins)) {
-        plugins.push(...buildEntry(entry))
+        for (const plugin of yield* buildEntry(entry)) plugins.push(plugin)
         yield
       }
       const built = Object.freeze({ name, pattern, plugins: Object.freeze(plugins) })
@@ -204,24 +204,44 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
     }
 
     /** Builds a plugin, or the variants of one. */
-    function buildEntry(entry: Entry): LivePlugin[] {
-      const parts = entry.map((plugin) => {
-        const last = earlierVersions(plugin, live, claimed)
-        if ('error' in plugin) return { plugin, last, error: plugin.error }
-        try {
-          const same = last.find((candidate) => candidate.phase === plugin.phase)
-          return { plugin, last, take: prepare(plugin, same) }
-        } catch (error) {
-          return { plugin, last, error: locate(error, plugin) }
-        }
-      })
-      const fault = parts.find((part) => part.error !== undefined)
+    function* buildEntry(entry: Entry): Steps<LivePlugin[]> {
+      const parts: Part[] = []
+      for (const plugin of entry) {
+        parts.push(preparePart(plugin))
+        yield
+      }
+      const fault = parts.find(({ error }) => error !== undefined)?.error
       // One that stayed behind would have its old share of the traffic, over and under the others' new ones.
       const together = fault === undefined ? [] : earlierVariants(entry, live, claimed)
-      return parts.flatMap((part) => {
-        if (part.error !== undefined) return fail(part.plugin, part.error, together.length > 0 ? together : part.last)
-        return fault !== undefined && together.length > 0 ? keep(together, fault.error) : [part.take()]
-      })
+      if (fault !== undefined && together.length > 0) return keepTogether(parts, together, fault)
+      const plugins: LivePlugin[] = []
+      for (const { plugin, last, error, take } of parts) {
+        if (take !== undefined) plugins.push(take())
+        else if (error !== undefined) plugins.push(...fail(plugin, error, last))
+        yield
+      }
+      return plugins
+    }
+
+    function keepTogether(parts: readonly Part[], together: readonly LivePlugin[], fault: DynacodeError): LivePlugin[] {
+      const infos = new Map(together.map(({ spec, info }) => [spec.name, info]))
+      for (const { plugin, error } of parts) {
+        if (error === undefined) continue
+        const info = infos.get(plugin.name ?? '') ?? createInfo(plugin)
+        failures.push({ info, path: pathOf(plugin, error), error, kept_last_good: true })
+      }
+      return keep(together, fault)
+    }
+
+    function preparePart(plugin: PluginSpec | RefusedPlugin): Part {
+      const last = earlierVersions(plugin, live, claimed)
+      if ('error' in plugin) return { plugin, last, error: plugin.error }
+      try {
+        const same = last.find((candidate) => candidate.phase === plugin.phase)
+        return { plugin, last, take: prepare(plugin, same) }
+      } catch (error) {
+        return { plugin, last, error: locate(error, plugin) }
+      }
     }
 
     /** What was live under a refused domain's name, but for what other entries of that name carry on. */
@@ -270,6 +290,14 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
   }
 
   return Object.freeze({ build, end } satisfies Builder)
+}
+
+/** A plugin, or one of its variants, that is to come into the program: what takes it there, or what is wrong with it. */
+interface Part {
+  readonly plugin: PluginSpec | RefusedPlugin
+  readonly last: readonly LivePlugin[]
+  readonly take?: () => LivePlugin
+  readonly error?: DynacodeError
 }
 
 /** The domains of the program before that do not go on as they are. */

@@ -62,7 +62,9 @@ export function listEntries(plugins: Entry): readonly Entry[] {
   const entries = new Map<unknown, (PluginSpec | RefusedPlugin)[]>()
   for (const plugin of plugins) {
     const key = 'path' in plugin ? plugin.path : plugin
-    entries.set(key, [...(entries.get(key) ?? []), plugin])
+    const entry = entries.get(key)
+    if (entry === undefined) entries.set(key, [plugin])
+    else entry.push(plugin)
   }
   return [...entries.values()]
 }

@@ -390,6 +390,41 @@ describe('a guard in place of a plugin that ends', () => {
   })
 })
 
+describe('a plugin with very many variants', () => {
+  const COUNT = 5000
+  const many = (code: (index: number) => string) =>
+    document(
+      plugin('p', {
+        code: undefined,
+        variants: Array.from({ length: COUNT }, (_, index) => ({
+          name: `v${index}`,
+          code: code(index),
+          percent: 100 / COUNT / 2,
+        })),
+      }),
+    )
+
+  test.each([
+    ['all of them are new', undefined, () => ''],
+    ['all of them change', () => '', () => ';'],
+    ['all of them are at fault', () => '', () => '('],
+    ['one of them is', () => '', (index: number) => (index === 7 ? '(' : ';')],
+  ])('is built in steps, none of which goes through all of them again: %s', (_, before, after) => {
+    const builder = createBuilder(createCompiler({ compile_cache_max: 10, globals: {} }), {
+      bind,
+      begin,
+      end,
+      quarantined,
+    })
+    const read = (code: (index: number) => string) => readDocument(JSON.stringify(many(code)))
+    const first = before && runSteps(builder.build(read(before), 1, null)).program
+    const work = builder.build(read(after), 2, first ?? null)
+    let steps = 1
+    while (work.next().done !== true) steps += 1
+    expect(steps).toBeGreaterThan(COUNT)
+  })
+})
+
 describe('variants', () => {
   const variants = (...codes: string[]) =>
     codes.map((code, index) => ({ name: `v${index}`, code: `"${code}"`, percent: 50 }))

@@ -1,4 +1,4 @@
-import { type FSWatcher, watch } from 'node:fs'
+import { type FSWatcher, type Stats, statSync, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import createDebug from 'debug'
 
@@ -22,12 +22,14 @@ export function watchCache(path: string, changed: () => void): () => void {
 
   function begin(): void {
     try {
+      const watched = statSync(folder)
       const opened = watch(folder, { persistent: false })
       watcher = opened
       opened.on('change', (_, file) => {
-        // Where the folder itself is gone, the watch is over without a word.
-        if (String(file) === basename(folder)) fail(opened, new Error(`${folder} was moved or removed`))
-        else if (file === null || String(file) === name) changed()
+        // Where the folder itself is gone, the watch is over without a word. Something in it may have its name.
+        if (String(file) === basename(folder) && !isStill(folder, watched)) {
+          fail(opened, new Error(`${folder} was moved or removed`))
+        } else if (file === null || String(file) === name) changed()
       })
       opened.on('error', (error) => fail(opened, error))
     } catch (error) {
@@ -53,4 +55,10 @@ export function watchCache(path: string, changed: () => void): () => void {
     clearTimeout(timer)
     watcher?.close()
   }
+}
+
+/** Whether what has this name now is the folder that was found there. */
+function isStill(folder: string, { dev, ino, birthtimeMs }: Stats): boolean {
+  const found = statSync(folder, { throwIfNoEntry: false })
+  return found !== undefined && found.dev === dev && found.ino === ino && found.birthtimeMs === birthtimeMs
 }

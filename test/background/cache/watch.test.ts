@@ -24,6 +24,19 @@ test('tells of a new generation, and of one that was found current', async () =>
   await expect.poll(() => changed.mock.calls.length, soon).toBe(1)
 })
 
+test('tells of one that has the name of its folder, too', async () => {
+  const folder = join(makeFolder(), 'cache')
+  mkdirSync(folder)
+  const { path, changed } = start(folder)
+  for (let turn = 0; turn < 3; turn += 1) {
+    changed.mockClear()
+    writeFileSync(`${path}.1.tmp`, String(turn))
+    renameSync(`${path}.1.tmp`, path)
+    // Not two seconds later, when a watch that broke off would begin again.
+    await expect.poll(() => changed.mock.calls.length, { timeout: 1500, interval: 5 }).toBeGreaterThan(0)
+  }
+})
+
 test('tells of nothing else in the folder, and of nothing once it is ended', async () => {
   const { path, changed, stop } = start()
   for (const name of ['.previous', '.lock', '.highest', '.2.tmp']) writeFileSync(`${path}${name}`, 'x')

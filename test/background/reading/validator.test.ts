@@ -498,3 +498,25 @@ describe('whatever comes', () => {
     )
   })
 })
+
+describe('an id that JSON does not tell from another one', () => {
+  const BIG = '9007199254740993'
+  const read = (text: string) => readDocument(text)
+
+  test('refers to no plugin, and refuses the entry alone', () => {
+    const { domains } = read(
+      `{"domains":[{"name":"a.com","plugins":[${BIG},{"id":${BIG}},{"name":"q","phase":"log","code":""}]}],"plugins":[{"id":9007199254740992,"name":"p","phase":"log","code":""}]}`,
+    )
+    const [first] = domains as unknown as { plugins: { name?: string; error?: Error }[] }[]
+    expect(first?.plugins.map(({ error }) => error?.message)).toEqual([
+      expect.stringContaining('9007199254740991'),
+      expect.stringContaining('9007199254740991'),
+      undefined,
+    ])
+  })
+
+  test('is none of a shared plugin either; what is not used is a fault that is told', () => {
+    const { faults } = read(`{"domains":[],"plugins":[{"id":${BIG},"name":"p","phase":"log","code":""}]}`)
+    expect(faults.map(({ path }) => path)).toEqual(['plugins[0].id'])
+  })
+})
