@@ -73,7 +73,7 @@ export function createRequestLine({
   const watchdog =
     watched === undefined
       ? NO_WATCHDOG
-      : startWatchdog(watched, (entry) => {
+      : startWatchdog({ ...watched, writes: quarantine?.isSafe === true }, (entry) => {
           quarantine?.add(entry)
           for (const { sha1, life } of program()?.plugins ?? []) if (sha1 === entry.sha1) life.quarantined = true
           failed('watchdog')(quarantine?.check(entry.sha1))

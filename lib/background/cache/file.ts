@@ -3,7 +3,7 @@ import type { Stats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { syncFile, writePieces } from './pieces.ts'
 import { isGone, type ProcessIdentity } from './process-identity.ts'
-import { type FileSystem, isSameContent, lookAt } from './safety.ts'
+import { type FileSystem, isSameContent, lookAt, setTime } from './safety.ts'
 
 /** Where a cache lies: the paths of its files, and what they are reached by. */
 export interface CachePlace {
@@ -72,7 +72,7 @@ async function writeDurably(fs: FileSystem, path: string, { parts, at, closing }
   try {
     await writePieces(fs, fd, parts, closing)
     // The time says when the content was last asked for; set before the sync, so that it lasts, too.
-    fs.futimesSync(fd, at / 1000, at / 1000)
+    setTime(fs, fd, path, at)
     await syncFile(fs, fd)
     return fs.fstatSync(fd)
   } finally {

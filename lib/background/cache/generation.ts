@@ -7,7 +7,7 @@ import { type Asked, askedAt, askedAtWallTime, wallTimeOf } from './asked.ts'
 import { type CachePlace, setAside } from './file.ts'
 import { type Content, decode, headerOf, MAX_HEADER_BYTES } from './format.ts'
 import { readPieces } from './pieces.ts'
-import { cacheError, findFolder, isSameContent, lookAt, openSafely } from './safety.ts'
+import { cacheError, findFolder, isSameContent, lookAt, openSafely, setTime } from './safety.ts'
 
 /** A document as it was received, with what belongs to it. */
 export interface CacheEntry extends Content {
@@ -174,7 +174,7 @@ export function openGeneration(
     if (opened === undefined) return false
     try {
       if (known === undefined || at === undefined || !isSameContent(opened.found, known.found)) return false
-      fs.futimesSync(opened.fd, at / 1000, at / 1000)
+      setTime(fs, opened.fd, path, at)
       known = know(fs.fstatSync(opened.fd), known.header, known.content)
       return true
     } finally {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type CachePlace, unlinkIf } from './file.ts'
 import { isGone, type ProcessIdentity } from './process-identity.ts'
-import { openSafely } from './safety.ts'
+import { openSafely, setTime } from './safety.ts'
 
 /**
  * A file that says which process of this machine does something for all of them, for as long as the file is young. It saves
@@ -56,8 +56,7 @@ export function openLease(place: CachePlace): Lease {
     }
     try {
       fs.writeSync(fd, Buffer.from(own))
-      const now = Date.now() / 1000
-      fs.futimesSync(fd, now, now)
+      setTime(fs, fd, file, Date.now())
       return true
     } catch (error) {
       unlinkIf(fs, file)

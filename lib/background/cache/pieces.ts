@@ -1,4 +1,4 @@
-import type { FileSystem } from './safety.ts'
+import { type FileSystem, isForbidden } from './safety.ts'
 
 /** Bytes that are read or written by one call: whoever closes does not wait for more than that. */
 const PIECE = 1_048_576
@@ -36,9 +36,17 @@ export async function writePieces(
   }
 }
 
-/** Has the disk take what was written, on the thread pool. */
-export const syncFile = (fs: FileSystem, fd: number): Promise<void> =>
-  call<void>((done) => fs.fsync(fd, (error) => done(error, undefined)))
+/**
+ * Has the disk take what was written, on the thread pool. Where Node does not allow that (`node --permission`), the system does
+ * so when it likes: what a loss of power leaves then is told by its checksum.
+ */
+export async function syncFile(fs: FileSystem, fd: number): Promise<void> {
+  try {
+    await call<void>((done) => fs.fsync(fd, (error) => done(error, undefined)))
+  } catch (error) {
+    if (!isForbidden(error)) throw error
+  }
+}
 
 /** What Node calls back with, as a promise; one that throws at once rejects it. */
 function call<T>(begin: (done: (error: Error | null, result: T) => void) => void): Promise<T> {

@@ -1,6 +1,7 @@
 import type fs from 'node:fs'
 import { constants, type Stats } from 'node:fs'
 import { DynacodeError } from '../../errors.ts'
+import { findFileFault, findFolderFault } from '../../validation/own-files.ts'
 
 /** What the cache needs of node:fs. */
 export type FileSystem = Pick<
@@ -11,6 +12,7 @@ export type FileSystem = Pick<
   | 'futimesSync'
   | 'linkSync'
   | 'lstatSync'
+  | 'lutimesSync'
   | 'mkdirSync'
   | 'openSync'
   | 'read'
@@ -23,9 +25,6 @@ export type FileSystem = Pick<
   | 'write'
   | 'writeSync'
 >
-
-/** Who owns the files that this process makes; undefined on Windows, which has no such number. */
-const userId = (): number | undefined => process.geteuid?.()
 
 /** A fault of the cache. */
 export function cacheError(message: string, cause?: unknown): DynacodeError {
@@ -55,12 +54,8 @@ export function findFolder(fs: FileSystem, folder: string): boolean {
 }
 
 function checkFolder(folder: string, found: Stats): void {
-  if (!found.isDirectory()) throw cacheError(`the cache's folder ${folder} is not a folder`)
-  const open = process.platform !== 'win32' && (found.mode & 0o002) !== 0 && (found.mode & 0o1000) === 0
-  if (!open) return
-  throw cacheError(
-    `the cache's folder ${folder} is writable by everybody and not sticky (mode ${modeOf(found)}); use a folder of the app's own in it, which dynacode makes with mode 0700`,
-  )
+  const fault = findFolderFault(found)
+  if (fault !== undefined) throw cacheError(`the cache's folder ${folder} ${fault}`)
 }
 
 /**
@@ -118,19 +113,23 @@ export function checkPath(fs: FileSystem, path: string): void {
 }
 
 function checkFile(path: string, found: Stats): void {
-  const uid = userId()
-  const fault = found.isSymbolicLink()
-    ? 'is a symbolic link'
-    : !found.isFile()
-      ? 'is not a regular file'
-      : uid === undefined
-        ? undefined
-        : found.uid !== uid
-          ? `belongs to user ${found.uid}, not to this process's user ${uid}`
-          : (found.mode & 0o002) !== 0
-            ? `is writable by everybody (mode ${modeOf(found)})`
-            : undefined
+  const fault = findFileFault(found)
   if (fault !== undefined) throw cacheError(`the cache's file ${path} ${fault}; it is not used`)
 }
 
-const modeOf = ({ mode }: Stats) => (mode & 0o7777).toString(8).padStart(4, '0')
+/**
+ * Sets the time of a file that is open. Where Node has a permission model (`node --permission`), that goes by the path alone.
+ */
+export function setTime(fs: FileSystem, fd: number, path: string, at_ms: number): void {
+  try {
+    fs.futimesSync(fd, at_ms / 1000, at_ms / 1000)
+  } catch (error) {
+    if (!isForbidden(error)) throw error
+    fs.lutimesSync(path, at_ms / 1000, at_ms / 1000)
+  }
+}
+
+/** Whether a call is one that Node has switched off for the whole process (`node --permission`). */
+export function isForbidden(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | null)?.code === 'ERR_ACCESS_DENIED'
+}

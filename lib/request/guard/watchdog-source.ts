@@ -7,7 +7,7 @@ export const WATCHDOG_SOURCE = `
 const fs = require('node:fs')
 const path = require('node:path')
 const { parentPort, workerData } = require('node:worker_threads')
-const { slot, pid, heartbeat_ms, quarantine_path, limit_ms, exit } = workerData
+const { slot, pid, heartbeat_ms, quarantine_path, limit_ms, exit, writes } = workerData
 
 const known = new Map()
 parentPort.on('message', ({ id, plugin, sha1 }) => known.set(id, { sha1, plugin }))
@@ -21,8 +21,11 @@ let suspected = false
 let convicted = false
 
 function write(file, value) {
+  if (!writes) return
   const temporary = file + '.' + pid + '.tmp'
-  fs.writeFileSync(temporary, JSON.stringify(value) + '\\n', { mode: 0o600 })
+  // Whatever has the name is not written to, nor what it links to.
+  fs.rmSync(temporary, { force: true })
+  fs.writeFileSync(temporary, JSON.stringify(value) + '\\n', { mode: 0o600, flag: 'wx' })
   fs.renameSync(temporary, file)
 }
 

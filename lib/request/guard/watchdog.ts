@@ -23,6 +23,8 @@ export interface WatchdogOptions {
   readonly quarantine_path: string
   readonly limit_ms: number
   readonly exit: boolean
+  /** Whether it may write to the folder. */
+  readonly writes: boolean
 }
 
 /** Where no watchdog is wanted. */
