@@ -39,10 +39,19 @@ export interface RefreshMessage {
   error: Error | undefined
 }
 
-/** A tracing channel of Node's, and what its subscribers are called with. */
+/**
+ * A tracing channel of Node's, and what its subscribers are called with. Not for the declarations of the package: the order of its
+ * type parameters is another one from one version of @types/node to the next.
+ *
+ * @internal
+ */
 type Channel<M extends object> = TracingChannel<unknown, M>
 
-/** The channel on which runs of plugins are traced. Node has one of this name for the whole process. */
+/**
+ * The channel on which runs of plugins are traced. Node has one of this name for the whole process.
+ *
+ * @internal
+ */
 export function openPluginRunChannel(): Channel<PluginRunMessage> {
   return tracingChannel('dynacode:plugin:run')
 }
