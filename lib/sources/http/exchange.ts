@@ -1,7 +1,7 @@
-import type { Socket } from 'node:net'
-import { Agent, buildConnector, type Dispatcher, request } from 'undici'
+import type { Dispatcher } from 'undici'
 import { DynacodeError } from '../../errors.ts'
 import { describeValue } from '../../validation/schema-error.ts'
+import { createHttpClient } from './client.ts'
 import { type ApiHeaders, askHeaders, type HeadersFunction } from './request-headers.ts'
 
 /** Where requests go, and what goes with each. */
@@ -45,20 +45,19 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 const MAX_DUMPED_BYTES = 128 * 1024
 
 export function createExchange({ uri, option, headers, dispatcher, redirects }: ExchangeOptions): Exchange {
-  const own = dispatcher === undefined ? createUnheldAgent() : undefined
-  const carrier = dispatcher ?? (own as Dispatcher)
+  const client = createHttpClient(dispatcher)
   const { origin } = new URL(uri)
 
   async function askOnce(asked: Asked, signal: AbortSignal, renew: boolean): Promise<Answer> {
     const own_headers = await askHeaders(option, headers, renew)
     const { method, defaults, conditions, body = null } = asked
-    // The deadline is the signal's.
-    const rest = { method, body, dispatcher: carrier, signal, headersTimeout: 0, bodyTimeout: 0 }
     let at = uri
     for (let left = redirects; ; left -= 1) {
       const is_home = new URL(at).origin === origin
-      const answer = await request(at, {
-        ...rest,
+      const answer = await client.request(at, {
+        method,
+        body,
+        signal,
         headers: { ...defaults, ...(is_home ? own_headers : {}), ...conditions },
       })
       const location = one(answer.headers.location)
@@ -75,24 +74,8 @@ export function createExchange({ uri, option, headers, dispatcher, redirects }: 
       leave(answer)
       return askOnce(asked, signal, true)
     },
-    close: async () => own?.destroy(),
+    close: client.close,
   } satisfies Exchange)
-}
-
-/** An agent whose sockets never keep the process alive, whatever they are doing. */
-function createUnheldAgent(): Agent {
-  const connect = buildConnector({})
-  return new Agent({
-    connect(options, callback) {
-      const socket = connect(options, callback) as unknown as Socket | undefined
-      if (socket === undefined) return
-      socket.unref()
-      // Where a name has several addresses, each attempt has a handle of its own.
-      socket.on('connectionAttempt', () => socket.unref())
-      // undici holds the process while a request is under way; a refresh is no reason to stay.
-      socket.ref = () => socket
-    },
-  })
 }
 
 function redirected(location: string, from: string): string {

@@ -44,7 +44,8 @@ describe('a report', () => {
       dynacode: VERSION,
       node: process.versions.node,
       interval: 0.5,
-      occasions: ['start', 'update'],
+      // With whatever else came within a moment.
+      occasions: expect.arrayContaining(['start']),
       closing: false,
     })
     expect(requests[0]).toMatchObject({
