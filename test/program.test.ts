@@ -7,6 +7,7 @@ import { PHASES, type Phase } from '../lib/document.ts'
 import { readHostPattern } from '../lib/matching/host-pattern.ts'
 import { buildProgram, type LivePlugin, type Program } from '../lib/program.ts'
 import { runSteps } from '../lib/time/steps.ts'
+import { tries } from './fixtures/tries.ts'
 
 function live(
   name: string,
@@ -176,6 +177,7 @@ describe('matching', () => {
       fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[a-z0-9.:[\]*]{0,20}$/)), (host) => {
         expect(namesFor(each, host)).toEqual(namesFor(each, host))
       }),
+      tries(100),
     )
   })
 })

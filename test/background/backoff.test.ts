@@ -4,6 +4,7 @@ import { createBackoff } from '../../lib/background/backoff.ts'
 import type { Refresh } from '../../lib/background/cycle.ts'
 import { DynacodeError } from '../../lib/errors.ts'
 import { StatusError } from '../../lib/sources/http/status-error.ts'
+import { tries } from '../fixtures/tries.ts'
 
 const INTERVAL = 10_000
 const HOUR = 3_600_000
@@ -88,5 +89,6 @@ test('no wait is none, negative or not a number, whatever happens', () => {
       }
       return true
     }),
+    tries(100),
   )
 })

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { diffLines } from '../../lib/tools/line-changes.ts'
 import { callCommand, callJson } from '../fixtures/command-line.ts'
 import { makeFolder, writeFiles } from '../fixtures/plugin-folder.ts'
+import { tries } from '../fixtures/tries.ts'
 
 const LIMIT = { name: 'limit', phase: 'access', code: 'const key = ctx.ip\nif (key) exit(429)\nlog(1)\nlog(2)\nlog(3)' }
 
@@ -136,6 +137,7 @@ describe('lines', () => {
         expect(side('+')).toBe(before)
         expect(side('-')).toBe(after)
       }),
+      tries(100),
     )
   })
 

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { callCommand, callJson } from '../fixtures/command-line.ts'
 import { makeFolder, writeFiles } from '../fixtures/plugin-folder.ts'
 import { createSigner } from '../fixtures/signing.ts'
+import { tries } from '../fixtures/tries.ts'
 
 const text = fc.oneof(fc.string({ maxLength: 12 }), fc.string({ unit: 'binary', maxLength: 12 }))
 const name = fc.oneof(
@@ -59,7 +60,7 @@ describe('unpack and pack', () => {
         packed_back += 1
         expect(output).toBe(written)
       }),
-      { numRuns: 200 },
+      tries(50),
     )
     expect(packed_back).toBeGreaterThan(20)
   })

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { createRandom } from '../chaos/random.ts'
-import { rates, simulateHerd } from '../herd/simulation.ts'
+import { createRandom } from '../../chaos/random.ts'
+import { rates, simulateHerd } from '../../herd/simulation.ts'
 
 test('G27 keeps 5 000 pollers that were started together apart, from the second interval on and after an outage of ten minutes', async () => {
   const { random } = Math

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { type Condition, conditionSchema, createPredicate } from '../../lib/matching/condition.ts'
 import { describeMismatch } from '../../lib/validation/schema-error.ts'
 import { createContext, type RequestFields } from '../fixtures/context.ts'
+import { tries } from '../fixtures/tries.ts'
 
 const holds = (condition: unknown, request: RequestFields = {}): boolean =>
   createPredicate(conditionSchema.parse(condition))(createContext(request))
@@ -463,7 +464,7 @@ describe('whatever comes', () => {
         expect(answer).toBe(each.every(([, held]) => held))
         expect(holds({ not: keys }, request)).toBe(!each.some(([, held]) => held))
       }),
-      { numRuns: 500 },
+      tries(125),
     )
   })
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { normalizeHost, readHostPattern } from '../../lib/matching/host-pattern.ts'
+import { tries } from '../fixtures/tries.ts'
 
 // The expression of the original's README.
 const ORIGINAL = '[\\w\\d\\.\\-]*server.local.com'
@@ -52,5 +53,6 @@ test('any name is either a pattern or a SyntaxError', () => {
         }
       },
     ),
+    tries(100),
   )
 })

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createPathIndex } from '../../lib/matching/path-index.ts'
+import { tries } from '../fixtures/tries.ts'
 
 const requestFor = (path: string) => ({ path, req: { url: path } })
 const item = (name: string, paths?: readonly string[]) => ({ name, paths })
@@ -50,6 +51,7 @@ describe('an index by path', () => {
         const expected = all.filter((each) => each.paths === undefined || each.paths.includes(asked))
         if (index !== undefined) expect(index(requestFor(asked))).toEqual(expected)
       }),
+      tries(100),
     )
   })
 })

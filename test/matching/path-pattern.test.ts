@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createPathTest, listPaths, readPath, spellingsOf } from '../../lib/matching/path-pattern.ts'
 import { listSpellings } from '../../lib/matching/path-spellings.ts'
+import { tries } from '../fixtures/tries.ts'
 
 const requestFor = (path: string, url = path) => ({ path, req: { url } })
 
@@ -48,7 +49,7 @@ describe('a path', () => {
         )
         expect(createPathTest([pattern], 'sent')(requestFor(asked))).toBe(expression.test(asked))
       }),
-      { numRuns: 2000 },
+      tries(500),
     )
   })
 
@@ -75,7 +76,7 @@ describe('the list of paths', () => {
         const listed = listPaths([pattern])?.includes(asked.toLowerCase())
         if (readPath(pattern).test(asked)) expect(listed).toBe(true)
       }),
-      { numRuns: 2000 },
+      tries(500),
     )
   })
 })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { describeKind, describeMismatch, describeValue, formatPath } from '../../lib/validation/schema-error.ts'
+import { tries } from '../fixtures/tries.ts'
 
 function mismatch(schema: z.ZodType, value: unknown) {
   const result = schema.safeParse(value)
@@ -82,6 +83,7 @@ describe('a value', () => {
       fc.property(fc.anything({ withBigInt: true, withNullPrototype: true, withSparseArray: true }), (value) => {
         if (typeof value !== 'bigint') expect(describeValue(value).length).toBeLessThan(400)
       }),
+      tries(100),
     )
   })
 

@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { exchange, failures, startApp } from '../../fixtures/app.ts'
+import { burn } from '../../fixtures/own-clock.ts'
+
+vi.mock('../../../lib/time/steady-clock.ts', async () => ({
+  steadyNow: (await import('../../fixtures/own-clock.ts')).ownNow,
+}))
 
 /** Plugins that are often asked for the time, and take next to none of it. */
 const LIGHT: Readonly<Record<string, string>> = {
@@ -14,11 +19,6 @@ const LIGHT: Readonly<Record<string, string>> = {
 }
 
 const BUDGET_MS = 50
-
-function burn(ms: number): void {
-  const end = performance.now() + ms
-  while (performance.now() < end);
-}
 
 /** Sends two requests at once: in one packet, so that both are served in one turn of the event loop. */
 async function sendTogether(port: number, first: string, second: string): Promise<void> {

@@ -8,7 +8,7 @@ import { type Dynacode, dynacode, type Payload, type Phase, type Source } from '
 import { createApp } from '../../fixtures/app.ts'
 
 /** Far more than it takes; how long it does take is for the benchmark to tell. */
-const STOPPED_WITHIN_MS = 2000
+const PATIENCE = { timeout: 30_000, interval: 5 }
 const BUDGET_MS = 20
 const TIMEOUT_MS = 100
 const LINE = 3
@@ -193,11 +193,9 @@ describe('in a live server, with other requests in flight', () => {
     failures.length = 0
     const others = Array.from({ length: 20 }, (_, index) => request('other.test', index % 2 ? '/stream' : '/wait'))
     await sleep(5)
-    const started = performance.now()
     const answer = await request(host, '/now')
     expect(answer).toMatchObject({ status: 200, body: 'app' })
-    await vi.waitFor(() => expect(failures).not.toEqual([]), { timeout: STOPPED_WITHIN_MS, interval: 5 })
-    expect(performance.now() - started).toBeLessThan(STOPPED_WITHIN_MS)
+    await vi.waitFor(() => expect(failures).not.toEqual([]), PATIENCE)
 
     for (const other of await Promise.all(others)) {
       expect(other.status).toBe(200)

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { dynacode } from '../../../lib/index.ts'
 import { startApp } from '../../fixtures/app.ts'
 import { createInstance } from '../../fixtures/instance.ts'
+import { tries } from '../../fixtures/tries.ts'
 
 const content = (name: string, code = `say('${name}')`, fields: object = {}) => ({
   name,
@@ -188,7 +189,7 @@ describe('any document', () => {
         }
         expect(Object.keys(Object.prototype)).toEqual([])
       }),
-      { numRuns: 250 },
+      tries(62),
     )
   })
 
@@ -210,7 +211,7 @@ describe('any document', () => {
         const refresh = await serve(each)
         if (!refresh.updated) expect(liveIn(dyna)).toEqual(before)
       }),
-      { numRuns: 250 },
+      tries(62),
     )
   })
 })

@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { dynacode } from '../../../lib/dynacode.ts'
 import type { Update } from '../../../lib/events/table.ts'
 import { serveBehind } from '../../fixtures/app.ts'
+import { tries } from '../../fixtures/tries.ts'
 
 const COUNT = 400
 
@@ -122,7 +123,7 @@ describe('a reload of many plugins', () => {
         }
         await Promise.all([dyna.close(), fresh.dyna.close()])
       }),
-      { numRuns: 20 },
+      tries(20),
     )
   })
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import * as format from '../../../lib/background/cache/format.ts'
 import { runSteps } from '../../../lib/time/steps.ts'
 import { encodeDocument } from '../../fixtures/cache.ts'
+import { tries } from '../../fixtures/tries.ts'
 
 const { keepableTag, MAX_HEADER_BYTES } = format
 const decode = (file: Buffer) => runSteps(format.decode(file))
@@ -24,6 +25,7 @@ describe('a file of the cache', () => {
         expect(content.tag).toBe(kept)
         expect(content.version).toBe(Object.is(given_version, -0) ? 0 : given_version)
       }),
+      tries(100),
     )
   })
 

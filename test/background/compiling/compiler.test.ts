@@ -6,6 +6,7 @@ import { rewriteStack } from '../../../lib/background/compiling/stack.ts'
 import type { GuardMode } from '../../../lib/document.ts'
 import { CompileError } from '../../../lib/errors.ts'
 import { PARAMETERS, type PluginFunction } from '../../../lib/program.ts'
+import { tries } from '../../fixtures/tries.ts'
 
 const MODES: GuardMode[] = ['off', 'on']
 /** A guard that stops nothing. */
@@ -287,7 +288,7 @@ describe('whatever compiles', () => {
         expect(text.endsWith(`{"use strict";{${code}\n}}`)).toBe(true)
         expect(textOf(code, 'on')?.endsWith('\n}}')).toBe(true)
       }),
-      { numRuns: 1500 },
+      tries(375),
     )
     expect(compiled).toBeGreaterThan(25)
   })
@@ -310,7 +311,7 @@ describe('whatever compiles', () => {
         expect(body.at(-1)?.end).toBe(text.length)
         expect(body.filter(({ kind }) => kind === ts.SyntaxKind.Block)).toHaveLength(1)
       }),
-      { numRuns: 1500 },
+      tries(375),
     )
     expect(compiled).toBeGreaterThan(25)
   })

@@ -15,6 +15,7 @@ import { parseCode } from '../../../lib/background/compiling/parser.ts'
 import { rewriteStack } from '../../../lib/background/compiling/stack.ts'
 import { compileGuarded, outcomeOf } from '../../fixtures/guarded.ts'
 import { createModuleLoader, type Require } from '../../fixtures/module-loader.ts'
+import { tries } from '../../fixtures/tries.ts'
 
 const MODULES = join(import.meta.dirname, '..', '..', '..', 'node_modules')
 const read = (path: string) => readFileSync(join(MODULES, path), 'utf8')
@@ -36,15 +37,12 @@ describe('small pieces of code do the same under the guard', () => {
 })
 
 describe('the files of installed packages', () => {
-  const time_ms = 7_000
-  const files = listScripts(MODULES)
+  const files = listScripts(MODULES).slice(0, 300)
 
   it('compile under the guard wherever they can be the body of a function, with every line in its place', () => {
-    const end = performance.now() + time_ms
     const failed: string[] = []
     let compiled = 0
     for (const file of files) {
-      if (performance.now() > end) break
       const code = toBody(readFileSync(file, 'utf8'))
       try {
         parseCode(code)
@@ -150,7 +148,7 @@ describe('places in the code', () => {
           expect(originalColumn(marked.code, edits, shown.line, shown.column)).toBe(placeOf(marked.code, start).column)
         }
       }),
-      { numRuns: 40 },
+      tries(20),
     )
     expect(found).toBeGreaterThan(100)
   })

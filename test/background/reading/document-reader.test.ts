@@ -6,6 +6,7 @@ import { readDocument } from '../../../lib/background/reading/validator.ts'
 import type { Domain } from '../../../lib/document.ts'
 import type { ProgramDomain } from '../../../lib/program.ts'
 import { runSteps } from '../../../lib/time/steps.ts'
+import { tries } from '../../fixtures/tries.ts'
 
 const RULES = {
   guard: 'on',
@@ -159,7 +160,7 @@ describe('a document that is read part by part', () => {
         const whole = outcome(() => readDocument(text.replace(/^\ufeff/, ''), RULES))
         expect(outcome(() => inParts(text).document)).toEqual(whole)
       }),
-      { numRuns: 2000 },
+      tries(500),
     )
   })
 
@@ -180,7 +181,7 @@ describe('a document that is read part by part', () => {
           expect(outcome(() => inParts(changed).document)).toEqual(whole)
         },
       ),
-      { numRuns: 2000 },
+      tries(500),
     )
   })
 
@@ -252,8 +253,8 @@ describe('a document beside the one that is live', () => {
   })
 
   test.each([
-    ['domains of much text', 66_000, 100],
-    ['domains of little', 10, 1000],
+    ['domains of much text', 66_000, 30],
+    ['domains of little', 10, 200],
   ])('G58 is the same as one that is read whole, whatever was live: %s', (_, size, numRuns) => {
     const filler = '-'.repeat(size)
     const names = fc.constantFrom('a.com', 'b.com', 'c.com', 'd.com', 'e.com', 'f.com', '*', '(')
@@ -332,7 +333,7 @@ describe('a document beside the one that is live', () => {
           }
         }
       }),
-      { numRuns, seed: 58 },
+      tries(numRuns),
     )
   })
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { findJsonFault } from '../../../lib/background/reading/json-fault.ts'
+import { tries } from '../../fixtures/tries.ts'
 
 const isJson = (text: string) => {
   try {
@@ -47,7 +48,7 @@ describe('the fault in a text', () => {
       fc.property(fc.oneof(broken, fc.json(), fc.string()), (text) => {
         expect(findJsonFault(text) === undefined).toBe(isJson(text))
       }),
-      { numRuns: 3000 },
+      tries(750),
     )
   })
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { readDocument } from '../../../lib/background/reading/validator.ts'
 import type { Document, PluginSpec, RefusedPlugin } from '../../../lib/document.ts'
 import { DocumentError } from '../../../lib/errors.ts'
+import { tries } from '../../fixtures/tries.ts'
 
 const read = (document: unknown) => readDocument(JSON.stringify(document))
 const plugin = (fields: object = {}) => ({ name: 'p', phase: 'access', code: 'exit(401)', ...fields })
@@ -474,13 +475,13 @@ describe('whatever comes', () => {
   }
 
   test('as text is read or refused with a DocumentError', () => {
-    fc.assert(fc.property(fc.oneof(fc.string(), fc.string({ unit: 'grapheme' })), isReadOrRefused))
+    fc.assert(fc.property(fc.oneof(fc.string(), fc.string({ unit: 'grapheme' })), isReadOrRefused), tries(100))
   })
 
   test('as JSON is read or refused with a DocumentError', () => {
     fc.assert(
       fc.property(anyJson, (value) => isReadOrRefused(JSON.stringify(value))),
-      { numRuns: 500 },
+      tries(125),
     )
   })
 
@@ -494,7 +495,7 @@ describe('whatever comes', () => {
         )
         isReadOrRefused(JSON.stringify({ domains: [{ name: 'a', plugins: field }], plugins: [faulty, item] }))
       }),
-      { numRuns: 300 },
+      tries(75),
     )
   })
 })

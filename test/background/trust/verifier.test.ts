@@ -7,6 +7,7 @@ import { DynacodeError } from '../../../lib/errors.ts'
 import { runInSlices } from '../../../lib/time/slices.ts'
 import { trustedKeysSchema } from '../../../lib/validation/trusted-keys.ts'
 import { createSigner, type Signer, signTogether } from '../../fixtures/signing.ts'
+import { tries } from '../../fixtures/tries.ts'
 
 const DOCUMENT = '{"general":{"version":7},"domains":[{"name":"PRIVATE-PAYLOAD"}]}'
 const NEWER = '{"general":{"version":8},"domains":[]}'
@@ -381,7 +382,7 @@ describe('whatever is changed', () => {
           expect(error).toHaveProperty('code', 'ERR_DYNACODE_SIGNATURE')
         }
       }),
-      { numRuns: 1500 },
+      tries(375),
     )
   })
 
@@ -407,7 +408,7 @@ describe('whatever is changed', () => {
         expect(ours && Buffer.from(ours.text_bytes)).toEqual(theirs && Buffer.from(theirs.payload))
         if (ours !== undefined) accepted += 1
       }),
-      { numRuns: 200 },
+      tries(50),
     )
     expect(accepted).toBeGreaterThan(0)
   })
@@ -430,7 +431,7 @@ describe('whatever is changed', () => {
       fc.asyncProperty(envelope, async (bytes) => {
         await expect(verifier.verify(bytes)).rejects.toHaveProperty('code', 'ERR_DYNACODE_SIGNATURE')
       }),
-      { numRuns: 1500 },
+      tries(375),
     )
   })
 })

@@ -7,6 +7,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { createFilterStream, toReadable } from '../../../lib/request/response/stream.ts'
 import { createDecoders } from '../../../lib/sources/content-coding.ts'
 import { createDeferred, plugin, startApp } from '../../fixtures/app.ts'
+import { tries } from '../../fixtures/tries.ts'
 
 const ENDLESS_CHUNK = Buffer.alloc(65_536, 'x')
 /** More than sockets and streams buffer between the app and a client that does not read, in bytes. */
@@ -250,7 +251,7 @@ describe('any chunking of a body', () => {
         const output = createFilterStream(source(cut(whole, lengths)), [], double)
         expect(Buffer.concat(await output.toArray())).toEqual(await double(whole))
       }),
-      { numRuns: 60 },
+      tries(20),
     )
   })
 
@@ -265,7 +266,7 @@ describe('any chunking of a body', () => {
         const output = createFilterStream(Readable.from(cut(encode(whole), lengths)), decoders, double)
         expect(Buffer.concat(await output.toArray())).toEqual(await double(whole))
       }),
-      { numRuns: 30 },
+      tries(20),
     )
   })
 
@@ -289,7 +290,7 @@ describe('any chunking of a body', () => {
         const got = Buffer.from(await response.arrayBuffer())
         expect(got).toEqual(Buffer.concat([whole, Buffer.from('.')]))
       }),
-      { numRuns: 60 },
+      tries(20),
     )
   })
 })
