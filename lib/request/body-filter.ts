@@ -5,14 +5,21 @@ import type { Events } from '../events/table.ts'
 import type { LivePlugin } from '../program.ts'
 import { createDecoders } from '../sources/content-coding.ts'
 import { applyEnding } from './ending.ts'
-import { type Chunk, createFilterStream, decodeWhole, isStreamed, toReadable } from './response/stream.ts'
+import { createStreamFilter } from './filtered-stream.ts'
+import { filterPastKoa as watchPastKoa } from './past-koa.ts'
+import { type Chunk, decodeWhole, isStreamed, toReadable } from './response/stream.ts'
 import type { RequestState } from './run/state.ts'
 import type { Runner } from './runner.ts'
 
 /** Takes bodies through the plugins of the phase `body_filter`. */
 export interface BodyFilter {
-  /** Decides who will filter; then asks the app for the whole body: a part of it could not be filtered. */
-  prepare(state: RequestState): void
+  /**
+   * Decides who will filter, and asks the app for the whole body: neither a part of it could be filtered, nor one that the client
+   * has from before. What the app writes past Koa is filtered as it is written.
+   *
+   * @returns to be called when the app has returned; undefined where it need not be
+   */
+  prepare(state: RequestState): (() => void) | undefined
   /** Filters the response's body, or hangs the filter into its stream. */
   filterBody(state: RequestState): Promise<void>
   /** Takes a whole body through the plugins; undefined when it stays unchanged. */
@@ -22,7 +29,20 @@ export interface BodyFilter {
 /** Statuses whose responses have no body. */
 const EMPTY_STATUS: ReadonlySet<number> = new Set([204, 205, 304])
 /** Headers that speak of the exact bytes of the body before it was filtered. */
-const ABOUT_THE_BYTES = ['ETag', 'Accept-Ranges', 'Content-MD5', 'Digest', 'Content-Digest', 'Repr-Digest']
+const ABOUT_THE_BYTES = [
+  'ETag',
+  'Last-Modified',
+  'Accept-Ranges',
+  'Content-MD5',
+  'Digest',
+  'Content-Digest',
+  'Repr-Digest',
+]
+
+/** Request headers by which an app sends a part of the body; it knows nothing of the filtered one. */
+const OF_PARTS = ['range', 'if-range'] as const
+/** Those by which it sends no body to who has it. With other methods than GET and HEAD they are about what is stored. */
+const OF_COPIES = ['if-none-match', 'if-modified-since'] as const
 
 /** Types of returned values that are sent as their text. */
 const TEXT: ReadonlySet<string> = new Set(['number', 'boolean', 'bigint'])
@@ -80,37 +100,63 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
     }
   }
 
-  /** Treats every plugin of the phase as failed: the body is none that they can be given. */
-  function refuse(state: RequestState, message: string, cause?: unknown): void {
+  /** Has every plugin of the phase fail: the body is none that they can be given. */
+  function tellRefused(state: RequestState, message: string, cause?: unknown): void {
     const error = new DynacodeError('ERR_DYNACODE_BODY', message, cause === undefined ? {} : { cause })
     for (const plugin of filtersOf(state)) runner.failPlugin(state, plugin, error)
+  }
+
+  function refuse(state: RequestState, message: string, cause?: unknown): undefined {
+    tellRefused(state, message, cause)
     applyEnding(state, events, true)
   }
 
-  function filterStream(state: RequestState, decoders: NodeJS.ReadWriteStream[]): void {
+  const filterStream = createStreamFilter(events, filterChunk, tellRefused)
+
+  /** What decodes the body; undefined where it cannot be filtered, which the plugins have then failed with. */
+  function findDecoders(state: RequestState, streamed: boolean): NodeJS.ReadWriteStream[] | undefined {
+    const { ctx } = state
+    if (ctx.status === 206) return refuse(state, 'a part of a body (206) cannot be filtered')
+    const encoding = String(ctx.res.getHeader('Content-Encoding') ?? '')
+    const decoders = createDecoders(encoding)
+    if (decoders === undefined) {
+      return refuse(state, `a body encoded as ${JSON.stringify(encoding)} cannot be filtered`)
+    }
+    if (ctx.headerSent && (!streamed || decoders.length > 0 || ctx.res.hasHeader('Content-Length'))) {
+      return refuse(state, 'a body cannot be filtered whose length or encoding was sent already')
+    }
+    return decoders
+  }
+
+  function replaceStream(state: RequestState, decoders: NodeJS.ReadWriteStream[]): void {
     const { ctx } = state
     const typed = ctx.res.hasHeader('Content-Type')
     const length = ctx.res.getHeader('Content-Length')
     const source = toReadable(ctx.body)
     const live = hasLive(state)
-    if (live) forgetBytes(ctx)
     // Without a body to send, the source is only there to be freed by Koa.
-    ctx.body = ctx.method === 'HEAD' ? source : filtered(state, source, decoders)
+    const body = ctx.method === 'HEAD' ? source : filterStream(state, source, decoders)
+    if (live) forgetBytes(ctx)
+    ctx.body = body
     if (!typed) ctx.remove('Content-Type')
     // Koa forgets it with the stream that it belonged to.
     if (!live && length !== undefined) ctx.set('Content-Length', String(length))
   }
 
-  function filtered(state: RequestState, source: Readable, decoders: NodeJS.ReadWriteStream[]): Readable {
-    const output = createFilterStream(source, decoders, async (chunk, last) => {
-      const result = await filterChunk(state, chunk, last)
-      if (state.ending === null) return result
-      throw new DynacodeError('ERR_DYNACODE_BODY', 'a plugin ended the response while its body was being sent')
-    })
-    // Koa 2 would leave the client waiting for the rest.
-    return output.once('error', () => {
-      if (state.ctx.headerSent) state.ctx.res.destroy()
-    })
+  /** What filters what the app writes past Koa; undefined where that goes out as it is, or is refused. */
+  function filterPastKoa(state: RequestState, input: Readable): Readable | undefined {
+    const { ctx } = state
+    if (ctx.method === 'HEAD' || EMPTY_STATUS.has(ctx.status)) return undefined
+    // Whatever comes of it, Koa does not send it.
+    const { respond } = ctx
+    ctx.respond = false
+    const decoders = findDecoders(state, true)
+    if (decoders === undefined) return undefined
+    ctx.respond = respond
+    state.is_past_koa = true
+    const output = filterStream(state, input, decoders)
+    if (!ctx.headerSent) forgetBytes(ctx)
+    return output
   }
 
   /** Filters a body that is encoded, and there as a whole. It stays encoded when the plugins leave it unchanged. */
@@ -118,7 +164,7 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
     const { ctx } = state
     let decoded: Buffer
     try {
-      decoded = await decodeWhole(Buffer.from(body as string), decoders)
+      decoded = body.length === 0 ? Buffer.alloc(0) : await decodeWhole(Buffer.from(body as string), decoders)
     } catch (cause) {
       return refuse(state, `a body encoded as ${ctx.response.get('Content-Encoding')} could not be decoded`, cause)
     }
@@ -131,31 +177,28 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
 
   return Object.freeze({
     prepare(state) {
-      const { headers } = state.ctx.req
-      if (!hasLive(state)) return
-      delete headers.range
-      delete headers['if-range']
+      const { ctx } = state
+      if (!hasLive(state)) return undefined
+      const showConditions = hideConditions(ctx)
+      const pastKoa = watchPastKoa(ctx, (input) => filterPastKoa(state, input))
+      return () => {
+        showConditions()
+        pastKoa.returned()
+      }
     },
 
     async filterBody(state) {
       const { ctx } = state
       if (filtersOf(state).length === 0) return
-      if (ctx.respond === false || !ctx.writable || EMPTY_STATUS.has(ctx.status)) return
+      if (ctx.respond === false || state.is_past_koa || !ctx.writable || EMPTY_STATUS.has(ctx.status)) return
       if (ctx.body == null && isExplicitlyEmpty(ctx)) return
       const streamed = isStreamed(ctx.body)
       // A shadow run only looks on: where that would take more than the body as it is, it does not.
       if (!hasLive(state) && (ctx.body == null || streamed) && (ctx.method === 'HEAD' || isEncoded(ctx))) return
       if (ctx.body == null && ctx.method === 'HEAD') return forgetBytes(ctx)
-      if (ctx.status === 206) return refuse(state, 'a part of a body (206) cannot be filtered')
-      const encoding = String(ctx.res.getHeader('Content-Encoding') ?? '')
-      const decoders = createDecoders(encoding)
-      if (decoders === undefined) {
-        return refuse(state, `a body encoded as ${JSON.stringify(encoding)} cannot be filtered`)
-      }
-      if (ctx.headerSent && (!streamed || decoders.length > 0 || ctx.res.hasHeader('Content-Length'))) {
-        return refuse(state, 'a body cannot be filtered whose length or encoding was sent already')
-      }
-      if (streamed) return filterStream(state, decoders)
+      const decoders = findDecoders(state, streamed)
+      if (decoders === undefined) return
+      if (streamed) return replaceStream(state, decoders)
       const whole = wholeBody(ctx)
       if (decoders.length > 0) return filterEncoded(state, whole, decoders)
       const changed = await filterWhole(state, whole)
@@ -165,6 +208,16 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
 
     filterWhole,
   } satisfies BodyFilter)
+}
+
+/** @returns what puts them back: whoever stands in front of dynacode may answer by them */
+function hideConditions({ req: { headers, method } }: Context): () => void {
+  const names = method === 'GET' || method === 'HEAD' ? [...OF_PARTS, ...OF_COPIES] : OF_PARTS
+  const hidden = names.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]] as const]))
+  for (const [name] of hidden) delete headers[name]
+  return () => {
+    for (const [name, value] of hidden) headers[name as 'range'] ??= value as string
+  }
 }
 
 /** The body as Koa would send it, where that is no stream. */

@@ -89,9 +89,11 @@ export function filterErrorResponse(
     const [method, given] = held.calls[0] ?? []
     // A body of another's making stays as it is: Koa's text alone is known to be one.
     if (!isKoa || method !== 'end' || typeof given?.[0] !== 'string') return
-    const changed = await filters.filterText(state, given[0])
-    if (ctx.headerSent || state.ending !== null) return
-    if (changed !== undefined) held.calls = [['end', [changed]]]
+    // What a plugin refuses, or fails closed on, must not get through unfiltered; the status says enough.
+    const changed = await filters.filterText(state, given[0]).catch(() => '')
+    const isRefused = state.ending !== null
+    state.ending = null
+    if (isRefused || changed !== undefined) held.calls = [['end', [isRefused ? '' : changed]]]
   }
 
   hold(ctx, step, () => state.changes?.watch.writer != null)

@@ -140,8 +140,9 @@ export function createMiddleware({
       }
       const asked = state.ending === null && !made && !res.headersSent
       if (asked) {
-        if (chain.body_filter.length > 0) bodyFilter.prepare(state)
-        await next()
+        const returned = chain.body_filter.length > 0 ? bodyFilter.prepare(state) : undefined
+        if (returned === undefined) await next()
+        else await next().finally(returned)
         // Until Koa sends it, nobody else listens to it.
         if (isNodeStream(ctx.response.body)) ctx.response.body.on('error', ignore)
       }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { PassThrough, Readable, Stream } from 'node:stream'
 import { brotliCompressSync, createGzip, deflateSync, gzipSync } from 'node:zlib'
@@ -405,16 +406,70 @@ describe('a streamed body', () => {
     await expect(fetch(closed.uri).then((answer) => answer.text())).rejects.toThrow()
   })
 
-  it('is left alone when the app answers past Koa', async () => {
-    const { request, seen } = await startApp({
-      plugins: [SHOUT],
-      inner(ctx) {
+  it('is filtered as well when the app writes it past Koa', async () => {
+    const pasts: Record<string, Middleware> = {
+      end: ({ res }) => void res.end('raw'),
+      later: (ctx) => {
         ctx.respond = false
-        ctx.res.end('raw')
+        setTimeout(() => {
+          ctx.res.writeHead(200, 'Fine', { 'Content-Length': '6', ETag: '"1"', 'X-App': '1' })
+          ctx.res.write('raw')
+          ctx.res.end(Buffer.from('raw'))
+        }, 5)
+      },
+      piped: (ctx) => {
+        ctx.respond = false
+        Readable.from(['raw', 'raw']).pipe(ctx.res)
+      },
+      encoded: ({ res }) => {
+        res.writeHead(200, ['Content-Encoding', 'gzip'])
+        res.end(gzipSync('raw'))
+      },
+      part: ({ res }) => void res.write('raw'),
+      waiting: async ({ res }) => {
+        await new Promise<void>((done) => res.write('raw', () => done()))
+        await new Promise<void>((done) => res.end('raw', done))
+      },
+    }
+    const { uri, seen } = await startApp({
+      plugins: [plugin('body_filter', `return String(chunk).toUpperCase() + (last ? '!' : '')`)],
+      inner(ctx, next) {
+        ctx.status = 200
+        return pasts[ctx.path.slice(1)]?.(ctx, next)
       },
     })
-    await request.get('/').expect('raw')
-    expect(seen).toEqual([])
+    const bodies: Record<string, string> = {}
+    for (const name of Object.keys(pasts)) {
+      const response = await fetch(`${uri}/${name}`)
+      for (const gone of ['etag', 'content-length', 'content-encoding']) expect(response.headers.has(gone)).toBe(false)
+      bodies[name] = await response.text()
+    }
+    expect(bodies).toEqual({
+      end: 'RAW!',
+      later: 'RAWRAW!',
+      piped: 'RAWRAW!',
+      encoded: 'RAW!',
+      part: 'RAWOK!',
+      waiting: 'RAWRAW!',
+    })
+    expect(seen.filter(({ name }) => name === 'rt_plugins_error' || name === 'on_error')).toEqual([])
+  })
+
+  it.each([
+    ['a part', (res: ServerResponse) => res.writeHead(206).end('secret')],
+    ['an encoding', (res: ServerResponse) => res.writeHead(200, { 'Content-Encoding': 'secret' }).end('secret')],
+  ])('is refused when the app writes past Koa what cannot be filtered: %s', async (_what, write) => {
+    const filter = plugin('body_filter', `return 'x'`)
+    const inner: Middleware = (ctx) => {
+      ctx.respond = false
+      setTimeout(() => write(ctx.res), 5)
+    }
+    const closed = await startApp({ plugins: [{ ...filter, on_failure: 'closed' }], inner })
+    const refused = await fetch(closed.uri)
+    expect([refused.status, await refused.text()]).toEqual([503, 'Service Unavailable'])
+    const open = await startApp({ plugins: [filter], inner })
+    expect(await (await fetch(open.uri)).text()).toBe('secret')
+    expect([...failures(closed), ...failures(open)].map(({ outcome }) => outcome)).toEqual(['closed', 'open'])
   })
 })
 
@@ -426,13 +481,12 @@ describe('headers about the bytes', () => {
     if (ctx.path === '/stream') ctx.length = 3
   }
 
-  it.each(['/', '/stream'])('go when the body may have changed, others stay: %s', async (path) => {
+  it.each(['/', '/stream'])('go when the body may have changed: %s', async (path) => {
     const { request } = await startApp({ plugins: [plugin('body_filter', `return chunk + '!'`)], inner: tagged })
     const { headers } = await request.get(path).buffer(true).parse(collect).expect(200)
-    for (const name of ['etag', 'accept-ranges', 'content-md5', 'digest', 'repr-digest']) {
+    for (const name of ['etag', 'last-modified', 'accept-ranges', 'content-md5', 'digest', 'repr-digest']) {
       expect(headers).not.toHaveProperty(name)
     }
-    expect(headers['last-modified']).toBe('Tue, 01 Jul 2025 00:00:00 GMT')
     expect(headers['content-length']).toBe(path === '/' ? '4' : undefined)
   })
 
@@ -515,6 +569,30 @@ describe('Range', () => {
     })
     const response = await request.get('/').set({ Range: 'bytes=8-', 'If-Range': '"1"' })
     expect([response.status, response.text, response.headers['x-range']]).toEqual([200, 'secret: ****', ''])
+  })
+
+  it('nor is what the client has: conditions are hidden from the app, and seen in front of dynacode', async () => {
+    const conditions = { 'If-None-Match': '"1"', 'If-Modified-Since': 'Tue, 01 Jul 2025 00:00:00 GMT' }
+    const seen: unknown[] = []
+    const { request } = await startApp({
+      plugins: [plugin('body_filter', `return chunk + '!'`)],
+      outer: [
+        async (ctx, next) => {
+          await next()
+          seen.push(ctx.get('If-None-Match'))
+        },
+      ],
+      inner(ctx) {
+        ctx.status = 200
+        ctx.set({ ETag: '"1"', 'Last-Modified': 'Tue, 01 Jul 2025 00:00:00 GMT' })
+        if (ctx.fresh || ctx.get('If-None-Match') !== '') ctx.status = 304
+        else ctx.body = 'app'
+      },
+    })
+    await request.get('/').set(conditions).expect(200, 'app!')
+    // About what is stored, and not about a copy.
+    await request.put('/').set(conditions).expect(304)
+    expect(seen).toEqual(['"1"', '"1"'])
   })
 
   it('reaches the app where nothing filters the body', async () => {

@@ -171,7 +171,7 @@ describe('a header_filter', () => {
     expect(running.errors).toEqual([expect.objectContaining({ message: 'bad' })])
   })
 
-  it('runs for errors of an app that had taken the response over, and not for what it had sent', async () => {
+  it('runs for errors of an app that had taken the response over, and not when the head was sent', async () => {
     const { request, errors } = await startApp({
       plugins: [CORS],
       inner: (ctx) => {
@@ -189,7 +189,7 @@ describe('a header_filter', () => {
         throw new Error('after the head')
       },
     })
-    await late.request.get('/').expect(404, 'part')
+    await late.request.get('/').expect(404, 'part!!')
     expect([...errors, ...late.errors].map((error) => (error as Error).message)).toEqual([
       'before the head',
       'after the head',

@@ -10,16 +10,14 @@ export function cutResponse(res: ServerResponse, error: unknown): void {
     res.destroy(error instanceof Error ? error : new Error('the response was cut', { cause: error }))
     return
   }
-  const ends = res.headersSent && !res.chunkedEncoding && !res.hasHeader('Content-Length')
-  if (ends) reset(res.socket)
+  const isEndTheBodys = res.headersSent && !res.chunkedEncoding && !res.hasHeader('Content-Length')
+  if (isEndTheBodys) resetWhenDestroyed(res.socket)
   // Without the error: the server would take it for one of the client's.
   res.destroy()
 }
 
-function reset(socket: Socket | null): void {
-  try {
-    socket?.resetAndDestroy()
-  } catch {
-    // No TCP: TLS tells an end that is none by itself.
-  }
+/** `resetAndDestroy()` would end the connection in good order first. TLS tells by itself an end that is none. */
+function resetWhenDestroyed(socket: (Socket & { resetAndClosing?: boolean; encrypted?: boolean }) | null): void {
+  const isTcp = socket?.remoteAddress !== undefined && socket.encrypted !== true
+  if (isTcp) socket.resetAndClosing = true
 }

@@ -11,6 +11,8 @@ export interface Interception {
   write(method: WriteMethod, given: readonly unknown[]): unknown
   /** From now on everything is written as it comes. */
   stop(): void
+  /** Takes that back. */
+  resume(): void
 }
 
 /**
@@ -47,6 +49,9 @@ export function interceptWrites(
     write,
     stop() {
       stopped = true
+    },
+    resume() {
+      stopped = false
     },
   }
 }

@@ -25,6 +25,8 @@ export interface RequestState {
   readonly observed: boolean
   /** Where what plugins do is noted for the response to show; null for all but those who ask and may. */
   readonly record: RunRecord | null
+  /** Whether the app writes the body past Koa, and the filters are in between. */
+  is_past_koa: boolean
   /** What plugins do to the request and its response; null where that is not for them to change. */
   changes: Changes | null
   /** Where the errors of a shadow run go; undefined where plugins run for real. */
@@ -39,5 +41,5 @@ export function createState(
   record: RunRecord | null = null,
   shadow?: unknown[],
 ): RequestState {
-  return { ctx, chain, ending: null, filters: null, observed, record, changes: null, shadow }
+  return { ctx, chain, ending: null, filters: null, observed, record, is_past_koa: false, changes: null, shadow }
 }

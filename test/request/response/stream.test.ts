@@ -139,7 +139,7 @@ describe.each(Object.keys(ENDLESS) as Kind[])('%s without an end', (kind) => {
     await counter.isFreed
   })
 
-  it('is freed when the filter breaks the response off', async () => {
+  it('is freed when the filter answers in its place', async () => {
     const counter = createCounter()
     const { uri } = await startApp({
       plugins: [plugin('body_filter', `throw new Error('broken')`, { on_failure: 'closed' })],
@@ -147,7 +147,7 @@ describe.each(Object.keys(ENDLESS) as Kind[])('%s without an end', (kind) => {
         ctx.body = ENDLESS[kind](counter)
       },
     })
-    await expect(fetch(uri).then((response) => response.text())).rejects.toThrow()
+    expect((await fetch(uri)).status).toBe(503)
     await counter.isFreed
   })
 })
