@@ -113,7 +113,8 @@ describe.each(databases)('the API on $name', ({ options }) => {
     await asCi(supertest(server).get('/api/domains')).expect(401)
   })
 
-  test('tries requests out in a process that cannot harm the studio', async () => {
+  // Each is a process.
+  test('tries requests out in a process that cannot harm the studio', { timeout: 180_000 }, async () => {
     const request = { url: 'http://shop.example.com/' }
     const { body: ran } = await bob.post('/api/try', { source: 'live', request }).expect(200)
     expect(ran.plugins).toMatchObject([{ plugin: 'cors', outcome: 'ran' }])
@@ -138,7 +139,7 @@ describe.each(databases)('the API on $name', ({ options }) => {
     await bob.post('/api/try', { source: 'document', request }).expect(422, /expected a document/)
   })
 
-  test('answers what plugins fetch that are tried', async () => {
+  test('answers what plugins fetch that are tried', { timeout: 180_000 }, async () => {
     const code = "say((await fetch('http://shop.example.com/')).status)"
     const document = { domains: [{ name: '*', plugins: [{ name: 'a', phase: 'content', code }] }] }
     const given = { source: 'document', request: { url: 'http://shop.example.com/' }, document }

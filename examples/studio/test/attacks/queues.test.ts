@@ -1,6 +1,5 @@
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createQueue } from '../../server/review/queue.ts'
-import { createVisitor, runStudio } from '../visitors.ts'
 
 const asking = (account_id: number, more: object = {}) => ({ account_id, is_urgent: false, ...more })
 const refuse = () => undefined
@@ -36,39 +35,4 @@ describe('the queue of the checks', () => {
     expect([queue.next(), queue.next()]).toEqual(['there', undefined])
     expect(() => queue.add('late', asking(1, { signal: gone.signal }), refuse)).toThrow('nobody waits')
   })
-})
-
-test('G56 viewer | queues | holds up neither another’s check nor the kill switch', { timeout: 120_000 }, async ({
-  task,
-}) => {
-  task.meta.attacks = 130
-  const running = await runStudio({ database: { folder: 'memory' } })
-  onTestFinished(running.close)
-  const { studio, server } = running
-  const password = 'correct horse battery'
-  const ada = createVisitor(() => server)
-  await ada.sign('/api/accounts', { invitation: studio.invitation, name: 'Ada', password })
-  const { body: domain } = await ada.post('/api/domains', { name: 'a.example' }).expect(201)
-  const plugin = { name: 'p', phase: 'access', fields: { code: 'exit(404)' } }
-  await ada.post(`/api/domains/${domain.id}/plugins`, plugin).expect(201)
-  await ada.post('/api/versions', { message: 'p', base: 0 }).expect(201)
-  const vic = createVisitor(() => server)
-  const { body: invited } = await ada.post('/api/invitations', { role: 'viewer' }).expect(201)
-  await vic.sign('/api/accounts', { invitation: invited.secret, name: 'Vic', password })
-
-  const plugins = Array.from({ length: 20 }, (_, at) => ({
-    name: `p${at}`,
-    phase: 'access',
-    code: `exit(${400 + at})`,
-  }))
-  const flood = Array.from({ length: 130 }, (_, at) =>
-    vic
-      .post('/api/check', { document: { domains: [{ name: `${at}.example`, plugins }] } })
-      .then(({ status }) => status),
-  )
-  const checked = ada.post('/api/check', { document: { domains: [] } }).then(({ status }) => status)
-  const killed = ada.post('/api/switch', { domain: 'a.example', plugin: 'p', on: false }).then(({ status }) => status)
-  expect(await Promise.all([checked, killed])).toEqual([200, 201])
-  // Of the flood, what is more than a share is refused at once.
-  expect(new Set(await Promise.all(flood))).toEqual(new Set([200, 503]))
 })
