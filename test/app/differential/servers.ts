@@ -3,7 +3,6 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttp2Server } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import Koa, { type Context, type Middleware } from 'koa'
-// @ts-expect-error: it has no types of its own
 import Koa2 from 'koa2'
 import { type Dynacode, dynacode } from '../../../lib/index.ts'
 
