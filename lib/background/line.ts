@@ -23,7 +23,7 @@ import { createStaleness } from './staleness.ts'
 import { startFromDisk } from './start.ts'
 import { rememberHighest } from './trust/highest-version.ts'
 import { createVerifier } from './trust/verifier.ts'
-import { startWatching, type Watching } from './watching.ts'
+import { startWatching, type Watching, type WatchState } from './watching.ts'
 
 /** The background line of one instance: poll, fetch, verify, read, compile, swap. */
 export interface BackgroundLine extends Pick<Activator, 'activated' | 'attempted'>, Pick<Cycle, 'last_error'> {
@@ -33,6 +33,9 @@ export interface BackgroundLine extends Pick<Activator, 'activated' | 'attempted
   validated_at(): number | null
   /** When the next poll is, in milliseconds since 1970. */
   next_poll_at: Poller['next_at']
+  watching(): WatchState
+  /** What does not work with the cache at this moment, or null; undefined where there is none. */
+  cache_trouble(): DynacodeError | null | undefined
   /**
    * Makes live what is on the disk, and begins to poll and to watch.
    *
@@ -172,6 +175,8 @@ export function createBackgroundLine({
     isStale: staleness.isStale,
     validated_at: staleness.validated_at,
     next_poll_at: () => poller.next_at(),
+    watching: () => watching?.state() ?? 'none',
+    cache_trouble: () => cache?.trouble(),
     start,
     async close() {
       poller.stop()

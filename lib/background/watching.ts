@@ -7,7 +7,15 @@ import { createNotices, type Notices } from './notices.ts'
 import type { Refresher } from './refresher.ts'
 
 /** What sees to it that a change is live before the next poll. */
-export type Watching = Pick<Notices, 'polled' | 'stop'>
+export interface Watching extends Pick<Notices, 'polled' | 'stop'> {
+  state(): WatchState
+}
+
+/**
+ * Who watches the source for changes: `none`: nobody, it cannot be watched; `watching`: this process, for itself; `leading`: this
+ * process, for all that share its cache; `following`: another one of these.
+ */
+export type WatchState = 'none' | 'watching' | 'leading' | 'following'
 
 /**
  * Sees to it that a change is live before the next poll: watches the source, and the cache that the processes of this
@@ -38,7 +46,8 @@ export function startWatching({
   })
   const failed = (error: unknown) => events.emit('on_error', { section: 'watch', error })
   const watch = () => watchSource(source, notices.notify, failed)
-  const stops = [shared && cache_path !== undefined ? shareLead(cache_path, watch).stop : watch()]
+  const lead = shared && cache_path !== undefined ? shareLead(cache_path, watch) : undefined
+  const stops = [lead === undefined ? watch() : lead.stop]
   if (cache_path !== undefined) {
     const takeOver = async () => {
       await started
@@ -48,11 +57,16 @@ export function startWatching({
   }
   return Object.freeze({
     polled: notices.polled,
+    state() {
+      if (source.watch === undefined) return 'none'
+      if (lead === undefined) return 'watching'
+      return lead.leads() ? 'leading' : 'following'
+    },
     stop() {
       notices.stop()
       for (const stop of stops) stop()
     },
-  })
+  } satisfies Watching)
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { BackgroundLine } from '../background/line.ts'
 import type { Activated } from '../background/preparation.ts'
+import type { WatchState } from '../background/watching.ts'
 import type { Phase } from '../document.ts'
 import { DynacodeError } from '../errors.ts'
 import type { Origin } from '../events/table.ts'
@@ -40,6 +41,12 @@ export interface PluginStatus {
   readonly error: string | null
 }
 
+/** How the disk cache fares. */
+export interface CacheStatus {
+  /** What does not work with it at this moment: it is as if there were no cache; null when all does. */
+  readonly error: { readonly code: string; readonly message: string } | null
+}
+
 /** The state of an instance, as plain data. Times are in milliseconds since 1970. */
 export interface Status {
   /** Random for each instance; its reports carry it. */
@@ -66,7 +73,17 @@ export interface Status {
   readonly validated_at: number | null
   /** What went wrong in the last refresh; null when it went well. */
   readonly last_error: { readonly code: string; readonly message: string } | null
+  /** When the next poll begins; null while there is none to come, and `polling` says why. */
   readonly next_poll_at: number | null
+  /** `waiting`: for `next_poll_at`; `running`: a poll is under way; `closed`: there are no more. */
+  readonly polling: 'waiting' | 'running' | 'closed'
+  /**
+   * Who hears of changes from the source: `none`: nobody, it cannot be watched; `watching`: this process, for itself; `leading`: it
+   * does so for all processes that share its cache; `following`: another one of these does.
+   */
+  readonly watching: WatchState
+  /** How the disk cache fares; null where there is none. */
+  readonly cache: CacheStatus | null
   readonly plugins: readonly PluginStatus[]
 }
 
@@ -83,13 +100,22 @@ export function describeStatus({
   disabled: boolean
   background: Pick<
     BackgroundLine,
-    'activated' | 'attempted' | 'isStale' | 'validated_at' | 'last_error' | 'next_poll_at'
+    | 'activated'
+    | 'attempted'
+    | 'isStale'
+    | 'validated_at'
+    | 'last_error'
+    | 'next_poll_at'
+    | 'watching'
+    | 'cache_trouble'
   >
   /** What time it is, in milliseconds since 1970. */
   now: number
 }): Status {
   const activated = background.activated()
   const last_error = background.last_error()
+  const next_poll_at = background.next_poll_at()
+  const trouble = background.cache_trouble()
   const code = last_error instanceof DynacodeError ? last_error.code : 'ERR_DYNACODE_FETCH'
   return Object.freeze({
     instance,
@@ -104,13 +130,18 @@ export function describeStatus({
     stale: background.isStale(),
     since: activated?.at ?? null,
     validated_at: background.validated_at(),
-    last_error: last_error === null ? null : Object.freeze({ code, message: last_error.message }),
-    next_poll_at: background.next_poll_at(),
+    last_error: last_error === null ? null : describeError(last_error, code),
+    next_poll_at,
+    polling: closed ? 'closed' : next_poll_at === null ? 'running' : 'waiting',
+    watching: background.watching(),
+    cache: trouble === undefined ? null : Object.freeze({ error: trouble && describeError(trouble, trouble.code) }),
     plugins: Object.freeze(
       activated === null ? [] : Array.from(listPlugins(activated, now), ({ describe }) => describe()),
     ),
   })
 }
+
+const describeError = ({ message }: Error, code: string) => Object.freeze({ code, message })
 
 /** How a plugin fares, in short; the rest is made for those of whom it is wanted. */
 export interface Standing {

@@ -1,5 +1,8 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { everywhere, startApp } from '../fixtures/app.ts'
+import { makeFolder } from '../fixtures/folder.ts'
 import { createInstance, createReadyInstance, record } from '../fixtures/instance.ts'
 import { startPluginApi } from '../fixtures/plugin-api.ts'
 
@@ -25,6 +28,26 @@ describe('the status', () => {
     })
   })
 
+  test('tells who watches, and what is wrong with the cache', async () => {
+    const folder = makeFolder()
+    writeFileSync(join(folder, 'file'), '')
+    const api = await startPluginApi(document(7, P))
+    const options = { plugin_api_uri: api.uri, plugin_api_wait: 60, logger: false } as const
+    const alone = await createReadyInstance(options)
+    expect(alone.status()).toMatchObject({ watching: 'watching', cache: null })
+    const cache_path = join(folder, 'cache')
+    const [first, second] = [
+      await createReadyInstance({ ...options, cache_path }),
+      await createReadyInstance({ ...options, cache_path }),
+    ]
+    expect([first.status().watching, second.status().watching]).toEqual(['leading', 'following'])
+    expect(first.status().cache).toEqual({ error: null })
+    const refused = await createReadyInstance({ ...options, cache_path: join(folder, 'file', 'cache') })
+    expect(refused.status().cache).toEqual({
+      error: { code: 'ERR_DYNACODE_CACHE', message: expect.stringContaining('is not a folder') },
+    })
+  })
+
   test('tells what is live, since when, and when the next poll is', async () => {
     const before = Date.now()
     const api = await startPluginApi(document(7, P))
@@ -44,6 +67,9 @@ describe('the status', () => {
     expect(status.since).toBeLessThanOrEqual(Date.now())
     expect(status.next_poll_at).toBeGreaterThan(Date.now())
     expect(status.next_poll_at).toBeLessThanOrEqual(Date.now() + 3600 * 1000 * 1.1)
+    expect(status).toMatchObject({ polling: 'waiting', watching: 'none', cache: null })
+    await dyna.close()
+    expect(dyna.status()).toMatchObject({ polling: 'closed', next_poll_at: null })
   })
 
   test('tells when the live document was last found current', async () => {

@@ -1,7 +1,6 @@
 import { createHash, hash } from 'node:crypto'
 import type { PluginFields } from '../../document.ts'
 import type { ProgramDomain } from '../../program.ts'
-import { hashOn } from '../../sources/content-hash.ts'
 import { STRETCH, type Steps } from '../../time/steps.ts'
 import type { Range } from './json-splitter.ts'
 import type { Id } from './plugin-reader.ts'
@@ -43,6 +42,9 @@ export function* digestOf(bytes: Buffer, { start, end }: Range): Steps<string> {
   // One call for each of the many small ones.
   if (end - start <= STRETCH) return hash('sha256', bytes.subarray(start, end), 'binary')
   const long = createHash('sha256')
-  yield* hashOn(long, bytes.subarray(start, end))
+  for (let at = start; at < end; at += STRETCH) {
+    long.update(bytes.subarray(at, Math.min(at + STRETCH, end)))
+    yield
+  }
   return long.digest('binary')
 }
