@@ -48,7 +48,7 @@ export interface Twins {
 }
 
 /** Starts every app that is to answer alike. */
-export async function startTwins(handle: Middleware): Promise<Twins> {
+export async function startTwins(handle: Middleware | readonly Middleware[]): Promise<Twins> {
   const closing: (() => unknown)[] = []
   const twins: Twin[] = []
   const failures: string[] = []
@@ -93,7 +93,7 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-function createApp(App: typeof Koa, dyna: Dynacode | null, handle: Middleware) {
+function createApp(App: typeof Koa, dyna: Dynacode | null, handle: Middleware | readonly Middleware[]) {
   const app = new App()
   let seen: string[] = []
   let open = 0
@@ -111,7 +111,7 @@ function createApp(App: typeof Koa, dyna: Dynacode | null, handle: Middleware) {
     await next()
   })
   if (dyna !== null) app.use(dyna)
-  app.use(handle)
+  for (const each of [handle].flat() as Middleware[]) app.use(each)
   return {
     app,
     async takeSeen() {
