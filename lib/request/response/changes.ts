@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import type { LivePlugin } from '../../program.ts'
-import { type HeadWatch, takeHeadersBack, type Writer, watchHead } from './head.ts'
+import { beginHead, type HeadWatch, noteHead, takeHeadersBack, type Writer, watchHead, watchWriting } from './head.ts'
 import { type KeptStream, keepStream, releaseStream } from './kept-stream.ts'
 import { checkLeftovers } from './leftovers.ts'
 import { watchBody } from './plugin-body.ts'
@@ -96,7 +96,7 @@ export function beginChanges(changes: Changes, plugin: LivePlugin): void {
   changes.removals = watch.http2 ? NO_REMOVALS : readRemovals(res)
   changes.request_headers = plugin.uses.request_headers ? { object: req.headers, copy: { ...req.headers } } : null
   changes.stream = plugin.phase === 'header_filter' ? keepStream(response._body, res) : null
-  watch.writer = changes
+  beginHead(watch, changes)
 }
 
 /**
@@ -108,6 +108,8 @@ export function endChanges(changes: Changes): Error | undefined {
   const { ctx, watch } = changes
   const { res } = ctx
   const body = (ctx.response as KoaResponse)._body
+  noteHead(watch)
+  watch.writer = null
   const isChanged =
     watch.changes.length !== changes.written ||
     body !== changes.body ||
@@ -116,8 +118,8 @@ export function endChanges(changes: Changes): Error | undefined {
   if (isChanged) {
     const error = checkLeftovers(changes, body)
     if (error !== undefined) return error
+    if (watch.changes.some(({ name }) => name === 'trailer')) watchWriting(watch)
   }
-  watch.writer = null
   if (changes.stream !== null) releaseStream(changes.stream, true)
   if (body !== changes.body) {
     const { plugin, refused } = changes
@@ -131,6 +133,7 @@ export function takeChangesBack(changes: Changes): void {
   const { ctx, watch } = changes
   const { req, res } = ctx
   const response = ctx.response as KoaResponse
+  noteHead(watch)
   watch.writer = null
   if (changes.stream !== null) releaseStream(changes.stream, false)
   if (req.method !== changes.method) req.method = changes.method as string

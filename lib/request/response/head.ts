@@ -1,4 +1,4 @@
-import { type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
+import { OutgoingMessage, type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
 import type { LivePlugin } from '../../program.ts'
 import { cutResponse } from './cut.ts'
 
@@ -21,7 +21,7 @@ interface HeaderChange extends Readonly<Writer> {
 /** The methods by which a head is written, as they are without dynacode. */
 type HeadMethods = Pick<ServerResponse, 'setHeader' | 'removeHeader' | 'appendHeader' | 'getHeader' | 'writeHead'>
 
-/** What plugins write into the head of one response. */
+/** What plugins write into the head of one response: over HTTP/1 by a look before and after, over HTTP/2 by watching its methods. */
 export interface HeadWatch {
   readonly res: ServerResponse
   readonly http2: boolean
@@ -30,6 +30,71 @@ export interface HeadWatch {
   readonly changes: HeaderChange[]
   /** Who is writing; null while no plugin runs. */
   writer: Writer | null
+  /** Where the head is looked at before and after a plugin: what was there before; null where its methods are watched. */
+  before: Entry[] | null
+}
+
+/** A header as Node keeps it, and a copy of its values where these are a list, which is added to in place. */
+type Entry = readonly [key: string, entry: Stored, list: string[] | null]
+type Stored = readonly [name: string, value: HeaderValue]
+
+/** Where Node keeps the headers of a response: an object whose entries are replaced, or null. */
+const STORED = Object.getOwnPropertySymbols(new OutgoingMessage()).find(
+  ({ description }) => description === 'kOutHeaders',
+)
+const NONE: Entry[] = []
+
+function readStored(res: ServerResponse): Readonly<Record<string, Stored>> | null {
+  return (res as unknown as Record<symbol, Record<string, Stored> | null>)[STORED as symbol] ?? null
+}
+
+/** A plugin begins to write. */
+export function beginHead(watch: HeadWatch, writer: Writer): void {
+  watch.writer = writer
+  if (watch.before === null) return
+  const stored = readStored(watch.res)
+  watch.before = NONE
+  if (stored === null) return
+  const before: Entry[] = []
+  for (const key in stored) {
+    const entry = stored[key] as Stored
+    before.push([key, entry, Array.isArray(entry[1]) ? entry[1].slice() : null])
+  }
+  watch.before = before
+}
+
+/** A plugin has written, for now: what it did to the headers is among the changes. */
+export function noteHead(watch: HeadWatch): void {
+  const { before, writer, changes, res } = watch
+  if (before === null || writer === null) return
+  const stored = readStored(res)
+  if (stored === null && before.length === 0) return
+  const { plugin, refused } = writer
+  let same = 0
+  for (const [key, entry, list] of before) {
+    if (stored?.[key] !== undefined) same += 1
+    if (stored?.[key] === entry && (list === null ? !Array.isArray(entry[1]) : isSame(list, entry[1]))) continue
+    changes.push({ plugin, refused, name: key, before: list ?? (entry[1] as HeaderValue) })
+  }
+  if (stored === null) return
+  let count = 0
+  for (const _key in stored) count += 1
+  if (count === same) return
+  for (const key in stored) {
+    if (!before.some(([known]) => known === key)) changes.push({ plugin, refused, name: key, before: undefined })
+  }
+}
+
+function isSame(list: readonly string[], value: HeaderValue): boolean {
+  return Array.isArray(value) && value.length === list.length && value.every((each, index) => each === list[index])
+}
+
+/** Has Node's own check of the head count, where a plugin left what it finds fault with only when all is known. */
+export function watchWriting(watch: HeadWatch): void {
+  const { res } = watch
+  if (watch.before === null || (res as Partial<Watched>)[WATCH] !== undefined) return
+  ;(res as Watched)[WATCH] = watch
+  res.writeHead = writeWatched as typeof res.writeHead
 }
 
 const WATCH = Symbol('dynacode head')
@@ -50,8 +115,12 @@ export function watchHead(res: ServerResponse): HeadWatch {
     methods: { setHeader, removeHeader, appendHeader, getHeader, writeHead },
     changes: [],
     writer: null,
+    before: STORED === undefined || res.req.httpVersionMajor >= 2 ? null : NONE,
   }
-  // Functions of all responses, rather than of each: this is done for every request with a plugin.
+  // To look is cheaper than to be told: Node's own code is slower with a response that has methods of its own.
+  if (watch.before !== null)
+    return watch
+    // Functions of all responses, rather than of each: this is done for every request with a plugin.
   ;(res as Watched)[WATCH] = watch
   res.setHeader = setWatched as typeof setHeader
   res.removeHeader = removeWatched
