@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { createDynacode, type Dynacode } from '../../../lib/dynacode.ts'
-import { SYSTEM_CLOCK } from '../../../lib/time/clock.ts'
-import { makeFolder } from '../../fixtures/processes.ts'
+import { createDynacode, type Dynacode } from '../../lib/dynacode.ts'
+import { SYSTEM_CLOCK } from '../../lib/time/clock.ts'
+import { makeFolder } from '../fixtures/folder.ts'
 
 /** An answer of the API: decided when it was asked for, and on its way until somebody lets it arrive. */
 interface Answer {
