@@ -89,7 +89,11 @@ function listPeers(folder: string): readonly Peer[] {
         { method: 'OPTIONS', headers: { Origin: 'http://b', 'Access-Control-Request-Method': 'PUT' } },
       ],
     },
-    { name: 'koa-compress, of a text a stream', app: [get('koa-compress')(), text], asks: [zipped, {}, { ...zipped, method: 'HEAD' }] },
+    {
+      name: 'koa-compress, of a text a stream',
+      app: [get('koa-compress')(), text],
+      asks: [zipped, {}, { ...zipped, method: 'HEAD' }],
+    },
     { name: 'koa-compress, of a stream', app: [get('koa-compress')(), stream], asks: [zipped, {}] },
     {
       name: 'koa-etag',
