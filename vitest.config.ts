@@ -4,10 +4,14 @@ import { defineConfig } from 'vitest/config'
 
 const LIB = join(import.meta.dirname, 'lib')
 
-/** Tests that replace modules: what they put in their place would be there for the files after them. */
+/** Tests that replace modules, clocks or globals: what they put in their place would be there for the files after them. */
 const MOCKING = ['test', 'examples/cookbook']
   .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => `${folder}/${file}`))
-  .filter((file) => file.endsWith('.test.ts') && /^vi\.mock\(/m.test(readFileSync(file, 'utf8')))
+  .filter(
+    (file) =>
+      file.endsWith('.test.ts') &&
+      /\bvi\.(mock|useFakeTimers|stubGlobal|setSystemTime)\(/.test(readFileSync(file, 'utf8')),
+  )
 const UNIT = ['test/**/*.test.ts', 'examples/cookbook/**/*.test.ts']
 const OTHER_KINDS = ['test/{system,chaos}/**', 'test/soak/soak.test.ts']
 
@@ -29,6 +33,8 @@ export default defineConfig({
   },
   test: {
     environment: 'node',
+    // What dynacode says on the console is of interest where a test fails.
+    silent: 'passed-only',
     pool: 'forks',
     // A process that has loaded everything once takes one file after the other.
     isolate: false,
