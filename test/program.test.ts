@@ -44,6 +44,7 @@ function request(host: string | undefined, { proxy = false, forwarded = '' } = {
     req: { httpVersionMajor: 1, headers: { host } },
     host: proxy && forwarded ? forwarded : (host ?? ''),
     hostname,
+    get: () => forwarded,
   } as unknown as Context
 }
 

@@ -44,7 +44,7 @@ describe('a fetch', () => {
     const answer: Fetched = { bytes, tag: 'one', status: 200 }
     const source = vi.fn(async () => answer)
     const { fetch, heard } = start(source)
-    expect(await fetch('zero')).toBe(answer)
+    expect(await fetch('zero')).toEqual(answer)
     expect(source).toHaveBeenCalledWith(expect.any(AbortSignal), 'zero')
     const told = { at: expect.any(Number), duration_ms: expect.any(Number), status: 200, bytes: 14 }
     expect(heard).toEqual([['bg_fetch_api_success', told]])
@@ -63,7 +63,7 @@ describe('a fetch', () => {
 
   test('takes an answer that is no promise', async () => {
     const { fetch } = start(() => ({ bytes }))
-    expect(await fetch()).toEqual({ bytes })
+    expect(await fetch()).toEqual({ bytes, status: 200 })
   })
 
   test('leaves nothing behind', async () => {

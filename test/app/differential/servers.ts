@@ -30,7 +30,7 @@ const withoutBody = ({ body_filter: _, ...rest }: ReturnType<typeof code>): Code
 const ASYNC = 'await new Promise((done) => setImmediate(done));'
 
 /** What stands in front of the app. The first is nothing at all. */
-export const VARIANTS: Readonly<Record<string, Codes | null>> = {
+const VARIANTS: Readonly<Record<string, Codes | null>> = {
   'no dynacode': null,
   'no plugin': {},
   'sync, no body_filter': withoutBody(code('', '')),
