@@ -44,8 +44,14 @@ export function filterPastKoa(ctx: Context, begin: (input: PassThrough) => NodeJ
     if (filtered === undefined) return res.destroyed || res.writableEnded ? res : interception.write(method, given)
     interception.resume()
     input = source
-    // As without the filter: with the first that is written, the head is out.
-    if (!res.headersSent) interception.write('flushHeaders', [])
+    // As without the filter: with the first that is written, the head is out. Where Node refuses it, the app is who hears of that.
+    try {
+      if (!res.headersSent) interception.write('flushHeaders', [])
+    } catch (error) {
+      input = undefined
+      interception.stop()
+      throw error
+    }
     source.on('drain', () => res.emit('drain'))
     const sink = createSink(ctx, interception)
     pipeline(filtered, sink, (error) => error && cutResponse(res, error))

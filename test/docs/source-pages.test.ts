@@ -52,7 +52,7 @@ describe('docs/writing-a-source.md', () => {
     await run(suite!, [], modules, { file_source })
     const skipped: string[] = []
     for (const [name, look] of cases) await look({ skip: () => skipped.push(name) })
-    expect(cases).toHaveLength(18)
+    expect(cases).toHaveLength(19)
     expect(skipped).toEqual([])
   })
 })

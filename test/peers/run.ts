@@ -9,7 +9,7 @@ import { Readable } from 'node:stream'
 import type { Context, Middleware } from 'koa'
 import type { Ask, Protocol } from '../app/differential/clients.ts'
 import { findDifferences } from '../app/differential/compare.ts'
-import { DEVIATIONS, PENDING } from '../app/differential/deviations.ts'
+import { DEVIATIONS } from '../app/differential/deviations.ts'
 import { startTwins } from '../app/differential/servers.ts'
 
 const PEERS = {
@@ -141,7 +141,7 @@ try {
     cwd: folder,
     stdio: 'inherit',
   })
-  const known = [...DEVIATIONS.map(({ covers }) => covers), ...PENDING]
+  const known = DEVIATIONS.map(({ covers }) => covers)
   for (const { name, app, asks } of listPeers(folder)) {
     const running = await startTwins(app)
     for (const { path = '/', ...ask } of asks) {

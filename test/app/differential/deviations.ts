@@ -11,9 +11,12 @@ export interface Deviation {
 }
 
 const FILTERED = /^(sync|async)$/
-const STREAMS = /stream|blob|response|file/
+const STREAMS = /stream|blob|response|file|^ctx\.res$|^respond false/
 const WEB = /web stream|blob|response/
 const BROKEN = /stream fails|stream is destroyed|missing file/
+
+/** The app announces a length that is not the body's, and Node cuts the stream: behind a filter none is announced. */
+const MISCOUNTED = 'respond false after a body'
 
 /** All of them. A test holds that each is there still. */
 export const DEVIATIONS: readonly Deviation[] = [
@@ -23,7 +26,9 @@ export const DEVIATIONS: readonly Deviation[] = [
       'unchanged body (ETag, Content-Encoding and the like) does not hold.',
     documented: 'docs/phases.md',
     covers: (name, { variant, plain, outcome }) =>
-      FILTERED.test(variant) && STREAMS.test(name) && isSame(unframe(plain), unframe(outcome)),
+      FILTERED.test(variant) &&
+      STREAMS.test(name) &&
+      isSame(unframe(plain), unframe(name === MISCOUNTED ? { ...outcome, end: plain.end } : outcome)),
   },
   {
     reason: 'Koa 2 sends a web stream, Blob or Response as the JSON of it, `{}`. A body_filter gets its content.',
@@ -43,20 +48,24 @@ export const DEVIATIONS: readonly Deviation[] = [
       unframe(plain).bytes.startsWith(unframe(outcome).bytes) &&
       errorsOf(plain) === errorsOf(outcome),
   },
-]
-
-/** Faults that are known and not mended yet. In the end, nothing is left here. */
-export const PENDING: readonly Deviation['covers'][] = [
-  // The stream ends as if it were complete: it is to be cut with an error code.
-  (name, { protocol, plain, outcome }) =>
-    BROKEN.test(name) && protocol === 'HTTP/2' && plain.end !== 'end 0' && outcome.end === 'end 0',
+  {
+    reason:
+      'A page that a client has kept may be from before the plugin, or from an earlier version of it: behind a body_filter the ' +
+      'app sees no condition, and sends the page in whole.',
+    documented: 'docs/phases.md',
+    covers: (name, { variant, plain, outcome }) =>
+      FILTERED.test(variant) &&
+      name === 'not modified' &&
+      /\b304\b/.test(headOf(plain) ?? '') &&
+      /\b200\b/.test(headOf(outcome) ?? ''),
+  },
 ]
 
 const errorsOf = ({ seen }: Outcome) => [...new Set(seen.filter((each) => each.startsWith('error')))].join()
 const headOf = ({ bytes }: Outcome) => bytes.split(/\r\n|,/, 1)[0]
 const isSame = (one: Outcome, other: Outcome) => JSON.stringify(one) === JSON.stringify(other)
 
-const ABOUT_THE_BODY = /^(content-length|transfer-encoding|content-encoding|etag): .*$/i
+const ABOUT_THE_BODY = /^(content-length|transfer-encoding|content-encoding|etag|last-modified): .*$/i
 
 /** An outcome without what tells how long and in which form the body is. */
 function unframe(outcome: Outcome): Outcome {
@@ -64,7 +73,7 @@ function unframe(outcome: Outcome): Outcome {
     const [head = '', ...data] = outcome.bytes.split('\n')
     const fields = JSON.parse(head.slice('head '.length))
     const body = fields['content-encoding'] === 'gzip' ? unzip(data.join('\n')) : data.join('\n')
-    for (const name of ['content-length', 'content-encoding', 'etag']) delete fields[name]
+    for (const name of ['content-length', 'content-encoding', 'etag', 'last-modified']) delete fields[name]
     return { ...outcome, bytes: `${JSON.stringify(fields)}\n${body}` }
   }
   const end = outcome.bytes.indexOf('\r\n\r\n')

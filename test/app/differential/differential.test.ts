@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findDifferences, nameOf } from './compare.ts'
-import { DEVIATIONS, type Deviation, PENDING } from './deviations.ts'
+import { DEVIATIONS, type Deviation } from './deviations.ts'
 import { startTwins, type Twins } from './servers.ts'
 import { SITUATIONS, type Situation } from './situations.ts'
 
@@ -30,7 +30,7 @@ describe('plugins that change nothing leave an app as it is without dynacode', (
     const unexpected = found.filter((difference) => {
       const known = DEVIATIONS.find(({ covers }) => covers(name, difference))
       if (known !== undefined) used.add(known)
-      return known === undefined && !PENDING.some((covers) => covers(name, difference))
+      return known === undefined
     })
     expect(unexpected).toEqual([])
     expect(running.failures.splice(0).filter((failure) => !UNFILTERABLE.test(failure))).toEqual([])
