@@ -90,7 +90,7 @@ describe.each(FRAMEWORKS)('with %s', (_name, framework) => {
       })
     }
 
-    it('what a plugin leaves in the head harms nobody, and the event names it', async () => {
+    it('G49 what a plugin leaves in the head harms nobody, and the event names it', async () => {
       const phases = ['access', 'header_filter'] as const
       await start(
         HEADS.flatMap(([code], index) =>
@@ -139,7 +139,7 @@ describe.each(FRAMEWORKS)('with %s', (_name, framework) => {
       expect(crashes).toEqual([])
     })
 
-    it('what a plugin leaves as the body harms nobody, and the event names it', async () => {
+    it('G49 what a plugin leaves as the body harms nobody, and the event names it', async () => {
       const phases = ['content', 'header_filter'] as const
       await start(
         BODIES.flatMap((body, index) =>

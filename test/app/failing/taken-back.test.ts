@@ -46,7 +46,7 @@ describe('a plugin that fails open', () => {
   const endings = [`throw new Error('oops')`, `await null; throw new Error('oops')`]
   const phases = ['rewrite', 'access', 'content', 'balancer', 'header_filter', 'body_filter'] as const
 
-  it('has had no effect on the request or its response, whatever it did to them', async () => {
+  it('G48 has had no effect on the request or its response, whatever it did to them', async () => {
     const running = await startApp({ inner: echo, options: { globals: { Readable } } })
     const ask = async (path: string) => {
       const response = await fetch(`${running.uri}${path}?a=1`, { headers: { 'X-Sent': '1' } })

@@ -61,7 +61,7 @@ describe.each(FRAMEWORKS)('with %s', (_name, framework) => {
   describe.each(PROTOCOLS)('over %s', (protocol) => {
     const listening = protocol === 'HTTP/2' ? { listen: http2 } : {}
 
-    it('a response that is cut is seen as cut, and none hangs', async () => {
+    it('G50 a response that is cut is seen as cut, and none hangs', async () => {
       const plain = await startApp({ plugins: PLUGINS, inner: app, framework, ...listening })
       const encoded = await startApp({ plugins: PLUGINS, inner: app, outer: [compress], framework, ...listening })
       const paths = ['/closed', '/exit', '/throw', '/source', '/flushed', '/flushed-exit', '/flushed-throw']
