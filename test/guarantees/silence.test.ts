@@ -3,7 +3,7 @@ import { everywhere, plugin, serveBehind } from '../fixtures/app.ts'
 import { createInstance } from '../fixtures/instance.ts'
 import { startPluginApi } from '../fixtures/plugin-api.ts'
 
-const LEVELS = ['info', 'warn', 'error'] as const
+const LEVELS = ['warn', 'error'] as const
 let lines: string[]
 
 beforeEach(() => {
@@ -23,7 +23,7 @@ async function setUp(options = {}) {
 describe('G54', () => {
   test('G54 with no logger and no listener, the console says what goes live first', async () => {
     await setUp()
-    expect(lines).toEqual(['info dynacode: version 7 is live, plugins: 1'])
+    expect(lines).toEqual(['warn dynacode: version 7 is live, plugins: 1'])
   })
 
   test.each([

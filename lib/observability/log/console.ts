@@ -45,11 +45,18 @@ const LINES: Lines = Object.freeze({
 const name = ({ name, phase, domain }: PluginInfo) => `plugin ${JSON.stringify(name)} (${phase}, ${domain})`
 const say = (error: unknown) => describeError(error).message
 
+/** All of it: what the app prints on stdout may be for another program to read. */
+const TO_STDERR: Pick<Console, Line[0]> = {
+  info: (line) => console.warn(line),
+  warn: (line) => console.warn(line),
+  error: (line) => console.error(line),
+}
+
 /**
  * Writes warnings and errors to the console, one line each, for every event that the app does not listen for itself; and
  * the first document that goes live.
  */
-export function startConsoleLog(events: Events, target: Pick<Console, Line[0]> = console): void {
+export function startConsoleLog(events: Events, target: Pick<Console, Line[0]> = TO_STDERR): void {
   const limit = createLogLimit(LIMIT)
   let is_first = true
 

@@ -27,7 +27,7 @@ describe('a process', () => {
     const path = JSON.stringify(folder)
     const ended = await runChild(`
       const { folder_source } = await import('./lib/index.ts')
-      const dyna = dynacode({ source: folder_source(${path}) })
+      const dyna = dynacode({ logger: false, source: folder_source(${path}) })
       await dyna.ready()
       const again = folder_source(${path})
       again.watch(() => undefined)

@@ -130,7 +130,7 @@ describe('without a server', () => {
       ]
       for (const client of clients) {
         client.on('error', () => undefined)
-        const dyna = dynacode({ source: redis_source({ client, key: 'a', channel: 'b' }) })
+        const dyna = dynacode({ logger: false, source: redis_source({ client, key: 'a', channel: 'b' }) })
         const { error } = await dyna.refresh()
         console.log(error.message)
       }

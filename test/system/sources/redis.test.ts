@@ -367,7 +367,7 @@ describe.runIf(hasProgram('redis-server'))('the connection', () => {
         const client = createClient({ socket: { host: '127.0.0.1', port: ${server.port}, reconnectStrategy: false } })
         client.on('error', () => undefined)
         const source = redis_source({ client, key: 'a', channel: 'b' })
-        dynacode({ source })
+        dynacode({ logger: false, source })
         await sleep(300)
         console.log(JSON.stringify('over'))
       `)
