@@ -17,9 +17,9 @@ const names = (path: string) => fs.readdirSync(dirname(path)).sort()
 beforeAll(async () => {
   // Plain JavaScript starts in a tenth of the time, and there are many to start.
   const urls = [
-    new URL('../../guarantees/cache-writer.ts', import.meta.url),
-    new URL('../../guarantees/cache-sharer.ts', import.meta.url),
-    new URL('../../guarantees/cache-refused.ts', import.meta.url),
+    new URL('./cache-writer.ts', import.meta.url),
+    new URL('./cache-sharer.ts', import.meta.url),
+    new URL('./cache-refused.ts', import.meta.url),
   ]
   const entryPoints = urls.map(({ pathname }) => pathname)
   const outExtension = { '.js': '.mjs' }
