@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import createDebug from 'debug'
 import type { Middleware } from 'koa'
 import { chunkName } from './background/compiling/compiler.ts'
-import { createFunctionConstructor } from './background/compiling/guarded-code.ts'
 import { rewriteStack } from './background/compiling/stack.ts'
 import type { Refresh } from './background/cycle.ts'
 import { type BackgroundLine, createBackgroundLine, type TestTime } from './background/line.ts'
@@ -109,7 +108,6 @@ export function createDynacode(given: DynacodeOptions, test?: TestTime): Dynacod
         () => true,
         () => false,
       ),
-    createFunction: createFunctionConstructor,
     rewriteStack,
   })
   const background: BackgroundLine = createBackgroundLine({

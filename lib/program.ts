@@ -27,12 +27,8 @@ export const KIT_NAMES = Object.freeze([
   'setTimeout',
   'setInterval',
   'setImmediate',
-  'clearTimeout',
-  'clearInterval',
-  'clearImmediate',
   'queueMicrotask',
   'process',
-  'Function',
   'globalThis',
   'global',
 ] as const)
@@ -79,8 +75,8 @@ export interface PluginLife {
   readonly id: number
   /** Undefined until it first fails. */
   breaker: Breaker | undefined
-  /** Runs that left timers behind; undefined until there was one. */
-  runs: Set<{ end(): void }> | undefined
+  /** Its timers, and how those are cleared of all runs that are over, or of one; undefined until there was one. */
+  timers: { clear(run?: object): void } | undefined
   /** Calls off what is to be told when the plugin expires. */
   forgetExpiry: (() => void) | undefined
   /** Whether this version was replaced, removed or closed. */

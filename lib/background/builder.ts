@@ -1,4 +1,4 @@
-import type { Domain, PluginSpec, RefusedDomain, RefusedPlugin } from '../document.ts'
+import type { Domain, GuardMode, PluginSpec, RefusedDomain, RefusedPlugin } from '../document.ts'
 import { DocumentError, DynacodeError } from '../errors.ts'
 import type { PluginInfo } from '../events/table.ts'
 import { createDraw } from '../matching/rollout.ts'
@@ -66,8 +66,8 @@ export interface Mount {
   bind(compiled: CompiledCode, info: PluginInfo): PluginFunction
   begin(info: PluginInfo, sha1: string): PluginLife
   end(plugin: LivePlugin): void
-  /** Why this code may not run, as far as earlier runs tell. */
-  quarantined(sha1: string): DynacodeError | undefined
+  /** Why this code may not run: for what it did before, or because the guard that it asks for cannot be had. */
+  quarantined(sha1: string, guard: GuardMode): DynacodeError | undefined
 }
 
 /** Turns documents into programs. */
@@ -157,7 +157,7 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
       const started = steadyNow()
       const { compiled: code, fresh } = compiler.compile(spec)
       checkShadow(spec, code.uses)
-      const forbidden = mount.quarantined(code.sha1)
+      const forbidden = mount.quarantined(code.sha1, spec.guard)
       if (forbidden !== undefined) throw forbidden
       const { uses, sha1 } = code
       const info = createInfo(spec)

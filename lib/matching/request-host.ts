@@ -32,6 +32,11 @@ export function hostOf(ctx: Context): string {
   return normalizeHost(target === undefined ? ctx.hostname : hostnameOf(target))
 }
 
+/** The same from what `authorityOf` has read, when the request itself is gone. */
+export function hostOfAuthority(authority: string): string {
+  return normalizeHost(hostnameOf(authority))
+}
+
 /** Makes what does the same at less cost: to read a host takes longer than all else that an event tells. */
 export function createHostReader(): (ctx: Context) => string {
   const memory = createHostMemory<string>()

@@ -44,9 +44,6 @@ const OF_PARTS = ['range', 'if-range'] as const
 /** Those by which it sends no body to who has it. With other methods than GET and HEAD they are about what is stored. */
 const OF_COPIES = ['if-none-match', 'if-modified-since'] as const
 
-/** Types of returned values that are sent as their text. */
-const TEXT: ReadonlySet<string> = new Set(['number', 'boolean', 'bigint'])
-
 /** Makes the body filter of one instance. */
 export function createBodyFilter({ runner, events }: { runner: Runner; events: Events }): BodyFilter {
   function filtersOf(state: RequestState): readonly LivePlugin[] {
@@ -80,24 +77,14 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
       if (result instanceof Promise) {
         const before = current
         return result.then((value) => {
-          const after = replace(state, plugin, before, value)
+          const after = (value as Chunk | undefined) ?? before
           return state.ending === null ? filterChunk(state, after, last, index + 1) : after
         })
       }
-      current = replace(state, plugin, current, result)
+      current = (result as Chunk | undefined) ?? current
       if (state.ending !== null) return current
     }
     return current
-  }
-
-  /** What a plugin returned, in place of the chunk it was given. */
-  function replace(state: RequestState, plugin: LivePlugin, chunk: Chunk, returned: unknown): Chunk {
-    try {
-      return toChunk(returned, chunk)
-    } catch (error) {
-      runner.failPlugin(state, plugin, error)
-      return chunk
-    }
   }
 
   /** Has every plugin of the phase fail: the body is none that they can be given. */
@@ -259,17 +246,4 @@ function replaceBody(ctx: Context, body: Chunk): void {
 /** Takes away what was said about a body that will be another one, how long nobody knows yet. */
 function forgetBytes(ctx: Context): void {
   for (const name of [...ABOUT_THE_BYTES, 'Content-Length', 'Content-Encoding']) ctx.remove(name)
-}
-
-/** @throws TypeError when a plugin returned what cannot be sent */
-function toChunk(returned: unknown, unchanged: Chunk): Chunk {
-  if (returned === undefined || returned === unchanged) return unchanged
-  if (returned === null) return ''
-  if (typeof returned === 'string' || Buffer.isBuffer(returned)) return returned
-  // Koa knows bytes as Buffers only.
-  if (ArrayBuffer.isView(returned)) return Buffer.from(returned.buffer, returned.byteOffset, returned.byteLength)
-  if (returned instanceof ArrayBuffer) return Buffer.from(returned)
-  const text = typeof returned === 'object' ? JSON.stringify(returned) : TEXT.has(typeof returned) && String(returned)
-  if (typeof text === 'string') return text
-  throw new TypeError(`body_filter: a ${typeof returned} cannot be sent`)
 }

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { DynacodeError } from '../errors.ts'
 import type { Exit, Say } from '../program.ts'
 import { describeValue } from '../validation/schema-error.ts'
@@ -7,14 +8,15 @@ import type { Run } from './run/record.ts'
 /** Makes what ends the request and the run. */
 export function createExit(run: Run): Exit {
   return (status, body, headers) => {
-    if (run.finished || run.dead !== null) {
+    const { state } = run
+    if (state === null || run.finished || run.dead !== null) {
       throw new DynacodeError('ERR_DYNACODE_EXIT', 'exit() came after the plugin had ended: it has no effect')
     }
     // The request ends even if the plugin's own code swallows what is thrown here, whatever that is.
-    run.state.ending = { status: 500 }
+    state.ending = { status: 500 }
     const code = Number(status)
     if (Number.isInteger(code) && code >= 200 && code <= 599) {
-      run.state.ending = { status: code, body, headers, plugin: run.plugin }
+      state.ending = { status: code, body, headers, plugin: run.plugin }
       throw EXIT
     }
     const message = `exit(status): expected an integer from 200 to 599, got ${describeValue(status)}`
@@ -25,8 +27,9 @@ export function createExit(run: Run): Exit {
 /** Makes what adds lines to the response's body. */
 export function createSay(run: Run): Say {
   return (...text) => {
+    if (run.state === null || run.finished || run.dead !== null) return
     const { ctx } = run.state
-    if (run.finished || run.dead !== null || ctx.headerSent) return
+    if (ctx.headerSent) return
     const said = typeof ctx.body === 'string' ? ctx.body : ''
     if (!ctx.res.hasHeader('Content-Type')) ctx.type = 'text'
     ctx.body = `${said}${text.join('')}\n`
@@ -55,12 +58,11 @@ export function createSignal(run: Run): AbortSignal {
   const controller = new AbortController()
   run.abort = (reason) => controller.abort(reason)
   // The log phase comes when the client is done or gone, and has its work to do all the same.
-  if (run.plugin.phase !== 'log') abortWithClient(run, controller)
+  if (run.plugin.phase !== 'log' && run.state !== null) abortWithClient(run, run.state.ctx.res, controller)
   return controller.signal
 }
 
-function abortWithClient(run: Run, controller: AbortController): void {
-  const { res } = run.state.ctx
+function abortWithClient(run: Run, res: ServerResponse, controller: AbortController): void {
   const gone = () => {
     if (!res.writableFinished) controller.abort(new DynacodeError('ERR_DYNACODE_ABORTED', 'the client is gone'))
   }

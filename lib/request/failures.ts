@@ -39,6 +39,7 @@ export function createFailures(
 
   function fail(run: Run, error: unknown): void {
     const { plugin, state } = run
+    if (state === null) return failDetached(run, error)
     refuseIfClosed(state, plugin)
     const told = !strike(run, error)
     if (!told) state.shadow?.push(error)
@@ -48,13 +49,14 @@ export function createFailures(
   function failDetached(run: Run, error: unknown): void {
     const { plugin, state } = run
     if (!strike(run, error)) return
-    if (state.shadow === undefined) observation.failedOutside(state, plugin, error, 'open')
+    if (state === null) observation.failedLate(run, error)
+    else if (state.shadow === undefined) observation.failedOutside(state, plugin, error, 'open')
     else state.shadow.push(error)
   }
 
   /** Counts an error against the plugin; false when it was counted already. */
   function strike(run: Run, error: unknown): boolean {
-    if (run.dead !== null) run.kit?.clear()
+    if (run.dead !== null) run.plugin.life.timers?.clear(run)
     if (error === run.dead) {
       if (run.told) return false
       run.told = true
@@ -65,7 +67,7 @@ export function createFailures(
     // an outcome.
     if (!isAbortion(error) || life.breaker?.state() === 'half_open') {
       life.breaker ??= makeBreaker(plugin)
-      life.breaker.failed(strikeOf(run, error))
+      life.breaker.failed(strikeOf(run, error), run.breaker_period)
     }
     try {
       rewriteStack(plugin, error)

@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import type { Middleware } from 'koa'
+import type { GuardMode } from '../document.ts'
 import type { DynacodeError } from '../errors.ts'
 import { createRunObservers, type RunObservers } from '../events/run-observers.ts'
 import type { Events, PluginInfo } from '../events/table.ts'
@@ -29,8 +30,8 @@ export interface RequestLine {
   readonly observeRuns: RunObservers['add']
   /** Begins the life of a version of a plugin. */
   begin(info: PluginInfo, sha1: string): PluginLife
-  /** Why this code may not run, as far as earlier runs tell. */
-  quarantined(sha1: string): DynacodeError | undefined
+  /** Why this code may not run: for what earlier runs did, or because the guard it wants cannot be had. */
+  quarantined(sha1: string, guard: GuardMode): DynacodeError | undefined
   /** These plugins have gone live. */
   live(plugins: readonly LivePlugin[]): void
   /** A plugin is no longer live. */
@@ -52,7 +53,6 @@ export function createRequestLine({
   isDisabled,
   isStale,
   loaded,
-  createFunction,
   rewriteStack,
 }: {
   settings: RequestSettings
@@ -66,7 +66,7 @@ export function createRequestLine({
   isStale: () => boolean
   /** Waits for the first document; false when it does not come in time. */
   loaded: () => Promise<boolean>
-} & Pick<RunnerParts, 'createFunction' | 'rewriteStack'>): RequestLine {
+} & Pick<RunnerParts, 'rewriteStack'>): RequestLine {
   const failed = (section: 'request' | 'watchdog') => (error: unknown) => events.emit('on_error', { section, error })
   const { watchdog: watched, debug_requests } = settings
   const quarantine = watched && openQuarantine(watched.quarantine_path, failed('watchdog'))
@@ -87,7 +87,6 @@ export function createRequestLine({
     isClosed,
     now: clock.now,
     marker: watchdog,
-    createFunction,
     makeBreaker: createBreakerMaker(settings.breaker_failures, events, clock),
     rewriteStack,
   })
@@ -111,7 +110,8 @@ export function createRequestLine({
     store: createStore(clock === SYSTEM_CLOCK ? undefined : clock),
     observeRuns: observers.add,
     begin: (info, sha1) => beginLife(watchdog.know(info.name, sha1)),
-    quarantined: (sha1) => quarantine?.check(sha1),
+    quarantined: (sha1, guard) =>
+      quarantine?.check(sha1) ?? (guard === 'strict' ? runner.trampoline.refusal() : undefined),
     live(plugins) {
       for (const plugin of plugins) {
         watchExpiry(plugin, events, clock)

@@ -2,12 +2,13 @@ import type { Context } from 'koa'
 import type { Outcome, RunObservers } from '../events/run-observers.ts'
 import type { Events } from '../events/table.ts'
 import { openPluginRunChannel, type PluginRunMessage } from '../events/tracing.ts'
-import { createHostReader } from '../matching/request-host.ts'
+import { createHostReader, hostOfAuthority } from '../matching/request-host.ts'
 import type { LivePlugin } from '../program.ts'
+import { steadyNow } from '../time/steady-clock.ts'
 import { noteRun } from './debug/run-record.ts'
 import type { Run } from './run/record.ts'
 import type { RequestState } from './run/state.ts'
-import { leaveFirstStretch, readStopwatch, readSyncTime, restartStopwatch, startStopwatch } from './run/stopwatch.ts'
+import { readStopwatch, startStopwatch } from './run/stopwatch.ts'
 
 /** Tells of the runs of plugins to whoever wants to hear of them. */
 export interface Observation {
@@ -33,6 +34,8 @@ export interface Observation {
   failed(run: Run, error: unknown, outcome: 'open' | 'closed', told: boolean): void
   /** A plugin has failed that did not run, or whose run is over. */
   failedOutside(state: RequestState, plugin: LivePlugin, error: unknown, outcome: 'open' | 'closed'): void
+  /** A run has failed that is over, and so is its request. */
+  failedLate(run: Run, error: unknown): void
   /** The host under which events tell of a request. */
   readHost(ctx: Context): string
 }
@@ -42,8 +45,10 @@ export function createObservation(events: Events, observers: RunObservers): Obse
   const channel = openPluginRunChannel()
   const readHost = createHostReader()
 
-  function tellEnd({ plugin, state, trace, watch }: Run, outcome: Outcome, duration_ms: number, sync_ms: number): void {
-    if (state.record !== null) noteRun(state.record, plugin, outcome, duration_ms)
+  function tellEnd(run: Run, outcome: Outcome, duration_ms: number, sync_ms: number): void {
+    const { plugin, trace, watch } = run
+    const { record } = stateOf(run)
+    if (record !== null) noteRun(record, plugin, outcome, duration_ms)
     if (trace === null) return
     Object.assign(trace, { outcome, duration_ms, sync_ms })
     if (!watch?.is_asynchronous) return channel.end.publish(trace)
@@ -52,7 +57,7 @@ export function createObservation(events: Events, observers: RunObservers): Obse
   }
 
   function tellFailure(
-    state: RequestState,
+    host: () => string,
     { info, phase }: LivePlugin,
     error: unknown,
     outcome: 'open' | 'closed',
@@ -61,13 +66,14 @@ export function createObservation(events: Events, observers: RunObservers): Obse
   ): void {
     for (const observe of observers.all()) observe(info, phase, outcome, duration_ms, sync_ms)
     if (!events.reaches('rt_plugins_error')) return
-    const host = readHost(state.ctx)
-    events.emit('rt_plugins_error', { plugin: info, phase, host, error, duration_ms, sync_ms, outcome })
+    events.emit('rt_plugins_error', { plugin: info, phase, host: host(), error, duration_ms, sync_ms, outcome })
   }
 
+  const hostIn = (state: RequestState) => () => readHost(state.ctx)
+
   /** Most who want to hear of runs want to hear of those that fail. */
-  const isEndHeard = ({ state, trace }: Run): boolean =>
-    trace !== null || state.record !== null || observers.all().length > 0 || events.has('rt_plugins_done')
+  const isEndHeard = (run: Run): boolean =>
+    run.trace !== null || stateOf(run).record !== null || observers.all().length > 0 || events.has('rt_plugins_done')
 
   return Object.freeze({
     isWanted: () =>
@@ -78,35 +84,38 @@ export function createObservation(events: Events, observers: RunObservers): Obse
       channel.hasSubscribers,
 
     begin(run) {
-      const { plugin, state } = run
+      const { plugin } = run
       const { info, phase } = plugin
+      const state = stateOf(run)
       // What a shadow run did is told by an event of its own.
       if (state.shadow === undefined && events.has('rt_plugins_starting')) {
         events.emit('rt_plugins_starting', { plugin: info, phase, host: readHost(state.ctx) })
       }
-      if (channel.hasSubscribers) run.trace = describeRun(run, readHost(run.state.ctx))
+      if (channel.hasSubscribers) run.trace = describeRun(run, readHost(state.ctx))
       if (state.record !== null) noteRun(state.record, plugin, 'running', 0)
       run.watch = startStopwatch()
+      run.is_timed = true
     },
 
     enter({ trace, watch }, start) {
       return channel.start.runStores(trace as PluginRunMessage, () => {
         // What subscribers took is not the plugin's.
-        if (watch !== null) restartStopwatch(watch)
+        if (watch !== null) watch.started = steadyNow()
         return start()
       })
     },
 
     leave({ watch, trace }) {
-      if (watch !== null) leaveFirstStretch(watch)
+      if (watch !== null) watch.is_asynchronous = true
       if (trace !== null) channel.end.publish(trace)
     },
 
     done(run, outcome) {
       if (!isEndHeard(run)) return
-      const { plugin, state, watch } = run
+      const { plugin, watch } = run
+      const state = stateOf(run)
       const duration_ms = watch === null ? 0 : readStopwatch(watch)
-      const sync_ms = watch === null ? 0 : readSyncTime(watch, duration_ms)
+      const sync_ms = readSyncTime(run, duration_ms)
       tellEnd(run, outcome, duration_ms, sync_ms)
       if (state.shadow !== undefined) return
       const { info, phase } = plugin
@@ -116,26 +125,43 @@ export function createObservation(events: Events, observers: RunObservers): Obse
     },
 
     failed(run, error, outcome, told) {
-      const { plugin, state, trace, watch } = run
+      const { plugin, trace, watch } = run
+      const state = stateOf(run)
       const duration_ms = watch === null ? 0 : readStopwatch(watch)
-      const sync_ms = watch === null ? 0 : readSyncTime(watch, duration_ms)
+      const sync_ms = readSyncTime(run, duration_ms)
       if (trace !== null) {
         trace.error = error
         channel.error.publish(trace)
       }
       tellEnd(run, outcome, duration_ms, sync_ms)
-      if (!told && state.shadow === undefined) tellFailure(state, plugin, error, outcome, duration_ms, sync_ms)
+      if (!told && state.shadow === undefined) tellFailure(hostIn(state), plugin, error, outcome, duration_ms, sync_ms)
     },
 
     failedOutside(state, plugin, error, outcome) {
       if (state.record !== null) noteRun(state.record, plugin, outcome, 0)
-      tellFailure(state, plugin, error, outcome, 0, 0)
+      tellFailure(hostIn(state), plugin, error, outcome, 0, 0)
+    },
+
+    failedLate({ plugin, host }, error) {
+      tellFailure(() => hostOfAuthority(host), plugin, error, 'open', 0, 0)
     },
     readHost,
   } satisfies Observation)
 }
 
-function describeRun({ plugin, state }: Run, host: string): PluginRunMessage {
+/** The request of a run that is under way. */
+function stateOf({ state }: Run): RequestState {
+  return state as RequestState
+}
+
+/** How much of its time a run held the event loop; all of it, unless it has returned a promise. */
+function readSyncTime({ watch, own_ms }: Run, duration_ms: number): number {
+  return watch?.is_asynchronous ? own_ms : duration_ms
+}
+
+function describeRun(run: Run, host: string): PluginRunMessage {
+  const { plugin } = run
+  const state = stateOf(run)
   return {
     plugin: plugin.info,
     phase: plugin.phase,

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { ServerResponse } from 'node:http'
+import { ServerResponse, STATUS_CODES } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Context } from 'koa'
 import { isStreamed } from './response/stream.ts'
@@ -55,7 +55,9 @@ function copyContext(ctx: Context): Context {
   for (const part of [view, view.request]) part.originalUrl = ctx.originalUrl
   for (const part of ['request', 'response'] as const) copyOwn(ctx[part], view[part])
   copyOwn(ctx, view)
-  view.state = { ...ctx.state }
+  view.state = Object.fromEntries(
+    Object.entries(ctx.state).map(([key, value]) => [key, attempt(() => copyPlain(value)) ?? value]),
+  )
   ;(view.response as { _body?: unknown })._body = copyBody(ctx.body)
   return view
 }
@@ -71,8 +73,14 @@ function copyBody(body: unknown): unknown {
 /** Copies what JSON is made of, in all its depth, and nothing else. */
 function copyPlain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(copyPlain)
-  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, copyPlain(inner)]))
+  if (typeof value !== 'object' || value === null) return value
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return value
+  const copy = Object.create(prototype)
+  for (const [key, inner] of Object.entries(value)) {
+    Object.defineProperty(copy, key, { value: copyPlain(inner), writable: true, enumerable: true, configurable: true })
+  }
+  return copy
 }
 
 const SENT = ['headersSent', 'writableEnded', 'writableFinished'] as const
@@ -115,24 +123,43 @@ const STREAM_METHODS: ReadonlySet<string | symbol> = new Set(
 type Description = ReadonlyMap<string, unknown>
 
 /** Everything of a context that a plugin may change, by the name under which a change is told. */
-function describe({ req, res, method, url, status, state, body }: Context): Description {
+function describe(ctx: Context): Description {
+  const { req, res, method, url, status, state, body } = ctx
   const parts: [string, unknown][] = [
     ['method', method],
     ['url', url],
     ['status', status],
-    ['body', body],
+    ['message', res.headersSent || res.statusMessage === STATUS_CODES[status] ? undefined : res.statusMessage],
+    ['respond', ctx.respond],
+    ['body', snapshot(body)],
     ['sent', res.writableEnded],
   ]
   for (const [name, value] of Object.entries(req.headers)) parts.push([`request header ${name}`, String(value)])
   for (const [name, value] of Object.entries(res.getHeaders())) parts.push([`header ${name}`, String(value)])
-  for (const [name, value] of Object.entries(state)) parts.push([`state ${name}`, value])
+  for (const [name, value] of Object.entries(state)) parts.push([`state ${name}`, snapshot(value)])
   return new Map(parts)
+}
+
+/** What JSON says of a value that may be changed in place; of all else, the value itself. */
+function snapshot(value: unknown): unknown {
+  const isPlain = Array.isArray(value) || (typeof value === 'object' && value !== null && hasPlainClass(value))
+  if (isPlain) return attempt(() => JSON.stringify(value)) ?? value
+  return Buffer.isBuffer(value) ? Buffer.from(value) : value
+}
+
+function hasPlainClass(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 function compare(before: Description, after: Description): string[] {
   const names = new Set([...before.keys(), ...after.keys()])
-  const changed = [...names].filter((name) => before.get(name) !== after.get(name))
+  const changed = [...names].filter((name) => !isSame(before.get(name), after.get(name)))
   return changed.map((name) => attempt(() => tell(name, before, after)) ?? name)
+}
+
+function isSame(was: unknown, is: unknown): boolean {
+  return Buffer.isBuffer(was) && Buffer.isBuffer(is) ? was.equals(is) : was === is
 }
 
 function tell(name: string, before: Description, after: Description): string {

@@ -15,8 +15,14 @@ export interface Breaker {
   retry_at(): number | null
   /** Whether the plugin may run now; when the pause is over, this grants the one try. */
   allows(): boolean
-  succeeded(): void
-  failed(strike: Strike): void
+  /** Which time between two changes of its state this is: what began in an earlier one decides nothing in this one. */
+  period(): number
+  /** @param period the one in which began what has succeeded */
+  succeeded(period?: number): void
+  /** @param period the one in which began what has failed */
+  failed(strike: Strike, period?: number): void
+  /** What was let through was not tried after all: the next may be. */
+  abandoned(): void
 }
 
 /** Where a breaker's life is told. */
@@ -41,6 +47,7 @@ export function createBreaker(limit: number, events: BreakerEvents, clock: Clock
   let failures = 0
   let overruns: number[] = []
   let pauses = 0
+  let period = 0
   let retry_at = 0
   /** The same by the process's own clock: that of the machine may be set back by a day. */
   let paused_until = 0
@@ -49,6 +56,7 @@ export function createBreaker(limit: number, events: BreakerEvents, clock: Clock
     // Half of the pause is chance, so that the processes of a site do not all try again at once.
     const pause_ms = Math.min(FIRST_PAUSE_MS * 2 ** pauses, LONGEST_PAUSE_MS) * (0.75 + Math.random() / 2)
     state = 'open'
+    period += 1
     pauses += 1
     retry_at = clock.now() + pause_ms
     paused_until = clock.steady() + pause_ms
@@ -65,9 +73,12 @@ export function createBreaker(limit: number, events: BreakerEvents, clock: Clock
       // The one try is under way; its outcome decides.
       if (state === 'half_open' || clock.steady() < paused_until) return false
       state = 'half_open'
+      period += 1
       return true
     },
-    succeeded() {
+    period: () => period,
+    succeeded(began = period) {
+      if (began !== period) return
       failures = 0
       breaker.quiet = state !== 'open'
       if (state !== 'half_open') return
@@ -76,7 +87,11 @@ export function createBreaker(limit: number, events: BreakerEvents, clock: Clock
       overruns = []
       events.closed()
     },
-    failed(strike) {
+    abandoned() {
+      if (state === 'half_open') state = 'open'
+    },
+    failed(strike, began = period) {
+      if (began !== period) return
       failures += 1
       breaker.quiet = false
       if (strike === 'overrun') {

@@ -1,17 +1,16 @@
-/** A text to be put into the source; `skip` characters of the source give way to it. */
+/** A text to be put into the source. */
 export interface Edit {
   readonly at: number
   readonly text: string
-  readonly skip: number
 }
 
 /** Puts the edits into the code. */
 export function applyEdits(code: string, edits: readonly Edit[]): string {
   const parts: string[] = []
   let from = 0
-  for (const { at, text, skip } of inOrder(edits)) {
+  for (const { at, text } of inOrder(edits)) {
     parts.push(code.slice(from, at), text)
-    from = at + skip
+    from = at
   }
   return parts.join('') + code.slice(from)
 }
@@ -26,13 +25,13 @@ export function applyEdits(code: string, edits: readonly Edit[]): string {
 export function originalColumn(code: string, edits: readonly Edit[], line: number, column: number): number {
   const start = lineStart(code, line)
   let shift = 0
-  for (const { at, text, skip } of inOrder(edits)) {
+  for (const { at, text } of inOrder(edits)) {
     if (at < start) continue
     const shown = at - start + 1 + shift
     if (shown >= column) break
     // Inside an inserted text: where it was inserted is the nearest place that its author knows.
     if (column < shown + text.length) return at - start + 1
-    shift += text.length - skip
+    shift += text.length
   }
   return column - shift
 }

@@ -9,22 +9,8 @@ function skipTrivia(code: string, from: number): number {
   return TRIVIA.lastIndex
 }
 
-/** Where the keyword `async` stands, at or after `from`; only `static` can come before it. */
-export function findAsync(code: string, from: number): number {
-  const at = skipTrivia(code, from)
-  return code.startsWith('static', at) && !code.startsWith('async', at) ? skipTrivia(code, at + 'static'.length) : at
-}
-
-/** Where the parameters of a function that is no method begin. */
-export function findParameters(code: string, node: Node & { id?: unknown }, offset: number): number {
-  const id = node.id as Node | null | undefined
-  if (id) return skipTrivia(code, id.end - offset)
-  const keyword = skipTrivia(code, node.start - offset + 'async'.length)
-  return skipTrivia(code, keyword + 'function'.length)
-}
-
 /** Where the parameters end, with their parenthesis if they have one; `from` is where they begin at the earliest. */
-export function afterParameters(code: string, { params }: FunctionNode, from: number, offset: number): number {
+function afterParameters(code: string, { params }: FunctionNode, from: number, offset: number): number {
   const last = params.at(-1) as Node | undefined
   let at = last === undefined ? from : last.end - offset
   let end = at

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import type { GuardMode } from '../../document.ts'
 import { CompileError, ParseFault } from '../../errors.ts'
 import { KIT_NAMES, PARAMETERS, type PluginFunction, type Uses } from '../../program.ts'
+import { hideChecks } from './function-text.ts'
 import {
   createEvaluator,
   GUARD_PARAMETERS,
@@ -81,16 +82,19 @@ export function createCompiler({
     const kit = guarded ? KIT_NAMES.filter((used) => isUsed(used) && !globalNames.includes(used)) : []
     const prologue = kit.length === 0 ? '' : `var {${kit.join(',')}}=${names.run}.kit;`
     const text = guarded ? instrument(code, parsed, names) : code
+    if (guarded) hideChecks()
+    const isTimed = guarded && parsed.awaits
     // One line, and the code begins on it: so every line of the code keeps its number.
-    const before = `return ${parsed.awaits ? 'async ' : ''}function(${names.run},${PARAMETERS.join(',')}){"use strict";${prologue}{`
+    const before = `return ${parsed.awaits ? 'async ' : ''}function(${names.run},${PARAMETERS.join(',')}){"use strict";${prologue}{${isTimed ? 'try{' : ''}`
+    const after = isTimed ? `}finally{${names.end}(${names.run})}\n}}` : '}}'
     const scope = ['store', 'log', ...GUARD_PARAMETERS.map((part) => names[part]), ...globalNames]
-    const make = compileWith(name, `${before}${text}\n}}`, scope, before.length)
+    const make = compileWith(name, `${before}${text}\n${after}`, scope, before.length)
     const uses = shareUses({
       exit: isUsed('exit'),
       say: isUsed('say'),
       fetch: isUsed('fetch'),
       signal: isUsed('signal'),
-      kit: kit.length > 0,
+      kit: guarded && (kit.length > 0 || isUsed('Function')),
       store: isUsed('store'),
       request_headers: mayChangeHeaders(code),
     })

@@ -2,31 +2,38 @@ import { compileFunction } from 'node:vm'
 import { parse } from 'meriyah'
 import { KIT_NAMES } from '../../program.ts'
 import { applyEdits, originalColumn } from './code-edits.ts'
-import { findEdits, type GuardNames } from './instrumenter.ts'
+import type { GuardNames } from './guard-names.ts'
+import { findEdits } from './instrumenter.ts'
 import { type ParsedCode, parseCode } from './parser.ts'
 import type { Node } from './syntax-tree.ts'
 
 /** The functions that instrumented code calls, by the name of their place in `GuardNames`. */
 export type GuardFunctions = Readonly<
   // biome-ignore lint/suspicious/noExplicitAny: the runs they are called with are known to the request line alone
-  Record<'over' | 'track' | 'room' | 'begin' | 'hold' | 'resume' | 'listen', (...given: any[]) => any>
+  Record<(typeof GIVEN_PARAMETERS)[number], (...given: any[]) => any>
 >
 
-/** The guard's places among the parameters that code is compiled with. */
-export const GUARD_PARAMETERS = Object.freeze([
+const GIVEN_PARAMETERS = [
   'over',
   'track',
   'room',
-  'begin',
+  'give',
+  'fail',
+  'end',
+  'suspect',
   'hold',
   'resume',
   'listen',
-  'evaluate',
-] as const)
+] as const
+
+/** The guard's places among the parameters that code is compiled with. */
+export const GUARD_PARAMETERS = Object.freeze([...GIVEN_PARAMETERS, 'evaluate', 'compile'] as const)
 
 /** The arguments for `GUARD_PARAMETERS`. */
 export function guardArguments(guard: GuardFunctions, evaluate: (source: unknown) => unknown): unknown[] {
-  return GUARD_PARAMETERS.map((part) => (part === 'evaluate' ? evaluate : guard[part]))
+  const compile = (run: { readonly kit?: unknown }, given: unknown) =>
+    given === Function ? createFunctionConstructor(guard, run) : given
+  return [...GIVEN_PARAMETERS.map((part) => guard[part]), evaluate, compile]
 }
 
 /** Chooses names for the guard that the code cannot mean by chance, because they are nowhere in it. */
@@ -43,11 +50,16 @@ function namesFrom(prefix: string): GuardNames {
     over: `${prefix}o`,
     track: `${prefix}t`,
     room: `${prefix}m`,
-    begin: `${prefix}b`,
+    give: `${prefix}g`,
+    fail: `${prefix}f`,
+    end: `${prefix}z`,
+    suspect: `${prefix}u`,
     hold: `${prefix}h`,
     resume: `${prefix}a`,
     listen: `${prefix}l`,
     evaluate: `${prefix}e`,
+    compile: `${prefix}c`,
+    caught: `${prefix}x`,
   })
 }
 
@@ -85,7 +97,7 @@ function evaluateWith(names: GuardNames, source: unknown): unknown {
   }
 }
 
-/** Makes the `Function` that a plugin's run finds: what it compiles is under the guard of that run. */
+/** Makes what a run's code calls in place of `Function`: what it compiles is under the guard of that run. */
 export function createFunctionConstructor(guard: GuardFunctions, run: { readonly kit?: unknown }): FunctionConstructor {
   const build = (given: unknown[]) => {
     const body = given.length === 0 ? '' : String(given.at(-1))

@@ -1,14 +1,25 @@
 import type { ESTree } from 'meriyah'
 import { CALL_WEIGHT } from '../../program.ts'
 import type { Edit } from './code-edits.ts'
-import { afterArrow, afterParameters, findAsync, findParameters } from './code-positions.ts'
-import { askedFor, countPlainCalls, dealsWithPromises, hasCall, isHandled, isPlain } from './plugin-calls.ts'
+import { afterArrow } from './code-positions.ts'
+import { marksFor } from './function-text.ts'
+import type { GuardNames } from './guard-names.ts'
+import {
+  askedFor,
+  countPlainCalls,
+  dealsWithPromises,
+  hasCall,
+  isCallback,
+  isFunctionName,
+  isHandled,
+  isPlain,
+} from './plugin-calls.ts'
+import { fitsIntoBlock } from './scopes.ts'
 import {
   awaitsInHead,
   childrenOf,
   FUNCTIONS,
   type FunctionNode,
-  isMethod,
   isSpine,
   isValue,
   LOOPS,
@@ -20,38 +31,24 @@ import {
   type Node,
 } from './syntax-tree.ts'
 
-/** Names of the guard's functions inside instrumented code. None of them occurs in the code itself. */
-export interface GuardNames {
-  /** What all of them begin with. */
-  readonly prefix: string
-  /** The record of the run. */
-  readonly run: string
-  /** Called when the run's quota is used up. */
-  readonly over: string
-  /** Called with the result of calls that may be promises nobody waits for. */
-  readonly track: string
-  /** Called before something is done with promises that needs room on the stack. */
-  readonly room: string
-  /** Called with what an async function does, and with what it was called with. */
-  readonly begin: string
-  /** Called with what the code is about to await. */
-  readonly hold: string
-  /** Called with what was awaited. */
-  readonly resume: string
-  /** Called with functions that are handed over as event listeners, and with those that are taken back. */
-  readonly listen: string
-  /** Called with the source that the code hands to `eval`. */
-  readonly evaluate: string
-}
-
 /** What `track` is told of a value beside itself: it was handed to another function; or its `promise` is what counts. */
 const GIVEN = 1
 const PAIR = 2
-/** What `hold` is told beside a value that is not awaited at once: each of what it holds will be; or it may be, elsewhere. */
-const EACH = 1
-const ITSELF = 2
-/** What `resume` is told beside the value of an asynchronous generator, which goes on wherever it is asked to. */
+/** What `hold` is told of what a loop awaits one by one. */
+const EACH = 2
+/** What `resume` is told beside the value: an asynchronous generator goes on, wherever it is asked to; a callback of a promise begins. */
 const ANYWHERE = 1
+const CALLED = 2
+/** What an async function may return that is no promise. */
+const NO_PROMISE = new Set(
+  'Literal TemplateLiteral ArrayExpression ObjectExpression BinaryExpression UnaryExpression AwaitExpression ClassExpression'.split(
+    ' ',
+  ),
+)
+
+/** What a function is, as far as its promise is concerned: the plugin's own code and generators are looked after elsewhere. */
+type Kind = 'plain' | 'async' | 'other'
+
 /** A loop's turn that calls anything counts for so many more calls: a loop is where slow ones add up. */
 const REPEATED = 4
 /** Where statements stand in a row, so that one more can stand behind any of them. */
@@ -71,9 +68,13 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
   const edits: Edit[] = []
   const left = new Set<Node>()
   const asked = new Set<unknown>()
+  let isSuspicious = false
+  const { open, close } = marksFor(code, names.prefix)
   const check = checkFor(0)
   const resumed = `${names.resume}(${names.run});`
-  const restarted = `${names.resume}(${names.run},0,${ANYWHERE});`
+  const ended = `}finally{${names.end}(${names.run})}`
+  const compiling = `${names.compile}(${names.run},`
+  const given = `${names.give}(${names.run},`
   const checked = `(--${names.run}.n<0&&${names.over}(${names.run}),`
 
   /** A check for itself and so many calls that none is put around. */
@@ -82,15 +83,14 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
     return `if(${count}<0)${names.over}(${names.run});`
   }
 
-  const insert = (at: number, text: string, skip = 0) => {
-    edits.push({ at: at - offset, text, skip })
+  const insert = (at: number, text: string) => {
+    edits.push({ at: at - offset, text: `${open}${text}${close}` })
   }
 
   function wrap(node: Node, before: string, inside: () => void, after = ')'): void {
     // What stands in parentheses of its own begins inside of these: its commas would become the call's.
     const isSequence = node.type === 'SequenceExpression'
-    // The space keeps a keyword that stands right before a parenthesis from growing into the name.
-    insert(node.start, isSequence ? ` ${before}(` : ` ${before}`)
+    insert(node.start, isSequence ? `${before}(` : before)
     inside()
     insert(node.end, isSequence ? `)${after}` : after)
   }
@@ -108,11 +108,11 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
     else wrap(node, `${names.track}(${names.run},`, inside, how)
   }
 
-  /** Visits a node; `parent` tells what its value is used for, `async` whether the innermost function is. */
-  function visit(node: Node, parent: Node | undefined, async: boolean, chained: boolean): void {
-    const descend = () => visitChildren(node, async, chained)
+  /** Visits a node; `parent` tells what its value is used for, `kind` what the innermost function is. */
+  function visit(node: Node, parent: Node | undefined, kind: Kind, chained: boolean): void {
+    const descend = () => visitChildren(node, kind, chained)
     if (FUNCTIONS.has(node.type)) return visitFunction(node as Node & FunctionNode, parent)
-    if (LOOPS.has(node.type)) return visitLoop(node as Node & Loop, parent, async)
+    if (LOOPS.has(node.type)) return visitLoop(node as Node & Loop, parent, kind)
     switch (node.type) {
       case 'LabeledStatement':
         if (parent?.type === 'LabeledStatement' || !awaitsInHead(node)) return descend()
@@ -124,118 +124,117 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
         if (node.finalizer) checkBeforeAnswering(node.finalizer as Node & ESTree.BlockStatement)
         return descend()
       case 'PropertyDefinition':
-        return visitField(node as Node & ESTree.PropertyDefinition, async)
+        return visitField(node as Node & ESTree.PropertyDefinition, kind)
       case 'AwaitExpression':
         return wrap(node, `${names.resume}(${names.run},`, () => {
           const argument = node.argument as Node
-          wrap(argument, `${names.hold}(${names.run},`, () => visit(argument, node, async, false))
+          wrap(argument, `${names.hold}(${names.run},`, () => visit(argument, node, kind, false))
         })
+      case 'ReturnStatement':
+        if (kind !== 'async' || !mayBePromise(node.argument)) return descend()
+        return wrap(node.argument as Node, given, descend)
       case 'YieldExpression':
-        return visitYield(node as Node & ESTree.YieldExpression, async)
+        return visitYield(node as Node & ESTree.YieldExpression, kind)
       case 'ChainExpression':
-        if (node.expression.type !== 'CallExpression' || isHandled(node, parent, async, asked)) {
-          return visitChildren(node, async, true)
+        if (node.expression.type !== 'CallExpression' || isHandled(node, parent, kind !== 'plain', asked)) {
+          return visitChildren(node, kind, true)
         }
-        return wrapTracked(node, parent, () => visitChildren(node, async, true))
+        return wrapTracked(node, parent, () => visitChildren(node, kind, true))
       case 'CallExpression':
       case 'NewExpression':
       case 'TaggedTemplateExpression':
       case 'ImportExpression':
         if (node.type === 'NewExpression') leaveConstructor(node.callee as Node)
         if (node.type === 'CallExpression') asked.add(askedFor(node))
-        if (chained || left.has(node) || leadingArrow(node) || isPlain(node) || isHandled(node, parent, async, asked))
-          return visitCall(node, async, chained)
-        return wrapTracked(node, parent, () => visitCall(node, async, false))
+        if (
+          chained ||
+          left.has(node) ||
+          leadingArrow(node) ||
+          isPlain(node) ||
+          isHandled(node, parent, kind !== 'plain', asked)
+        )
+          return visitCall(node, kind, chained)
+        return wrapTracked(node, parent, () => visitCall(node, kind, false))
       default:
         return descend()
     }
   }
 
-  function visitChildren(node: Node, async: boolean, chained: boolean): void {
+  function visitChildren(node: Node, kind: Kind, chained: boolean): void {
     for (const child of childrenOf(node)) {
       // Only the objects and callees along an optional chain belong to it; what stands in its arguments does not.
       const spine = chained && isSpine(node, child)
-      visit(child, node, async, spine)
+      visit(child, node, kind, spine)
     }
   }
 
   function visitFunction(node: Node & FunctionNode, parent: Node | undefined): void {
-    const async = node.async === true
     const body = node.body as Node & (ESTree.BlockStatement | ESTree.Expression)
-    const isArrow = node.type === 'ArrowFunctionExpression'
-    const close = async && !node.generator ? startAsync(node, parent) : ''
-    for (const parameter of node.params ?? []) visit(parameter as Node, node, async, false)
+    const kind = !node.async ? 'plain' : node.generator ? 'other' : 'async'
+    for (const parameter of node.params ?? []) {
+      isSuspicious ||= kind === 'async' && (parameter as Node).type !== 'Identifier'
+      visit(parameter as Node, node, 'plain', false)
+    }
+    const { entry, exit } = frameOf(node, parent, kind)
     if (body.type === 'BlockStatement') {
-      if (close !== '' && !isArrow)
-        edits.push({ at: afterParameters(code, node, openOf(node, parent), offset), text: '=>', skip: 0 })
       const last = lastDirective(body)
       const isOpen = last !== undefined && code[last.end - offset - 1] !== ';'
-      const entry = `${checkFor(countPlainCalls(body))}${async && node.generator ? restarted : ''}`
       insert(last?.end ?? body.start + 1, isOpen ? `;${entry}` : entry)
-      visitChildren(body, async, false)
-    } else {
-      // A body in parentheses would end otherwise than one in braces where semicolons are left out.
-      edits.push({ at: afterArrow(code, node, offset), text: `{${checkFor(countPlainCalls(body))}return `, skip: 0 })
-      visit(body, node, async, false)
-      insert(leadingArrow(body)?.end ?? node.end, '}')
+      visitChildren(body, kind, false)
+      if (exit !== '') insert(body.end - 1, exit)
+      return
     }
-    if (close !== '') insert(node.end, close)
+    // A body in parentheses would end otherwise than one in braces where semicolons are left out.
+    const isGiven = kind === 'async' && mayBePromise(body)
+    insert(afterArrow(code, node, offset) + offset, `{${entry}return ${isGiven ? given : ''}`)
+    visit(body, node, kind, false)
+    insert(leadingArrow(body)?.end ?? node.end, `${isGiven ? ')' : ''}${exit}}`)
   }
 
-  /**
-   * Makes an async function a plain one that runs an async arrow function and keeps an eye on its promise: wherever the
-   * function is called from, by whatever code, its rejection is then known. `this` and `arguments` stay what they were.
-   */
-  function startAsync(node: Node & FunctionNode, parent: Node | undefined): string {
-    const parameters = parametersOf(node, names.prefix)
-    const begin = `return ${names.begin}(${names.run},`
-    const end = `,[${parameters}])}`
-    if (node.type === 'ArrowFunctionExpression') {
-      insert(node.start, `(${parameters})=>{${begin}`)
-      return end
-    }
-    // A method's `async` stands before its key, which belongs to the parent.
-    const keyword = findAsync(code, (isMethod(node, parent) ? parent.start : node.start) - offset)
-    edits.push({ at: keyword, text: '     ', skip: 5 })
-    edits.push({ at: openOf(node, parent), text: `(${parameters}){${begin}async`, skip: 0 })
-    return end
+  /** What stands at both ends of a function's body. What the queue of microtasks calls tells when it has come to its end. */
+  function frameOf(node: Node & FunctionNode, parent: Node | undefined, kind: Kind) {
+    const check = checkFor(countPlainCalls(node.body as Node))
+    const how = kind === 'other' ? ANYWHERE : isCallback(node, parent) ? CALLED : undefined
+    const begun = how === undefined ? check : `${check}${names.resume}(${names.run},0,${how});`
+    const isBlock = (node.body as Node).type === 'BlockStatement'
+    if ((how === undefined && kind === 'plain') || (isBlock && !fitsIntoBlock(node))) return { entry: begun, exit: '' }
+    const { caught, fail, run } = names
+    const failed = kind === 'async' ? `}catch(${caught}){throw ${fail}(${run},${caught})` : ''
+    // With the stack used up, Node loses sight of who handles what is awaited.
+    return { entry: `${begun}try{${kind === 'async' ? `${names.room}();` : ''}`, exit: `${failed}${ended}` }
   }
 
-  /** Where the parameters of an async function that is no arrow function begin. */
-  function openOf(node: Node & FunctionNode, parent: Node | undefined): number {
-    return isMethod(node, parent) ? node.start - offset : findParameters(code, node, offset)
-  }
-
-  function visitYield(node: Node & ESTree.YieldExpression, async: boolean): void {
+  function visitYield(node: Node & ESTree.YieldExpression, kind: Kind): void {
     const argument = node.argument as Node | null
-    if (argument === null || node.delegate) return visitChildren(node, async, false)
-    const inside = () => visit(argument, node, async, false)
+    if (argument === null || node.delegate) return visitChildren(node, kind, false)
+    const inside = () => visit(argument, node, kind, false)
     // A generator hands over what it yields; only an asynchronous one awaits it, and then goes on when it is asked to.
-    if (!async) return wrap(argument, `${names.hold}(${names.run},`, inside, `,${ITSELF})`)
+    if (kind === 'plain') return wrap(argument, `${names.hold}(${names.run},`, inside, `,${GIVEN})`)
     const held = () => wrap(argument, `${names.hold}(${names.run},`, inside)
     wrap(node, `${names.resume}(${names.run},`, held, `,${ANYWHERE})`)
   }
 
-  function visitLoop(node: Node & Loop, parent: Node | undefined, async: boolean): void {
-    if (!awaitsInHead(node) || parent?.type === 'LabeledStatement') return visitLoopParts(node, async)
-    checkAfter(node, parent, () => visitLoopParts(node, async))
+  function visitLoop(node: Node & Loop, parent: Node | undefined, kind: Kind): void {
+    if (!awaitsInHead(node) || parent?.type === 'LabeledStatement') return visitLoopParts(node, kind)
+    checkAfter(node, parent, () => visitLoopParts(node, kind))
   }
 
-  function visitLoopParts(node: Node & Loop, async: boolean): void {
-    const turn = awaitsInHead(node) ? resumed : checkFor(countPlainCalls(node) + (hasCall(node) ? REPEATED : 0))
+  function visitLoopParts(node: Node & Loop, kind: Kind): void {
+    const awaits = awaitsInHead(node)
+    const turn = awaits ? `${resumed}try{` : checkFor(countPlainCalls(node) + (hasCall(node) ? REPEATED : 0))
     for (const child of childrenOf(node)) {
-      const inside = () => visit(child, node, async, false)
-      if (child !== node.body) {
-        // Each of what a plain iterable holds is awaited as it comes.
-        if (awaitsInHead(node) && child === node.right) wrap(child, `${names.hold}(${names.run},`, inside, `,${EACH})`)
-        else inside()
-      } else if (child.type === 'BlockStatement') {
+      const inside = () => visit(child, node, kind, false)
+      // Each of what a plain iterable holds is awaited as it comes.
+      if (awaits && child === node.right) wrap(child, `${names.hold}(${names.run},`, inside, `,${EACH})`)
+      else if (child !== node.body) inside()
+      else if (child.type === 'BlockStatement') {
         insert(child.start + 1, turn)
-        visitChildren(child, async, false)
+        visitChildren(child, kind, false)
+        if (awaits) insert(child.end - 1, ended)
       } else {
         insert(child.start, `{${turn}`)
         inside()
-        insert(child.end, '}')
+        insert(child.end, awaits ? `${ended}}` : '}')
       }
     }
   }
@@ -264,49 +263,56 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
   }
 
   /** A field's value is computed at each construction, and no function is entered for it. */
-  function visitField(node: Node & ESTree.PropertyDefinition, async: boolean): void {
+  function visitField(node: Node & ESTree.PropertyDefinition, kind: Kind): void {
     const key = node.key as Node
-    if (node.computed) visit(key, node, async, false)
+    if (node.computed) visit(key, node, kind, false)
     const value = node.value as Node | null
     if (value === null) return
     // A function or class without a name of its own takes the field's, but only where it stands alone.
-    if (FUNCTIONS.has(value.type) || value.type === 'ClassExpression') return visit(value, node, false, false)
+    if (FUNCTIONS.has(value.type) || value.type === 'ClassExpression') return visit(value, node, 'plain', false)
     insert(value.start, checked)
-    visit(value, node, false, false)
+    visit(value, node, 'plain', false)
     insert(value.end, ')')
     // An arrow function at the value's end would have ended the field, wherever the next one begins with.
     insert(node.end, ';')
   }
 
-  function visitCall(node: Node, async: boolean, chained: boolean): void {
-    const hook = node.type === 'CallExpression' ? hookOf(node as Node & ESTree.CallExpression) : undefined
-    if (hook === undefined) return visitChildren(node, async, chained)
+  function visitCall(node: Node, kind: Kind, chained: boolean): void {
+    const hook = hookOf(node)
+    if (hook === undefined) return visitChildren(node, kind, chained)
     for (const child of childrenOf(node)) {
-      const inside = () => visit(child, node, async, chained && isSpine(node, child))
-      if (child === hook.argument) wrap(child, hook.text, inside)
+      const inside = () => visit(child, node, kind, chained && isSpine(node, child))
+      if (child === hook.part) wrap(child, hook.text, inside, hook.after)
       else inside()
     }
   }
 
-  /** What is done to one argument of a call: listeners are guarded, sources are instrumented. */
-  function hookOf({ callee, arguments: given }: ESTree.CallExpression): { argument: Node; text: string } | undefined {
-    if (callee.type === 'Identifier' && callee.name === 'eval' && isValue(given[0])) {
-      return { argument: given[0] as Node, text: `${names.evaluate}(` }
+  /** What is done to one part of a call: listeners are guarded, sources are instrumented. */
+  function hookOf(node: Node): { part: Node; text: string; after?: string } | undefined {
+    if (node.type !== 'CallExpression' && node.type !== 'NewExpression') return undefined
+    const callee = node.callee as Node
+    const [first, second] = node.arguments as Node[]
+    if (isFunctionName(callee)) {
+      const isNew = node.type === 'NewExpression'
+      return { part: callee, text: isNew ? `(${compiling}` : compiling, after: isNew ? '))' : ')' }
     }
-    const name = methodOf(callee as Node)
-    if (!isValue(given[1]) || given[0]?.type === 'SpreadElement') return undefined
-    if (LISTENING.has(name)) return { argument: given[1] as Node, text: `${names.listen}(${names.run},` }
-    if (UNLISTENING.has(name)) return { argument: given[1] as Node, text: `${names.listen}(null,` }
+    if (node.type === 'NewExpression' || !isValue(first)) return undefined
+    if (callee.type === 'Identifier' && callee.name === 'eval') return { part: first, text: `${names.evaluate}(` }
+    const name = methodOf(callee)
+    if (name === 'construct' && isFunctionName(first)) return { part: first, text: compiling }
+    if (!isValue(second)) return undefined
+    if (LISTENING.has(name)) return { part: second, text: `${names.listen}(${names.run},` }
+    if (UNLISTENING.has(name)) return { part: second, text: `${names.listen}(null,` }
     return undefined
   }
 
-  visitChildren(root, true, false)
+  visitChildren(root, 'other', false)
+  if (isSuspicious) edits.unshift({ at: 0, text: `${open};${names.suspect}();${close}` })
   return edits
 }
 
-/** Parameters for the function around an async arrow function: as many as `length` counts, then the rest. */
-function parametersOf({ params }: FunctionNode, prefix: string): string {
-  const simple = params.findIndex(({ type }) => type === 'AssignmentPattern' || type === 'RestElement')
-  const counted = Array.from({ length: simple === -1 ? params.length : simple }, (_, index) => `${prefix}${index}`)
-  return [...counted, `...${prefix}r`].join(',')
+function mayBePromise(value: unknown): boolean {
+  if (value === null || value === undefined) return false
+  const node = value as Node
+  return !NO_PROMISE.has(node.type) && !FUNCTIONS.has(node.type) && leadingArrow(node) === undefined
 }

@@ -37,6 +37,20 @@ export function askedFor({ callee, arguments: given }: ESTree.CallExpression): u
   return isSafe && HANDLING.has(methodOf(callee as Node)) ? (callee as ESTree.MemberExpression).object : undefined
 }
 
+/** Whether a function is what a promise is to call. */
+export function isCallback(node: Node, parent: Node | undefined): boolean {
+  if (parent?.type !== 'CallExpression' || (parent.callee as Node) === node) return false
+  return HANDLING.has(methodOf(parent.callee as Node))
+}
+
+/** Whether an expression names what compiles the text of a function. */
+export function isFunctionName(node: Node): boolean {
+  if (node.type === 'Identifier') return node.name === 'Function'
+  if (node.type !== 'MemberExpression' || methodOf(node) !== 'Function') return false
+  const object = node.object as Node
+  return object.type === 'Identifier' && (object.name === 'globalThis' || object.name === 'global')
+}
+
 /** Whether a call goes about promises by name. */
 export function dealsWithPromises(node: Node): boolean {
   if (node.type === 'ChainExpression') return dealsWithPromises(node.expression as Node)

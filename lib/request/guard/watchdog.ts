@@ -1,13 +1,15 @@
 import { Worker } from 'node:worker_threads'
 import type { PluginLife } from '../../program.ts'
+import { queue } from '../run/microtask.ts'
 import type { QuarantineEntry } from './quarantine.ts'
 import { WATCHDOG_SOURCE } from './watchdog-source.ts'
 
 /** The slot in which the plugin that is running is marked, for whoever watches from outside. */
 export interface Marker {
-  enter(life: PluginLife): void
-  leave(): void
-  /** A run goes on after an await; its end is not seen, so that the turn's end has to do. */
+  /** A plugin's code is about to be called; returns what is to be marked again when that is over. */
+  enter(life: PluginLife): number
+  leave(marked: number): void
+  /** A run goes on after an await; its end is not seen, so that the end of the microtask has to do. */
   resume(life: PluginLife): void
 }
 
@@ -28,7 +30,13 @@ export interface WatchdogOptions {
 }
 
 /** Where no watchdog is wanted. */
-export const NO_WATCHDOG: Watchdog = Object.freeze({ enter() {}, leave() {}, resume() {}, know: () => 0, close() {} })
+export const NO_WATCHDOG: Watchdog = Object.freeze({
+  enter: () => 0,
+  leave() {},
+  resume() {},
+  know: () => 0,
+  close() {},
+})
 
 /** Times between signs of life of the main thread, in milliseconds. */
 const HEARTBEAT_MS = 50
@@ -61,24 +69,27 @@ export function startWatchdog(options: WatchdogOptions, convicted: (entry: Quara
   const heart = setInterval(beat, HEARTBEAT_MS)
   heart.unref()
 
-  const enter = (life: PluginLife) => {
-    slot[0] = life.id
+  const mark = (id: number) => {
+    slot[0] = id
     slot[1] = ((slot[1] as number) + 1) | 0
   }
-  const leave = () => {
-    slot[0] = 0
+  const enter = ({ id }: PluginLife) => {
+    const marked = slot[0] as number
+    mark(id)
+    return marked
   }
 
   return Object.freeze({
     enter,
-    leave,
+    // What goes on now has as long as what begins.
+    leave: mark,
     resume(life) {
-      enter(life)
+      mark(life.id)
       if (clearing) return
       clearing = true
-      setImmediate(() => {
+      queue(() => {
         clearing = false
-        leave()
+        mark(0)
       })
     },
     know(plugin, sha1) {
@@ -88,7 +99,7 @@ export function startWatchdog(options: WatchdogOptions, convicted: (entry: Quara
     },
     close() {
       clearInterval(heart)
-      leave()
+      mark(0)
       void worker.terminate()
     },
   } satisfies Watchdog)

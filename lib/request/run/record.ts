@@ -1,43 +1,40 @@
 import type { PluginRunMessage } from '../../events/tracing.ts'
+import { authorityOf } from '../../matching/request-host.ts'
 import { CALL_WEIGHT, type LivePlugin } from '../../program.ts'
 import { queue } from './microtask.ts'
 import type { RequestState } from './state.ts'
 import type { Stopwatch } from './stopwatch.ts'
 
-/** What a run may leave behind, as far as its end is concerned. */
-export interface RunKit {
-  /** Whether any timer is left. */
-  pending(): boolean
-  /** Clears every timer that is left, and any that comes later. */
-  clear(): void
-  /** Told that the plugin's version has ended: clears the timers, at once or when the run under way is over. */
-  end(): void
-}
-
 /**
  * The record of one run of a plugin, and of whatever that run leaves behind: timers, listeners, promises. Instrumented
- * code finds it in scope, wherever and whenever that code goes on.
+ * code finds it in scope, wherever and whenever that code goes on: it is kept for as long as any function of that code is,
+ * and so must not keep the request.
  */
 export interface Run {
-  readonly state: RequestState
+  /** The request; null when the run is over. */
+  state: RequestState | null
+  /** What the request's host is read from; known when the run is over. */
+  host: string
   readonly plugin: LivePlugin
   readonly budget_ms: number
+  /** Which time of the plugin's breaker the run belongs to. */
+  breaker_period: number
   /** Checks left until the next look at the clock. */
   n: number
   /** Checks from one look to the next. */
   batch: number
-  /** When the last look was, in milliseconds of the steady clock. */
+  /** Whether the clock is read whenever its code is entered and left; not before it has turned out to do much. */
+  is_timed: boolean
+  /** Until when its time is counted, in milliseconds of the steady clock. */
   last: number
-  /** The turn of the event loop in which the last look was. */
+  /** The turn of the event loop that `spent` is of. */
   turn: number
-  /** Time this run has used of that turn, in milliseconds. */
+  /** Time that its code has taken of that turn, in milliseconds. */
   spent: number
-  /** Time of that turn that this run or another may have used, in milliseconds. */
-  doubted: number
-  /** How many times to come the run is not charged for more than its checks are worth where others may have run. */
-  close: number
-  /** Whether no other code can have run since the last look. */
-  straight: boolean
+  /** How much processor time the process had used when that began to be counted, in milliseconds. */
+  cpu_at: number
+  /** Time that its code has taken in all, as far as it was timed, in milliseconds. */
+  own_ms: number
   /** Why this run may do nothing any more; null while it may. */
   dead: Error | null
   finished: boolean
@@ -47,23 +44,16 @@ export interface Run {
   watch: Stopwatch | null
   /** What those are called with who trace the run; null where nobody does. */
   trace: PluginRunMessage | null
-  /** Rejections that nobody has handled so far; judged when the run is over. */
-  rejections: Rejection[] | null
+  /** Rejections that nobody has handled so far, and their reasons; judged when the run is over. */
+  rejections: Map<object, unknown> | null
   /** What the run has in scope in place of timers and the like; made when the code uses them. */
-  kit: RunKit | undefined
+  kit: object | undefined
   /** Aborts the run's signal; made when the code uses it. */
   abort: ((reason: Error) => void) | undefined
   /** Ends the wait for the run's outcome: it is dead, and nothing may be left that could settle it. */
   give_up: (() => void) | undefined
   /** Takes off what the signal listens with; called when the run is over. */
   release: (() => void) | undefined
-}
-
-/** A promise of a plugin's that instrumented code keeps an eye on. */
-export interface Rejection {
-  readonly run: Run
-  handled: boolean
-  reason: unknown
 }
 
 /** Checks until the first look at the clock: few calls, each of which may be a slow one into native code. */
@@ -73,16 +63,18 @@ export const FIRST_BATCH = 32 * CALL_WEIGHT
 export function createRun(state: RequestState, plugin: LivePlugin): Run {
   return {
     state,
+    host: '',
     plugin,
     budget_ms: plugin.spec.budget_ms,
+    breaker_period: 0,
     n: FIRST_BATCH,
     batch: FIRST_BATCH,
+    is_timed: false,
     last: 0,
     turn: -1,
     spent: 0,
-    doubted: 0,
-    close: 0,
-    straight: false,
+    cpu_at: 0,
+    own_ms: 0,
     dead: null,
     finished: false,
     told: false,
@@ -94,6 +86,17 @@ export function createRun(state: RequestState, plugin: LivePlugin): Run {
     give_up: undefined,
     release: undefined,
   }
+}
+
+/** Lets go of the request, and of whoever waited for the run. */
+export function leaveRequest(run: Run): void {
+  if (run.state === null) return
+  run.host = authorityOf(run.state.ctx)
+  run.state = null
+  run.trace = null
+  run.watch = null
+  run.give_up = undefined
+  run.release = undefined
 }
 
 /** Ends a run before its time: its code stops at the next check, call or await. */

@@ -1,0 +1,161 @@
+import { DynacodeError } from '../errors.ts'
+import type { Events } from '../events/table.ts'
+import type { LivePlugin } from '../program.ts'
+import { isAnswerable, isDeliberate } from './deliberate.ts'
+import { createExit, createFetch, createSay, createSignal } from './environment.ts'
+import type { Failures } from './failures.ts'
+import type { Guard } from './guard/containment.ts'
+import { createKit } from './guard/kit.ts'
+import type { Trampoline } from './guard/strict.ts'
+import type { Observation } from './observation.ts'
+import { beginChanges, endChanges, takeChangesBack } from './response/changes.ts'
+import { toChunk } from './returned-chunk.ts'
+import { EXIT } from './run/exit.ts'
+import { createRun, killRun, leaveRequest, type Run } from './run/record.ts'
+import type { RequestState } from './run/state.ts'
+
+/** Runs a plugin that may run, from its first line to its outcome. */
+export type RunLive = (state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined) => unknown
+
+/** Makes what runs the plugins of one instance. */
+export function createLiveRuns({
+  events,
+  observation,
+  failures,
+  guard,
+  trampoline,
+}: {
+  events: Events
+  observation: Observation
+  failures: Failures
+  guard: Guard
+  trampoline: Trampoline
+}): RunLive {
+  function runLive(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): unknown {
+    const run = createRun(state, plugin)
+    const { breaker } = plugin.life
+    if (breaker !== undefined) run.breaker_period = breaker.period()
+    if (state.observed) observation.begin(run)
+    if (plugin.uses.kit) run.kit = createKit(run, guard.contain)
+    if (state.changes !== null) beginChanges(state.changes, plugin)
+    try {
+      const begin = () => start(run, state, chunk, last)
+      const result = run.trace === null ? start(run, state, chunk, last) : observation.enter(run, begin)
+      if (isThenable(result)) return settle(run, result, chunk)
+      return succeed(run, result, chunk)
+    } catch (error) {
+      return thrown(run, error)
+    }
+  }
+
+  /** Enters the plugin's code, until that returns or awaits. */
+  function start(run: Run, { ctx }: RequestState, chunk: unknown, last: boolean | undefined): unknown {
+    const { run: enter, spec, uses } = run.plugin
+    const exit = uses.exit ? createExit(run) : undefined
+    const say = uses.say ? createSay(run) : undefined
+    const signal = uses.signal || uses.fetch ? createSignal(run) : undefined
+    const fetch = uses.fetch && signal !== undefined ? createFetch(run, signal, guard.track) : undefined
+    const call = () => enter(run, ctx, spec.params, exit, say, fetch, signal, chunk, last)
+    return guard.enter(run, spec.guard === 'strict' ? () => callStrictly(run, call) : call)
+  }
+
+  function callStrictly(run: Run, call: () => unknown): unknown {
+    const { ended, value } = trampoline.call(call, run.budget_ms)
+    if (!ended) return value
+    killRun(run, guard.overrun(run))
+    throw run.dead
+  }
+
+  /** Waits for an asynchronous run, until its deadline. */
+  function settle(run: Run, result: PromiseLike<unknown>, chunk: unknown): Promise<unknown> {
+    if (run.watch !== null) observation.leave(run)
+    return new Promise((resolve, reject) => {
+      const { timeout_ms } = run.plugin.spec
+      const finish = (outcome: () => unknown) => {
+        clearTimeout(timer)
+        // What comes after the deadline comes too late.
+        if (run.finished) return
+        try {
+          resolve(outcome())
+        } catch (error) {
+          reject(error)
+        }
+      }
+      const timer = setTimeout(() => killRun(run, timeoutError(run)), timeout_ms)
+      timer.unref()
+      run.give_up = () => finish(() => thrown(run, run.dead))
+      if (run.dead !== null) run.give_up()
+      const failed = (error: unknown) => finish(() => thrown(run, error))
+      const settled = (value: unknown) =>
+        finish(() => {
+          try {
+            return succeed(run, value, chunk)
+          } catch (error) {
+            return thrown(run, error)
+          }
+        })
+      try {
+        // A thenable of another making may call back with anything, or throw; a promise is taken as it is.
+        Promise.resolve(result).then(settled, failed)
+      } catch (error) {
+        failed(error)
+      }
+    })
+  }
+
+  /** @throws TypeError when a body filter returned what cannot be sent */
+  function succeed(run: Run, result: unknown, chunk: unknown, deliberate = false): unknown {
+    const { plugin, state, dead } = run
+    // Code that caught what stopped it has overrun all the same.
+    if (dead !== null) return thrown(run, dead)
+    const isChunk = plugin.phase === 'body_filter' && !deliberate && state?.shadow === undefined
+    const value = isChunk ? toChunk(result, chunk) : result
+    const refused = state === null || state.changes === null ? undefined : endChanges(state.changes)
+    if (refused !== undefined) return thrown(run, refused)
+    finish(run)
+    const { breaker } = plugin.life
+    if (breaker !== undefined && !breaker.quiet) breaker.succeeded(run.breaker_period)
+    if (run.watch !== null) observation.done(run, deliberate || state?.ending ? 'exit' : 'done')
+    leaveRequest(run)
+    return value
+  }
+
+  function thrown(run: Run, error: unknown): undefined {
+    const { plugin, state, dead } = run
+    if (dead === null && error === EXIT) {
+      succeed(run, undefined, undefined, true)
+      return undefined
+    }
+    if (dead === null && state !== null && plugin.phase !== 'log' && isDeliberate(error)) {
+      succeed(run, undefined, undefined, true)
+      if (state.ending !== null) return undefined
+      if (isAnswerable(error)) throw error
+      // Whoever throws it wants nobody to get through, whatever is wrong with it.
+      state.ending = { status: error.status, body: error.expose ? String(error.message) : undefined, plugin }
+      events.emit('on_error', { section: 'request', error })
+      return undefined
+    }
+    finish(run)
+    if (state !== null && state.changes !== null) takeChangesBack(state.changes)
+    failures.fail(run, dead ?? error)
+    leaveRequest(run)
+    return undefined
+  }
+
+  function finish(run: Run): void {
+    guard.finish(run)
+    run.release?.()
+    if (run.kit !== undefined && (run.plugin.life.ended || run.dead !== null)) run.plugin.life.timers?.clear(run)
+  }
+
+  return runLive
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+function timeoutError({ plugin }: Run): DynacodeError {
+  const message = `plugin ${JSON.stringify(plugin.info.name)} ran for more than ${plugin.spec.timeout_ms} ms (timeout_ms)`
+  return new DynacodeError('ERR_DYNACODE_TIMEOUT', message)
+}
