@@ -98,7 +98,7 @@ function evaluateWith(names: GuardNames, source: unknown): unknown {
 }
 
 /** Makes what a run's code calls in place of `Function`: what it compiles is under the guard of that run. */
-export function createFunctionConstructor(guard: GuardFunctions, run: { readonly kit?: unknown }): FunctionConstructor {
+function createFunctionConstructor(guard: GuardFunctions, run: { readonly kit?: unknown }): FunctionConstructor {
   const build = (given: unknown[]) => {
     const body = given.length === 0 ? '' : String(given.at(-1))
     const code = `return function anonymous(${given.slice(0, -1).join(',')}\n) {\n${body}\n}`

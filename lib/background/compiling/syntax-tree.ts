@@ -74,7 +74,7 @@ function firstOf(node: Node): Node | undefined {
 }
 
 /** Whether a function is the value of a method. */
-export function isMethod(node: Node, parent: Node | undefined): parent is Node {
+function isMethod(node: Node, parent: Node | undefined): parent is Node {
   const isOwner = parent?.type === 'MethodDefinition' || (parent?.type === 'Property' && parent.method)
   return isOwner && (parent.value as Node) === node
 }

@@ -16,9 +16,9 @@ interface KoaResponse {
 
 /** What Node notes when a header is removed, and decides by on headers of its own. */
 type Removals = Pick<ServerResponse, 'sendDate'> & {
-  _removedConnection?: boolean
-  _removedContLen?: boolean
-  _removedTE?: boolean
+  _removedConnection?: boolean | undefined
+  _removedContLen?: boolean | undefined
+  _removedTE?: boolean | undefined
 }
 
 /** The headers of a request, and what was in them. */
@@ -46,11 +46,9 @@ export interface Changes extends Writer {
   is_status_chosen: boolean | undefined
   is_body_emptied: boolean | undefined
   respond: boolean | undefined
-  removals: Removals
+  readonly removals: Partial<Removals>
   stream: KeptStream | null
 }
-
-const NO_REMOVALS: Removals = Object.freeze({ sendDate: true })
 
 /**
  * Begins to watch what plugins do to a request.
@@ -73,7 +71,7 @@ export function watchChanges(ctx: Context, refused: Writer['refused']): Changes 
     is_status_chosen: undefined,
     is_body_emptied: undefined,
     respond: undefined,
-    removals: NO_REMOVALS,
+    removals: { sendDate: true },
     stream: null,
   }
 }
@@ -93,7 +91,7 @@ export function beginChanges(changes: Changes, plugin: LivePlugin): void {
   changes.is_status_chosen = response._explicitStatus
   changes.is_body_emptied = response._explicitNullBody
   changes.respond = ctx.respond
-  changes.removals = watch.http2 ? NO_REMOVALS : readRemovals(res)
+  if (!watch.http2) readRemovals(res, changes.removals)
   changes.request_headers = plugin.uses.request_headers ? { object: req.headers, copy: { ...req.headers } } : null
   changes.stream = plugin.phase === 'header_filter' ? keepStream(response._body, res) : null
   beginHead(watch, changes)
@@ -155,9 +153,11 @@ export function takeChangesBack(changes: Changes): void {
   Object.assign(res, changes.removals)
 }
 
-function readRemovals(res: ServerResponse & Partial<Removals>): Removals {
-  const { sendDate, _removedConnection, _removedContLen, _removedTE } = res
-  return { sendDate, _removedConnection, _removedContLen, _removedTE } as Removals
+function readRemovals(res: ServerResponse & Partial<Removals>, into: Partial<Removals>): void {
+  into.sendDate = res.sendDate
+  into._removedConnection = res._removedConnection
+  into._removedContLen = res._removedContLen
+  into._removedTE = res._removedTE
 }
 
 function putUrlBack({ req }: Context, url: string): void {

@@ -25,24 +25,28 @@ type HeadMethods = Pick<ServerResponse, 'setHeader' | 'removeHeader' | 'appendHe
 export interface HeadWatch {
   readonly res: ServerResponse
   readonly http2: boolean
-  readonly methods: HeadMethods
+  methods: HeadMethods
   /** Every header that a plugin wrote, oldest first. */
   readonly changes: HeaderChange[]
   /** Who is writing; null while no plugin runs. */
   writer: Writer | null
   /** Where the head is looked at before and after a plugin: what was there before; null where its methods are watched. */
-  before: Entry[] | null
+  before: Before | null
 }
 
-/** A header as Node keeps it, and a copy of its values where these are a list, which is added to in place. */
-type Entry = readonly [key: string, entry: Stored, list: string[] | null]
+/** The headers that there were, as Node keeps them, and a copy of the values where these are a list, which is added to in place. */
+interface Before {
+  readonly keys: readonly string[]
+  readonly entries: readonly Stored[]
+  readonly lists: readonly (string[] | null)[]
+}
 type Stored = readonly [name: string, value: HeaderValue]
 
 /** Where Node keeps the headers of a response: an object whose entries are replaced, or null. */
 const STORED = Object.getOwnPropertySymbols(new OutgoingMessage()).find(
   ({ description }) => description === 'kOutHeaders',
 )
-const NONE: Entry[] = []
+const NONE: Before = Object.freeze({ keys: [], entries: [], lists: [] })
 
 function readStored(res: ServerResponse): Readonly<Record<string, Stored>> | null {
   return (res as unknown as Record<symbol, Record<string, Stored> | null>)[STORED as symbol] ?? null
@@ -53,14 +57,19 @@ export function beginHead(watch: HeadWatch, writer: Writer): void {
   watch.writer = writer
   if (watch.before === null) return
   const stored = readStored(watch.res)
-  watch.before = NONE
-  if (stored === null) return
-  const before: Entry[] = []
-  for (const key in stored) {
-    const entry = stored[key] as Stored
-    before.push([key, entry, Array.isArray(entry[1]) ? entry[1].slice() : null])
+  if (stored === null) {
+    watch.before = NONE
+    return
   }
-  watch.before = before
+  const keys = Object.keys(stored)
+  const entries: Stored[] = []
+  const lists: (string[] | null)[] = []
+  for (const key of keys) {
+    const entry = stored[key] as Stored
+    entries.push(entry)
+    lists.push(Array.isArray(entry[1]) ? entry[1].slice() : null)
+  }
+  watch.before = { keys, entries, lists }
 }
 
 /** A plugin has written, for now: what it did to the headers is among the changes. */
@@ -68,21 +77,23 @@ export function noteHead(watch: HeadWatch): void {
   const { before, writer, changes, res } = watch
   if (before === null || writer === null) return
   const stored = readStored(res)
-  if (stored === null && before.length === 0) return
+  const { keys, entries, lists } = before
+  if (stored === null && keys.length === 0) return
   const { plugin, refused } = writer
-  let same = 0
-  for (const [key, entry, list] of before) {
-    if (stored?.[key] !== undefined) same += 1
-    if (stored?.[key] === entry && (list === null ? !Array.isArray(entry[1]) : isSame(list, entry[1]))) continue
-    changes.push({ plugin, refused, name: key, before: list ?? (entry[1] as HeaderValue) })
+  let kept = 0
+  for (let index = 0; index < keys.length; index += 1) {
+    const key = keys[index] as string
+    const entry = entries[index] as Stored
+    const list = lists[index] ?? null
+    const now = stored?.[key]
+    if (now !== undefined) kept += 1
+    if (now === entry && (list === null ? !Array.isArray(entry[1]) : isSame(list, entry[1]))) continue
+    changes.push({ plugin, refused, name: key, before: list ?? entry[1] })
   }
   if (stored === null) return
-  let count = 0
-  for (const _key in stored) count += 1
-  if (count === same) return
-  for (const key in stored) {
-    if (!before.some(([known]) => known === key)) changes.push({ plugin, refused, name: key, before: undefined })
-  }
+  const after = Object.keys(stored)
+  if (after.length === kept) return
+  for (const name of after) if (!keys.includes(name)) changes.push({ plugin, refused, name, before: undefined })
 }
 
 function isSame(list: readonly string[], value: HeaderValue): boolean {
@@ -93,6 +104,7 @@ function isSame(list: readonly string[], value: HeaderValue): boolean {
 export function watchWriting(watch: HeadWatch): void {
   const { res } = watch
   if (watch.before === null || (res as Partial<Watched>)[WATCH] !== undefined) return
+  watch.methods = readMethods(res)
   ;(res as Watched)[WATCH] = watch
   res.writeHead = writeWatched as typeof res.writeHead
 }
@@ -108,26 +120,22 @@ type Watched = ServerResponse & { [WATCH]: HeadWatch }
 export function watchHead(res: ServerResponse): HeadWatch {
   const known = (res as Watched)[WATCH] as HeadWatch | undefined
   if (known !== undefined) return known
-  const { setHeader, removeHeader, appendHeader, getHeader, writeHead } = res
-  const watch: HeadWatch = {
-    res,
-    http2: res.req.httpVersionMajor >= 2,
-    methods: { setHeader, removeHeader, appendHeader, getHeader, writeHead },
-    changes: [],
-    writer: null,
-    before: STORED === undefined || res.req.httpVersionMajor >= 2 ? null : NONE,
-  }
+  const http2 = res.req.httpVersionMajor >= 2
   // To look is cheaper than to be told: Node's own code is slower with a response that has methods of its own.
-  if (watch.before !== null)
-    return watch
-    // Functions of all responses, rather than of each: this is done for every request with a plugin.
+  if (!http2 && STORED !== undefined) return { res, http2, methods: res, changes: [], writer: null, before: NONE }
+  const watch: HeadWatch = { res, http2, methods: readMethods(res), changes: [], writer: null, before: null }
+  // Functions of all responses, rather than of each.
   ;(res as Watched)[WATCH] = watch
-  res.setHeader = setWatched as typeof setHeader
+  res.setHeader = setWatched as ServerResponse['setHeader']
   res.removeHeader = removeWatched
-  res.appendHeader = appendWatched as typeof appendHeader
+  res.appendHeader = appendWatched as ServerResponse['appendHeader']
   res.getHeader = getWatched
-  res.writeHead = writeWatched as typeof writeHead
+  res.writeHead = writeWatched as ServerResponse['writeHead']
   return watch
+}
+
+function readMethods({ setHeader, removeHeader, appendHeader, getHeader, writeHead }: ServerResponse): HeadMethods {
+  return { setHeader, removeHeader, appendHeader, getHeader, writeHead }
 }
 
 /** Puts every header back that was written since there were so many changes. */

@@ -28,6 +28,8 @@ const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
   'transfer-encoding',
   'upgrade',
 ])
+/** Headers that may be right by themselves, and wrong with the body or the protocol. */
+const OF_THE_BODY: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'trailer'])
 /** Phases that come before there can be a body of the app's. */
 const BEFORE_THE_APP: ReadonlySet<Phase> = new Set(['rewrite', 'access', 'balancer'])
 
@@ -81,6 +83,8 @@ function checkHeader({ plugin, watch }: Before, body: unknown, name: string): vo
   const { res, methods, http2 } = watch
   const value = methods.getHeader.call(res, name)
   if (value === undefined) return
+  // Node has looked at it when it was set.
+  if (!http2 && !OF_THE_BODY.has(name) && (typeof value === 'string' || typeof value === 'number')) return
   if (http2 ? OF_THE_CONNECTION.has(name) : name === 'transfer-encoding' && isOld(res)) {
     methods.removeHeader.call(res, name)
     return
