@@ -43,11 +43,11 @@ export default defineConfig({
     unstubEnvs: true,
     // The kinds of tests; CONTRIBUTING.md says which one to write.
     projects: [
-      kind('unit', 60, { include: UNIT, exclude: [...OTHER_KINDS, ...MOCKING] }),
-      kind('unit-mocking', 60, { include: MOCKING, exclude: OTHER_KINDS, isolate: true }),
-      kind('system', 120, { include: ['test/system/**/*.test.ts'] }),
-      kind('chaos', 120, { include: ['test/chaos/*.test.ts'] }),
-      kind('soak', 120, { include: ['test/soak/soak.test.ts'] }),
+      kind('unit', 120, { include: UNIT, exclude: [...OTHER_KINDS, ...MOCKING] }),
+      kind('unit-mocking', 120, { include: MOCKING, exclude: OTHER_KINDS, isolate: true }),
+      kind('system', 300, { include: ['test/system/**/*.test.ts'] }),
+      kind('chaos', 300, { include: ['test/chaos/*.test.ts'] }),
+      kind('soak', 300, { include: ['test/soak/soak.test.ts'] }),
     ],
     // .ci/run sums up all runs of a check; each has a report of its own.
     reporters: process.env.CI
