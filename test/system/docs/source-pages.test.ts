@@ -53,7 +53,9 @@ describe.runIf(hasProgram('redis-server'))('docs/source-redis.md', () => {
   test('its app takes what its publisher, and redis-cli, publish', async () => {
     const page = readDocsPage('source-redis')
     const { port } = await startRedis()
-    const [app, publisher] = snippetsOf(page, 'ts').map((text) => text.replace('6379', `${port}`))
+    const texts = snippetsOf(page, 'ts').map((text) => text.replace('6379', `${port}`))
+    const [app] = texts
+    const publisher = texts.find((text) => text.includes('publish_document'))
     const modules = { redis }
     const { client, dyna } = await run(app!, ['client', 'dyna'], modules)
     cleanups.push(
