@@ -45,8 +45,8 @@ export default defineConfig({
     projects: [
       kind('unit', 120, { include: UNIT, exclude: [...OTHER_KINDS, ...MOCKING] }),
       kind('unit-mocking', 120, { include: MOCKING, exclude: OTHER_KINDS, isolate: true }),
-      kind('system', 300, { include: ['test/system/**/*.test.ts'] }),
-      kind('chaos', 300, { include: ['test/chaos/*.test.ts'] }),
+      kind('system', 600, { include: ['test/system/**/*.test.ts'] }),
+      kind('chaos', 600, { include: ['test/chaos/*.test.ts'] }),
       kind('soak', 300, { include: ['test/soak/soak.test.ts'] }),
     ],
     // .ci/run sums up all runs of a check; each has a report of its own.
