@@ -73,12 +73,6 @@ function firstOf(node: Node): Node | undefined {
   return left ?? object ?? callee ?? tag ?? test ?? expression
 }
 
-/** Whether a function is the value of a method. */
-function isMethod(node: Node, parent: Node | undefined): parent is Node {
-  const isOwner = parent?.type === 'MethodDefinition' || (parent?.type === 'Property' && parent.method)
-  return isOwner && (parent.value as Node) === node
-}
-
 /** The last of the directives, such as `"use strict"`, that a function begins with. */
 export function lastDirective({ body }: ESTree.BlockStatement): Node | undefined {
   return (body as Node[]).findLast((statement) => 'directive' in statement && statement.directive !== undefined)
