@@ -59,7 +59,7 @@ describe('the snippets', () => {
   test.each(blocks.filter(({ lang }) => lang === 'sh'))('$place runs scripts that there are', ({ text }) => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object }
     const named = [...text.matchAll(/\bnpm (?:run ([\w:-]+)|(test)\b)/g)].map(([, run, plain]) => run ?? plain)
-    expect(named).not.toHaveLength(0)
+    if (!/^npm install [a-z ]+$/.test(text.trim())) expect(named).not.toHaveLength(0)
     expect(named.filter((name) => !Object.hasOwn(scripts, name as string))).toEqual([])
   })
 })
