@@ -29,7 +29,9 @@ export function createFailureWait(first_ms: number, max_ms: number, spread_ms = 
     failed(asked_ms) {
       failures += 1
       const ceiling_ms = Math.min(max_ms, first_ms * 2 ** Math.min(failures, 30))
-      const wait_ms = Math.max(Math.random() * ceiling_ms, Math.min(SHORTEST_MS, ceiling_ms))
+      const floor_ms = Math.min(SHORTEST_MS, ceiling_ms / 2)
+      // Above the floor, not cut off at it: else all who draw less come back at the same moment.
+      const wait_ms = floor_ms + Math.random() * (ceiling_ms - floor_ms)
       if (asked_ms === undefined) return wait_ms
       const until_ms = Math.min(asked_ms, LONGEST_RETRY_AFTER_MS) + Math.random() * spread_ms
       // Who fails and asks for no pause gets the usual one.

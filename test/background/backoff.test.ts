@@ -27,7 +27,7 @@ function waits(random: number, cycles: readonly Refresh[], max_ms = Number.POSIT
 describe('after a failed fetch the wait', () => {
   test('is random up to twice the interval, and up to twice as much with each further failure', () => {
     expect(waits(1, Array(5).fill(failed))).toEqual([2, 4, 8, 16, 32].map((times) => times * INTERVAL))
-    expect(waits(0.5, Array(3).fill(failed))).toEqual([1, 2, 4].map((times) => times * INTERVAL))
+    expect(waits(0.5, Array(3).fill(failed))).toEqual([1, 2, 4].map((times) => times * INTERVAL + 50))
   })
 
   test('is never longer than its cap, after however many failures', () => {
@@ -37,7 +37,11 @@ describe('after a failed fetch the wait', () => {
 
   test('is never less than a tenth of a second, unless the cap is', () => {
     expect(waits(0, [failed, failed])).toEqual([100, 100])
-    expect(waits(0, [failed, failed], 5)).toEqual([5, 5])
+    expect(waits(0, [failed, failed], 5)).toEqual([2.5, 2.5])
+  })
+
+  test('is random above that, too: those who draw little do not come back together', () => {
+    expect(waits(0.001, [failed])).not.toEqual(waits(0.002, [failed]))
   })
 
   test('begins small again once a fetch went well', () => {
@@ -57,7 +61,7 @@ describe('after any other cycle the wait', () => {
   })
 
   test('that ends an outage is random once, so that those who waited for it do not stay together', () => {
-    expect(waits(0.4, [failed, unchanged, unchanged])).toEqual([0.8 * INTERVAL, 0.4 * 1.5 * INTERVAL, undefined])
+    expect(waits(0.4, [failed, unchanged, unchanged])).toEqual([0.8 * INTERVAL + 60, 0.4 * 1.5 * INTERVAL, undefined])
   })
 })
 
