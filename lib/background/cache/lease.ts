@@ -26,6 +26,12 @@ interface Found {
   readonly age_ms: number
 }
 
+/**
+ * A file that names nobody is one whose holder is about to write it, or ended before that, or lost it with the machine's power.
+ * Older than this, in milliseconds, it is none of the first kind.
+ */
+const WRITING_MS = 1000
+
 /** The lease whose file has this place's path, and `.lock` behind it. */
 export function openLease(place: CachePlace): Lease {
   const { fs, here } = place
@@ -78,7 +84,11 @@ export function openLease(place: CachePlace): Lease {
     }
   }
 
-  const isOver = ({ text, age_ms }: Found, stale_ms: number) => age_ms > stale_ms || isHolderGone(text, here)
+  function isOver({ text, age_ms }: Found, stale_ms: number): boolean {
+    const holder = readHolder(text)
+    if (holder === undefined) return age_ms > Math.min(WRITING_MS, stale_ms)
+    return age_ms > stale_ms || isGone(holder, here)
+  }
 
   return Object.freeze({
     take(stale_ms) {
@@ -99,11 +109,11 @@ export function openLease(place: CachePlace): Lease {
   } satisfies Lease)
 }
 
-function isHolderGone(text: string, here: ProcessIdentity): boolean {
+function readHolder(text: string): ProcessIdentity | undefined {
   try {
     const { pid, started, machine } = JSON.parse(text)
-    return Number.isSafeInteger(pid) && pid > 0 && isGone({ pid, started, machine }, here)
+    return Number.isSafeInteger(pid) && pid > 0 ? { pid, started, machine } : undefined
   } catch {
-    return false
+    return undefined
   }
 }

@@ -36,7 +36,9 @@ test.each<[string, object | string, number]>([
   ['a process that holds it for too long', { ...here, token: 'x' }, STALE_MS + 1],
   ['another machine that holds it for too long', { ...here, machine: 'another', token: 'x' }, STALE_MS + 1],
   ['a machine whose clock is ahead', { ...here, machine: 'another', token: 'x' }, -STALE_MS - 1000],
-  ['nobody knows whom, and is old', '', STALE_MS + 1],
+  ['nobody, as a process that was killed before it wrote its name', '', 1500],
+  ['somebody whose name is cut off', '{"pid":12', 1500],
+  ['somebody without a name', '{}', 1500],
 ])('of %s goes to another one, who has it at the next look', (_whose, holder, age_ms) => {
   const { path, file, lease } = open()
   leave(file, holder, age_ms)
