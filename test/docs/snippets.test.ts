@@ -34,12 +34,14 @@ afterEach(async () => {
 describe('the snippets', () => {
   test('are all of a kind that is tried here', () => {
     const MARKS: Record<string, readonly string[]> = {
-      // What is to sign is tried in trust.test.ts.
-      ts: ['app', 'check', 'sign'],
+      // What is to sign is tried in trust.test.ts, the files of a reader's own project in test/package.
+      ts: ['app', 'check', 'sign', 'file'],
       // What is a file of the cookbook is tried beside it.
       js: ['plugin', 'recipe', 'throws', 'file'],
       json: ['document', 'step', 'file', 'tsconfig', 'report'],
+      // Commands of this repository, and of a reader's own project.
       sh: [],
+      bash: [],
       console: [],
       lua: [],
       text: [],
@@ -72,23 +74,14 @@ describe('TypeScript', () => {
   )
   const wrong = checkTypes(new Map([...files].map(([path, { text }]) => [path, text])))
 
-  test.each([...files].map(([path, { place }]) => ({ path, place })))('$place has no type errors', ({ path }) => {
+  test.each([...files].map(([path, { place }]) => ({ path, place })))('$place compiles by itself', ({ path }) => {
     expect(wrong.get(path)).toEqual([])
   })
 })
 
-/** Type errors of every file, by its path. What snippets take for granted is declared for all of them. */
+/** Type errors of every file, by its path. Each snippet has to declare all that it uses: readers copy one at a time. */
 function checkTypes(files: ReadonlyMap<string, string>): Map<string, string[]> {
-  const taken = join(import.meta.dirname, 'snippet-globals.d.ts')
-  const texts = new Map([
-    ...[...files].map(([path, text]) => [path, `${text}\nexport {}\n`] as const),
-    [
-      taken,
-      `import type Koa from 'koa'
-      import type { Dynacode } from '../../lib/index.ts'
-      declare global { const app: Koa; const dyna: Dynacode }`,
-    ],
-  ])
+  const texts = new Map([...files].map(([path, text]) => [path, `${text}\nexport {}\n`]))
   const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), ts.sys.readFile)
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT)
   const host = ts.createCompilerHost(options)

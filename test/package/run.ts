@@ -1,11 +1,13 @@
 // Checks the packed tarball as somebody would get it: its files, its manifest, its types.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import ts from 'typescript'
+import { readPages } from '../docs/pages.ts'
+import { tryGettingStarted } from './getting-started.ts'
 import { pack, ROOT } from './pack.ts'
 
 // Inside the checkout, so that the consumer finds the package's dependencies in node_modules above it.
@@ -16,13 +18,17 @@ try {
   const tarball = pack(folder)
   const target = unpack(tarball)
   checkFiles(target)
+  checkLinks(target)
   checkImports(target)
   run('publint', ['run', tarball, '--strict'])
   run('attw', [tarball, '--profile', 'esm-only', '--format', 'ascii'])
   checkTypes()
   checkEntries()
   await tryCommandLine(target)
-  console.log('package: files, imports, publint, attw, types, entries and the command line are fine')
+  await tryGettingStarted(folder, join(target, 'dist', 'cli', 'main.js'))
+  console.log(
+    'package: files, links, imports, publint, attw, types, entries, the command line and the first steps are fine',
+  )
 } catch (error) {
   // A tool that ran has said what is wrong; anything else speaks for itself.
   if (!(error instanceof Error && 'status' in error)) console.error(error)
@@ -43,7 +49,7 @@ function unpack(tarball: string): string {
 }
 
 function checkFiles(target: string): void {
-  const expected = ['LICENSE', 'README.md', 'dist', 'package.json']
+  const expected = ['LICENSE', 'README.md', 'dist', 'docs', 'package.json']
   const found = readdirSync(target).sort()
   if (found.join() !== expected.join()) throw new Error(`the tarball should hold ${expected}; it holds ${found}`)
 
@@ -51,6 +57,13 @@ function checkFiles(target: string): void {
     .filter((entry) => entry.isFile() && !/\.(js|js\.map|d\.ts)$/.test(entry.name))
     .map((entry) => entry.name)
   if (strays.length > 0) throw new Error(`dist should hold .js, .js.map and .d.ts files only; it also holds ${strays}`)
+}
+
+/** Checks that the README's links lead somewhere for whoever has nothing but the package. */
+function checkLinks(target: string): void {
+  const links = readPages().find(({ file }) => file === 'README.md')?.links ?? []
+  const dead = links.filter((link) => !/^(https?:|#)/.test(link) && !existsSync(join(target, link.split('#')[0] ?? '')))
+  if (links.length === 0 || dead.length > 0) throw new Error(`links of the README lead nowhere in the package: ${dead}`)
 }
 
 /** Checks that code and types import only what is installed with the package, or what its user has. */
