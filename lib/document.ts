@@ -71,10 +71,11 @@ const failurePolicy = z.enum(['open', 'closed'])
 const milliseconds = z.number().positive().max(LONGEST_TIMER_MS)
 const params = z.record(z.string(), z.unknown())
 const time = z.iso.datetime({ offset: true, error: 'an ISO 8601 time with its zone, such as "2030-01-31T12:00:00Z"' })
-const variant = z.strictObject({ name, code: z.string(), percent: z.number().min(0).max(100) })
+/** @internal */
+export const variantSchema = z.strictObject({ name, code: z.string(), percent: z.number().min(0).max(100) })
 
 /**
- * The fields of a plugin, wherever it stands. Unknown fields are dropped.
+ * The fields of a plugin, wherever it stands. Unknown fields are dropped; misspelled ones were refused before.
  *
  * @internal
  */
@@ -83,7 +84,7 @@ export const pluginSchema = z.object({
   name,
   phase: z.enum(PHASES),
   code: z.string().nullish(),
-  variants: z.array(variant).min(1).nullish(),
+  variants: z.array(variantSchema).min(1).nullish(),
   enabled: z.boolean().nullish(),
   mode: z.enum(['live', 'shadow']).nullish(),
   shadow_allows: z.array(z.enum(['fetch', 'store'])).nullish(),
@@ -114,13 +115,21 @@ const generalSchema = z.object({
   allow_removal: z.boolean().nullish(),
 })
 /**
+ * What must hold for a domain to be told from the others.
+ *
+ * @internal
+ */
+export const domainSchema = z.object({ name: z.string().min(1), plugins: z.unknown().optional() })
+/**
  * What must hold for any of the document to be used.
  *
  * @internal
  */
 export const frameSchema = z.object({
+  /** For editors: where the JSON Schema of documents is. */
+  $schema: z.unknown().optional(),
   general: generalSchema.nullish(),
-  domains: z.array(z.object({ name: z.string().min(1), plugins: z.unknown().optional() })),
+  domains: z.array(domainSchema),
   plugins: z.array(z.unknown()).nullish(),
 })
 

@@ -204,7 +204,7 @@ describe('an unknown option', () => {
   ])('%s is refused, and %s suggested', (unknown, known) => {
     expect(refusalWithUri({ [unknown]: 1 })).toMatchObject({
       option: unknown,
-      message: `option ${unknown}: is not known; did you mean ${known}?`,
+      message: `option ${unknown}: is not known. Did you mean \`${known}\`?`,
     })
   })
 

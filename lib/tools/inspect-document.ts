@@ -10,6 +10,7 @@ import { createEntryFinder } from './document-entry.ts'
 import { createFinding, type Located } from './finding.ts'
 import { createPluginInspector, type PluginInspector } from './inspect-plugin.ts'
 import { createExpressionJudge, type ExpressionJudge } from './lint/expressions.ts'
+import { listUnknownFields } from './unknown-fields.ts'
 
 /** A document, and the text of the manifest where it was made of a folder. */
 export interface DocumentText {
@@ -34,8 +35,10 @@ export async function inspectDocument(
 ): Promise<Inspection> {
   const document = read(text)
   if ('finding' in document) return { found: [document], plugins: 0, document: undefined }
-  const inspector = createPluginInspector(new Set(globals), createEntryFinder(JSON.parse(manifest ?? text)), judge)
+  const written: unknown = JSON.parse(manifest ?? text)
+  const inspector = createPluginInspector(new Set(globals), createEntryFinder(written), judge)
   const found = [...document.faults, ...findAlike(document)].map((fault) => toFinding(fault))
+  const told = new Set<DocumentError>()
   for (const pattern of document.skip) {
     const deviation = pattern.kind === 'literal' ? describeDeviation(pattern.host, pattern) : undefined
     if (deviation === undefined) continue
@@ -49,8 +52,9 @@ export async function inspectDocument(
       continue
     }
     plugins += domain.plugins.length
-    found.push(...(await inspectDomain(domain, inspector, judge)))
+    found.push(...(await inspectDomain(domain, inspector, judge, told)))
   }
+  found.push(...listUnknownFields(written, new Set(found.map(({ finding }) => finding.path))))
   if (judge.is_missing()) {
     const message = 'regular expressions were not checked: npm install --save-dev recheck'
     found.push(createFinding({ rule: 'slow-expression', severity: 'note', message }))
@@ -78,11 +82,20 @@ function read(text: string): Document | Located {
     const fault = findJsonFault(text)
     if (fault === undefined) return toFinding(error as Error)
     const { line, column, message } = fault
-    return createFinding({ rule: 'document', severity: 'error', line, column, message: `no JSON: ${message}` }, text)
+    return createFinding(
+      { rule: 'document', severity: 'error', line, column, message: `not valid JSON: ${message}` },
+      text,
+    )
   }
 }
 
-async function inspectDomain(domain: Domain, inspector: PluginInspector, judge: ExpressionJudge): Promise<Located[]> {
+/** @param told what was found of shared plugins: each has one fault, however many domains refer to it */
+async function inspectDomain(
+  domain: Domain,
+  inspector: PluginInspector,
+  judge: ExpressionJudge,
+  told: Set<DocumentError>,
+): Promise<Located[]> {
   const { name, pattern, plugins } = domain
   const found: Located[] = []
   const about = { domain: name }
@@ -97,6 +110,8 @@ async function inspectDomain(domain: Domain, inspector: PluginInspector, judge: 
   for (const plugin of plugins) {
     if ('error' in plugin) {
       const { error, phase = null } = plugin
+      if (told.has(error)) continue
+      told.add(error)
       found.push(toFinding(error, { domain: name, plugin: plugin.name ?? String(plugin.id), phase }))
     } else {
       found.push(...(await inspector(plugin)))

@@ -27,11 +27,14 @@ export async function packDocument(files: ReadonlyMap<string, string>): Promise<
   throw new DocumentError('', `${fault}${more}`)
 }
 
-/** What would keep the document, or a plugin, from being used. @throws DocumentError when it is refused as a whole */
+/** What would keep the document, a domain or a plugin from being used. @throws DocumentError when it is refused as a whole */
 export function listFaults(text: string): readonly string[] {
   const document = readDocument(text)
-  const plugins = document.domains.flatMap((domain) => ('error' in domain ? [] : domain.plugins))
-  const errors = [...document.faults, ...plugins.flatMap((plugin) => ('error' in plugin ? [plugin.error] : []))]
+  const parts = document.domains.flatMap((domain): readonly object[] => ('error' in domain ? [domain] : domain.plugins))
+  const errors = [
+    ...document.faults,
+    ...parts.flatMap((part) => ('error' in part ? [part.error as DocumentError] : [])),
+  ]
   return [...new Set(errors.map(({ message }) => message))]
 }
 

@@ -25,7 +25,7 @@ const rulesOf = (findings: readonly Finding[]) => findings.map(({ rule }) => rul
 
 describe('unknown names', () => {
   test.each([
-    ["consol.log('x')", 'consol is not known; did you mean console?', 1, 1],
+    ["consol.log('x')", 'consol is not known. Did you mean `console`?', 1, 1],
     ['const a = 1\n\nreturn { a, b }', /^b is not known/, 3, 13],
     ['total = 1', /^total is not known/, 1, 1],
   ])('%j names one', async (code, message, line, column) => {
@@ -220,7 +220,7 @@ describe('dynacode check', () => {
     expect(exit_code).toBe(1)
     expect(output.split('\n')).toEqual([
       'hello.js:2:1 error unknown-name (hello, content, ^shop$)',
-      '  sayy is not known; did you mean say?',
+      '  sayy is not known. Did you mean `say`?',
       '    1 | const x = 1',
       "  > 2 | sayy('hi')",
       '      | ^',
@@ -259,7 +259,12 @@ describe('dynacode check', () => {
         path: 'domains[0].plugins[2].phase',
         message: expect.stringMatching(/^expected one of/),
       },
-      { rule: 'document', plugin: 'p3', path: 'domains[0].plugins[3].when.path', message: 'is not known' },
+      {
+        rule: 'document',
+        plugin: 'p3',
+        path: 'domains[0].plugins[3].when.path',
+        message: 'unknown field. Did you mean `paths`?',
+      },
     ])
   })
 
@@ -268,9 +273,12 @@ describe('dynacode check', () => {
     writeFiles(folder, { 'a.json': '{\n  "domains": [}\n', 'b.json': { domain: [] } })
     const broken = await callCommand('check', join(folder, 'a.json'))
     expect(broken.exit_code).toBe(1)
-    expect(broken.output).toContain('a.json:2:15 error document\n  no JSON: expected a value, got "}"')
+    expect(broken.output).toContain('a.json:2:15 error document\n  not valid JSON: expected a value, got "}"')
     const frameless = await callCommand('check', join(folder, 'b.json'))
-    expect(frameless).toMatchObject({ exit_code: 1, output: expect.stringContaining('domains error document') })
+    expect(frameless).toMatchObject({
+      exit_code: 1,
+      output: expect.stringContaining('domain error document\n  unknown field. Did you mean `domains`?'),
+    })
   })
 
   test('tells which hosts lua-resty-dynacode matches otherwise, as a note', async () => {

@@ -58,7 +58,7 @@ describe('dynacode refresh', () => {
     const { exit_code, output } = await callCommand('refresh', url, ...AS)
     expect({ exit_code, output }).toEqual({
       exit_code: 1,
-      output: expect.stringMatching(/^not updated \(invalid\): domains: expected an array/),
+      output: expect.stringMatching(/^not updated \(invalid\): domain: unknown field\. Did you mean `domains`\?/),
     })
   })
 })

@@ -130,7 +130,7 @@ describe('dynacode pack', () => {
     expect(await callCommand('pack', join(folder, 'a.json'))).toMatchObject({ exit_code: 2, output: '' })
     for (const [name, message] of [
       ['b', 'b/dynacode.json:1:1: expected a value, got "x"'],
-      ['c', 'domains: expected an array'],
+      ['c', 'domain: unknown field. Did you mean `domains`?'],
     ]) {
       const { exit_code, told } = await callCommand('pack', join(folder, name as string))
       expect(exit_code).toBe(2)

@@ -34,7 +34,7 @@ describe('docs/tools.md', () => {
 
   test('finds the mistake of its first snippet', async () => {
     expect(await run(check)).toEqual([
-      'hello:1:1 error unknown-name: sayy is not known; did you mean say?',
+      'hello:1:1 error unknown-name: sayy is not known. Did you mean `say`?',
       'not to be published',
     ])
   })

@@ -249,3 +249,45 @@ describe('document_api', () => {
     await vi.waitFor(() => expect(dyna.status().version).toBe(2), { timeout: 5000 })
   })
 })
+
+describe('fields that are not known', () => {
+  const fieldsOf = async (document: object) =>
+    (await check_document(document as never)).findings
+      .filter(({ rule }) => rule === 'unknown-field')
+      .map(({ path, message, severity, plugin, domain }) => [path, message, severity, plugin, domain])
+  const ignored = 'unknown field: dynacode ignores it. Begin its name with `x-` if it is yours'
+
+  test('are warned of, at each level', async () => {
+    const plugin = { name: 'p', phase: 'access', code: '', description: 'a', params: { any: 1 }, 'x-own': 1 }
+    const document = {
+      $schema: 'a',
+      owner: 'a',
+      general: { owner: 'a' },
+      domains: [{ name: 'a.com', owner: 'a', plugins: [plugin, 7] }],
+      plugins: [{ id: 7, name: 's', phase: 'access', code: '', owner: 'a' }],
+    }
+    expect(await fieldsOf(document)).toEqual([
+      ['owner', ignored, 'warning', null, null],
+      ['general.owner', ignored, 'warning', null, null],
+      ['domains[0].owner', ignored, 'warning', null, 'a.com'],
+      ['domains[0].plugins[0].description', ignored, 'warning', 'p', 'a.com'],
+      ['plugins[0].owner', ignored, 'warning', 's', null],
+    ])
+  })
+
+  test('that are misspelled are errors, once however many domains refer to the plugin', async () => {
+    const { findings } = await check_document({
+      domains: [
+        { name: 'a.com', plugins: [7, { name: 'p', phase: 'access', code: '', fiel: 'a', parms: {}, prams: {} }] },
+        { name: 'b.com', plugins: [7] },
+      ],
+      plugins: [{ id: 7, name: 's', phase: 'access', code: '', whne: {} }],
+    })
+    expect(findings.filter(({ rule }) => rule !== 'host-matching').map(({ rule, path }) => [rule, path])).toEqual([
+      ['document', 'plugins[0].whne'],
+      ['document', 'domains[0].plugins[1].parms'],
+      ['unknown-field', 'domains[0].plugins[1].fiel'],
+      ['unknown-field', 'domains[0].plugins[1].prams'],
+    ])
+  })
+})

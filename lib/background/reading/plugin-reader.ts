@@ -16,6 +16,7 @@ import type { Scope } from '../../matching/scope.ts'
 import type { Steps } from '../../time/steps.ts'
 import { describeMismatch, describeValue } from '../../validation/schema-error.ts'
 import { freezeDeep, MAX_DEPTH } from './freeze.ts'
+import { asMeant, findMisspelledInPlugin } from './misspelled.ts'
 
 /** What a shared plugin is referred to by. */
 export type Id = string | number
@@ -48,9 +49,9 @@ export function* readShared(parts: readonly SharedPart[], faults: DocumentError[
     const id = field(raw, 'id')
     const first = shared.get(id as Id)
     if (!isId(id)) {
-      if (nameOf(raw) === undefined) throw unnamed(path, raw)
-      const came = describeValue(id)
-      faults.push(new DocumentError(`${path}.id`, `expected a string or number to refer to it by, got ${came}`))
+      if (nameOf(asMeant(raw)) === undefined) throw unnamed(path, raw)
+      const message = `expected a string or number to refer to it by, got ${describeValue(id)}`
+      faults.push(findMisspelledInPlugin(raw, path) ?? new DocumentError(`${path}.id`, message))
     } else if (first !== undefined) {
       faults.push(new DocumentError(`${path}.id`, `${describeValue(id)} is the id of plugins[${first.index}] already`))
     } else {
@@ -89,7 +90,9 @@ export function readPlugins(
   if (target !== undefined) target.referenced = true
   const fields = reference === undefined ? readFields(raw, path) : resolve(reference, path, target)
   const specs = fields instanceof DocumentError ? fields : createSpecs(fields, domain, path, defaults)
-  return specs instanceof DocumentError ? [refuse(raw, domain, path, specs, target?.raw)] : specs
+  if (!(specs instanceof DocumentError)) return specs
+  const own = isId(raw) ? { id: raw } : asMeant(raw)
+  return [refuse(raw, own, domain, path, specs, (target ?? shared.get(referenceOf(own)?.id ?? ''))?.raw)]
 }
 
 function createSpecs(
@@ -175,6 +178,8 @@ function tryReadingTime(text: unknown): number | undefined {
 
 /** The shared plugin that a reference means, with what the reference says over it. */
 function resolve(raw: unknown, path: string, target: { fields: PluginFields | DocumentError } | undefined) {
+  const misspelled = findMisspelledInPlugin(raw, path)
+  if (misspelled !== undefined) return misspelled
   const reference = referenceSchema.safeParse(raw)
   if (!reference.success) return mismatch(reference.error, raw, path)
   if (target === undefined) {
@@ -189,8 +194,8 @@ function resolve(raw: unknown, path: string, target: { fields: PluginFields | Do
 }
 
 function readFields(raw: unknown, path: string): PluginFields | DocumentError {
-  const unread = unreadFile(raw, path)
-  if (unread !== undefined) return unread
+  const fault = unreadFile(raw, path) ?? findMisspelledInPlugin(raw, path)
+  if (fault !== undefined) return fault
   const fields = pluginSchema.safeParse(raw)
   return fields.success ? fields.data : mismatch(fields.error, raw, path)
 }
@@ -208,13 +213,25 @@ function mismatch(error: ZodError, raw: unknown, path: string): DocumentError {
   return new DocumentError(inner === '' ? path : `${path}.${inner}`, message)
 }
 
-/** What is left of a plugin that cannot be used: enough to keep its last good version, or to guard its domain. */
-function refuse(raw: unknown, domain: string, path: string, error: DocumentError, shared?: unknown): RefusedPlugin {
-  const id = isId(raw) ? raw : field(raw, 'id')
-  const name = nameOf(raw) ?? nameOf(shared)
+/**
+ * What is left of a plugin that cannot be used: enough to keep its last good version, or to guard its domain.
+ *
+ * @param own what is said of it here, and `target` at the shared plugin that it refers to, whatever is misspelled there
+ */
+function refuse(
+  raw: unknown,
+  own: unknown,
+  domain: string,
+  path: string,
+  error: DocumentError,
+  target?: unknown,
+): RefusedPlugin {
+  const shared = asMeant(target)
+  const id = field(own, 'id')
+  const name = nameOf(own) ?? nameOf(shared)
   if (name === undefined && !isId(id)) throw unnamed(path, raw)
-  const phase = field(raw, 'phase') ?? field(shared, 'phase')
-  const said = (key: string) => field(raw, key) ?? field(shared, key)
+  const said = (key: string) => field(own, key) ?? field(shared, key)
+  const phase = said('phase')
   return Object.freeze({
     domain,
     name,

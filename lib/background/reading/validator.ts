@@ -15,6 +15,7 @@ import { describeMismatch, describeValue } from '../../validation/schema-error.t
 import { checkCaps, type DocumentCaps } from './document-caps.ts'
 import { readJson } from './json-reader.ts'
 import type { KnownDomain, KnownPlugin, Reference } from './live-text.ts'
+import { findMisspelledInDomain, refuseMisspelledFrame } from './misspelled.ts'
 import { type PluginDefaults, readPlugins, readShared, referredIds, type Shared } from './plugin-reader.ts'
 
 /** How large a document may be, and what holds where it says nothing. */
@@ -70,7 +71,10 @@ export function* readText(text: string, rules: DocumentRules): Steps<Document> {
   if (read !== undefined) return read.document as Document
   const { error } = frameSchema.safeParse(value)
   const { path, message } = describeMismatch(error as z.ZodError, value)
-  throw new DocumentError(path, path === '' ? `the document: ${message}` : message)
+  const [, at] = /^domains\[(\d+)\]\.name$/.exec(path) ?? []
+  const misspelled =
+    at === undefined ? undefined : findMisspelledInDomain((domains as object[])[Number(at)] as object, `domains[${at}]`)
+  throw misspelled ?? new DocumentError(path, path === '' ? `the document: ${message}` : message)
 }
 
 /**
@@ -176,6 +180,7 @@ interface RawDomain {
 /** What concerns the whole document; undefined when it, or what it stands in, is not as the schema has it. */
 function readGeneral(frame: unknown): (z.infer<typeof frameSchema>['general'] & object) | undefined {
   const isFrame = typeof frame === 'object' && frame !== null && !Array.isArray(frame)
+  if (isFrame) refuseMisspelledFrame(frame)
   // The domains are looked at one by one.
   const domains = isFrame && 'domains' in frame && Array.isArray(frame.domains) ? [] : undefined
   const read = frameSchema.safeParse(isFrame ? { ...frame, domains } : frame)
@@ -223,13 +228,14 @@ function readPattern(name: unknown, path: string): HostPattern | DocumentError {
 }
 
 function* readDomain(
-  { name, plugins }: RawDomain,
+  raw: RawDomain,
   path: string,
   shared: Shared,
   taken: TakenNames,
   defaults: PluginDefaults,
 ): Steps<Domain | RefusedDomain> {
-  const pattern = readPattern(name, `${path}.name`)
+  const { name, plugins } = raw
+  const pattern = findMisspelledInDomain(raw, path) ?? readPattern(name, `${path}.name`)
   if (pattern instanceof DocumentError) return Object.freeze({ name, error: pattern })
   if (!Array.isArray(plugins)) {
     const error = new DocumentError(`${path}.plugins`, `expected an array, got ${describeValue(plugins)}`)

@@ -248,14 +248,14 @@ describe('one plugin for many domains', () => {
 
 describe('a condition that is wrong', () => {
   const WRONG: [string, Record<string, unknown>, string][] = [
-    ['an unknown key', { when: { path: '/a' } }, 'when.path: is not known'],
+    ['an unknown key', { when: { path: '/a' } }, 'when.path: unknown field. Did you mean `paths`?'],
     ['a pattern', { when: { paths: '/a?' } }, 'when.paths: expected a path of path-to-regexp'],
     ['an address', { when: { ips: ['10.0.0.0/33'] } }, 'when.ips[0]: expected an IP address or CIDR range'],
     ['an expression', { when: { headers: { a: { regex: '(' } } } }, 'when.headers.a.regex: expected a regular'],
     ['an empty list', { when: { methods: [] } }, 'when.methods: expected an array of at least 1'],
     ['a null', { when: { paths: null } }, 'when.paths: expected a string or an array, got null'],
     ['no object', { when: 'GET' }, 'when: expected an object, got "GET"'],
-    ['under not', { when: { not: { ip: '::1' } } }, 'when.not.ip: is not known'],
+    ['under not', { when: { not: { ip: '::1' } } }, 'when.not.ip: unknown field. Did you mean `ips`?'],
     ['a dropped key', { when: JSON.parse('{"query":{"a":"1","__proto__":"2"}}') }, 'when: expected an object'],
     ['a share', { rollout: { percent: 101 } }, 'rollout.percent: expected a number of at most 100, got 101'],
     ['a share of what', { rollout: { percent: 1, by: 'user' } }, 'rollout.by: expected "ip", "random"'],

@@ -81,14 +81,14 @@ describe('a fault in what narrows a plugin down refuses the plugin, with the pat
   const TIME = 'expected an ISO 8601 time with its zone, such as "2030-01-31T12:00:00Z"'
 
   test.each<[object, string]>([
-    [{ when: { path: '/a' } }, '.when.path: is not known'],
-    [{ when: { not: { ip: '::1' } } }, '.when.not.ip: is not known'],
+    [{ when: { path: '/a' } }, '.when.path: unknown field. Did you mean `paths`?'],
+    [{ when: { not: { ip: '::1' } } }, '.when.not.ip: unknown field. Did you mean `ips`?'],
     [{ when: { paths: null } }, '.when.paths: expected a string or an array, got null'],
     [{ when: 'GET' }, '.when: expected an object, got "GET"'],
     [{ when: [] }, '.when: expected an object, got an array of 0'],
     [{ rollout: {} }, '.rollout.percent: expected a number, got nothing'],
     [{ rollout: { by: 'ip' } }, '.rollout.percent: expected a number, got nothing'],
-    [{ rollout: { percent: 10, sticky: true } }, '.rollout.sticky: is not known'],
+    [{ rollout: { percent: 10, sticky: true } }, '.rollout.sticky: unknown field'],
     [{ rollout: 10 }, '.rollout: expected an object, got 10'],
     [{ enabled: 'false' }, '.enabled: expected a boolean, got "false"'],
     [{ enabled: 0 }, '.enabled: expected a boolean, got 0'],
@@ -253,10 +253,10 @@ describe('variants', () => {
       { variants: [{ name: '', code: '', percent: 1 }] },
       '.variants[0].name: expected a string that is not empty, got ""',
     ],
-    [{ variants: [{ ...VARIANTS[0], when: {} }] }, '.variants[0].when: is not known'],
+    [{ variants: [{ ...VARIANTS[0], when: {} }] }, '.variants[0].when: unknown field'],
     [{ variants: [{ ...VARIANTS[0], percent: -1 }] }, '.variants[0].percent: expected a number of at least 0, got -1'],
     [{ variants: { old: '' } }, '.variants: expected an array, got an object'],
-    [{ when: { path: '/' } }, '.when.path: is not known'],
+    [{ when: { path: '/' } }, '.when.path: unknown field. Did you mean `paths`?'],
   ])('with a fault anywhere refuse the plugin whole: %j', (fields, fault) => {
     expect(readAll(split(fields))).toHaveLength(1)
     expect(faultOf(split(fields))).toBe(`domains[0].plugins[0]${fault}`)
