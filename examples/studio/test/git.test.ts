@@ -231,7 +231,11 @@ test.each(databases)('a commit whose version was lost is published by the next l
   const follower = createFollower(press, copy, { push: false, published: async () => undefined, failed })
   await follower.sync()
   const secret = (await inviteFirst(db, false)) as string
-  const { id: account_id, name, role } = await acceptInvitation(db, secret, 'ada', 'a long enough one')
+  const {
+    id: account_id,
+    name,
+    role,
+  } = await acceptInvitation(db, secret, { name: 'ada', password: 'a long enough one' }, { two_persons: false })
   const actor = { account_id, name, role, csrf: undefined }
   const domain = await addDomain(db, actor, 'a.example')
   await addPlugin(db, actor, domain.id, { name: 'p', phase: 'access', fields: { code: 'exit(403)' } })

@@ -29,7 +29,12 @@ describe.each(databases)('publishing on $name', ({ open }) => {
     const { db } = database
     press = { db, rules: RULES, documents: createDocuments(db, reviewer), reviewer }
     const secret = (await inviteFirst(database.db, false)) as string
-    const { id, name, role } = await acceptInvitation(database.db, secret, 'ada', 'a long enough one')
+    const { id, name, role } = await acceptInvitation(
+      database.db,
+      secret,
+      { name: 'ada', password: 'a long enough one' },
+      { two_persons: false },
+    )
     actor = { account_id: id, name, role, csrf: undefined }
   })
   afterEach(() => database.close())
@@ -136,7 +141,16 @@ describe.each(databases)('publishing on $name', ({ open }) => {
     await expect(approveProposal(press, actor, id)).rejects.toThrow('your own proposal')
     expect(await live()).toBe(null)
     const secret = await inviteAccount(database.db, actor, 'publisher')
-    const { id: account_id, name, role } = await acceptInvitation(database.db, secret, 'bob', 'a long enough one')
+    const {
+      id: account_id,
+      name,
+      role,
+    } = await acceptInvitation(
+      database.db,
+      secret,
+      { name: 'bob', password: 'a long enough one' },
+      { two_persons: false },
+    )
     const bob = { account_id, name, role, csrf: undefined }
     expect((await compareProposal(press, id)).items).toContainEqual(
       expect.objectContaining({ kind: 'added', plugin: 'cors' }),

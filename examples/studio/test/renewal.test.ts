@@ -31,7 +31,12 @@ describe.each(databases)('a signed version on $name', ({ open }) => {
     database = await open()
     reviewer = createReviewer([])
     const secret = (await inviteFirst(database.db, false)) as string
-    const { id, name, role } = await acceptInvitation(database.db, secret, 'ada', 'a long enough one')
+    const { id, name, role } = await acceptInvitation(
+      database.db,
+      secret,
+      { name: 'ada', password: 'a long enough one' },
+      { two_persons: false },
+    )
     actor = { account_id: id, name, role, csrf: undefined }
     const domain = await addDomain(database.db, actor, 'a.example')
     await addPlugin(database.db, actor, domain.id, { name: 'p', phase: 'access', fields: { code: 'exit(403)' } })

@@ -158,7 +158,7 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit, rules: TwoPer
       summary: 'Agree, as the second publisher, to what makes somebody a publisher or lets somebody in as one',
       role: 'publisher',
       params: z.object({ id: ID }),
-      handle: ({ actor, params }) => confirmLink(db, actor, params.id),
+      handle: ({ actor, params }) => confirmLink(db, actor, params.id, rules),
     }),
     route({
       method: 'post',
@@ -176,7 +176,7 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit, rules: TwoPer
       answer: SESSION,
       status: 201,
       async handle({ ctx, body: { invitation, name, password } }) {
-        const account = await acceptInvitation(db, invitation, name, password)
+        const account = await acceptInvitation(db, invitation, { name, password }, rules)
         return begin(ctx, await signIn(db, account.name, password))
       },
     }),

@@ -90,7 +90,8 @@ export async function changeAccount(
     if (account.role !== before.role || !account.active) {
       // What is open by the account asks again who it is.
       await announce(transaction, 'studio_signed_out', String(id))
-      if (!isPublisher(account)) await endLinks(transaction, id)
+      // A link for the password of an author is none for that of a publisher.
+      await endLinks(transaction, id)
       await lowerTokens(transaction, account)
     }
     if (!account.active) await endSessions(transaction, id)

@@ -6,6 +6,7 @@ import type { Role, Tables } from '../store/tables.ts'
 import { type Account, endLinks, endSessions, SHOWN } from './accounts.ts'
 import { type Actor, tokenOf } from './actor.ts'
 import { hashPassword } from './passwords.ts'
+import { demandSecond, dependsUntil, type TwoPersonRules } from './second-person.ts'
 import { createSecret, hashSecret } from './secrets.ts'
 
 type Db = Kysely<Tables>
@@ -178,9 +179,9 @@ export async function revokeLink(db: Db, actor: Actor, id: number): Promise<void
 /**
  * Agrees, as the second publisher, to what somebody else has asked for.
  *
- * @throws Problem for one's own
+ * @throws Problem for one's own, and where one person may be both
  */
-export async function confirmLink(db: Db, actor: Actor, id: number): Promise<void> {
+export async function confirmLink(db: Db, actor: Actor, id: number, rules: TwoPersonRules): Promise<void> {
   await db.transaction().execute(async (transaction) => {
     const link = await usable(transaction)
       .select(['invitation.created_by', 'invitation.account_id', 'invitation.is_promotion', 'invitation.role'])
@@ -193,16 +194,42 @@ export async function confirmLink(db: Db, actor: Actor, id: number): Promise<voi
     if (link.created_by === actor.account_id) throw new Problem(403, 'somebody else has to agree: this is your own')
     // Of whom it makes a publisher is not the one to ask.
     if (link.account_id === actor.account_id) throw new Problem(403, 'somebody else has to agree: this is about you')
+    await refuseDependent(transaction, actor.account_id, link, rules)
     const used_at = link.is_promotion ? new Date() : null
     const set = { confirmed_by: actor.account_id, used_at }
     await transaction.updateTable('invitation').set(set).where('id', '=', id).execute()
     if (link.is_promotion && link.account_id !== null) {
       const vouched = { role: 'publisher' as const, active: true, vouched_by: link.created_by, vouched_at: new Date() }
       await transaction.updateTable('account').set(vouched).where('id', '=', link.account_id).execute()
+      // A link for the password of an author is none for that of a publisher.
+      await endLinks(transaction, link.account_id)
       await announce(transaction, 'studio_signed_out', String(link.account_id))
     }
     await writeAudit(transaction, actor, 'agree to a publisher', link.name ?? link.role)
   })
+}
+
+/** Of two accounts of which one has just made the other a publisher, one person may be both. */
+async function refuseDependent(
+  db: Db,
+  own_id: number,
+  {
+    created_by,
+    account_id,
+    is_promotion,
+  }: { created_by: number | null; account_id: number | null; is_promotion: boolean },
+  rules: TwoPersonRules,
+): Promise<void> {
+  if (created_by === null) return
+  const pairs = [[own_id, created_by] as const]
+  // By a link for a password somebody who is there already could be taken over: that needs two who are two for certain.
+  if (account_id !== null && !is_promotion) pairs.push([created_by, own_id])
+  for (const [one, on] of pairs) {
+    const until = await dependsUntil(db, one, on, rules)
+    if (until === undefined) continue
+    const message = `somebody else has to agree: one of you has made the other a publisher; you count as two persons from ${until.toISOString()} on`
+    throw new Problem(403, message)
+  }
 }
 
 /**
@@ -233,8 +260,8 @@ export async function describeInvitation(db: Db, secret: string): Promise<{ name
 export async function acceptInvitation(
   db: Db,
   secret: string,
-  name: string | undefined,
-  password: string,
+  { name, password }: { readonly name: string | undefined; readonly password: string },
+  rules: Pick<TwoPersonRules, 'two_persons'>,
 ): Promise<Account> {
   const known = await describeInvitation(db, secret)
   const called = known.name ?? name
@@ -252,23 +279,30 @@ export async function acceptInvitation(
       .returning(['role', 'account_id', 'created_by'])
       .executeTakeFirst()
     if (invitation === undefined) throw ended()
-    if (invitation.account_id !== null) return setPassword(transaction, invitation.account_id, password_hash)
-    await refuseTaken(transaction, called)
     const vouched = invitation.created_by === null ? {} : { vouched_by: invitation.created_by, vouched_at: new Date() }
+    if (invitation.account_id !== null)
+      return setPassword(transaction, invitation.account_id, { password_hash, ...vouched })
+    await refuseTaken(transaction, called)
     const account = await transaction
       .insertInto('account')
       .values({ name: called, role: invitation.role, password_hash, vouched_by: null, vouched_at: null, ...vouched })
       .returning(SHOWN)
       .executeTakeFirstOrThrow()
     await writeAudit(transaction, { account_id: account.id, name: called }, 'join', account.role)
+    await demandSecond(transaction, rules)
     return account
   })
 }
 
-async function setPassword(db: Db, id: number, password_hash: string): Promise<Account> {
+/** Whoever made the link may be who uses it: for a time, the account does not count as another person. */
+async function setPassword(
+  db: Db,
+  id: number,
+  values: { password_hash: string; vouched_by?: number; vouched_at?: Date },
+): Promise<Account> {
   const account = await db
     .updateTable('account')
-    .set({ password_hash })
+    .set(values)
     .where('id', '=', id)
     .where('active', '=', true)
     .returning(SHOWN)

@@ -30,6 +30,26 @@ export async function needsSecond(
 }
 
 /**
+ * Has links that let somebody in as a publisher wait for a second one: there are two by now, and there was one when they were
+ * made.
+ */
+export async function demandSecond(
+  db: Kysely<Tables>,
+  { two_persons }: Pick<TwoPersonRules, 'two_persons'>,
+): Promise<void> {
+  if (!two_persons) return
+  const publishers = db.selectFrom('account').select('id').where('role', '=', 'publisher').where('active', '=', true)
+  await db
+    .updateTable('invitation')
+    .set({ needs_second: true })
+    .where('role', '=', 'publisher')
+    .where('used_at', 'is', null)
+    .where('created_by', 'is not', null)
+    .where(({ exists, ref }) => exists(publishers.where('id', '!=', ref('invitation.created_by'))))
+    .execute()
+}
+
+/**
  * Whether an account was made a publisher by another a short while ago, or by one that was: of the two, one person may be both.
  *
  * @returns until when; undefined where it was not

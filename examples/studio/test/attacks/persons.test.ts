@@ -7,13 +7,15 @@ import { createVisitor, type Running, runStudio, type Visitor } from '../visitor
 
 const PASSWORD = 'correct horse battery'
 
-describe('a studio for two persons', () => {
+/** A studio for two persons in which Ada is the first publisher. @param wait_ms as `two_persons_wait_ms` */
+function useStudio(wait_ms?: number) {
   let running: Running
   let server: Server
   const ada = createVisitor(() => server)
   const someone = () => createVisitor(() => server)
   beforeAll(async () => {
-    running = await runStudio({ database: { folder: 'memory' }, two_persons: true, proxy: true })
+    const wait = wait_ms === undefined ? {} : { two_persons_wait_ms: wait_ms }
+    running = await runStudio({ database: { folder: 'memory' }, two_persons: true, proxy: true, ...wait })
     server = running.server
     await ada.sign('/api/accounts', { invitation: running.studio.invitation, name: 'Ada', password: PASSWORD })
   })
@@ -43,6 +45,15 @@ describe('a studio for two persons', () => {
     return body.proposal
   }
   const asToken = (secret: string) => (test: Test) => test.set('Authorization', `Bearer ${secret}`)
+  const use = (secret: string, body: object = { name: 'Eve', password: PASSWORD }) =>
+    supertest(server)
+      .post('/api/accounts')
+      .send({ invitation: secret, ...body })
+  return { server: () => server, ada, someone, invite, idOf, propose, asToken, use }
+}
+
+describe('a studio for two persons, on the first day', () => {
+  const { ada, someone, invite, idOf, propose, use } = useStudio()
 
   test('G55 publisher | two persons | cannot agree as an account that the same person has just made', async () => {
     const bob = await invite(ada, 'Bob', 'publisher')
@@ -60,6 +71,57 @@ describe('a studio for two persons', () => {
     await ada.delete(`/api/proposals/${proposal}`).expect(204)
   })
 
+  test('G55 publisher | two persons | cannot agree to links as an account that the same person has just made', async ({
+    task,
+  }) => {
+    task.meta.attacks = 4
+    const bob = someone()
+    await bob.sign('/api/session', { name: 'Bob', password: PASSWORD })
+    await invite(ada, 'Ann', 'author')
+    const { body: link } = await ada.post(`/api/accounts/${await idOf('Carol')}/password-link`, {}).expect(201)
+    const { body: invited } = await ada.post('/api/invitations', { role: 'publisher' }).expect(201)
+    await ada.patch(`/api/accounts/${await idOf('Ann')}`, { role: 'publisher' }).expect(200, /"waits":true/)
+    const links = (await ada.get('/api/invitations').expect(200)).body
+    expect(links).toHaveLength(3)
+    for (const { id } of links) await bob.post(`/api/invitations/${id}/confirm`, {}).expect(403, /two persons/)
+    await use(link.secret, { password: 'taken over entirely' }).expect(409)
+    await use(invited.secret).expect(409)
+    // Nor the other way round, where that would let in as somebody who is there already.
+    await bob.post(`/api/accounts/${await idOf('Carol')}/password-link`, {}).expect(201)
+    const [by_bob] = (await ada.get('/api/invitations').expect(200)).body
+    await ada.post(`/api/invitations/${by_bob.id}/confirm`, {}).expect(403, /two persons/)
+  })
+})
+
+describe('a studio for two persons', () => {
+  const { server: at, ada, someone, invite, idOf, propose, asToken, use } = useStudio(0)
+
+  test('G55 publisher | two persons | has one link as a publisher alone, and no more once it was used', async () => {
+    const { body: first } = await ada.post('/api/invitations', { role: 'publisher' }).expect(201)
+    const { body: second } = await ada.post('/api/invitations', { role: 'publisher' }).expect(201)
+    await use(first.secret, { name: 'Bob', password: PASSWORD }).expect(201)
+    await use(second.secret).expect(409, /another publisher has to agree/)
+  })
+
+  test('G55 publisher | two persons | takes nobody over by a link from before that one was a publisher', async ({
+    task,
+  }) => {
+    task.meta.attacks = 2
+    const bob = someone()
+    await bob.sign('/api/session', { name: 'Bob', password: PASSWORD })
+    await invite(bob, 'Dora', 'author')
+    const dora = await idOf('Dora')
+    const make = async () => (await ada.post(`/api/accounts/${dora}/password-link`, {}).expect(201)).body
+    const before = await make()
+    expect(before.needs_second).toBe(false)
+    await bob.patch(`/api/accounts/${dora}`, { role: 'publisher' }).expect(200, /"waits":true/)
+    const [promotion] = (await ada.get('/api/invitations').expect(200)).body
+    const meanwhile = await make()
+    await ada.post(`/api/invitations/${promotion.id}/confirm`, {}).expect(204)
+    for (const { secret } of [before, meanwhile]) await use(secret, { password: 'taken over entirely' }).expect(410)
+    await bob.patch(`/api/accounts/${dora}`, { active: false }).expect(200)
+  })
+
   test('G55 author | two persons | proposes, and a publisher agrees: these are two', async () => {
     const vera = await invite(ada, 'Vera', 'author')
     const proposal = await propose(vera)
@@ -75,21 +137,14 @@ describe('a studio for two persons', () => {
   test('G55 publisher | two persons | lets nobody in as a publisher alone', async ({ task }) => {
     task.meta.attacks = 4
     const { body: invited } = await ada.post('/api/invitations', { role: 'publisher' }).expect(201)
-    const joining = { invitation: invited.secret, name: 'Mallory', password: PASSWORD }
-    await supertest(server)
-      .post('/api/accounts')
-      .send(joining)
-      .expect(409, /another publisher has to agree/)
+    await use(invited.secret).expect(409, /another publisher has to agree/)
     const { body: links } = await ada.get('/api/invitations').expect(200)
     expect(links[0]).toMatchObject({ kind: 'account', role: 'publisher', created_by: 'Ada', waits: true })
     await ada.post(`/api/invitations/${links[0].id}/confirm`, {}).expect(403, /your own/)
 
     // By a new password for a colleague.
     const { body: link } = await ada.post(`/api/accounts/${await idOf('Bob')}/password-link`, {}).expect(201)
-    await supertest(server)
-      .post('/api/accounts')
-      .send({ invitation: link.secret, password: 'taken over entirely' })
-      .expect(409, /another publisher/)
+    await use(link.secret, { password: 'taken over entirely' }).expect(409, /another publisher/)
     // By making an account of one's own a publisher.
     const vera_id = await idOf('Vera')
     await ada.patch(`/api/accounts/${vera_id}`, { role: 'publisher' }).expect(200, /"role":"author".*"waits":true/)
@@ -97,10 +152,7 @@ describe('a studio for two persons', () => {
     expect(promotion).toMatchObject({ kind: 'publisher', name: 'Vera', waits: true })
     await ada.post(`/api/invitations/${promotion.id}/confirm`, {}).expect(403)
     // By letting one in again.
-    await ada.patch(`/api/accounts/${await idOf('Carol')}`, { active: false }).expect(200)
-    await ada
-      .patch(`/api/accounts/${await idOf('Carol')}`, { active: true })
-      .expect(200, /"active":false.*"waits":true/)
+    await ada.patch(`/api/accounts/${await idOf('Dora')}`, { active: true }).expect(200, /"active":false.*"waits":true/)
     await ada.get('/api/audit').expect(200, /propose publisher.*make password link.*invite/)
 
     const bob = someone()
@@ -118,20 +170,18 @@ describe('a studio for two persons', () => {
     const { body: link } = await bob.post(`/api/accounts/${await idOf('Vera')}/password-link`, {}).expect(201)
     const { body: token } = await bob.post('/api/tokens', { name: 'left', role: 'publisher' }).expect(201)
     await ada.patch(`/api/accounts/${await idOf('Bob')}`, { role: 'viewer' }).expect(200)
-    const use = (secret: string) =>
-      supertest(server).post('/api/accounts').send({ invitation: secret, name: 'Eve', password: PASSWORD })
     await use(invited.secret).expect(410)
     await use(link.secret).expect(410)
-    await asToken(token.secret)(supertest(server).get('/api/accounts')).expect(403)
+    await asToken(token.secret)(supertest(at()).get('/api/accounts')).expect(403)
     // And gets nothing back when the person does.
     const vera = someone()
     await vera.sign('/api/session', { name: 'Vera', password: PASSWORD })
     await ada.patch(`/api/accounts/${await idOf('Bob')}`, { role: 'publisher' }).expect(200)
     const [again] = (await vera.get('/api/invitations').expect(200)).body
     await vera.post(`/api/invitations/${again.id}/confirm`, {}).expect(204)
-    await asToken(token.secret)(supertest(server).get('/api/accounts')).expect(403)
+    await asToken(token.secret)(supertest(at()).get('/api/accounts')).expect(403)
     await ada.patch(`/api/accounts/${await idOf('Bob')}`, { active: false }).expect(200)
-    await asToken(token.secret)(supertest(server).get('/api/plugins')).expect(401)
+    await asToken(token.secret)(supertest(at()).get('/api/plugins')).expect(401)
   })
 
   test('G55 publisher | outlives | ends links and sessions with a new password', async () => {
@@ -141,12 +191,7 @@ describe('a studio for two persons', () => {
     await phone.sign('/api/session', { name: 'Ada', password: PASSWORD })
     await ada.put('/api/session/password', { current: PASSWORD, password: PASSWORD }).expect(204)
     await phone.get('/api/session').expect(401)
-    for (const { secret } of [link, invited]) {
-      await supertest(server)
-        .post('/api/accounts')
-        .send({ invitation: secret, name: 'Eve', password: PASSWORD })
-        .expect(410)
-    }
+    for (const { secret } of [link, invited]) await use(secret).expect(410)
   })
 
   test('G55 token | outlives | makes nothing that lasts longer, and ends with all that it made', async ({ task }) => {
@@ -157,29 +202,29 @@ describe('a studio for two persons', () => {
       .expect(201)
     const by = asToken(short.secret)
     const make = (body: object) =>
-      by(supertest(server).post('/api/tokens')).send({ name: 'made', role: 'viewer', ...body })
+      by(supertest(at()).post('/api/tokens')).send({ name: 'made', role: 'viewer', ...body })
     await make({}).expect(422, /expires_at: expected a time no later than/)
     await make({ expires_at: '2100-01-01T00:00:00Z' }).expect(422)
     const { body: made } = await make({ expires_at: soon }).expect(201)
-    const { body: link } = await by(supertest(server).post('/api/invitations')).send({ role: 'viewer' }).expect(201)
+    const { body: link } = await by(supertest(at()).post('/api/invitations')).send({ role: 'viewer' }).expect(201)
     const [listed] = (await ada.get('/api/invitations').expect(200)).body
     expect(Date.parse(listed.expires_at)).toBeLessThanOrEqual(Date.parse(soon))
-    await asToken(made.secret)(supertest(server).get('/api/plugins')).expect(200)
+    await asToken(made.secret)(supertest(at()).get('/api/plugins')).expect(200)
     await ada.delete(`/api/tokens/${short.id}`).expect(204)
-    await asToken(made.secret)(supertest(server).get('/api/plugins')).expect(401)
-    await supertest(server).post('/api/invitations/look').send({ invitation: link.secret }).expect(410)
+    await asToken(made.secret)(supertest(at()).get('/api/plugins')).expect(401)
+    await supertest(at()).post('/api/invitations/look').send({ invitation: link.secret }).expect(410)
   })
 
   test('G55 publisher | outlives | takes a link back', async () => {
     const { body: link } = await ada.post('/api/invitations', { role: 'author' }).expect(201)
     const [listed] = (await ada.get('/api/invitations').expect(200)).body
     await ada.delete(`/api/invitations/${listed.id}`).expect(204)
-    await supertest(server).post('/api/invitations/look').send({ invitation: link.secret }).expect(410)
+    await supertest(at()).post('/api/invitations/look').send({ invitation: link.secret }).expect(410)
     await ada.delete(`/api/invitations/${listed.id}`).expect(404)
   })
 
   const open = (secret: string) => {
-    const { port } = server.address() as AddressInfo
+    const { port } = at().address() as AddressInfo
     return fetch(`http://127.0.0.1:${port}/api/events`, { headers: { authorization: `Bearer ${secret}` } })
   }
 
@@ -197,15 +242,12 @@ describe('a studio for two persons', () => {
 
   test('G55 viewer | streams | hears nothing after signing out', async () => {
     const vic = await invite(ada, 'Vic', 'viewer')
-    const { port } = server.address() as AddressInfo
-    const { headers } = await supertest(server)
-      .post('/api/session')
-      .send({ name: 'Vic', password: PASSWORD })
-      .expect(200)
+    const { port } = at().address() as AddressInfo
+    const { headers } = await supertest(at()).post('/api/session').send({ name: 'Vic', password: PASSWORD }).expect(200)
     const cookie = (headers['set-cookie'] as unknown as string[])[0]?.split(';')[0] as string
     const stream = await fetch(`http://127.0.0.1:${port}/api/events`, { headers: { cookie } })
-    const { csrf } = (await supertest(server).get('/api/session').set('Cookie', cookie).expect(200)).body
-    await supertest(server).delete('/api/session').set('Cookie', cookie).set('X-CSRF-Token', csrf).expect(204)
+    const { csrf } = (await supertest(at()).get('/api/session').set('Cookie', cookie).expect(200)).body
+    await supertest(at()).delete('/api/session').set('Cookie', cookie).set('X-CSRF-Token', csrf).expect(204)
     expect(await new Response(stream.body).text()).toContain('retry')
     await vic.get('/api/session').expect(200)
   })
