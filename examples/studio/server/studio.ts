@@ -8,6 +8,7 @@ import { importRoutes } from './api/import-routes.ts'
 import { readJsonBody } from './api/json-body.ts'
 import { liveRoutes } from './api/live-routes.ts'
 import { describeApi } from './api/openapi.ts'
+import { peopleRoutes } from './api/people-routes.ts'
 import { answerProblems } from './api/problems.ts'
 import { createRouter } from './api/route.ts'
 import { sessionRoutes } from './api/session-routes.ts'
@@ -15,7 +16,7 @@ import { versionRoutes } from './api/version-routes.ts'
 import { workRoutes } from './api/work-routes.ts'
 import { includesRole } from './auth/actor.ts'
 import { authenticate, authenticateInstance } from './auth/authenticate.ts'
-import { inviteFirst } from './auth/invitations.ts'
+import { inviteFirst } from './auth/links.ts'
 import { createLoginLimit } from './auth/login-limit.ts'
 import { WAIT_MS } from './auth/second-person.ts'
 import { createFollower } from './git/follow.ts'
@@ -108,7 +109,8 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const endFollowing = follower && repeat(() => follower.sync(), failed, FOLLOW_EVERY_MS)
   const endRenewal = repeat(() => renewIfDue(press, Date.now()), failed)
   const routes = [
-    ...sessionRoutes(database, createLoginLimit(), rules),
+    ...sessionRoutes(database, createLoginLimit()),
+    ...peopleRoutes(database, rules),
     ...draftRoutes(database),
     ...liveRoutes(press),
     ...versionRoutes(press, served.reload),

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Actor } from '../server/auth/actor.ts'
-import { acceptInvitation, inviteAccount, inviteFirst } from '../server/auth/invitations.ts'
+import { acceptInvitation } from '../server/auth/joining.ts'
+import { inviteAccount, inviteFirst } from '../server/auth/links.ts'
 import { createDocuments } from '../server/publishing/documents.ts'
 import { approveProposal, compareProposal, listProposals, proposeDraft } from '../server/publishing/proposals.ts'
 import { type Press, publishDraft, rollBack } from '../server/publishing/publish.ts'

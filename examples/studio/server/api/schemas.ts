@@ -14,6 +14,14 @@ export const GIVEN_NUMBER = z.int().min(0).max(LARGEST)
 export const ROLE = z.enum(ROLES).exclude(['reporter'])
 /** Of a token. */
 export const TOKEN_ROLE = z.enum(ROLES)
+/** Of an account, or a token. */
+export const ACCOUNT_NAME = z
+  .string()
+  .trim()
+  .min(1)
+  .max(60)
+  .regex(/^[\p{L}\p{N} ._@-]+$/u, 'expected letters, digits, spaces and ._@-')
+export const PASSWORD = z.string().max(1000)
 /** A time in answers: ISO 8601, once it is JSON. */
 export const TIME = z.iso.datetime()
 export const REVISION = z.int().positive().max(LARGEST)

@@ -3,10 +3,10 @@ import type { Context, Middleware } from 'koa'
 import type { Kysely } from 'kysely'
 import { Problem } from '../problem.ts'
 import type { Tables } from '../store/tables.ts'
-import { findSession } from './accounts.ts'
 import type { Actor } from './actor.ts'
 import { findApiToken } from './api-tokens.ts'
 import { hashSecret } from './secrets.ts'
+import { findSession } from './sessions.ts'
 
 /** The cookie's name; with the prefix, browsers take it from this host alone, and over TLS alone (RFC 6265bis, 4.1.3). */
 export function cookieName(secure: boolean): string {

@@ -1,0 +1,171 @@
+import { z } from 'zod'
+import { findAccount, isPublisher, listAccounts } from '../auth/accounts.ts'
+import { confirmLink } from '../auth/agreeing.ts'
+import { createApiToken, listApiTokens, revokeApiToken } from '../auth/api-tokens.ts'
+import { changeAccount } from '../auth/change-account.ts'
+import { acceptInvitation, describeInvitation } from '../auth/joining.ts'
+import { askPromotion, inviteAccount, invitePassword, listLinks, revokeLink } from '../auth/links.ts'
+import { needsSecond, type TwoPersonRules } from '../auth/second-person.ts'
+import { signIn } from '../auth/sessions.ts'
+import type { Database } from '../store/database.ts'
+import { type Route, route } from './route.ts'
+import { ACCOUNT_NAME, ID, PASSWORD, ROLE, TIME, TOKEN_ROLE } from './schemas.ts'
+import { begin, SESSION } from './session-routes.ts'
+
+const SECRET = z.string().max(200)
+const ACCOUNT = z.object({ id: z.int(), name: z.string(), role: ROLE, active: z.boolean(), created_at: TIME })
+const TOKEN = z.object({
+  id: z.int(),
+  name: z.string(),
+  role: TOKEN_ROLE,
+  created_at: TIME,
+  expires_at: TIME.nullable(),
+  used_at: TIME.nullable(),
+})
+
+const MADE_LINK = z.object({ secret: z.string(), needs_second: z.boolean() })
+const LINK = z.object({
+  id: z.int(),
+  kind: z.enum(['account', 'password', 'publisher']),
+  role: TOKEN_ROLE,
+  name: z.string().nullable(),
+  created_by: z.string().nullable(),
+  created_by_id: z.int().nullable(),
+  created_at: TIME,
+  expires_at: TIME,
+  waits: z.boolean(),
+})
+
+/** Who may do what: people, links for them, and tokens of programs. */
+export function peopleRoutes({ db }: Database, rules: TwoPersonRules): readonly Route[] {
+  return [
+    route({
+      method: 'post',
+      path: '/invitations',
+      summary: 'Invite somebody; the secret is the end of a link, and works once',
+      role: 'publisher',
+      body: z.object({ role: ROLE }),
+      answer: MADE_LINK,
+      status: 201,
+      async handle({ actor, body: { role } }) {
+        const needs_second = role === 'publisher' && (await needsSecond(db, rules, actor.account_id))
+        return { secret: await inviteAccount(db, actor, role, needs_second), needs_second }
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/invitations',
+      summary: 'Links that nobody has used yet, and publishers that wait for a second person; the newest first',
+      role: 'publisher',
+      answer: z.array(LINK),
+      handle: () => listLinks(db),
+    }),
+    route({
+      method: 'delete',
+      path: '/invitations/:id',
+      summary: 'Take a link back',
+      role: 'publisher',
+      params: z.object({ id: ID }),
+      handle: ({ actor, params }) => revokeLink(db, actor, params.id),
+    }),
+    route({
+      method: 'post',
+      path: '/invitations/:id/confirm',
+      summary: 'Agree, as the second publisher, to what makes somebody a publisher or lets somebody in as one',
+      role: 'publisher',
+      params: z.object({ id: ID }),
+      handle: ({ actor, params }) => confirmLink(db, actor, params.id, rules),
+    }),
+    route({
+      method: 'post',
+      path: '/invitations/look',
+      summary: 'What a link is for: a new account, or the password of the one that is named',
+      body: z.object({ invitation: SECRET }),
+      answer: z.object({ name: z.string().nullable() }),
+      handle: ({ body }) => describeInvitation(db, body.invitation),
+    }),
+    route({
+      method: 'post',
+      path: '/accounts',
+      summary: 'Accept an invitation: make the account, or set its password anew',
+      body: z.object({ invitation: SECRET, name: ACCOUNT_NAME.optional(), password: PASSWORD }),
+      answer: SESSION,
+      status: 201,
+      async handle({ ctx, body: { invitation, name, password } }) {
+        const account = await acceptInvitation(db, invitation, { name, password }, rules)
+        return begin(ctx, await signIn(db, account.name, password))
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/accounts',
+      summary: 'Every account',
+      role: 'publisher',
+      answer: z.array(ACCOUNT),
+      handle: () => listAccounts(db),
+    }),
+    route({
+      method: 'patch',
+      path: '/accounts/:id',
+      summary: 'Change what an account may do, or switch it off',
+      role: 'publisher',
+      params: z.object({ id: ID }),
+      body: z.object({ role: ROLE.optional(), active: z.boolean().optional() }),
+      answer: ACCOUNT.extend({ waits: z.boolean().optional() }),
+      async handle({ actor, params, body }) {
+        const account = await findAccount(db, params.id)
+        const wanted = { role: body.role ?? account.role, active: body.active ?? account.active }
+        if (isPublisher(wanted) && !isPublisher(account) && (await needsSecond(db, rules, actor.account_id))) {
+          await askPromotion(db, actor, params.id)
+          return { ...account, waits: true }
+        }
+        return changeAccount(db, actor, params.id, body)
+      },
+    }),
+    route({
+      method: 'post',
+      path: '/accounts/:id/password-link',
+      summary: 'Make a link for who has forgotten the password; its secret works once',
+      role: 'publisher',
+      params: z.object({ id: ID }),
+      answer: MADE_LINK,
+      status: 201,
+      async handle({ actor, params: { id } }) {
+        const { role } = await findAccount(db, id)
+        const needs_second = role === 'publisher' && (await needsSecond(db, rules, actor.account_id))
+        return { secret: await invitePassword(db, actor, id, needs_second), needs_second }
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/tokens',
+      summary: 'Tokens for programs, without their secrets',
+      role: 'publisher',
+      answer: z.array(TOKEN),
+      handle: () => listApiTokens(db),
+    }),
+    route({
+      method: 'post',
+      path: '/tokens',
+      summary: 'Make a token; its secret is shown once',
+      role: 'publisher',
+      body: z.object({
+        name: ACCOUNT_NAME,
+        role: TOKEN_ROLE,
+        expires_at: z.iso.datetime({ offset: true }).nullable().default(null),
+      }),
+      answer: TOKEN.extend({ secret: z.string() }),
+      status: 201,
+      handle: ({ actor, body: { expires_at, ...rest } }) =>
+        createApiToken(db, actor, { ...rest, expires_at: expires_at === null ? null : new Date(expires_at) }),
+    }),
+    route({
+      method: 'delete',
+      path: '/tokens/:id',
+      summary: 'Revoke a token',
+      role: 'publisher',
+      params: z.object({ id: ID }),
+      handle: ({ actor, params }) => revokeApiToken(db, actor, params.id),
+    }),
+  ]
+}
