@@ -108,9 +108,10 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   await follower?.sync()
   const endFollowing = follower && repeat(() => follower.sync(), failed, FOLLOW_EVERY_MS)
   const endRenewal = repeat(() => renewIfDue(press, Date.now()), failed)
+  const limit = createLoginLimit()
   const routes = [
-    ...sessionRoutes(database, createLoginLimit()),
-    ...peopleRoutes(database, rules),
+    ...sessionRoutes(database, limit),
+    ...peopleRoutes(database, limit, rules),
     ...draftRoutes(database),
     ...liveRoutes(press),
     ...versionRoutes(press, served.reload),

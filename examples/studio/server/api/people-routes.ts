@@ -5,15 +5,24 @@ import { createApiToken, listApiTokens, revokeApiToken } from '../auth/api-token
 import { changeAccount } from '../auth/change-account.ts'
 import { acceptInvitation, describeInvitation } from '../auth/joining.ts'
 import { askPromotion, inviteAccount, invitePassword, listLinks, revokeLink } from '../auth/links.ts'
+import type { LoginLimit } from '../auth/login-limit.ts'
+import { resetSecondFactor } from '../auth/second-factor.ts'
 import { needsSecond, type TwoPersonRules } from '../auth/second-person.ts'
-import { signIn } from '../auth/sessions.ts'
+import { beginSession } from '../auth/sessions.ts'
 import type { Database } from '../store/database.ts'
 import { type Route, route } from './route.ts'
-import { ACCOUNT_NAME, ID, PASSWORD, ROLE, TIME, TOKEN_ROLE } from './schemas.ts'
-import { begin, SESSION } from './session-routes.ts'
+import { ACCOUNT_NAME, CODE, ID, PASSWORD, ROLE, TIME, TOKEN_ROLE } from './schemas.ts'
+import { begin, SESSION, withCode } from './session-routes.ts'
 
 const SECRET = z.string().max(200)
-const ACCOUNT = z.object({ id: z.int(), name: z.string(), role: ROLE, active: z.boolean(), created_at: TIME })
+const ACCOUNT = z.object({
+  id: z.int(),
+  name: z.string(),
+  role: ROLE,
+  active: z.boolean(),
+  created_at: TIME,
+})
+const LISTED_ACCOUNT = ACCOUNT.extend({ second_factor: z.boolean() })
 const TOKEN = z.object({
   id: z.int(),
   name: z.string(),
@@ -37,7 +46,7 @@ const LINK = z.object({
 })
 
 /** Who may do what: people, links for them, and tokens of programs. */
-export function peopleRoutes({ db }: Database, rules: TwoPersonRules): readonly Route[] {
+export function peopleRoutes({ db }: Database, limit: LoginLimit, rules: TwoPersonRules): readonly Route[] {
   return [
     route({
       method: 'post',
@@ -88,12 +97,22 @@ export function peopleRoutes({ db }: Database, rules: TwoPersonRules): readonly 
       method: 'post',
       path: '/accounts',
       summary: 'Accept an invitation: make the account, or set its password anew',
-      body: z.object({ invitation: SECRET, name: ACCOUNT_NAME.optional(), password: PASSWORD }),
+      body: z.object({
+        invitation: SECRET,
+        name: ACCOUNT_NAME.optional(),
+        password: PASSWORD,
+        code: CODE.optional(),
+      }),
       answer: SESSION,
       status: 201,
-      async handle({ ctx, body: { invitation, name, password } }) {
-        const account = await acceptInvitation(db, invitation, { name, password }, rules)
-        return begin(ctx, await signIn(db, account.name, password))
+      async handle({ ctx, body: { invitation, name, password, code } }) {
+        const { account_id: id, name: known } = await describeInvitation(db, invitation)
+        const accept = () => acceptInvitation(db, invitation, { name, password, code }, rules)
+        const account =
+          id === null || known === null
+            ? await accept()
+            : await withCode({ db, limit, ip: ctx.ip }, { id, name: known }, code, accept)
+        return begin(ctx, await beginSession(db, account))
       },
     }),
     route({
@@ -101,7 +120,7 @@ export function peopleRoutes({ db }: Database, rules: TwoPersonRules): readonly 
       path: '/accounts',
       summary: 'Every account',
       role: 'publisher',
-      answer: z.array(ACCOUNT),
+      answer: z.array(LISTED_ACCOUNT),
       handle: () => listAccounts(db),
     }),
     route({
@@ -135,6 +154,15 @@ export function peopleRoutes({ db }: Database, rules: TwoPersonRules): readonly 
         const needs_second = role === 'publisher' && (await needsSecond(db, rules, actor.account_id))
         return { secret: await invitePassword(db, actor, id, needs_second), needs_second }
       },
+    }),
+    route({
+      method: 'delete',
+      path: '/accounts/:id/second-factor',
+      summary:
+        'Remove the second factor of who has lost it; signing in takes the password alone until there is another',
+      role: 'publisher',
+      params: z.object({ id: ID }),
+      handle: ({ actor, params }) => resetSecondFactor(db, actor, params.id),
     }),
     route({
       method: 'get',

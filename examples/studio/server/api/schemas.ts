@@ -22,6 +22,8 @@ export const ACCOUNT_NAME = z
   .max(60)
   .regex(/^[\p{L}\p{N} ._@-]+$/u, 'expected letters, digits, spaces and ._@-')
 export const PASSWORD = z.string().max(1000)
+/** Of a second factor. */
+export const CODE = z.string().max(100)
 /** A time in answers: ISO 8601, once it is JSON. */
 export const TIME = z.iso.datetime()
 export const REVISION = z.int().positive().max(LARGEST)

@@ -2,11 +2,18 @@ import type { Context } from 'koa'
 import { z } from 'zod'
 import { cookieName } from '../auth/authenticate.ts'
 import type { LoginLimit } from '../auth/login-limit.ts'
-import { changePassword, noteFailure, type SignedIn, signIn, signOut } from '../auth/sessions.ts'
+import {
+  beginSecondFactor,
+  demandSecondFactor,
+  hasSecondFactor,
+  turnOffSecondFactor,
+  turnOnSecondFactor,
+} from '../auth/second-factor.ts'
+import { beginSession, changePassword, findByPassword, noteFailure, type SignedIn, signOut } from '../auth/sessions.ts'
 import { Problem } from '../problem.ts'
 import type { Database } from '../store/database.ts'
 import { type Route, route } from './route.ts'
-import { ACCOUNT_NAME, PASSWORD, TOKEN_ROLE } from './schemas.ts'
+import { ACCOUNT_NAME, CODE, PASSWORD, TOKEN_ROLE } from './schemas.ts'
 
 export const SESSION = z.object({ name: z.string(), role: TOKEN_ROLE, csrf: z.string() })
 
@@ -22,23 +29,44 @@ export function begin(ctx: Context, { account, secret, csrf, expires_at }: Signe
   return { name: account.name, role: account.role, csrf }
 }
 
-/** Signing in and out. */
+/** The secret of the session. @throws Problem where a program asks */
+function demandPerson(ctx: Context): string {
+  if (ctx.state.session === undefined) throw new Problem(403, 'a token has no password and no second factor')
+  return ctx.state.session
+}
+
+/** Does what demands a second factor, where there is one. What fails with a code is counted, and stands in the log. */
+export async function withCode<T>(
+  { db, limit, ip }: { readonly db: Database['db']; readonly limit: LoginLimit; readonly ip: string },
+  { id, name }: { readonly id: number; readonly name: string },
+  code: string | undefined,
+  check: () => Promise<T>,
+): Promise<T> {
+  if (code === undefined) return check()
+  return limit.code(id, check).catch(async (error) => {
+    await noteFailure(db, name, ip, 'fail at second factor')
+    throw error
+  })
+}
+
+/** Signing in and out, and what one signs in with. */
 export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Route[] {
   return [
     route({
       method: 'post',
       path: '/session',
-      summary: 'Sign in',
-      body: z.object({ name: ACCOUNT_NAME, password: PASSWORD }),
+      summary: 'Sign in; 401 that names the field code where the account has a second factor',
+      body: z.object({ name: ACCOUNT_NAME, password: PASSWORD, code: CODE.optional() }),
       answer: SESSION,
-      async handle({ ctx, body: { name, password } }) {
+      async handle({ ctx, body: { name, password, code } }) {
         await limit.attempt(name, ctx.ip)
-        const signed = await signIn(db, name, password).catch(async (error) => {
+        const account = await findByPassword(db, name, password).catch(async (error) => {
           await noteFailure(db, name, ctx.ip)
           throw error
         })
+        await withCode({ db, limit, ip: ctx.ip }, account, code, () => demandSecondFactor(db, account.id, code))
         await limit.succeeded(name, ctx.ip)
-        return begin(ctx, signed)
+        return begin(ctx, await beginSession(db, account))
       },
     }),
     route({
@@ -66,9 +94,63 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Rou
       role: 'viewer',
       body: z.object({ current: PASSWORD, password: PASSWORD }),
       async handle({ ctx, actor, body }) {
-        if (ctx.state.session === undefined) throw new Problem(403, 'a token has no password')
+        const session = demandPerson(ctx)
         await limit.attempt(actor.name, ctx.ip)
-        await changePassword(db, actor, ctx.state.session, body)
+        await changePassword(db, actor, session, body).catch(async (error) => {
+          await noteFailure(db, actor.name, ctx.ip, 'fail to change password')
+          throw error
+        })
+        await limit.succeeded(actor.name, ctx.ip)
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/session/second-factor',
+      summary: 'Whether the own account has a second factor',
+      role: 'viewer',
+      answer: z.object({ on: z.boolean() }),
+      handle: async ({ actor }) => ({ on: await hasSecondFactor(db, actor.account_id) }),
+    }),
+    route({
+      method: 'post',
+      path: '/session/second-factor',
+      summary: 'Make a key for an authenticator app; it is not asked for before a code of it was shown',
+      role: 'viewer',
+      body: z.object({ password: PASSWORD }),
+      answer: z.object({ secret: z.string(), uri: z.string() }),
+      async handle({ ctx, actor, body: { password } }) {
+        demandPerson(ctx)
+        await limit.attempt(actor.name, ctx.ip)
+        const begun = await beginSecondFactor(db, actor, password).catch(async (error) => {
+          await noteFailure(db, actor.name, ctx.ip, 'fail at second factor')
+          throw error
+        })
+        await limit.succeeded(actor.name, ctx.ip)
+        return begun
+      },
+    }),
+    route({
+      method: 'put',
+      path: '/session/second-factor',
+      summary: 'Turn the second factor on, with a code of the key; all other sessions of the account end',
+      role: 'viewer',
+      body: z.object({ code: CODE }),
+      answer: z.object({ recovery_codes: z.array(z.string()) }),
+      handle: async ({ ctx, actor, body: { code } }) => ({
+        recovery_codes: await turnOnSecondFactor(db, actor, demandPerson(ctx), code),
+      }),
+    }),
+    route({
+      method: 'delete',
+      path: '/session/second-factor',
+      summary: 'Turn the second factor off',
+      role: 'viewer',
+      body: z.object({ password: PASSWORD, code: CODE }),
+      async handle({ ctx, actor, body }) {
+        demandPerson(ctx)
+        await limit.attempt(actor.name, ctx.ip)
+        const own = { id: actor.account_id, name: actor.name }
+        await withCode({ db, limit, ip: ctx.ip }, own, body.code, () => turnOffSecondFactor(db, actor, body))
         await limit.succeeded(actor.name, ctx.ip)
       },
     }),

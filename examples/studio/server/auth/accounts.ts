@@ -35,8 +35,13 @@ export async function countPublishers(db: Db): Promise<number> {
 }
 
 /** Every account, by name. */
-export function listAccounts(db: Db): Promise<Account[]> {
-  return db.selectFrom('account').select(SHOWN).orderBy('name').execute()
+export function listAccounts(db: Db): Promise<(Account & { readonly second_factor: boolean })[]> {
+  return db
+    .selectFrom('account')
+    .select(SHOWN)
+    .select(({ eb }) => eb('totp_secret', 'is not', null).$castTo<boolean>().as('second_factor'))
+    .orderBy('name')
+    .execute()
 }
 
 /** Whether an account may publish, and let others in. */

@@ -5,6 +5,7 @@ import type { Tables } from '../store/tables.ts'
 import { type Account, SHOWN } from './accounts.ts'
 import { endLinks, usable } from './links.ts'
 import { hashPassword } from './passwords.ts'
+import { demandSecondFactor } from './second-factor.ts'
 import { demandSecond, type TwoPersonRules } from './second-person.ts'
 import { hashSecret } from './secrets.ts'
 import { endSessions } from './sessions.ts'
@@ -14,11 +15,15 @@ type Db = Kysely<Tables>
 /**
  * Tells what a link is for.
  *
- * @returns the name of the account whose password it sets; null where it makes one
+ * @returns the account whose password it sets, with nulls where it makes one
  * @throws Problem when it was used, has ended, or who made it may no longer make such; or when a second publisher has to agree
  */
-export async function describeInvitation(db: Db, secret: string): Promise<{ name: string | null }> {
+export async function describeInvitation(
+  db: Db,
+  secret: string,
+): Promise<{ readonly name: string | null; readonly account_id: number | null }> {
   const found = await usable(db)
+    .select('invitation.account_id')
     .select(['account.name', 'invitation.needs_second', 'invitation.confirmed_by'])
     .where('invitation.token_hash', '=', hashSecret(secret))
     .where('invitation.is_promotion', '=', false)
@@ -27,19 +32,24 @@ export async function describeInvitation(db: Db, secret: string): Promise<{ name
   if (found.needs_second && found.confirmed_by === null) {
     throw new Problem(409, 'another publisher has to agree before this link works: on the page People')
   }
-  return { name: found.name }
+  return { name: found.name, account_id: found.account_id }
 }
 
 /**
  * Makes the account that somebody was invited to, or sets its password anew. An invitation works once.
  *
- * @param name of a new account; that of one that is there stays
+ * @param given.name of a new account; that of one that is there stays
+ * @param given.code of the second factor, where the account has one
  * @throws Problem
  */
 export async function acceptInvitation(
   db: Db,
   secret: string,
-  { name, password }: { readonly name: string | undefined; readonly password: string },
+  {
+    name,
+    password,
+    code,
+  }: { readonly name?: string | undefined; readonly password: string; readonly code?: string | undefined },
   rules: Pick<TwoPersonRules, 'two_persons'>,
 ): Promise<Account> {
   const known = await describeInvitation(db, secret)
@@ -59,8 +69,11 @@ export async function acceptInvitation(
       .executeTakeFirst()
     if (invitation === undefined) throw ended()
     const vouched = invitation.created_by === null ? {} : { vouched_by: invitation.created_by, vouched_at: new Date() }
-    if (invitation.account_id !== null)
+    if (invitation.account_id !== null) {
+      // By a link, nobody passes a second factor by.
+      await demandSecondFactor(transaction, invitation.account_id, code)
       return setPassword(transaction, invitation.account_id, { password_hash, ...vouched })
+    }
     await refuseTaken(transaction, called)
     const account = await transaction
       .insertInto('account')

@@ -12,6 +12,13 @@ export interface LoginLimit {
   attempt(name: string, address: string): Promise<void>
   /** Somebody who knew the password was no guesser. */
   succeeded(name: string, address: string): Promise<void>
+  /**
+   * Checks a code of a second factor. Whoever tries one knows the password, so that these are counted by account: six digits
+   * are soon guessed from many addresses.
+   *
+   * @throws Problem with 429 when too many were wrong, and what the check throws
+   */
+  code<T>(account_id: number, check: () => Promise<T>): Promise<T>
 }
 
 const WINDOW_S = 15 * 60
@@ -22,6 +29,7 @@ const PER_WIDE_RANGE = 200
 /** Attempts on one name, from wherever, before each takes longer. */
 const UNHURRIED = 100
 const PAUSE_MS = 2000
+const CODES_OF_ACCOUNT = 10
 
 /** Makes the limit of this process. */
 export function createLoginLimit(): LoginLimit {
@@ -32,6 +40,7 @@ export function createLoginLimit(): LoginLimit {
     RateLimiterMemory,
   ]
   const by_name = limiter(UNHURRIED)
+  const by_account = limiter(CODES_OF_ACCOUNT)
   const nameOf = (name: string) => name.toLowerCase().slice(0, 200)
   const pairOf = (name: string, address: string) => `${nameOf(name)} ${rangeOf(address, 4)}`
   return Object.freeze({
@@ -42,10 +51,7 @@ export function createLoginLimit(): LoginLimit {
         await by_range.consume(rangeOf(address, 4))
         await by_wide_range.consume(rangeOf(address, 3))
       } catch (refused) {
-        const seconds = Math.ceil((refused as RateLimiterRes).msBeforeNext / 1000)
-        throw new Problem(429, `too many attempts; try again in ${Math.ceil(seconds / 60)} minutes`, {
-          headers: { 'Retry-After': String(seconds) },
-        })
+        throw tooMany(refused as RateLimiterRes)
       }
       await by_name.consume(nameOf(name)).catch(() => sleep(PAUSE_MS))
     },
@@ -57,7 +63,22 @@ export function createLoginLimit(): LoginLimit {
         by_wide_range.reward(rangeOf(address, 3)),
       ])
     },
+    async code(account_id, check) {
+      await by_account.consume(account_id).catch((refused: RateLimiterRes) => {
+        throw tooMany(refused)
+      })
+      const checked = await check()
+      await by_account.delete(account_id)
+      return checked
+    },
   } satisfies LoginLimit)
+}
+
+function tooMany({ msBeforeNext }: RateLimiterRes): Problem {
+  const seconds = Math.ceil(msBeforeNext / 1000)
+  return new Problem(429, `too many attempts; try again in ${Math.ceil(seconds / 60)} minutes`, {
+    headers: { 'Retry-After': String(seconds) },
+  })
 }
 
 /**

@@ -24,11 +24,11 @@ export interface SignedIn {
 }
 
 /**
- * Signs somebody in.
+ * Finds the account of who knows its password.
  *
  * @throws Problem that does not say whether there is such an account
  */
-export async function signIn(db: Db, name: string, password: string): Promise<SignedIn> {
+export async function findByPassword(db: Db, name: string, password: string): Promise<Account> {
   const found = await db
     .selectFrom('account')
     .select([...SHOWN, 'password_hash'])
@@ -39,6 +39,11 @@ export async function signIn(db: Db, name: string, password: string): Promise<Si
     throw new Problem(401, 'name or password is wrong')
   }
   const { password_hash: _, ...account } = found
+  return account
+}
+
+/** Signs somebody in who has shown who it is. */
+export async function beginSession(db: Db, account: Account): Promise<SignedIn> {
   return db.transaction().execute(async (transaction) => {
     await transaction.deleteFrom('session').where('expires_at', '<', new Date()).execute()
     const signed = {
@@ -56,15 +61,15 @@ export async function signIn(db: Db, name: string, password: string): Promise<Si
   })
 }
 
-/** Writes a sign-in into the log that failed. What is no account's name may be a password, and is not written. */
-export async function noteFailure(db: Db, name: string, address: string): Promise<void> {
+/** Writes an attempt into the log that failed, such as to sign in. What is no account's name may be a password, and is not written. */
+export async function noteFailure(db: Db, name: string, address: string, action = 'fail to sign in'): Promise<void> {
   const account = await db
     .selectFrom('account')
     .select(['id', 'name'])
     .where((builder) => builder(builder.fn<string>('lower', ['name']), '=', name.toLowerCase()))
     .executeTakeFirst()
   const who = { account_id: account?.id ?? null, name: 'somebody' }
-  await writeAudit(db, who, 'fail to sign in', account?.name ?? 'an unknown name', { address })
+  await writeAudit(db, who, action, account?.name ?? 'an unknown name', { address })
 }
 
 /** Who a session belongs to; undefined when it has ended. */

@@ -7,6 +7,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
   '0003_password_links': { up: addPasswordLinks },
   '0004_git_commits': { up: addGitCommits },
   '0005_second_person': { up: addSecondPerson },
+  '0006_second_factor': { up: addSecondFactor },
 })
 
 // biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then
@@ -191,4 +192,20 @@ async function addSecondPerson(db: Kysely<any>): Promise<void> {
     .addColumn('confirmed_by', 'integer', (column) => column.references('account.id'))
     .execute()
   await db.schema.alterTable('instance').addColumn('reported_by', 'text').execute()
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then
+async function addSecondFactor(db: Kysely<any>): Promise<void> {
+  await db.schema
+    .alterTable('account')
+    .addColumn('totp_secret', 'text')
+    .addColumn('totp_pending', 'text')
+    .addColumn('totp_step', 'integer')
+    .execute()
+  await db.schema
+    .createTable('recovery_code')
+    .addColumn('account_id', 'integer', (column) => column.notNull().references('account.id').onDelete('cascade'))
+    .addColumn('code_hash', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('recovery_code_key', ['account_id', 'code_hash'])
+    .execute()
 }

@@ -21,6 +21,11 @@ export interface Tables {
     /** Who made it a publisher, and when: for a time, it cannot agree to what that one proposes. */
     vouched_by: number | null
     vouched_at: Date | null
+    /** Key of an authenticator app, in Base32; and one that was not confirmed yet. */
+    totp_secret: string | null
+    totp_pending: string | null
+    /** The step of 30 seconds that the last code was of: one works once. */
+    totp_step: number | null
     created_at: Created
   }
   invitation: {
@@ -41,6 +46,11 @@ export interface Tables {
     created_at: Created
     expires_at: Date
     used_at: Date | null
+  }
+  recovery_code: {
+    account_id: number
+    /** SHA-256 of the code. */
+    code_hash: string
   }
   session: {
     token_hash: string
