@@ -192,9 +192,8 @@ describe('an overlong host', () => {
 
   test('does not hold up the process with an expression that backtracks', () => {
     const each = program({ '*': [live('p')] }, ['[\\w\\d\\.\\-]*server.local.com', '\\w*\\w*x'])
-    const started = performance.now()
-    expect(namesFor(each, long)).toEqual(['p'])
-    expect(performance.now() - started).toBeLessThan(1000)
+    // The deadline only ends what hangs: such an expression takes hours.
+    expect(runInNewContext('names()', { names: () => namesFor(each, long) }, { timeout: 60_000 })).toEqual(['p'])
   })
 })
 

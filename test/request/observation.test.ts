@@ -96,8 +96,7 @@ describe('the time for which a run held the event loop', () => {
       'GET / HTTP/1.1\r\nHost: a.test\r\n\r\nGET / HTTP/1.1\r\nHost: b.test\r\nConnection: close\r\n\r\n',
     )
     const [done] = payloadsOf(running.seen, 'rt_plugins_done')
-    expect(done?.duration_ms).toBeGreaterThan(150)
-    expect(done?.sync_ms).toBeLessThan(100)
+    expect((done?.duration_ms ?? 0) - (done?.sync_ms ?? 0)).toBeGreaterThan(150)
   })
 
   it('is known up to the first await without the guard', async () => {

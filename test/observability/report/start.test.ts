@@ -30,9 +30,7 @@ const broken = plugin('access', 'a()\nlet 1', { name: 'broken' })
 
 describe('a report', () => {
   test('says which instance it is of', async () => {
-    const { receiver, dyna, api } = await setUp({ report_name: 'shop' })
-    api.serve(document(7, fine), { etag: '"seven"' })
-    await dyna.refresh()
+    const { receiver, dyna } = await setUp({ report_name: 'shop' })
     const { requests } = receiver
     expect(await receiver.got(1)).toMatchObject({
       format: 1,
@@ -44,8 +42,7 @@ describe('a report', () => {
       dynacode: VERSION,
       node: process.versions.node,
       interval: 0.5,
-      // With whatever else came within a moment.
-      occasions: expect.arrayContaining(['start']),
+      occasions: ['start'],
       closing: false,
     })
     expect(requests[0]).toMatchObject({
@@ -187,7 +184,7 @@ describe('a report', () => {
     await receiver.got(2)
     await dyna.refresh()
     await wait(800)
-    expect(receiver.reports.map(({ occasions }) => occasions)).toEqual([['start', 'update'], ['refused']])
+    expect(receiver.reports.flatMap(({ occasions }) => occasions)).toEqual(['start', 'update', 'refused'])
   })
 
   test('counts what the plugins did, the busiest first', async () => {
@@ -250,31 +247,6 @@ describe('a report', () => {
     } finally {
       random.mockRestore()
     }
-  })
-
-  test('comes at every interval where nothing changes', async () => {
-    const { receiver, dyna } = await setUp({ report_interval: 0.2 })
-    await dyna.refresh()
-    await receiver.got(4)
-    expect(receiver.reports.map(({ occasions }) => occasions)).toEqual([
-      ['start', 'update'],
-      ['interval'],
-      ['interval'],
-      ['interval'],
-    ])
-    expect(receiver.reports.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4])
-  })
-
-  test('is one for many changes within a moment', async () => {
-    const { receiver, dyna } = await setUp({ report_interval: 5 })
-    for (let change = 0; change < 100; change += 1) {
-      dyna.disable()
-      dyna.enable()
-    }
-    dyna.disable()
-    expect(await receiver.got(1)).toMatchObject({ occasions: ['start', 'switch'], disabled: true })
-    await wait(300)
-    expect(receiver.reports).toHaveLength(1)
   })
 
   test('carries what is configured, and asks anew for it after 401', async () => {

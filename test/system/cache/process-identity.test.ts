@@ -26,6 +26,8 @@ describe('a process', () => {
     onTestFinished(() => void parent.kill('SIGKILL'))
     const [output] = await once(parent.stdout, 'data')
     const pid = Number(String(output))
+    // Before that, the shell may look after its child.
+    await expect.poll(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8')).toBe('sleep\n')
     const machine = here.machine
     expect(isGone({ pid, started: undefined, machine }, here)).toBe(false)
     // Until then the shell is there, which would look after its child.
