@@ -5,7 +5,7 @@ import { hashBytes } from '../sources/content-hash.ts'
 import { runInSlices } from '../time/slices.ts'
 import { steadyNow } from '../time/steady-clock.ts'
 import type { Activator } from './activator.ts'
-import { type Asked, askNow, isLater } from './cache/asked.ts'
+import { type Asked, askNow, earlier, isLater } from './cache/asked.ts'
 import type { Cache, CacheEntry } from './cache/disk.ts'
 import { type Fetcher, isFetchError } from './fetcher.ts'
 import type { HighestVersion } from './trust/highest-version.ts'
@@ -28,6 +28,14 @@ export interface Sharing {
   readonly max_age_ms: number
   /** How long another process may hold the right to fetch, in milliseconds. */
   readonly stale_ms: number
+}
+
+/** What is known of bytes that came by the network. */
+export interface Arrival {
+  /** In hex. */
+  readonly sha1: string
+  /** When the answer began, by the steady clock. */
+  readonly answered_at: number
 }
 
 /** How far a cycle is. */
@@ -53,11 +61,11 @@ export interface Cycle {
 /**
  * Makes the cycle of one instance; one at a time.
  *
- * @param hashes has the SHA-1 of bytes that were hashed as they came, in hex
+ * @param arrivals what is known of bytes that came by the network
  */
 export function createCycle({
   fetch,
-  hashes,
+  arrivals,
   activator,
   highest,
   sharing,
@@ -65,7 +73,7 @@ export function createCycle({
   closing,
 }: {
   fetch: Fetcher
-  hashes: { get(bytes: Uint8Array): string | undefined }
+  arrivals: { get(bytes: Uint8Array): Arrival | undefined }
   activator: Activator
   highest: HighestVersion
   sharing: Sharing | undefined
@@ -135,16 +143,19 @@ export function createCycle({
     course.fetched = true
     events.emit('bg_cache_miss', {})
     // What comes was true when it was asked for; later it may have changed already.
-    const asked = askNow()
+    const [asked_now, started] = [askNow(), steadyNow()]
     const active = activator.activated()
     const fetched = await fetch(active?.tag, active !== null)
     if (closing.aborted) return closedRefresh()
     if (fetched.unchanged === true) {
-      if (active !== null) found(active.sha1, active.tag, asked, course)
+      if (active !== null) found(active.sha1, active.tag, asked_now, course)
       return healthy(undefined)
     }
     const { bytes, tag } = fetched
-    const sha1 = hashes.get(bytes) ?? (await runInSlices(hashBytes(bytes), closing))
+    const arrival = arrivals.get(bytes)
+    // It may have been here before anybody asked, as what a long poll brought is.
+    const asked = arrival === undefined ? asked_now : earlier(asked_now, started - arrival.answered_at)
+    const sha1 = arrival?.sha1 ?? (await runInSlices(hashBytes(bytes), closing))
     // From now on these bytes go by the tag that the source gives them today.
     if (sha1 === active?.sha1) {
       found(sha1, tag, asked, course)

@@ -3,7 +3,7 @@ import type { Events, Origin } from '../events/table.ts'
 import { createRefreshTracing } from '../events/tracing.ts'
 import type { LivePlugin, Program } from '../program.ts'
 import type { ApiSettings } from '../sources/http/options.ts'
-import { createHttpSource, type HttpSourceOptions } from '../sources/http/source.ts'
+import { type Came, createHttpSource, type HttpSourceOptions } from '../sources/http/source.ts'
 import { identifySource } from '../sources/http/source-identity.ts'
 import { takeSource } from '../sources/in-use.ts'
 import type { Clock } from '../time/clock.ts'
@@ -12,7 +12,7 @@ import { createBackoff } from './backoff.ts'
 import { createBuilder, type Mount } from './builder.ts'
 import { createCache } from './cache/disk.ts'
 import { createCompiler } from './compiling/compiler.ts'
-import { type Cycle, createCycle } from './cycle.ts'
+import { type Arrival, type Cycle, createCycle } from './cycle.ts'
 import { createFetcher } from './fetcher.ts'
 import type { UpdateSettings } from './options.ts'
 import { NO_POLLER, type Poller, startPoller } from './poller.ts'
@@ -86,9 +86,9 @@ export function createBackgroundLine({
     if (origin !== null) settled(origin)
   }
   const closing = new AbortController()
-  const hashes = new WeakMap<Uint8Array, string>()
-  const hashed = (bytes: Uint8Array, sha1: string) => void hashes.set(bytes, sha1)
-  const source = settings.source ?? createHttpSource(settings as HttpSourceOptions, hashed)
+  const arrivals = new WeakMap<Uint8Array, Arrival>()
+  const came: Came = (bytes, sha1, answered_at) => void arrivals.set(bytes, { sha1, answered_at })
+  const source = settings.source ?? createHttpSource(settings as HttpSourceOptions, came)
   const giveBack = takeSource(source, timeout_ms)
   const cache =
     cache_path === undefined
@@ -124,7 +124,7 @@ export function createBackgroundLine({
   })
   const cycle = createCycle({
     fetch: createFetcher({ source, timeout_ms, events, closing: closing.signal }),
-    hashes,
+    arrivals,
     activator,
     highest,
     sharing: cache && { cache, max_age_ms: interval_ms * SHARE_OF_INTERVAL, stale_ms: timeout_ms * 2 },

@@ -2,11 +2,12 @@ import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Activator } from '../../lib/background/activator.ts'
 import { type Asked, askNow } from '../../lib/background/cache/asked.ts'
 import type { Cache } from '../../lib/background/cache/disk.ts'
-import { type Cycle, createCycle } from '../../lib/background/cycle.ts'
+import { type Arrival, type Cycle, createCycle } from '../../lib/background/cycle.ts'
 import { createRefresher, type Refresher } from '../../lib/background/refresher.ts'
 import { DocumentError, DynacodeError } from '../../lib/errors.ts'
 import { createEvents } from '../../lib/events/table.ts'
 import type { Fetched } from '../../lib/sources/contract.ts'
+import { steadyNow } from '../../lib/time/steady-clock.ts'
 
 const bytes = Buffer.from('{"domains":[]}')
 const SHA1 = '6c1c6dc5f2dbf2ce5bdde6c2dc9ff9ba3e1e0e9f'
@@ -28,7 +29,7 @@ const ASKED = expect.objectContaining({ boot: expect.any(String), steady_ms: exp
 const before = (asked: Asked, ms: number): Asked => ({ ...asked, steady_ms: asked.steady_ms - ms, at: asked.at - ms })
 
 let closing: AbortController
-let hashes: Map<Uint8Array, string>
+let arrivals: Map<Uint8Array, Arrival>
 let heard: [string, object][]
 
 function create(sharing?: {
@@ -42,7 +43,7 @@ function create(sharing?: {
   }
   const cycle = createCycle({
     fetch,
-    hashes,
+    arrivals,
     activator: activator as unknown as Activator,
     highest,
     sharing,
@@ -62,7 +63,7 @@ function create(sharing?: {
 beforeEach(() => {
   vi.resetAllMocks()
   closing = new AbortController()
-  hashes = new Map()
+  arrivals = new Map()
   heard = []
   fetch.mockImplementation(async () => ({ bytes, tag: 'new' }))
   activator.activated.mockReturnValue(null)
@@ -83,13 +84,25 @@ describe('a cycle', () => {
   })
 
   test('hashes nothing that was hashed as it came', async () => {
-    hashes.set(bytes, SHA1)
+    arrivals.set(bytes, { sha1: SHA1, answered_at: steadyNow() + 1000 })
     await create().refresh()
     const live = expect.objectContaining({ sha1: SHA1 })
     expect(activator.activate).toHaveBeenCalledWith(live, expect.any(Function), expect.any(Function))
     activator.activated.mockReturnValue({ sha1: SHA1, tag: 'live' })
     expect(await create().refresh()).toMatchObject({ reason: 'unchanged' })
     expect(activator.confirm).toHaveBeenCalledWith(ASKED, 'new')
+  })
+
+  test('takes what was here before it was asked for as of then, and nothing for later than it was asked for', async () => {
+    const ages: number[] = []
+    for (const answered_at of [steadyNow() - 3000, steadyNow() + 3000]) {
+      arrivals.set(bytes, { sha1: SHA1, answered_at })
+      const now = askNow()
+      await create().refresh()
+      const [{ asked }] = activator.activate.mock.lastCall as unknown as [{ asked: Asked }]
+      ages.push(Math.round((now.steady_ms - asked.steady_ms) / 1000), Math.round((now.at - asked.at) / 1000))
+    }
+    expect(ages.map(Math.abs)).toEqual([3, 3, 0, 0])
   })
 
   test('asks by the tag of the document that is live', async () => {

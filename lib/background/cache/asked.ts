@@ -41,6 +41,12 @@ export function askedAt(at: number): Asked {
   return Object.freeze({ boot: '', steady_ms: 0, at })
 }
 
+/** So much sooner, in milliseconds; never later. */
+export function earlier({ boot, steady_ms, at }: Asked, ms: number): Asked {
+  const sooner_ms = Math.max(0, ms)
+  return Object.freeze({ boot, steady_ms: roundSteady(steady_ms - sooner_ms), at: Math.round(at - sooner_ms) })
+}
+
 /** Whether `a` was asked for later than `b`. What claims to be of the future was not. */
 export function isLater(a: Asked, b: Asked): boolean {
   if (a.boot === '' || a.boot !== b.boot) return a.at > b.at && a.at <= Date.now()

@@ -12,11 +12,14 @@ const debug = createDebug('dynacode:long-poll')
 export interface LongPoll {
   /** As in `Source`. */
   watch(changed: () => void): () => void
-  /** What the last answer brought, if nobody has taken it yet. */
-  take(): Fetched | undefined
+  /** What the last answer brought, if nobody has taken it yet, and it is what came after this tag. */
+  take(last: Tag): Document | undefined
   /** Told of each answer, with the tag that it was asked for: what comes after it is new. */
   saw(fetched: Fetched, last: string | undefined): void
 }
+
+type Tag = string | undefined
+type Document = Exclude<Fetched, { readonly unchanged: true }>
 
 /** An answer that comes sooner without anything new was not held back, in milliseconds. */
 const HELD_MS = 500
@@ -47,8 +50,8 @@ export function createLongPoll({
   longest_ms: number
   pause_ms: number
 }): LongPoll {
-  let seen: string | undefined
-  let kept: { readonly fetched: Fetched; readonly at: number } | undefined
+  let seen: Tag
+  let kept: { readonly fetched: Document; readonly last: Tag; readonly at: number } | undefined
   /** Ends what is waited for, where a good answer to an ordinary fetch is a reason to ask again. */
   let wake: (() => void) | undefined
   const waits = createFailureWait(FIRST_WAIT_MS, pause_ms, pause_ms)
@@ -64,9 +67,12 @@ export function createLongPoll({
       try {
         const fetched = await ask(last, stopping)
         waits.succeeded()
+        // An ordinary fetch has brought something meanwhile: this may have been on its way since before that.
+        if (seen !== last) continue
         if (fetched.unchanged !== true && fetched.tag !== last) {
           seen = fetched.tag
-          kept = { fetched, at: steadyNow() }
+          // What came after what nobody has taken comes after what that came after.
+          kept = { fetched, last: kept !== undefined && kept.fetched.tag === last ? kept.last : last, at: steadyNow() }
           changed()
           await pause(bucket.take(), stopping, false)
         } else if (steadyNow() - started < HELD_MS) {
@@ -111,11 +117,11 @@ export function createLongPoll({
       void loop(changed, stopping.signal)
       return () => stopping.abort()
     },
-    take() {
-      const isYoung = kept !== undefined && steadyNow() - kept.at < LONGEST_KEPT_MS
-      const fetched = isYoung ? kept?.fetched : undefined
+    take(last) {
+      const came = kept
       kept = undefined
-      return fetched
+      if (came === undefined || came.last !== last) return undefined
+      return steadyNow() - came.at < LONGEST_KEPT_MS ? came.fetched : undefined
     },
     saw(fetched, last) {
       seen = fetched.unchanged === true ? last : fetched.tag

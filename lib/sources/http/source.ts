@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import { DynacodeError } from '../../errors.ts'
+import { steadyNow } from '../../time/steady-clock.ts'
 import { ACCEPT_ENCODING } from '../content-coding.ts'
 import type { Fetched, Source } from '../contract.ts'
 import { type BodyHeaders, readBody } from './body-reader.ts'
@@ -21,16 +22,17 @@ export interface HttpSourceOptions {
 }
 
 /**
+ * Told of the bytes that a source returns: their SHA-1, in hex, which is known when the last of them comes; and when the answer
+ * began, by the steady clock: that of a long poll may be a while before it is asked for.
+ */
+export type Came = (bytes: Uint8Array, sha1: string, answered_at: number) => void
+
+/**
  * Fetches documents by conditional GET. Redirects are errors unless `plugin_api_redirects` allows some: the document
  * decides what code runs, and comes from where it was configured to come from. Headers of `plugin_api_headers` never go
  * to another origin.
- *
- * @param hashed told the SHA-1 of what it returns, in hex: that is known when the last byte comes
  */
-export function createHttpSource(
-  options: HttpSourceOptions,
-  hashed: (bytes: Uint8Array, sha1: string) => void = () => undefined,
-): Source {
+export function createHttpSource(options: HttpSourceOptions, came: Came = () => undefined): Source {
   const { plugin_api_uri: uri, plugin_api_max_bytes, plugin_api_wait } = options
   const exchange = createExchange({
     uri,
@@ -50,6 +52,7 @@ export function createHttpSource(
       ...(wait === undefined ? {} : { prefer: `wait=${wait}` }),
     }
     const response = await exchange.ask({ method: 'GET', defaults, conditions }, signal)
+    const answered_at = steadyNow()
     const { statusCode: status, body, headers } = response
     if (status === 304 && last !== undefined) {
       await letPass(response, signal)
@@ -65,7 +68,7 @@ export function createHttpSource(
       throw new DynacodeError('ERR_DYNACODE_FETCH_CONTENT', message)
     }
     const { bytes, sha1 } = await readBody(body, only(headers), plugin_api_max_bytes, signal)
-    hashed(bytes, sha1)
+    came(bytes, sha1, answered_at)
     return { bytes, tag: readTag(one(headers.etag)), status }
   }
 
@@ -78,7 +81,7 @@ export function createHttpSource(
   })
   return Object.freeze({
     async fetch(signal, last) {
-      const fetched = long_poll.take() ?? (await get(signal, last))
+      const fetched = long_poll.take(last) ?? (await get(signal, last))
       long_poll.saw(fetched, last)
       return fetched
     },

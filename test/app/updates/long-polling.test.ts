@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Dynacode, DynacodeOptions } from '../../../lib/index.ts'
@@ -55,6 +56,27 @@ describe('with plugin_api_wait', () => {
     expect(api.requests).toHaveLength(3)
     api.publish(numbered(3))
     await expect.poll(() => versionOf(dyna)).toBe(3)
+  })
+
+  test('an answer that was on its way while refresh() brought what came after it changes nothing', async () => {
+    let version = 1
+    const held: ServerResponse[] = []
+    const answer = (response: ServerResponse, of: number) =>
+      response.setHeader('ETag', `"${of}"`).end(JSON.stringify(numbered(of)))
+    const api = await startPluginApi()
+    api.behave((request, response) => {
+      if (request.headers.prefer === undefined) answer(response, version)
+      else held.push(response)
+    })
+    const dyna = await start(api)
+    await expect.poll(() => held.length).toBe(1)
+    version = 3
+    expect(await dyna.refresh()).toMatchObject({ updated: true })
+    answer(held.shift() as ServerResponse, 2)
+    // It is asked for what comes after the newest, and that is all.
+    await expect.poll(() => held.length).toBe(1)
+    expect(api.requests.at(-1)?.headers['if-none-match']).toBe('"3"')
+    expect(versionOf(dyna)).toBe(3)
   })
 
   test('refresh() does not wait for the API to have something new', async () => {

@@ -94,3 +94,64 @@ test('a deadline beyond what a timer can wait is none that is over at once', asy
   await vi.advanceTimersByTimeAsync(0)
   expect(get.mock.lastCall?.[0].aborted).toBe(true)
 })
+
+describe('an answer', () => {
+  const bytes = (tag: string): Fetched => ({ bytes: new Uint8Array(), tag })
+
+  /** Asks for what comes after "1"; what is answered, and when, is for the test to say. */
+  async function ask() {
+    const answers: ((fetched: Fetched) => void)[] = []
+    const get = vi.fn(() => new Promise<Fetched>((resolve) => answers.push(resolve)))
+    const changed = vi.fn()
+    const poll = createLongPoll({ get, longest_ms: 35_000, pause_ms: PAUSE_MS })
+    poll.saw(KNOWN, undefined)
+    const stop = poll.watch(changed)
+    await vi.advanceTimersByTimeAsync(0)
+    async function answer(fetched: Fetched) {
+      answers.shift()?.(fetched)
+      await vi.advanceTimersByTimeAsync(0)
+    }
+    return { poll, get, changed, answer, stop }
+  }
+
+  test('is taken once, by who asks for what comes after the same', async () => {
+    const { poll, changed, answer, stop } = await ask()
+    await answer(bytes('"2"'))
+    expect(changed).toHaveBeenCalledTimes(1)
+    expect([poll.take('"1"')?.tag, poll.take('"1"')]).toEqual(['"2"', undefined])
+    stop()
+  })
+
+  test('is taken by who asks for what comes after an earlier one that nobody has taken', async () => {
+    const { poll, answer, stop } = await ask()
+    await answer(bytes('"2"'))
+    await answer(bytes('"3"'))
+    expect(poll.take('"1"')?.tag).toBe('"3"')
+    stop()
+  })
+
+  test('is not taken by who has something else by now', async () => {
+    const { poll, answer, stop } = await ask()
+    await answer(bytes('"2"'))
+    expect([poll.take('"3"'), poll.take('"1"')]).toEqual([undefined, undefined])
+    stop()
+  })
+
+  test('is not taken once it is five seconds old', async () => {
+    const { poll, answer, stop } = await ask()
+    await answer(bytes('"2"'))
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(poll.take('"1"')).toBeUndefined()
+    stop()
+  })
+
+  test('counts for nothing where an ordinary fetch has brought something while it was on its way', async () => {
+    const { poll, get, changed, answer, stop } = await ask()
+    poll.saw(bytes('"3"'), '"1"')
+    await answer(bytes('"2"'))
+    expect([poll.take('"1"'), poll.take('"3"')]).toEqual([undefined, undefined])
+    expect(changed).not.toHaveBeenCalled()
+    expect(get).toHaveBeenLastCalledWith(expect.anything(), '"3"')
+    stop()
+  })
+})
