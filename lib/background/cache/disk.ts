@@ -195,7 +195,7 @@ export function createCache(
       const content = { bytes, tag: keepableTag(entry.tag), version, source, asked }
       const header = await runInSlices(encodeHeader(content), closing.signal)
       let fate = 'new' as Fate
-      const found = await replaceDurably(place, {
+      await replaceDurably(place, {
         parts: [header, bytes],
         at: asked.at,
         closing: closing.signal,
@@ -206,8 +206,8 @@ export function createCache(
           if (fate !== 'new') return undefined
           return judged.current !== undefined && judged.current.sha1 !== sha1
         },
+        placed: (found) => newest.learn(found, header, { ...content, sha1 }),
       })
-      if (found !== undefined) newest.learn(found, header, { ...content, sha1 })
       return fate !== 'late'
     })
   }

@@ -35,6 +35,8 @@ interface Replacement {
    * generation is to become the previous one; undefined: the content is not wanted any more.
    */
   readonly keeps: () => Promise<boolean | undefined>
+  /** Told of the new file as soon as it has the name: others hear of it at the same time. */
+  readonly placed: (found: Stats) => void
   /** Lays it down: then nothing has changed. */
   readonly closing: AbortSignal
 }
@@ -43,9 +45,8 @@ interface Replacement {
  * Puts a file with this content where the newest generation is, so that it is there after a crash of the machine, too. At
  * every moment each of the two names has a whole file, or none if it had none. What is long is done off the main thread.
  *
- * @returns the new file, as it is found at its name; undefined where it was not wanted, or is gone again
  */
-export async function replaceDurably(place: CachePlace, content: Replacement): Promise<Stats | undefined> {
+export async function replaceDurably(place: CachePlace, content: Replacement): Promise<void> {
   const { fs, path, folder } = place
   const temporary = place.temporary()
   let written: Stats
@@ -55,7 +56,7 @@ export async function replaceDurably(place: CachePlace, content: Replacement): P
     content.closing.throwIfAborted()
     if (keep === undefined) {
       unlinkIf(fs, temporary)
-      return undefined
+      return
     }
     exchange(place, temporary, keep)
   } catch (error) {
@@ -63,8 +64,8 @@ export async function replaceDurably(place: CachePlace, content: Replacement): P
     throw error
   }
   const found = lookAt(fs, path)
+  if (found !== undefined && isSameContent(found, written)) content.placed(found)
   await syncFolder(fs, folder)
-  return found !== undefined && isSameContent(found, written) ? found : undefined
 }
 
 async function writeDurably(fs: FileSystem, path: string, { parts, at, closing }: Replacement): Promise<Stats> {

@@ -24,7 +24,8 @@ function openPlace(changed: Partial<FileSystem> = {}, path = cachePath()) {
 
 function whole(text: string, keep = true): Parameters<typeof replaceDurably>[1] {
   const parts = [Buffer.from(text.slice(0, 2)), Buffer.from(text.slice(2))]
-  return { parts, at: Date.now(), keeps: async () => keep, closing: new AbortController().signal }
+  const closing = new AbortController().signal
+  return { parts, at: Date.now(), keeps: async () => keep, placed: () => undefined, closing }
 }
 
 describe('replacing a file', () => {
@@ -70,6 +71,18 @@ describe('replacing a file', () => {
     await replaceDurably(place, whole('two'))
     await replaceDurably({ ...place, fs: watched }, whole('three'))
     expect([...new Set(seen)]).toEqual(['two one', 'three one', 'three two'])
+  })
+
+  test('tells of the new file before the disk has its name: others hear of it at the same time', async () => {
+    const { path, place } = openPlace()
+    const order: string[] = []
+    const fsync = ((fd: number, done: (error: Error | null) => void) => {
+      order.push(fs.fstatSync(fd).isDirectory() ? 'folder' : 'file')
+      fs.fsync(fd, done)
+    }) as typeof fs.fsync
+    const placed = (found: fs.Stats) => order.push(found.ino === fs.statSync(path).ino ? 'placed' : 'another file')
+    await replaceDurably({ ...place, fs: { ...fs, fsync } }, { ...whole('one'), placed })
+    expect(order).toEqual(['file', 'placed', 'folder'])
   })
 
   test('goes on from where both names have the same file', async () => {
