@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { hashOn } from '../../sources/content-hash.ts'
 import type { Steps } from '../../time/steps.ts'
+import { describeValue } from '../../validation/schema-error.ts'
 import type { Asked } from './asked.ts'
 import { cacheError } from './safety.ts'
 
@@ -82,9 +83,10 @@ interface Header {
 function parseHeader(line: Buffer): Header | undefined {
   const fields = tryParsing(line.toString())
   const { dynacode_cache, etag, version, length, source, asked } = (fields ?? {}) as Record<string, unknown>
-  if (typeof dynacode_cache !== 'number') return undefined
+  if (dynacode_cache === undefined) return undefined
+  // Whatever a later version makes of its files: it is no business of this one.
   if (dynacode_cache !== 1 && dynacode_cache !== 2) {
-    throw cacheError(`it is of another version of dynacode (format ${dynacode_cache})`)
+    throw cacheError(`it is of another version of dynacode (format ${describeValue(dynacode_cache)})`)
   }
   if (etag !== null && typeof etag !== 'string') return undefined
   if (typeof version !== 'string' && typeof version !== 'number') return undefined

@@ -205,6 +205,11 @@ describe('a damaged generation', () => {
 
   test.each([
     ['of another format', () => Buffer.from('{"dynacode_cache":99}\n{}'), 'another version of dynacode (format 99)'],
+    [
+      'of a format by name',
+      () => Buffer.from('{"dynacode_cache":"b"}\n{}'),
+      'another version of dynacode (format "b")',
+    ],
     ['larger than a document may be', () => encodeDocument(storable('x'.repeat(1001), 1)), 'it has 1001 bytes'],
   ])('is none that is %s: others may need it', async (_what, content, message) => {
     const { path, generation } = open()
