@@ -1,11 +1,13 @@
 import { type FSWatcher, type Stats, statSync, watch } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import createDebug from 'debug'
+import { createFailureWait } from '../../time/failure-wait.ts'
 
 const debug = createDebug('dynacode:cache')
 
-/** When to try again to watch a folder that cannot be watched, in milliseconds. */
-const RETRY_MS = 2000
+/** The first wait before a folder that cannot be watched is tried again is up to twice that, in milliseconds. */
+const FIRST_RETRY_MS = 250
+const LONGEST_RETRY_MS = 2000
 
 /**
  * Watches the cache's newest generation, so that what one process of a machine writes the others see within milliseconds.
@@ -18,6 +20,7 @@ export function watchCache(path: string, changed: () => void): () => void {
   const [folder, name] = [dirname(path), basename(path)]
   let watcher: FSWatcher | undefined
   let timer: NodeJS.Timeout | undefined
+  const waits = createFailureWait(FIRST_RETRY_MS, LONGEST_RETRY_MS)
   let stopped = false
 
   function begin(): void {
@@ -25,6 +28,7 @@ export function watchCache(path: string, changed: () => void): () => void {
       const watched = statSync(folder)
       const opened = watch(folder, { persistent: false })
       watcher = opened
+      waits.succeeded()
       opened.on('change', (_, file) => {
         // Where the folder itself is gone, the watch is over without a word. Something in it may have its name.
         if (String(file) === basename(folder) && !isStill(folder, watched)) {
@@ -46,7 +50,7 @@ export function watchCache(path: string, changed: () => void): () => void {
       begin()
       // Whatever came meanwhile was not seen.
       changed()
-    }, RETRY_MS).unref()
+    }, waits.failed(undefined)).unref()
   }
 
   begin()
