@@ -44,7 +44,8 @@ export function startWatching({
     await started
     return refresher.refresh('noticed')
   })
-  const failed = (error: unknown) => events.emit('on_error', { section: 'watch', error })
+  // Not before the caller has what this belongs to: listeners are added to it.
+  const failed = (error: unknown) => queueMicrotask(() => events.emit('on_error', { section: 'watch', error }))
   const watch = () => watchSource(source, notices.notify, failed)
   const lead = shared && cache_path !== undefined ? shareLead(cache_path, watch) : undefined
   const stops = [lead === undefined ? watch() : lead.stop]

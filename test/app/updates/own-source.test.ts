@@ -67,6 +67,16 @@ describe('a watch', () => {
     await vi.waitFor(() => expect(failures).toEqual([['watch', fault]]))
   })
 
+  test('that throws at once is heard of by listeners that are added right after', async () => {
+    const watch = () => {
+      throw fault
+    }
+    const dyna = createInstance({ source: { fetch, watch } })
+    const seen = record(dyna, ['on_error'])
+    await dyna.ready()
+    expect(payloadsOf(seen, 'on_error')).toMatchObject([{ section: 'watch', error: fault }])
+  })
+
   test.each([
     [undefined, 'nothing'],
     [5, '5'],
