@@ -102,7 +102,8 @@ function draw(recorded: readonly Line[]): string {
     const y = 56 + index * 21
     const prompt = kind === 'command' ? '<tspan class="prompt">$ </tspan>' : ''
     const row = `<text class="${kind}" x="20" y="${y}">${prompt}${escape(text)}</text>`
-    const cover = typing > 0 ? `<rect class="cover t${index}" x="${20 + 2 * letter}" y="${y - 15}" width="760" height="20"/>` : ''
+    const cover =
+      typing > 0 ? `<rect class="cover t${index}" x="${20 + 2 * letter}" y="${y - 15}" width="760" height="20"/>` : ''
     return `<g class="l${index}">${row}${cover}</g>`
   })
   const plain = recorded.map(({ text }) => text).join(' ')
