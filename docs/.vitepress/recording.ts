@@ -101,20 +101,20 @@ function draw(recorded: readonly Line[]): string {
   const rows = timed.map(({ kind, text, typing }, index) => {
     const y = 56 + index * 21
     const prompt = kind === 'command' ? '<tspan class="prompt">$ </tspan>' : ''
-    const row = `<text class="${kind}" x="20" y="${y}">${prompt}${escape(text)}</text>`
+    const row = `<text class="${kind}" x="20" y="${y}">${prompt}${escapeText(text)}</text>`
     const cover =
       typing > 0 ? `<rect class="cover t${index}" x="${20 + 2 * letter}" y="${y - 15}" width="760" height="20"/>` : ''
     return `<g class="l${index}">${row}${cover}</g>`
   })
   const plain = recorded.map(({ text }) => text).join(' ')
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escape(plain)}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escapeText(plain)}">
 <style>
   .window, .cover { fill: #0d1117 }
   .frame { fill: none; stroke: #3d444d }
   text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace; fill: #c9d1d9; white-space: pre }
   .command { fill: #f0f6fc } .prompt { fill: #3fb950 } .comment { fill: #9198a1 } .error { fill: #ff7b72 }
   ${rules.join('\n  ')}
-  @media (prefers-reduced-motion: reduce) { g { animation: none !important } .cover { display: none } }
+  @media (prefers-reduced-motion: reduce) { svg g[class] { animation: none } .cover { display: none } }
 </style>
 <clipPath id="inside"><rect x="1" y="1" width="${width - 2}" height="${height - 2}" rx="8"/></clipPath>
 <rect class="window" width="${width}" height="${height}" rx="8"/>
@@ -127,6 +127,6 @@ ${rows.join('\n')}
 `
 }
 
-function escape(text: string): string {
+function escapeText(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;')
 }

@@ -25,25 +25,29 @@ async function run(text: string): Promise<string[]> {
 }
 
 describe('docs/tools.md', () => {
-  const [check = '', request = '', api = ''] = page.blocks.map(({ text }) => text)
+  const [first = '', check = '', request = '', api = ''] = page.blocks.map(({ text }) => text)
 
   test('lists every function, and no other', () => {
     const listed = namesIn(tablesOf(page, 'function')).map((name) => name.replace(/\(.*/, ''))
     expect(sorted(listed)).toEqual(sorted(Object.keys(tools)))
   })
 
-  test('finds the mistake of its first snippet', async () => {
+  test('has nothing to find in its first snippet', async () => {
+    expect(await run(first)).toEqual(['publish it'])
+  })
+
+  test('finds the mistake of its second one', async () => {
     expect(await run(check)).toEqual([
       'hello:1:1 error unknown-name: sayy is not known. Did you mean `say`?',
       'not to be published',
     ])
   })
 
-  test('sees the request of its second one blocked', async () => {
+  test('sees the request of its third one blocked', async () => {
     expect(await run(request)).toEqual(['403', 'block ran null ended the request with 403'])
   })
 
-  test('serves a document in its third one', async () => {
+  test('serves a document in its fourth one', async () => {
     expect(await run(api)).toEqual([])
   })
 })
