@@ -35,8 +35,8 @@ describe('docs/guard.md: what stops what', () => {
 test('docs/guard.md: the stack that is shown is the one that its code makes', async () => {
   const code = page.blocks.find(({ marks }) => marks.get('recipe') === 'stuck')?.text ?? ''
   const shown = page.blocks.find(({ lang }) => lang === 'text')?.text ?? ''
-  const name = /plugin "(\w+)"/.execshown?.[1] as string
-  const app = await startWith({ name, phase: 'access', code: code as string })
+  const name = /plugin "(\w+)"/.exec(shown)?.[1] as string
+  const app = await startWith({ name, phase: 'access', code })
   await app.request.get('/').expect(200)
   const [stack = ''] = failures(app).map(({ error }) => String((error as Error).stack))
   if (!isShown(stack.split('\n'), shown.split('\n'))) expect(stack).toBe(shown)
