@@ -106,7 +106,7 @@ for (const bound of BOUNDS) {
 const report = [
   createReport(results, 'npm run bench:metrics'),
   `### A scrape with ${DOMAINS * PLUGINS_EACH} plugins`,
-  createTable(['`max_plugins`', 'series', 'turns', 'longest turn', 'all turns', 'reach'], rows),
+  createTable(['`max_plugins`', 'series', 'turns', 'longest turn', 'all turns', 'target'], rows),
 ].join('\n\n')
 console.log(report)
 if (!flags.quick) writeReport(join(import.meta.dirname, '..', '..', 'docs', 'benchmarks.md'), report, 'metrics')

@@ -82,7 +82,7 @@ const { answer_ms, until_open } = await measureRunaway()
 
 const judge = (met) => (met ? 'met' : 'missed')
 const rows = [
-  ['moment', 'median', 'reach'],
+  ['moment', 'median', 'target'],
   ['---', '---:', '---:'],
   [
     `from entering \`while (true)\` to that request's answer, budget ${BUDGET_MS} ms`,

@@ -10,7 +10,7 @@ export function describeMachine() {
   return `Node ${process.version}, ${process.platform} ${process.arch}, ${cores.length} × ${cores[0].model.trim()}`
 }
 
-const CALLS_HEADS = ['pair', 'A, ns', 'B, ns', 'A − B, ns', 'middle half', '±', 'A ÷ B', 'reach']
+const CALLS_HEADS = ['pair', 'A, ns', 'B, ns', 'A − B, ns', 'middle half', '±', 'A ÷ B', 'target']
 
 /** The tables of a run, in Markdown. */
 export function createReport(results, command = 'npm run bench') {
@@ -20,7 +20,7 @@ export function createReport(results, command = 'npm run bench') {
     ...(called.length === 0 ? [] : ['### In process', createTable(CALLS_HEADS, called.map(describeCalls))]),
     '### Over HTTP',
     createTable(
-      ['pair', 'A, req/s', 'B, req/s', 'A ÷ B', 'middle half', '±', 'by CPU time', '±', 'reach'],
+      ['pair', 'A, req/s', 'B, req/s', 'A ÷ B', 'middle half', '±', 'by CPU time', '±', 'target'],
       results.filter(({ http }) => http !== undefined).map(describeHttp),
     ),
   ]

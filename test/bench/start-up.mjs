@@ -105,7 +105,7 @@ export function createStartUpReport({ imports, modules, commands, apps, servers 
   return [
     `Command: \`npm run bench\`. ${describeMachine()}.`,
     createTable(
-      ['import', 'modules', 'time', 'processor time', '÷ koa', 'by processor time', 'heap', 'reach'],
+      ['import', 'modules', 'time', 'processor time', '÷ koa', 'by processor time', 'heap', 'target'],
       IMPORTS.map((name, index) => [
         `\`${name}\``,
         String(modules[index]),
@@ -118,7 +118,7 @@ export function createStartUpReport({ imports, modules, commands, apps, servers 
       ]),
     ),
     createTable(
-      ['start', 'median', 'beside', 'reach'],
+      ['start', 'median', 'beside', 'target'],
       [
         command('version'),
         command('help'),

@@ -4,7 +4,7 @@ import { type Arrivals, rates, simulateHerd } from './simulation.ts'
 // Writes docs/herd.md: what 5 000 processes do to the API, simulated with the real poller and backoff.
 const options = { pollers: 5000, interval: 30, outage_from: 300, outage_to: 900, end: 1500 }
 const stretches: readonly (readonly [string, number, number])[] = [
-  ['the first second: all poll at once, to be live soon', 0, 1],
+  ['the first second: all processes poll at once', 0, 1],
   ['the rest of the first interval', 1, 30],
   ['steady, from the second interval on', 30, 300],
   ['the first interval of a 10-minute outage', 300, 330],
@@ -18,21 +18,22 @@ const rows = stretches.map(([name, from, to]) => {
   const { peak, mean, ratio } = rates(arrivals, from, to)
   return `| ${name} | ${mean.toFixed(0)} | ${peak} | ${ratio.toFixed(2)} |`
 })
-const page = `# A herd of processes
+const page = `# Fleet simulation
 
-What ${options.pollers.toLocaleString('en')} processes that were started in the same moment do to the plugin API, with an interval of ${options.interval} s and
-everything else at its default. The real poller and the real backoff run on a simulated clock; made by \`npm run herd\`.
+How many requests ${options.pollers.toLocaleString('en')} processes send to your plugin API if all of them start at the same moment, with an interval of ${options.interval} s and
+defaults for everything else. Polls never come as a thundering herd, not even after an outage. \`npm run herd\` makes this page: it runs
+the real poller and backoff on a simulated clock.
 
-| stretch of time | mean, requests a second | peak, requests a second | peak ÷ mean |
+| period | mean, requests a second | peak, requests a second | peak ÷ mean |
 |---|---|---|---|
 ${rows.join('\n')}
 
-The first poll of a process comes at once, without jitter: a process that has just started is to be live soon. Where that is
-too much for the API when a whole site starts, set \`plugin_api_poll_at_init: false\`, or give the processes of a machine a
-common \`cache_path\`: then one of them asks for all. The second wait is random over the whole interval, and each wait after
-it has up to 10 % added, so the processes never fall into step again. After a failed fetch the wait is random up to
-twice the interval (full jitter; \`plugin_api_backoff_max\` lets it grow further), and the first wait after an outage is
-random, too, so that an outage neither adds to the load nor ends in a stampede.
+- **Start.** The first poll comes at once, without jitter, so that a new process is live soon. If that is too much for your API when a
+  whole site starts, set \`plugin_api_poll_at_init: false\`, or share a \`cache_path\` between the processes of a machine: then one of them
+  asks for all.
+- **Steady state.** The second wait is random over the whole interval. Each later wait has up to 10 % added, so processes stay spread out.
+- **Outage.** After a failed fetch, the wait is random up to twice the interval (full jitter; \`plugin_api_backoff_max\` lets it grow
+  further). The first wait after an outage is also random. So an outage neither adds load nor ends in a thundering herd.
 `
 writeFileSync(new URL('../../docs/herd.md', import.meta.url), page)
 process.stdout.write(page)

@@ -116,10 +116,10 @@ const computed = mediums.map(([name, rate, each, burst, burst_each]) => [
 
 const page = `# Scale
 
-What 10 to 100,000 processes ask of the place where the document comes from, and which place that should be. Made by
-\`npm run scale\`: the rates are those of the real poller on a simulated clock, the bytes those of real requests over a socket. The
-document has ${plugins.length} plugins: ${size(DOCUMENT.length)}, of which gzip makes ${size(COMPRESSED.length)}. A poll that brings nothing new (304) is ${bytes.unchanged} bytes, request and
-answer with their headers; one that brings the document is ${count(bytes.changed)}.
+How much load 10 to 100,000 processes put on a source, and [which source to choose](#which-source-to-choose). \`npm run scale\` makes this
+page: rates are from the real poller on a simulated clock, sizes from real requests over a socket. The document has ${plugins.length} plugins:
+${size(DOCUMENT.length)}, or ${size(COMPRESSED.length)} with gzip. A poll without changes (304) is ${bytes.unchanged} bytes, including the headers of request and answer. A poll with the
+document is ${count(bytes.changed)} bytes.
 
 ## Polling every ${INTERVAL} s
 
@@ -135,37 +135,37 @@ ${table(
   simulated,
 )}
 
-The mean grows with the processes; the peak comes nearer to it the more there are. What happens at a start and in an outage is on
-a [page of its own](herd.md).
+The more processes there are, the closer the peak is to the mean. [Fleet simulation](herd.md) shows a start and an outage.
 
 ## By source
 
-Computed from the same bytes, with ${PROCESSES_OF_A_MACHINE} processes on each machine, an interval of ${INTERVAL} s and a \`plugin_api_wait\` of ${INTERVAL} s. "At once" is what a change
-brings in one moment: requests and bytes. By polling it is spread over the interval.
+Computed from the same sizes, with ${PROCESSES_OF_A_MACHINE} processes on each machine, an interval of ${INTERVAL} s and a \`plugin_api_wait\` of ${INTERVAL} s. "At once" is the
+burst of a change: requests and bytes. With polling, a change is spread over the interval.
 
 ${table(['source', '100: steady', 'at once', '10,000: steady', 'at once', '100,000: steady', 'at once'], computed)}
 
-Redis has no conditional GET, so each poll of it brings the document. With its notices the polls are only for what a notice has
-missed: give them a longer interval there.
+Redis has no conditional GET, so each poll transfers the document. Polls only find what a message missed: set a longer interval.
 
-A process that long-polls also keeps its ordinary polls, so it asks twice in an interval, and holds one connection open. With a
-shared \`cache_path\` one process of a machine does both for all.
+A process that uses long polling also keeps its ordinary polls, so it sends two requests per interval, and keeps one connection open. With
+a shared \`cache_path\`, one process of a machine does both for all.
 
-## Which to take
+## Which source to choose
 
-| site | take | because |
+| site | use | because |
 |---|---|---|
 | one machine | \`folder_source\`, or anything | a change is live as soon as the file is written |
-| up to some hundred processes | long polling of an API of your own | a change is live at once; a few hundred open connections are nothing |
-| the same, with a Redis at hand | \`redis_source\` | there is no API to write, and Redis tells of changes |
+| up to several hundred processes | long polling of your own API | a change is live at once; a few hundred open connections are cheap |
+| the same, if you have Redis | \`redis_source\` | you need no API, and Redis announces changes |
 | thousands | long polling with a shared \`cache_path\` | the API sees machines, not processes |
-| tens of thousands and more | a plain file behind a CDN or in an object store, polled, with a shared \`cache_path\` | the answer to nearly every request is a 304 from near by |
-| several data centres | a cache of each, in front of one API | a process asks the cache near by. A cache that knows \`If-None-Match\` will do; for long polling it must hold the request open |
+| tens of thousands and more | a plain file behind a CDN or in an object store, polled, with a shared \`cache_path\` | nearly every answer is a 304 from a nearby cache |
+| several data centres | a cache in each, in front of one API | a process asks the nearby cache. The cache must support \`If-None-Match\`; for long polling it must hold requests open |
 
-A plain file is enough of an API: a web server that sends ETags and answers \`If-None-Match\`, as nginx does by default, needs no code at
-all. Write the new file beside the old one and rename it, so that nobody gets half of it. A CDN serves what it has for as long as
-\`Cache-Control\` allows: that time is added to the interval. Sign the document ([trust](trust.md)) where a CDN or an object store is
-between you and the processes: whoever can write there could run code in every process.
+A static file is enough of an API: any web server that sends ETags and answers \`If-None-Match\` works, as nginx does by default.
+
+- Write a new file beside the old one, and rename it, so that no process gets half of it.
+- A CDN serves its copy for as long as \`Cache-Control\` allows. Add that time to the interval.
+- If a CDN or object store is between you and the processes, [sign the document](trust.md): anyone who can write there could run code in
+  every process.
 `
 writeFileSync(new URL('../../docs/scale.md', import.meta.url), page)
 process.stdout.write(page)

@@ -34,7 +34,7 @@ export async function measureRefresh({ refresh: { turns, count, size } }) {
     'the worst of all turns',
     'p99 of requests, ms',
     '÷ without a reload',
-    'reach',
+    'target',
   ]
   const rows = [idle, ...reloads].map((each) => [
     each.reload,

@@ -45,7 +45,7 @@ async function measureRates(plan) {
     '÷ one plugin',
     'by CPU time',
     '÷ by hand',
-    'reach',
+    'target',
   ]
   const lines = (values) =>
     USUAL_KINDS.map((kind) => ({
@@ -114,7 +114,7 @@ async function measureUnknown(plan) {
     rows.push([kind, whole(size), ...cells, reach])
   }
   const heads = ['random', 'alike', '255 characters'].flatMap((name) => [`${name}: beyond a known host, µs`, 'p99, µs'])
-  return { tables: [createTable(['names', 'plugins', ...heads, 'reach'], rows)] }
+  return { tables: [createTable(['names', 'plugins', ...heads, 'target'], rows)] }
 }
 
 /** The same work by dynacode, by other ways to run code, and by hand. */
@@ -155,7 +155,7 @@ async function measureMemory(plan) {
     const reach = length === 500 ? judge('≤ 4,096', heap + external <= 4096) : ''
     rows.push([whole(length), whole(heap), whole(external), whole(heap + external - length), reach])
   }
-  const heads = ['code, bytes', 'heap, bytes', 'outside of the heap', 'both, beyond the code', 'reach']
+  const heads = ['code, bytes', 'heap, bytes', 'outside of the heap', 'both, beyond the code', 'target']
   return { tables: [createTable(heads, rows)] }
 }
 
