@@ -21,7 +21,7 @@ const rows = stretches.map(([name, from, to]) => {
 const page = `# Fleet simulation
 
 How many requests ${options.pollers.toLocaleString('en')} processes send to your plugin API if all of them start at the same moment, with an interval of ${options.interval} s and
-defaults for everything else. Polls never come as a thundering herd, not even after an outage. \`npm run herd\` makes this page: it runs
+defaults for everything else. After the first poll they stay spread out, even after an outage. \`npm run herd\` makes this page: it runs
 the real poller and backoff on a simulated clock.
 
 | period | mean, requests a second | peak, requests a second | peak ÷ mean |

@@ -187,7 +187,10 @@ await redis?.close()
 
 const report = [
   `Command: \`npm run bench:propagation\`. Node ${process.version}, ${plan.processes} processes, ${plan.changes} changes for each medium.`,
-  createTable(['medium', 'p50', 'p99', 'longest', 'medium alone, p50', 'beyond it', 'failed and mixed', 'target'], rows),
+  createTable(
+    ['medium', 'p50', 'p99', 'longest', 'medium alone, p50', 'beyond it', 'failed and mixed', 'target'],
+    rows,
+  ),
 ].join('\n\n')
 console.log(report)
 if (!flags.quick && redis !== undefined) writeReport(REPORT, report, 'propagation')
