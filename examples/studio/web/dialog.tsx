@@ -26,6 +26,11 @@ export function Dialog({
       if (before instanceof HTMLElement && before.isConnected) before.focus()
     }
   }, [])
+  // What is asked next, in the same dialog, takes the place of the button that had the focus.
+  useEffect(() => {
+    const dialog = own.current as HTMLDialogElement
+    if (!dialog.contains(document.activeElement)) dialog.querySelector<HTMLElement>('[autofocus]')?.focus()
+  }, [title])
   return (
     <dialog
       ref={own}
@@ -35,6 +40,8 @@ export function Dialog({
         event.preventDefault()
         close()
       }}
+      // A browser may close it without asking first, when Escape is pressed once more.
+      onClose={() => own.current?.isConnected && close()}
     >
       <header>
         <h2 id={id}>{title}</h2>

@@ -86,8 +86,16 @@ describePages('the kill switch', () => {
     await ada.keyboard.press('Enter')
     // The button that does it has the focus.
     await ada.getByRole('dialog', { name: 'Switch off everything?' }).waitFor()
+    const focused = () => ada.evaluate('document.activeElement.textContent')
+    await expect.poll(focused).toBe('Switch off')
     await ada.keyboard.press('Escape')
-    await ada.getByRole('dialog').waitFor({ state: 'detached' })
-    expect(await ada.evaluate('document.activeElement.textContent')).toBe('Kill switch')
+    await expect.poll(focused).toBe('Kill switch')
+    expect(await ada.locator('dialog').count()).toBe(0)
+    // A browser closes without asking what it was not let to do before.
+    await ada.keyboard.press('Enter')
+    await ada.getByRole('dialog', { name: 'Kill switch' }).waitFor()
+    await ada.evaluate("document.querySelector('dialog').close()")
+    await expect.poll(() => ada.locator('dialog').count()).toBe(0)
+    await expect.poll(focused).toBe('Kill switch')
   })
 })

@@ -56,7 +56,8 @@ export function JoinPage({ api, begin }: { api: Api; begin(session: Session): vo
         is_new
         known_name={name ?? undefined}
         send={async (given) => {
-          const credentials = name === null ? given : { password: given.password }
+          const { name: _, ...known } = given
+          const credentials = name === null ? given : known
           begin(await api.send<Session>('POST', '/accounts', { invitation, ...credentials }))
           go('/', { replace: true })
         }}

@@ -1,11 +1,16 @@
 import { useState } from 'preact/hooks'
 import type { Api, Session } from '../api.ts'
+import { SecondFactor } from '../second-factor/dialog.tsx'
 import { ChangePassword } from './change-password.tsx'
 
 /** Who is signed in, and what they can do with their account. */
 export function AccountMenu({ api, session, end }: { api: Api; session: Session; end(): void }) {
-  const [changing, setChanging] = useState(false)
+  const [asked, setAsked] = useState<'password' | 'second factor'>()
   const [open, setOpen] = useState(false)
+  const ask = (what: typeof asked) => {
+    setOpen(false)
+    setAsked(what)
+  }
   return (
     <>
       <details
@@ -22,14 +27,11 @@ export function AccountMenu({ api, session, end }: { api: Api; session: Session;
           <p>
             {session.name}, <b>{session.role}</b>
           </p>
-          <button
-            type="button"
-            onClick={() => {
-              setOpen(false)
-              setChanging(true)
-            }}
-          >
+          <button type="button" onClick={() => ask('password')}>
             Change password…
+          </button>
+          <button type="button" onClick={() => ask('second factor')}>
+            Second factor…
           </button>
           <button
             type="button"
@@ -42,7 +44,8 @@ export function AccountMenu({ api, session, end }: { api: Api; session: Session;
           </button>
         </div>
       </details>
-      {changing && <ChangePassword close={() => setChanging(false)} />}
+      {asked === 'password' && <ChangePassword close={() => setAsked(undefined)} />}
+      {asked === 'second factor' && <SecondFactor close={() => setAsked(undefined)} />}
     </>
   )
 }

@@ -2,10 +2,13 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { TextField, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
+import { CodeField } from './code-field.tsx'
 
 export interface Credentials {
   readonly name: string
   readonly password: string
+  /** Of the second factor, once it was asked for. */
+  readonly code?: string
 }
 
 /** What somebody sees who is not signed in. */
@@ -41,7 +44,13 @@ export function CredentialsForm({
 }) {
   const [name, setName] = useState(known_name ?? '')
   const [password, setPassword] = useState('')
+  const [code, setCode] = useState('')
+  const [has_second, setHasSecond] = useState(false)
+  const [is_sent, setIsSent] = useState(false)
   const { busy, problem, run } = useAction()
+  if (problem?.fields.code !== undefined && !has_second) setHasSecond(true)
+  // That it is asked for is no fault.
+  const is_asked = problem?.fields.code !== undefined && !is_sent
   useEffect(() => {
     document.title = `${action} · dynacode studio`
   }, [action])
@@ -49,7 +58,8 @@ export function CredentialsForm({
     <form
       onSubmit={(event) => {
         event.preventDefault()
-        run(() => send({ name, password }))
+        setIsSent(has_second)
+        run(() => send({ name, password, ...(has_second ? { code } : {}) }))
       }}
     >
       {known_name === undefined && (
@@ -74,7 +84,8 @@ export function CredentialsForm({
         autocomplete={is_new ? 'new-password' : 'current-password'}
         required
       />
-      {problem && <Failed problem={problem} />}
+      {has_second && <CodeField value={code} change={setCode} problem={is_asked ? undefined : problem?.fields.code} />}
+      {problem && !is_asked && <Failed problem={problem} />}
       <button type="submit" class="primary" disabled={busy}>
         {busy ? 'One moment…' : action}
       </button>

@@ -14,6 +14,7 @@ interface Account {
   readonly role: Role
   readonly active: boolean
   readonly created_at: string
+  readonly second_factor: boolean
 }
 
 /** Who has an account, and what each may do. */
@@ -21,6 +22,7 @@ export function Accounts({ made }: { made(): void }) {
   const { api, session, say } = useStudio()
   const accounts = useLoad<readonly Account[]>('/accounts')
   const [asked, setAsked] = useState<Account>()
+  const [reset, setReset] = useState<Account>()
   const [link, setLink] = useState<{ name: string; link: string; waits: boolean }>()
   const { problem, run } = useAction()
   const change = (account: Account, part: Partial<Account>) =>
@@ -82,6 +84,15 @@ export function Accounts({ made }: { made(): void }) {
                         New password…
                       </button>
                     )}
+                    {account.second_factor && account.name !== session.name && (
+                      <button
+                        type="button"
+                        aria-label={`Second factor of ${account.name}`}
+                        onClick={() => setReset(account)}
+                      >
+                        Second factor…
+                      </button>
+                    )}
                     <button type="button" aria-label={`Shut out ${account.name}`} onClick={() => setAsked(account)}>
                       Shut out…
                     </button>
@@ -103,6 +114,24 @@ export function Accounts({ made }: { made(): void }) {
           </ul>
         )}
       </Show>
+      {reset && (
+        <Confirm
+          title={`Remove the second factor of ${reset.name}?`}
+          action="Remove"
+          danger
+          close={() => setReset(undefined)}
+          run={async () => {
+            await api.send('DELETE', `/accounts/${reset.id}/second-factor`)
+            say(`${reset.name} signs in by the password alone now`)
+            accounts.reload()
+          }}
+        >
+          <p>
+            This is for who has lost the phone and the recovery codes. Make sure that it is {reset.name} who asks: until
+            there is another one, the password is enough.
+          </p>
+        </Confirm>
+      )}
       {asked && (
         <Confirm
           title={`Shut ${asked.name} out?`}

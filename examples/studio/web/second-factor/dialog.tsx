@@ -1,0 +1,167 @@
+import { useState } from 'preact/hooks'
+import { Dialog } from '../dialog.tsx'
+import { TextField, useAction } from '../form.tsx'
+import { Failed, Show, useLoad } from '../load.tsx'
+import { CodeField } from '../parts/code-field.tsx'
+import { useStudio } from '../studio.tsx'
+import { QrCode } from './qr-code.tsx'
+
+interface Key {
+  readonly secret: string
+  readonly uri: string
+}
+
+/** Turns the second factor of one's own account on and off. */
+export function SecondFactor({ close }: { close(): void }) {
+  const state = useLoad<{ readonly on: boolean }>('/session/second-factor')
+  return (
+    <Dialog title="Second factor" close={close}>
+      <Show of={state}>{({ on }) => (on ? <TurnOff close={close} /> : <TurnOn close={close} />)}</Show>
+    </Dialog>
+  )
+}
+
+function TurnOn({ close }: { close(): void }) {
+  const { api } = useStudio()
+  const [password, setPassword] = useState('')
+  const [key, setKey] = useState<Key>()
+  const { busy, problem, run } = useAction()
+  if (key !== undefined) return <Confirm own={key} close={close} />
+  return (
+    <form
+      class="stack"
+      onSubmit={(event) => {
+        event.preventDefault()
+        run(async () => setKey(await api.send<Key>('POST', '/session/second-factor', { password })))
+      }}
+    >
+      <p>
+        It is off: whoever learns your password can sign in as you. With it, the studio asks for a code of an
+        authenticator app as well.
+      </p>
+      <TextField
+        label="Your password"
+        type="password"
+        autocomplete="current-password"
+        value={password}
+        change={setPassword}
+        problem={problem?.fields.password}
+        required
+        autofocus
+      />
+      {problem && problem.fields.password === undefined && <Failed problem={problem} />}
+      <Footer action="Go on" busy={busy} close={close} />
+    </form>
+  )
+}
+
+/** That the app has the key is shown by a code, before one is asked for. */
+function Confirm({ own, close }: { own: Key; close(): void }) {
+  const { api, say } = useStudio()
+  const [code, setCode] = useState('')
+  const [codes, setCodes] = useState<readonly string[]>()
+  const { busy, problem, run } = useAction()
+  if (codes !== undefined) return <RecoveryCodes codes={codes} close={close} />
+  return (
+    <form
+      class="stack"
+      onSubmit={(event) => {
+        event.preventDefault()
+        run(async () => {
+          const { recovery_codes } = await api.send<{ recovery_codes: readonly string[] }>(
+            'PUT',
+            '/session/second-factor',
+            { code },
+          )
+          setCodes(recovery_codes)
+          say('The second factor is on; you are signed out everywhere else')
+        })
+      }}
+    >
+      <p>Scan this with an authenticator app, or type the key in there.</p>
+      <QrCode text={own.uri} />
+      <p class="key">
+        <code>{own.secret.match(/.{1,4}/g)?.join(' ')}</code>
+      </p>
+      <CodeField
+        value={code}
+        change={setCode}
+        problem={problem?.fields.code}
+        hint="The six digits that the app shows."
+      />
+      {problem && problem.fields.code === undefined && <Failed problem={problem} />}
+      <Footer action="Turn on" busy={busy} close={close} />
+    </form>
+  )
+}
+
+function RecoveryCodes({ codes, close }: { codes: readonly string[]; close(): void }) {
+  return (
+    <div class="stack">
+      <p>
+        It is on. By each of these codes you can sign in once, without the app. Keep them where you find them without
+        your phone: they are shown only now.
+      </p>
+      <ul class="recovery">
+        {codes.map((code) => (
+          <li key={code}>
+            <code>{code}</code>
+          </li>
+        ))}
+      </ul>
+      <footer>
+        <button type="button" onClick={() => navigator.clipboard.writeText(codes.join('\n')).catch(() => undefined)}>
+          Copy
+        </button>
+        <button type="button" class="primary" onClick={close}>
+          I have kept them
+        </button>
+      </footer>
+    </div>
+  )
+}
+
+function TurnOff({ close }: { close(): void }) {
+  const { api, say } = useStudio()
+  const [password, setPassword] = useState('')
+  const [code, setCode] = useState('')
+  const { busy, problem, run } = useAction()
+  return (
+    <form
+      class="stack"
+      onSubmit={async (event) => {
+        event.preventDefault()
+        if (!(await run(() => api.send('DELETE', '/session/second-factor', { password, code })))) return
+        say('The second factor is off')
+        close()
+      }}
+    >
+      <p>It is on. To turn it off, or to begin with another phone, show that you have it.</p>
+      <TextField
+        label="Your password"
+        type="password"
+        autocomplete="current-password"
+        value={password}
+        change={setPassword}
+        problem={problem?.fields.password}
+        required
+      />
+      <CodeField value={code} change={setCode} problem={problem?.fields.code} />
+      {problem && Object.keys(problem.fields).length === 0 && <Failed problem={problem} />}
+      <Footer action="Turn off" busy={busy} close={close} />
+    </form>
+  )
+}
+
+function Footer({ action, busy, close }: { action: string; busy: boolean; close(): void }) {
+  return (
+    <footer>
+      <button type="button" onClick={close}>
+        Cancel
+      </button>
+      <button type="submit" class="primary" disabled={busy}>
+        {action}
+      </button>
+    </footer>
+  )
+}
