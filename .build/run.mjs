@@ -1,6 +1,6 @@
 // Builds the package into dist: the code bundled, each entry of package.json where it says, and the types file by file.
 import { execFileSync } from 'node:child_process'
-import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { build } from 'rolldown'
 import ts from 'typescript'
@@ -69,6 +69,7 @@ for (const id of output.flatMap(({ moduleIds = [] }) => moduleIds)) {
     throw new Error(`${id} is bundled, but package.json does not have it as a dependency`)
   }
 }
+await writeJsonSchema()
 execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], {
   cwd: ROOT,
   stdio: 'inherit',
@@ -76,6 +77,16 @@ execFileSync(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '
 // Declarations that no code imports: TypeScript leaves such where they are.
 cpSync(join(ROOT, 'lib/plugin/phases'), join(DIST, 'plugin/phases'), { recursive: true })
 leaveOnly(reachable(Object.values(exports).flatMap(({ types }) => (types?.includes('*') === false ? [types] : []))))
+
+/** For editors: "$schema": "node_modules/dynacode/schema.json". */
+async function writeJsonSchema() {
+  const file = join(DIST, 'json-schema.js')
+  await build({ ...common, input: join(ROOT, '.build/json-schema.ts'), output: { file, format: 'esm' } })
+  const { createJsonSchema } = await import(file)
+  const schema = createJsonSchema(readFileSync(join(ROOT, 'docs/document.md'), 'utf8'))
+  writeFileSync(join(ROOT, 'schema.json'), `${JSON.stringify(schema, undefined, 2)}\n`)
+  rmSync(file)
+}
 
 /** The declarations that these need, themselves among them. */
 function reachable(paths) {

@@ -54,6 +54,7 @@ const TSCONFIG = {
 }
 
 const MANIFEST = {
+  $schema: '../node_modules/dynacode/schema.json',
   domains: [{ name: '*', plugins: [{ name: 'hello', phase: 'content', file: 'hello.js', params: { name: 'world' } }] }],
 }
 
