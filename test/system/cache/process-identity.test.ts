@@ -30,8 +30,6 @@ describe('a process', () => {
     await expect.poll(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8')).toBe('sleep\n')
     const machine = here.machine
     expect(isGone({ pid, started: undefined, machine }, here)).toBe(false)
-    // Until then the shell is there, which would look after its child.
-    await expect.poll(() => readFileSync(`/proc/${parent.pid}/comm`, 'utf8')).toBe('sleep\n')
     process.kill(pid, 'SIGKILL')
     const state = () => readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')[2]
     await expect.poll(state).toBe('Z')
