@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createDeferred, everywhere, failures, type PluginFields, plugin, startApp } from '../../fixtures/app.ts'
 import { payloadsOf, record } from '../../fixtures/instance.ts'
@@ -202,13 +201,15 @@ describe('the breaker of a plugin', () => {
   })
 
   it('lets a shadow plugin try again, too', async () => {
-    const app = await startFragile({ shadow: true })
+    const app = await startFragile({ mode: 'shadow' })
     await app.send(5)
+    // Shadows run when the response is sent.
+    await expect.poll(() => app.status()?.breaker).toBe('open')
     expect(app.switches.runs).toBe(3)
     app.switches.broken = false
     pass(2000)
     await app.send(3)
-    expect(app.switches.runs).toBe(6)
+    await expect.poll(() => app.switches.runs).toBe(6)
     expect(app.status()?.breaker).toBe('closed')
   })
 
@@ -229,13 +230,12 @@ describe('the breaker of a plugin', () => {
         options: { globals: { switches }, breaker_failures: 2 },
       })
       for (let request = 0; request < 4; request += 1) await app.request.get('/').expect(200)
-      await sleep(5)
-      expect([phase, switches.runs]).toEqual([phase, 2])
+      // Plugins of log run after the response.
+      await expect.poll(() => [phase, switches.runs]).toEqual([phase, 2])
       switches.broken = false
       pass(2000)
       for (let request = 0; request < 2; request += 1) await app.request.get('/').expect(200)
-      await sleep(5)
-      expect([phase, switches.runs]).toEqual([phase, 4])
+      await expect.poll(() => [phase, switches.runs]).toEqual([phase, 4])
     }
   })
 })

@@ -35,9 +35,11 @@ afterEach(() => {
   stops.clear()
 })
 
-/** Watches the source; resolves when it is on the watch. */
-async function startWatch(source: Source) {
-  const changed = vi.fn()
+/** Watches the source, as it was fetched last; resolves when it is most likely on the watch. What changes before is found, too. */
+async function startWatch(source: Source, fetch = true) {
+  const fetched = () => textOf(source).catch(() => undefined)
+  if (fetch) await fetched()
+  const changed = vi.fn(fetched)
   const stop = source.watch?.(changed) as () => void
   stops.add(stop)
   await wait(150)
@@ -50,9 +52,16 @@ async function textOf(source: Source): Promise<string> {
 }
 
 const FILES = { 'dynacode.json': documentOf({ file: 'lib/a.js' }), 'lib/a.js': 'a' }
-/** Less than it takes until the folder is looked at without an event. */
-const SOON = { timeout: 800, interval: 10 }
-const BEFORE_LONG = { timeout: 4000, interval: 20 }
+const SOON = { interval: 10 }
+const BEFORE_LONG = { interval: 20 }
+
+/** From here on the folder is looked at when events say so, and not because a second is over. */
+function lookOnlyAfterEvents(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+}
+afterEach(() => {
+  vi.useRealTimers()
+})
 
 describe('a change is told', () => {
   const CHANGES: Record<string, (folder: string) => void> = {
@@ -83,6 +92,7 @@ describe('a change is told', () => {
     writeFiles(folder, FILES)
     const source = folder_source(folder)
     const before = await textOf(source)
+    lookOnlyAfterEvents()
     const { changed } = await startWatch(source)
     expect(changed).not.toHaveBeenCalled()
     change(folder)
@@ -96,6 +106,7 @@ describe('a change is told', () => {
     turnLink(join(site, 'release'), 'r1')
     symlinkSync(join('release', 'plugins'), join(site, 'live'))
     const [direct, through] = [folder_source(join(site, 'live')), folder_source(join(site, 'release', 'plugins'))]
+    lookOnlyAfterEvents()
     const watches = await Promise.all([startWatch(direct), startWatch(through)])
     turnLink(join(site, 'release'), 'r2')
     for (const { changed } of watches) await expect.poll(() => changed.mock.calls.length, SOON).toBe(1)
@@ -109,6 +120,7 @@ describe('a change is told', () => {
     turnLink(join(folder, '..data'), '..1')
     symlinkSync(join('..data', 'dynacode.json'), join(folder, 'dynacode.json'))
     const source = folder_source(folder)
+    lookOnlyAfterEvents()
     const { changed } = await startWatch(source)
     turnLink(join(folder, '..data'), '..2')
     rmSync(join(folder, '..1'), { recursive: true })
@@ -132,12 +144,13 @@ describe('a change is told', () => {
     const source = folder_source(folder)
     await textOf(source)
     writeFiles(folder, { 'lib/a.js': 'b' })
-    const { changed } = await startWatch(source)
+    const { changed } = await startWatch(source, false)
     await expect.poll(() => changed.mock.calls.length, SOON).toBe(1)
   })
 
   test('once, though it takes many steps', async () => {
     const folder = folderOf(FILES)
+    lookOnlyAfterEvents()
     const { changed } = await startWatch(folder_source(folder))
     for (let n = 1; n <= 20; n += 1) writeFiles(folder, { 'lib/a.js': `b${n}` })
     await expect.poll(() => changed.mock.calls.length, SOON).toBe(1)
@@ -148,6 +161,7 @@ describe('a change is told', () => {
   test('to every watch of the source', async () => {
     const folder = folderOf(FILES)
     const source = folder_source(folder)
+    lookOnlyAfterEvents()
     const watches = [await startWatch(source), await startWatch(source)]
     writeFiles(folder, { 'lib/a.js': 'b' })
     for (const { changed } of watches) await expect.poll(() => changed.mock.calls.length, SOON).toBeGreaterThan(0)
@@ -172,13 +186,14 @@ describe('without events', () => {
   test.each(['ENOSPC', 'EMFILE', 'ENOSYS'])('a change is found by looking, where fs.watch throws %s', async (code) => {
     const folder = folderOf(FILES)
     events.fault = code
-    const { changed } = await startWatch(folder_source(folder))
+    const source = folder_source(folder)
+    const { changed } = await startWatch(source)
     writeFiles(folder, { 'lib/a.js': 'b' })
     await expect.poll(() => changed.mock.calls.length, BEFORE_LONG).toBe(1)
     // Watches can be had again: the next look takes them.
     events.fault = undefined
     await expect.poll(() => events.open.size, BEFORE_LONG).toBeGreaterThan(0)
-    await wait(100)
+    await textOf(source)
     writeFiles(folder, { 'lib/a.js': 'c' })
     await expect.poll(() => changed.mock.calls.length, SOON).toBe(2)
   })
