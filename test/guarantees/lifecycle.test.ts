@@ -145,8 +145,9 @@ describe('G37', async () => {
       })
       const look = watch(dyna, api, folder)
       for (let turn = 0; turn < Math.floor(steps / 4); turn += 1) await new Promise((resolve) => setImmediate(resolve))
-      // What goes to the disk before it is live takes a few milliseconds.
+      // What goes to the disk before it is live takes a few milliseconds, and a busy machine longer.
       await wait(Math.max(0, steps - STEPS / 2))
+      if (steps >= STEPS * 0.75) await dyna.ready()
       for (let tick = 0; tick < (steps % 4) * 3; tick += 1) await undefined
       await dyna.close()
       ended[dyna.status().loaded ? 'late' : 'early'] += 1
