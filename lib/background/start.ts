@@ -37,7 +37,7 @@ export function startFromDisk({
   const fromEntry = ({ bytes, sha1, tag, asked }: CacheEntry): Received => ({ bytes, sha1, tag, asked, from: 'cache' })
 
   function fromCache(): void {
-    for (const entry of cache?.readAtOnce() ?? []) {
+    for (const entry of cache?.read() ?? []) {
       try {
         activator.activateTrusted(fromEntry(entry), duration)
         return
@@ -53,7 +53,7 @@ export function startFromDisk({
    */
   async function fromSignedCache(): Promise<void> {
     const tried = new Set<string>()
-    for (let next = await untried(); next !== undefined && !closing.aborted; next = await untried()) {
+    for (let next = untried(); next !== undefined && !closing.aborted; next = untried()) {
       tried.add(next.sha1)
       try {
         await activator.activate(fromEntry(next), duration)
@@ -65,9 +65,8 @@ export function startFromDisk({
       }
     }
 
-    async function untried(): Promise<CacheEntry | undefined> {
-      const generations = await cache?.read()
-      return generations?.find(({ sha1 }) => !tried.has(sha1))
+    function untried(): CacheEntry | undefined {
+      return cache?.read().find(({ sha1 }) => !tried.has(sha1))
     }
   }
 

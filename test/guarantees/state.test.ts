@@ -87,13 +87,13 @@ describe('G04 a damaged cache file', () => {
       for (const document of [two, one]) await writing.write(document)
       fs.writeFileSync(path, damage(fs.readFileSync(path)))
       const { cache, reports } = openCache(path)
-      for (let turn = 0; turn < 2; turn += 1) expect((await cache.read()).map(textOf)).toEqual(['two'])
+      for (let turn = 0; turn < 2; turn += 1) expect(cache.read().map(textOf)).toEqual(['two'])
       expect(reports.map(({ code }) => code)).toEqual(['ERR_DYNACODE_CACHE'])
       expect(reports[0]?.message).toContain(`the cache's file ${path} is damaged`)
       expect(names(path)).toEqual(['plugins.cache.damaged', 'plugins.cache.previous'])
       // And the cache works on.
       expect(await cache.write(three)).toBe(true)
-      expect((await cache.read()).map(textOf)).toEqual(['three', 'two'])
+      expect(cache.read().map(textOf)).toEqual(['three', 'two'])
     },
   )
 
@@ -108,7 +108,7 @@ describe('G04 a damaged cache file', () => {
     const before = fs.readFileSync(path)
     for (let turn = 0; turn < 2; turn += 1) {
       const { cache, reports } = openCache(path, fs, max_bytes)
-      await cache.read()
+      cache.read()
       for (let look = 0; look < 3; look += 1) expect(await cache.fresh(60_000)).toBeUndefined()
       expect(reports[0]?.message).toContain(`the cache's file ${path} is not used`)
     }
@@ -122,7 +122,7 @@ describe('G04 a damaged cache file', () => {
     for (const document of [two, one]) await writing.write(document)
     for (const file of [path, `${path}.previous`]) fs.writeFileSync(file, 'x')
     const { cache, reports } = openCache(path)
-    expect(await cache.read()).toEqual([])
+    expect(cache.read()).toEqual([])
     expect(reports).toHaveLength(2)
     expect(names(path)).toEqual(['plugins.cache.damaged'])
   })
@@ -143,7 +143,7 @@ describe('G05 a disk that refuses', () => {
     disk.fsync = refuse as unknown as typeof fs.fsync
     for (let turn = 0; turn < 5; turn += 1) expect(await cache.write(two)).toBe(false)
     expect(reports).toHaveLength(2)
-    expect((await cache.read()).map(textOf)).toEqual(['one'])
+    expect(cache.read().map(textOf)).toEqual(['one'])
   })
 })
 
@@ -174,7 +174,7 @@ describe('G06 who may touch the cache', () => {
     fs.symlinkSync(target, path)
     const before = fs.readFileSync(target)
     const { cache, reports } = openCache(path)
-    expect([await cache.read(), await cache.fresh(60_000), await cache.write(two)]).toEqual([[], undefined, false])
+    expect([cache.read(), await cache.fresh(60_000), await cache.write(two)]).toEqual([[], undefined, false])
     await cache.touch(one.sha1, '"x"')
     expect(reports.map(({ message }) => message)).toEqual([
       `the cache's file ${path} is a symbolic link; it is not used`,
@@ -188,7 +188,7 @@ describe('G06 who may touch the cache', () => {
     await openCache(path).cache.write(one)
     fs.chmodSync(dirname(path), 0o777)
     const { cache, reports } = openCache(path)
-    expect([await cache.read(), await cache.fresh(60_000), await cache.write(two), cache.highest_version()]).toEqual([
+    expect([cache.read(), await cache.fresh(60_000), await cache.write(two), cache.highest_version()]).toEqual([
       [],
       undefined,
       false,
@@ -198,7 +198,7 @@ describe('G06 who may touch the cache', () => {
       expect.stringContaining(`the cache's folder ${dirname(path)} is writable by everybody and not sticky`),
     ])
     fs.chmodSync(dirname(path), 0o1777)
-    expect((await cache.read()).map(textOf)).toEqual(['one'])
+    expect(cache.read().map(textOf)).toEqual(['one'])
     expect(await cache.write(two)).toBe(true)
   })
 
@@ -211,7 +211,7 @@ describe('G06 who may touch the cache', () => {
         for (const document of [one, two]) await writing.write(document)
         fs.chownSync(`${path}${name}`, 65534, 65534)
         const { cache, reports } = openCache(path)
-        expect((await cache.read()).map(textOf)).toEqual(name === '' ? [] : ['two'])
+        expect(cache.read().map(textOf)).toEqual(name === '' ? [] : ['two'])
         expect(await cache.write(three)).toBe(false)
         expect(reports.map(({ message }) => message)).toEqual([
           `the cache's file ${path}${name} belongs to user 65534, not to this process's user 0; it is not used`,
@@ -232,7 +232,7 @@ describe('G07 what is kept', () => {
     const path = cachePath()
     const bytes = Buffer.from(Array.from({ length: 1024 }, (_, index) => index % 256))
     await openCache(path).cache.write({ ...one, bytes })
-    expect(Buffer.from((await openCache(path).cache.read())[0]?.bytes ?? [])).toEqual(bytes)
+    expect(Buffer.from(openCache(path).cache.read()[0]?.bytes ?? [])).toEqual(bytes)
     expect(fs.readFileSync(path).subarray(-bytes.length)).toEqual(bytes)
   })
 
@@ -240,7 +240,7 @@ describe('G07 what is kept', () => {
     const path = cachePath()
     await openCache(path).cache.write(three)
     const { cache, reports } = openCache(path, fs, 4)
-    expect(await cache.read()).toEqual([])
+    expect(cache.read()).toEqual([])
     expect(reports[0]?.message).toContain('it has 5 bytes, expected 4 at most')
   })
 })
@@ -252,7 +252,7 @@ describe('G08 ETag, bytes and version', () => {
     expect(names(path)).toEqual(['plugins.cache'])
     fs.unlinkSync(path)
     const { cache } = openCache(path)
-    expect([await cache.read(), await cache.fresh(60_000)]).toEqual([[], undefined])
+    expect([cache.read(), await cache.fresh(60_000)]).toEqual([[], undefined])
   })
 
   test('G08 a new ETag takes nothing else with it, and none is given to other bytes', async () => {
@@ -261,7 +261,7 @@ describe('G08 ETag, bytes and version', () => {
     await cache.write(one)
     await cache.touch(one.sha1, '"other"')
     await cache.touch(two.sha1, '"two"')
-    const [entry] = await openCache(path).cache.read()
+    const [entry] = openCache(path).cache.read()
     expect(entry).toMatchObject({ tag: '"other"', version: 1, sha1: one.sha1 })
     expect(textOf(entry)).toBe('one')
   })

@@ -105,7 +105,7 @@ function linkAside(place: CachePlace): string | undefined {
     return aside
   } catch {
     // Not every file system knows links. There, a moment has one generation alone.
-    renameIf(fs, path, `${path}.previous`)
+    if (lookAt(fs, path) !== undefined) fs.renameSync(path, `${path}.previous`)
     return undefined
   }
 }
@@ -121,11 +121,15 @@ export async function syncFolder(fs: FileSystem, folder: string): Promise<void> 
   }
 }
 
-/** Gives a damaged file the name under which it is kept to be looked at. */
-export function setAside(place: CachePlace, path: string): string {
+/** Gives a damaged file the name under which it is kept to be looked at; undefined where the disk does not allow that. */
+export function setAside(place: CachePlace, path: string): string | undefined {
   const aside = `${place.path}.damaged`
-  place.fs.renameSync(path, aside)
-  return aside
+  try {
+    place.fs.renameSync(path, aside)
+    return aside
+  } catch {
+    return undefined
+  }
 }
 
 /** Removes temporary files whose process was ended before it could do so. */
@@ -142,16 +146,6 @@ export function sweep({ fs, path, folder, here }: CachePlace): void {
     const [, machine = '', pid] = owner
     const abandoned = Date.now() - found.mtimeMs > ABANDONED_MS
     if (abandoned || isGone({ machine, pid: Number(pid), started: undefined }, here)) unlinkIf(fs, file)
-  }
-}
-
-function renameIf(fs: FileSystem, from: string, to: string): boolean {
-  try {
-    fs.renameSync(from, to)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    throw error
   }
 }
 

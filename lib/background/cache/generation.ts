@@ -23,13 +23,13 @@ export interface CacheEntry extends Content {
 export interface Generation {
   /**
    * The same object again as long as nothing has changed, which costs a look at the file's name; undefined where there is
-   * none. What is long is done off the main thread, or in slices. One at a time.
+   * none. What is long is done off the main thread, or in slices. One at a time. What is damaged is left where it is: whatever
+   * is there is replaced by the next document.
    *
-   * @param start sets a damaged file aside, as a start does: later, whatever is there is replaced by the next document
    * @throws DynacodeError when it is damaged, not for this process, or not safe to use; or the system's error
    */
-  read(start?: boolean): Promise<CacheEntry | undefined>
-  /** As `read` at a start, at once: where nothing else waits. */
+  read(): Promise<CacheEntry | undefined>
+  /** As `read`, for a start: at once, and with a damaged file set aside. */
   readAtOnce(): CacheEntry | undefined
   /** Takes note of what this process has written there itself, so that it need not be read. */
   learn(found: Stats, header: Buffer, entry: Content & { readonly sha1: string }): void
@@ -110,7 +110,7 @@ export function openGeneration(
     return know(found, headerOf(file) as Buffer, { ...content, sha1 })
   }
 
-  async function read(start = false): Promise<CacheEntry | undefined> {
+  async function read(): Promise<CacheEntry | undefined> {
     for (let readings = 0; readings < MOST_READINGS; readings += 1) {
       const opened = openUnknown()
       if (opened === undefined) return known?.entry
@@ -120,7 +120,7 @@ export function openGeneration(
         const file = await readPieces(fs, fd, found.size, closing)
         known = await runInSlices(understand(file, found), closing)
       } catch (error) {
-        refuse(found, error as Error, start)
+        refuse(found, error as Error, false)
       } finally {
         fs.closeSync(fd)
       }
@@ -152,20 +152,12 @@ export function openGeneration(
     if (!isOurs && (cause as NodeJS.ErrnoException).code !== undefined) throw cause
     const now = lookAt(fs, path)
     if (now === undefined || !isSameContent(now, found)) return
-    const aside = !isOurs && start ? trySettingAside() : undefined
+    const aside = !isOurs && start ? setAside(place, path) : undefined
     const what = isOurs ? `is not used: ${cause.message}` : `is damaged: ${cause.message}; it is `
     const where = isOurs ? '' : aside === undefined ? 'not used' : `now ${aside}`
     const error = cacheError(`the cache's file ${path} ${what}${where}`, cause)
     if (aside === undefined) useless = { found: now, error }
     throw error
-  }
-
-  function trySettingAside(): string | undefined {
-    try {
-      return setAside(place, path)
-    } catch {
-      return undefined
-    }
   }
 
   function touch(asked: Asked): boolean {

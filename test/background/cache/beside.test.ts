@@ -77,7 +77,7 @@ describe('a large document', () => {
     const count = startCounting()
     expect(await cache.write(large)).toBe(true)
     const writes = lengths.length
-    expect((await openCache(path, disk).cache.read())[0]?.sha1).toBe(large.sha1)
+    expect((await openCache(path, disk).cache.fresh(60_000))?.sha1).toBe(large.sha1)
     const turns = count()
     expect(writes).toBeGreaterThanOrEqual(large.bytes.length / 1_048_576)
     expect(lengths.length).toBeGreaterThan(writes + 3)
@@ -97,7 +97,7 @@ describe('a large document', () => {
     await cache.touch(large.sha1, '"another tag"')
     await openCache(path, disk).cache.fresh(60_000)
     expect(held).toEqual([])
-    openCache(path, disk).cache.readAtOnce()
+    openCache(path, disk).cache.read()
     expect(held).toEqual(['readFileSync'])
   })
 
@@ -131,7 +131,7 @@ describe('what is asked for at once', () => {
       cache.touch(three.sha1, '"renamed"', askedAgo(5)),
     ])
     expect(results).toEqual([false, false, false, true, true])
-    expect(await openCache(path).cache.read()).toMatchObject([{ sha1: three.sha1, tag: '"renamed"' }])
+    expect(openCache(path).cache.read()).toMatchObject([{ sha1: three.sha1, tag: '"renamed"' }])
     expect([reports, temporaries(path)]).toEqual([[], []])
   })
 
@@ -197,9 +197,9 @@ describe('while a document is written', () => {
       path,
       onSync(() => other.write(three, later, true)),
     )
-    await cache.read()
+    cache.read()
     expect(await cache.write(two, sooner)).toBe(false)
-    expect((await openCache(path).cache.read()).map(textOf)).toEqual(['three', 'one'])
+    expect(openCache(path).cache.read().map(textOf)).toEqual(['three', 'one'])
     expect([reports, temporaries(path)]).toEqual([[], []])
     expect(textOf(await cache.fresh(60_000))).toBe('three')
   })
@@ -213,7 +213,7 @@ describe('while a document is written', () => {
       onSync(() => other.write(one, sooner, true)),
     )
     expect(await cache.write(two, later)).toBe(true)
-    expect((await openCache(path).cache.read()).map(textOf)).toEqual(['two', 'one'])
+    expect(openCache(path).cache.read().map(textOf)).toEqual(['two', 'one'])
   })
 
   test('the same may come from another process, and then it is there', async () => {
@@ -225,7 +225,7 @@ describe('while a document is written', () => {
       onSync(() => other.write(one, sooner, true)),
     )
     expect(await cache.write(one, asked)).toBe(true)
-    expect((await openCache(path).cache.read())[0]?.asked).toEqual({ ...asked, at: expect.closeTo(asked.at, -1) })
+    expect(openCache(path).cache.read()[0]?.asked).toEqual({ ...asked, at: expect.closeTo(asked.at, -1) })
     expect(temporaries(path)).toEqual([])
   })
 })
@@ -268,12 +268,12 @@ describe('at any call', () => {
             return error
           }),
         )
-        await cache.read()
+        cache.read()
         isOn = true
         const isWritten = await cache.write(three)
         isOn = false
         const { cache: next, reports: found } = openCache(path)
-        const texts = (await next.read()).map(textOf)
+        const texts = next.read().map(textOf)
         expect([failed, texts, found]).toEqual([failed, expect.anything(), []])
         if (isWritten) expect(texts[0]).toBe('three')
         expect([
@@ -287,7 +287,7 @@ describe('at any call', () => {
         expect(reports.length).toBeLessThanOrEqual(1)
         // And the disk is as good as before.
         expect(await cache.write(storable('four', 4))).toBe(true)
-        expect((await openCache(path).cache.read()).map(textOf)[0]).toBe('four')
+        expect(openCache(path).cache.read().map(textOf)[0]).toBe('four')
       },
       (call) => Object.assign(new Error('EIO: i/o error'), { code: 'EIO', call }),
     )
@@ -332,7 +332,7 @@ describe('at any call', () => {
         expect([
           ['two', 'one'],
           [textOf(medium as never), 'two'],
-        ]).toContainEqual((await openCache(path).cache.read()).map(textOf))
+        ]).toContainEqual(openCache(path).cache.read().map(textOf))
       },
       // Which is an error to nobody here.
       () => new Error('now'),

@@ -13,7 +13,7 @@ const failing = (code: string) => () => {
 describe('reading', () => {
   test('gives nothing, and reports nothing, where nothing was written', async () => {
     const { cache, reports } = openCache(cachePath())
-    expect([await cache.read(), await cache.fresh(Number.POSITIVE_INFINITY), cache.highest_version()]).toEqual([
+    expect([cache.read(), await cache.fresh(Number.POSITIVE_INFINITY), cache.highest_version()]).toEqual([
       [],
       undefined,
       undefined,
@@ -39,7 +39,7 @@ describe('reading', () => {
     await cache.write(one)
     const before = await cache.fresh(60_000)
     expect(await cache.fresh(60_000)).toBe(before)
-    expect((await cache.read())[0]).toBe(before)
+    expect(cache.read()[0]).toBe(before)
     await cache.write(two)
     expect(await cache.fresh(60_000)).not.toBe(before)
     expect(Object.isFrozen(await cache.fresh(60_000))).toBe(true)
@@ -49,7 +49,7 @@ describe('reading', () => {
     const path = cachePath()
     await openCache(path).cache.write(one)
     fs.copyFileSync(path, `${path}.previous`)
-    expect(await openCache(path).cache.read()).toHaveLength(1)
+    expect(openCache(path).cache.read()).toHaveLength(1)
   })
 
   test('passes from a damaged newest generation to the one before, and reports it', async () => {
@@ -58,8 +58,8 @@ describe('reading', () => {
     for (const document of [one, two]) await cache.write(document)
     fs.truncateSync(path, 50)
     const { cache: next, reports } = openCache(path)
-    expect((await next.read()).map(textOf)).toEqual(['one'])
-    expect((await next.read()).map(textOf)).toEqual(['one'])
+    expect(next.read().map(textOf)).toEqual(['one'])
+    expect(next.read().map(textOf)).toEqual(['one'])
     expect(reports.map(({ code }) => code)).toEqual(['ERR_DYNACODE_CACHE'])
   })
 
@@ -70,7 +70,7 @@ describe('reading', () => {
     fs.renameSync(path, `${path}.real`)
     fs.symlinkSync(`${path}.real`, path)
     const { cache: next, reports } = openCache(path)
-    expect(await next.read()).toEqual([])
+    expect(next.read()).toEqual([])
     expect(await next.fresh(60_000)).toBeUndefined()
     expect(await next.write(three)).toBe(false)
     expect(reports).toHaveLength(1)
@@ -83,7 +83,7 @@ describe('reading', () => {
     for (const document of [one, two]) await other.write(document)
     const before = fs.readFileSync(path)
     const { cache, reports } = openCache(path)
-    expect([await cache.read(), await cache.fresh(60_000), await cache.touch(two.sha1, two.tag)]).toEqual([
+    expect([cache.read(), await cache.fresh(60_000), await cache.touch(two.sha1, two.tag)]).toEqual([
       [],
       undefined,
       false,
@@ -96,15 +96,15 @@ describe('reading', () => {
     ])
     expect(fs.readFileSync(path).equals(before)).toBe(true)
     expect(await cache.write(three)).toBe(true)
-    expect((await cache.read()).map(textOf)).toEqual(['three'])
-    expect((await openCache(path).cache.read()).map(textOf)).toEqual(['three'])
+    expect(cache.read().map(textOf)).toEqual(['three'])
+    expect(openCache(path).cache.read().map(textOf)).toEqual(['three'])
   })
 
   test('gives what was written before files said where they came from', async () => {
     const path = cachePath()
     fs.writeFileSync(path, encodeDocument(one), { mode: 0o600 })
     const { cache, reports } = openCache(path)
-    expect((await cache.read()).map(textOf)).toEqual(['one'])
+    expect(cache.read().map(textOf)).toEqual(['one'])
     expect(reports).toEqual([])
   })
 })
@@ -129,7 +129,7 @@ describe('freshness', () => {
     vi.setSystemTime(Date.now() - 1001)
     expect(await cache.fresh(1000)).toBeUndefined()
     // But what the clock says is no reason not to start with it.
-    expect(await cache.read()).toHaveLength(1)
+    expect(cache.read()).toHaveLength(1)
   })
 
   test('begins again when the document is found current, here and in every other process', async () => {
@@ -148,7 +148,7 @@ describe('freshness', () => {
     for (const document of [one, two]) await cache.write(document)
     fs.unlinkSync(path)
     expect(await cache.fresh(1000)).toBeUndefined()
-    expect((await cache.read()).map(textOf)).toEqual(['one'])
+    expect(cache.read().map(textOf)).toEqual(['one'])
   })
 })
 
@@ -157,7 +157,7 @@ describe('writing', () => {
     const { cache } = openCache(cachePath())
     for (const document of [one, two]) await cache.write(document)
     await cache.write({ ...two, tag: undefined })
-    expect(await cache.read()).toMatchObject([{ sha1: two.sha1, tag: undefined }, { sha1: one.sha1 }])
+    expect(cache.read()).toMatchObject([{ sha1: two.sha1, tag: undefined }, { sha1: one.sha1 }])
   })
 
   test('puts no damaged file in the place of the generation before', async () => {
@@ -165,7 +165,7 @@ describe('writing', () => {
     for (const document of [one, two]) await openCache(path).cache.write(document)
     fs.truncateSync(path, 50)
     await openCache(path).cache.write(three)
-    expect((await openCache(path).cache.read()).map(textOf)).toEqual(['three', 'one'])
+    expect(openCache(path).cache.read().map(textOf)).toEqual(['three', 'one'])
   })
 
   test('takes no document that it could not give back', async () => {
@@ -173,17 +173,17 @@ describe('writing', () => {
     expect(await cache.write(one)).toBe(true)
     expect(await cache.write(three)).toBe(false)
     expect(reports.map(({ message }) => message)).toEqual(['the cache takes 3 bytes at most, got 5'])
-    expect((await cache.read()).map(textOf)).toEqual(['one'])
+    expect(cache.read().map(textOf)).toEqual(['one'])
   })
 
   test('stores a document without the tag where that is of absurd length', async () => {
     const { cache, reports } = openCache(cachePath())
     const tag = 'x'.repeat(5000)
     expect(await cache.write({ ...one, tag })).toBe(true)
-    expect((await cache.read())[0]?.tag).toBeUndefined()
-    const before = (await cache.read())[0]?.bytes
+    expect(cache.read()[0]?.tag).toBeUndefined()
+    const before = cache.read()[0]?.bytes
     await cache.touch(one.sha1, tag)
-    expect((await cache.read())[0]?.bytes).toBe(before)
+    expect(cache.read()[0]?.bytes).toBe(before)
     expect(reports).toEqual([])
   })
 
@@ -193,8 +193,8 @@ describe('writing', () => {
     const [old, recent, newer] = [askedAgo(1000), askedAgo(990), askedAgo(980)]
     expect(await second.write(storable('new', 2), recent)).toBe(true)
     expect(await first.write(storable('old', 1), old)).toBe(false)
-    expect(textOf((await openCache(path).cache.read())[0])).toBe('new')
-    expect((await first.read())[0]?.asked).toEqual(recent)
+    expect(textOf(openCache(path).cache.read()[0])).toBe('new')
+    expect(first.read()[0]?.asked).toEqual(recent)
     expect(await first.write(storable('newer', 3), newer)).toBe(true)
   })
 
@@ -229,12 +229,9 @@ describe('touching', () => {
     const { cache } = openCache(path)
     for (const document of [one, two]) await cache.write(document)
     await cache.touch(two.sha1, '"two, renamed"')
-    expect(await openCache(path).cache.read()).toMatchObject([
-      { sha1: two.sha1, tag: '"two, renamed"' },
-      { sha1: one.sha1 },
-    ])
+    expect(openCache(path).cache.read()).toMatchObject([{ sha1: two.sha1, tag: '"two, renamed"' }, { sha1: one.sha1 }])
     await cache.touch(two.sha1, undefined)
-    expect((await openCache(path).cache.read())[0]?.tag).toBeUndefined()
+    expect(openCache(path).cache.read()[0]?.tag).toBeUndefined()
   })
 
   test('changes nothing when the newest generation is another document', async () => {
@@ -257,7 +254,7 @@ describe('touching', () => {
     expect(reports).toHaveLength(1)
     disk.fsync = fs.fsync
     await cache.touch(two.sha1, two.tag)
-    expect((await openCache(path).cache.read()).map(textOf)).toEqual(['two', 'one'])
+    expect(openCache(path).cache.read().map(textOf)).toEqual(['two', 'one'])
   })
 
   test.each(['written', 'found fresh', 'read at the start'])(
@@ -268,10 +265,10 @@ describe('touching', () => {
       if (how === 'written') await cache.write(one)
       else await openCache(path).cache.write(one)
       if (how === 'found fresh') await cache.fresh(60_000)
-      if (how === 'read at the start') await cache.read()
+      if (how === 'read at the start') cache.read()
       fs.rmSync(dirname(path), { recursive: true })
       await cache.touch(one.sha1, '"later"')
-      expect(await openCache(path).cache.read()).toMatchObject([{ sha1: one.sha1, tag: '"later"', version: 1 }])
+      expect(openCache(path).cache.read()).toMatchObject([{ sha1: one.sha1, tag: '"later"', version: 1 }])
     },
   )
 })
@@ -398,7 +395,7 @@ describe('a disk that refuses', () => {
     fs.writeFileSync(file, '')
     const { cache, reports } = openCache(pathOf(file))
     for (let turn = 0; turn < 3; turn += 1) {
-      expect([await cache.read(), await cache.fresh(1000), await cache.write(one)]).toEqual([[], undefined, false])
+      expect([cache.read(), await cache.fresh(1000), await cache.write(one)]).toEqual([[], undefined, false])
       expect(cache.highest_version()).toBeUndefined()
       await cache.note_version(1)
       expect(await cache.lock(options)).toBeTypeOf('function')
@@ -439,7 +436,7 @@ describe('closing', () => {
       await cache.lock(options),
     ]).toEqual([false, undefined, undefined, undefined])
     expect(names(path)).toEqual(before)
-    expect((await openCache(path).cache.read())[0]?.tag).toBe('"1"')
+    expect(openCache(path).cache.read()[0]?.tag).toBe('"1"')
     expect(reports).toEqual([])
   })
 })

@@ -24,5 +24,5 @@ for (let poll = 0; poll < Number(polls); poll += 1) {
   release?.()
 }
 await cache.close()
-process.stdout.write(JSON.stringify({ outcomes, reports, read: (await cache.read()).length }))
+process.stdout.write(JSON.stringify({ outcomes, reports, read: cache.read().length }))
 clearInterval(holding)

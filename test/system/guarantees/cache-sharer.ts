@@ -33,7 +33,7 @@ while (Date.now() < end_at) {
     const bytes = randomBytes(20_000)
     const sha1 = createHash('sha1').update(bytes).digest('hex')
     if (!(await cache.write({ bytes, tag: undefined, version: sha1, sha1 }))) note('error', 'not written')
-    note('end', (await cache.read())[0]?.asked.at ?? 0)
+    note('end', cache.read()[0]?.asked.at ?? 0)
     release()
   }
   await sleep(Math.random() * 10)

@@ -11,7 +11,7 @@ const cache = createCache({
 })
 // Nothing that the cache waits for holds a process.
 setInterval(() => undefined, 1000)
-const first = Number((await cache.read())[0]?.version ?? 0) + 1
+const first = Number(cache.read()[0]?.version ?? 0) + 1
 for (let version = first; ; version += 1) {
   const bytes = Buffer.alloc(60_000, `${version},`)
   await cache.write({ bytes, tag: `"${version}"`, version, sha1: createHash('sha1').update(bytes).digest('hex') })

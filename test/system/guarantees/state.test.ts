@@ -71,7 +71,7 @@ describe('G01 a kill in the midst of a cache write', () => {
       await kill(child)
       temporaries += names(path).filter((name) => name.endsWith('.tmp')).length
       const { cache, reports } = openCache(path)
-      const generations = await cache.read()
+      const generations = cache.read()
       cache.close()
       expect(reports).toEqual([])
       for (const entry of generations) expectWhole(entry)
@@ -106,7 +106,7 @@ describe('G03 eight processes that share a cache', () => {
     const { cache, reports } = openCache(path)
     const seen = new Set<unknown>()
     for (let reads = 0; reads < 400; reads += 1) {
-      const generations = await cache.read()
+      const generations = cache.read()
       expect(generations).not.toEqual([])
       for (const entry of generations) expectWhole(entry)
       seen.add(generations[0]?.version)
@@ -185,7 +185,7 @@ describe('G05 a disk that refuses', () => {
     const { outcomes, reports } = poll(path, { limit: 8 })
     expect(outcomes).toEqual([false, false, false, false, false])
     expect(reports).toEqual([`ERR_DYNACODE_CACHE the cache at ${path} cannot be written: EFBIG: file too large`])
-    expect((await openCache(path).cache.read()).map(textOf)).toEqual(['one'])
+    expect(openCache(path).cache.read().map(textOf)).toEqual(['one'])
     expect(names(path).filter((name) => name.endsWith('.tmp'))).toEqual([])
   })
 
