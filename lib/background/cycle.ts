@@ -8,6 +8,7 @@ import type { Activator } from './activator.ts'
 import { type Asked, askNow, earlier, isLater } from './cache/asked.ts'
 import type { Cache, CacheEntry } from './cache/disk.ts'
 import { type Fetcher, isFetchError } from './fetcher.ts'
+import type { Activated } from './preparation.ts'
 import type { HighestVersion } from './trust/highest-version.ts'
 
 const debug = createDebug('dynacode:refresher')
@@ -148,7 +149,7 @@ export function createCycle({
     const fetched = await fetch(active?.tag, active !== null)
     if (closing.aborted) return closedRefresh()
     if (fetched.unchanged === true) {
-      if (active !== null) found(active.sha1, active.tag, asked_now, course)
+      if (active !== null) found(active, active.tag, asked_now, course)
       return healthy(undefined)
     }
     const { bytes, tag } = fetched
@@ -158,12 +159,12 @@ export function createCycle({
     const sha1 = arrival?.sha1 ?? (await runInSlices(hashBytes(bytes), closing))
     // From now on these bytes go by the tag that the source gives them today.
     if (sha1 === active?.sha1) {
-      found(sha1, tag, asked, course)
+      found(active, tag, asked, course)
       return healthy(undefined)
     }
     course.answer = sha1
     const write = (version: number | string, urgent: boolean) =>
-      keep(({ write }) => write({ bytes, tag, version, sha1 }, asked, urgent))
+      keep(version, ({ write }) => write({ bytes, tag, version, sha1 }, asked, urgent))
     let isKept = false
     const update = await activator.activate({ bytes, sha1, tag, asked, from: 'network' }, duration, (version) => {
       isKept = true
@@ -174,14 +175,14 @@ export function createCycle({
   }
 
   /** The source has what was live when it was asked. */
-  function found(sha1: string, tag: string | undefined, asked: Asked, course: Course): void {
+  function found({ sha1, version }: Activated, tag: string | undefined, asked: Asked, course: Course): void {
     if (activator.activated()?.sha1 === sha1) activator.confirm(asked, tag)
-    course.kept = keep((cache) => cache.touch(sha1, tag, asked))
+    course.kept = keep(version, (cache) => cache.touch(sha1, tag, asked))
   }
 
   /** The version of a signed document comes to the disk after the document, whenever that gets there. */
-  async function keep(put: (cache: Cache) => Promise<boolean>): Promise<void> {
-    if (sharing !== undefined && (await put(sharing.cache))) await highest.persist()
+  async function keep(version: number | string, put: (cache: Cache) => Promise<boolean>): Promise<void> {
+    if (sharing !== undefined && (await put(sharing.cache))) await highest.persist(version)
   }
 
   function healthy(update: Update | undefined): Refresh {

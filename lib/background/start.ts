@@ -56,9 +56,9 @@ export function startFromDisk({
     for (let next = untried(); next !== undefined && !closing.aborted; next = untried()) {
       tried.add(next.sha1)
       try {
-        await activator.activate(fromEntry(next), duration)
+        const update = await activator.activate(fromEntry(next), duration)
         // The process that fetched it may have ended before it came to that.
-        await highest.persist()
+        if (update !== undefined) await highest.persist(update.version)
         return
       } catch (error) {
         failed('cache', error)

@@ -4,10 +4,10 @@ export interface HighestVersion {
   /** This process accepted a version. */
   note(version: number): void
   /**
-   * Makes what was noted hold for every process after this one. Not before the document itself is in the cache: a process
-   * that ended in between would leave nothing that the next one may use.
+   * Makes an accepted version hold for every process after this one, where documents are signed. Not before that very document is
+   * in the cache, whatever was accepted since: a process that ended in between would leave nothing that the next one may use.
    */
-  persist(): Promise<void>
+  persist(version: number | string): Promise<void>
 }
 
 /** What of the disk cache keeps it. */
@@ -27,8 +27,8 @@ export function rememberHighest(cache: Kept | undefined): HighestVersion {
     note(version) {
       highest = Math.max(version, highest ?? version)
     },
-    async persist() {
-      if (highest !== undefined) await cache?.note_version(highest)
+    async persist(version) {
+      if (highest !== undefined && typeof version === 'number') await cache?.note_version(version)
     },
   }
 }
