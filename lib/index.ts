@@ -1,4 +1,4 @@
-export type { Refresh } from './background/cycle.ts'
+export type { Refresh } from './background/refresh.ts'
 export type { ControlOptions } from './control/endpoints.ts'
 export type { Readiness } from './control/readiness.ts'
 export type { PluginState, PluginStatus, Status } from './control/status.ts'

@@ -4,11 +4,12 @@ import type { Events, Origin, Update } from '../events/table.ts'
 import type { LivePlugin, Program } from '../program.ts'
 import { runInSlices } from '../time/slices.ts'
 import { runSteps, type Steps } from '../time/steps.ts'
-import type { Build, Builder } from './builder.ts'
+import type { Builder } from './builder.ts'
 import { type Asked, isLater } from './cache/asked.ts'
 import type { Activated, Course, Preparation, Prepared, Received } from './preparation.ts'
 import { NO_TEXT } from './reading/live-text.ts'
 import type { Verifier } from './trust/verifier.ts'
+import { tellOfUpdate } from './update-events.ts'
 
 const debug = createDebug('dynacode:activator')
 
@@ -136,7 +137,7 @@ export function createActivator({
     )
     yield* builder.end(built.replaced)
     live = yield* learn((domain) => built.sound.get(domain))
-    return yield* tell(built, version, from, took_ms)
+    return yield* tellOfUpdate(events, built, version, from, took_ms)
   }
 
   /** Has it put on the disk before it goes live. What was built and does not go live is ended again. */
@@ -155,31 +156,6 @@ export function createActivator({
       if (activated?.build.program !== built.program) runSteps(builder.end(built.begun))
       throw error
     }
-  }
-
-  function* tell(built: Build, version: number | string, from: Origin, duration_ms: number): Steps<Update> {
-    const { program, compiled, failures, faults, reused, removed } = built
-    for (const error of faults) events.emit('on_error', { section: 'document', error })
-    for (const { info, duration_ms: took } of events.has('bg_compile_success') ? compiled : []) {
-      events.emit('bg_compile_success', { plugin: info, duration_ms: took })
-      yield
-    }
-    for (const { info, error, kept_last_good } of failures) {
-      events.emit('bg_compile_error', { plugin: info, error, kept_last_good })
-      yield
-    }
-    const update: Update = Object.freeze({
-      version,
-      from,
-      plugins: program.plugins.length,
-      compiled: compiled.length,
-      reused,
-      removed,
-      failed: failures.length + faults.length,
-      duration_ms,
-    })
-    events.emit('bg_updated_plugins', { ...update })
-    return update
   }
 
   /** Before the first document is live, it is what an app that starts waits for. */

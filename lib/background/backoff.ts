@@ -1,6 +1,6 @@
 import { retryAfterOf } from '../sources/http/status-error.ts'
 import { createFailureWait } from '../time/failure-wait.ts'
-import type { Refresh } from './cycle.ts'
+import type { Refresh } from './refresh.ts'
 
 /** Tells how long to wait after a cycle; undefined: as usual. */
 export type Backoff = (refresh: Refresh) => number | undefined

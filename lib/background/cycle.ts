@@ -1,5 +1,4 @@
 import createDebug from 'debug'
-import { DynacodeError } from '../errors.ts'
 import type { Events, NoUpdate, Update } from '../events/table.ts'
 import { hashBytes } from '../sources/content-hash.ts'
 import { runInSlices } from '../time/slices.ts'
@@ -7,14 +6,12 @@ import { steadyNow } from '../time/steady-clock.ts'
 import type { Activator } from './activator.ts'
 import { type Asked, askNow, earlier, isLater } from './cache/asked.ts'
 import type { Cache, CacheEntry } from './cache/disk.ts'
-import { type Fetcher, isFetchError } from './fetcher.ts'
+import type { Fetcher } from './fetcher.ts'
 import type { Activated } from './preparation.ts'
+import { closedRefresh, type Refresh, reasonOf } from './refresh.ts'
 import type { HighestVersion } from './trust/highest-version.ts'
 
 const debug = createDebug('dynacode:refresher')
-
-/** What came of a refresh. */
-export type Refresh = ({ readonly updated: true } & Update) | ({ readonly updated: false } & NoUpdate)
 
 /**
  * Why a cycle runs. `poll`: it is time, and what another process of this machine has just fetched will do. `asked`: the app
@@ -222,22 +219,4 @@ export function createCycle({
   }
 
   return Object.freeze({ run, takeNewer, last_error: () => last_error } satisfies Cycle)
-}
-
-export function closedRefresh(): Refresh {
-  const error = new DynacodeError('ERR_DYNACODE_CLOSED', 'dynacode is closed')
-  return Object.freeze({ updated: false, reason: 'closed', error })
-}
-
-const REASONS: Partial<Record<DynacodeError['code'], NoUpdate['reason']>> = {
-  ERR_DYNACODE_HELD: 'held',
-  ERR_DYNACODE_SIGNATURE: 'untrusted',
-  ERR_DYNACODE_VERSION: 'untrusted',
-  ERR_DYNACODE_EXPIRED: 'untrusted',
-}
-
-/** Why a refresh changed nothing, by the error that ended it. */
-export function reasonOf(error: unknown): NoUpdate['reason'] {
-  if (isFetchError(error)) return 'fetch'
-  return (error instanceof DynacodeError ? REASONS[error.code] : undefined) ?? 'invalid'
 }

@@ -2,7 +2,7 @@ import { retryAfterOf } from '../sources/http/status-error.ts'
 import { LONGEST_TIMER_MS } from '../time/clock.ts'
 import { createFailureWait } from '../time/failure-wait.ts'
 import { createTokenBucket } from '../time/token-bucket.ts'
-import type { Refresh } from './cycle.ts'
+import type { Refresh } from './refresh.ts'
 
 /** Turns a source's notices into refreshes: as few as will do. */
 export interface Notices {

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Context, Middleware, Next } from 'koa'
 import * as z from 'zod'
-import type { Refresh } from '../background/cycle.ts'
+import type { Refresh } from '../background/refresh.ts'
 import { DynacodeError, OptionError } from '../errors.ts'
 import { createTokenBucket } from '../time/token-bucket.ts'
 import { describeKind, describeMismatch } from '../validation/schema-error.ts'

@@ -1,4 +1,4 @@
-import type { Refresh } from '../background/cycle.ts'
+import type { Refresh } from '../background/refresh.ts'
 import { DocumentError } from '../errors.ts'
 import { describeValue } from '../validation/schema-error.ts'
 import type { RecordedEvent } from './recorder.ts'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import { createBackoff } from '../../lib/background/backoff.ts'
-import type { Refresh } from '../../lib/background/cycle.ts'
+import type { Refresh } from '../../lib/background/refresh.ts'
 import { DynacodeError } from '../../lib/errors.ts'
 import { StatusError } from '../../lib/sources/http/status-error.ts'
 import { tries } from '../fixtures/tries.ts'

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { Refresh } from '../../lib/background/cycle.ts'
 import { createNotices } from '../../lib/background/notices.ts'
+import type { Refresh } from '../../lib/background/refresh.ts'
 import { StatusError } from '../../lib/sources/http/status-error.ts'
 
 // It goes as the fake timers do.

@@ -1,7 +1,7 @@
 import { mock } from 'node:test'
 import { createBackoff } from '../../lib/background/backoff.ts'
-import type { Refresh } from '../../lib/background/cycle.ts'
 import { startPoller } from '../../lib/background/poller.ts'
+import type { Refresh } from '../../lib/background/refresh.ts'
 import { DynacodeError } from '../../lib/errors.ts'
 
 /** What is simulated. Times in seconds. */
