@@ -1,4 +1,5 @@
 // Starts the studio, and a demo app with dynacode attached. README.md lists the environment variables.
+import './no-debugger.ts'
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -10,9 +11,6 @@ import { readSettings, type Settings } from './settings.ts'
 
 /** By which the demo app reports. */
 const report_token = randomBytes(32).toString('base64url')
-
-// With a handler of its own, Node opens no debugger when this signal comes, from whoever.
-process.on('SIGUSR1', () => console.error('SIGUSR1: the studio has no debugger'))
 
 async function start(): Promise<void> {
   const settings = await readSettings(process.env)

@@ -15,7 +15,8 @@ import { sessionRoutes } from './api/session-routes.ts'
 import { versionRoutes } from './api/version-routes.ts'
 import { workRoutes } from './api/work-routes.ts'
 import { includesRole } from './auth/actor.ts'
-import { authenticate, authenticateInstance } from './auth/authenticate.ts'
+import { authenticate } from './auth/authenticate.ts'
+import { createInstanceGate } from './auth/instance-gate.ts'
 import { inviteFirst } from './auth/links.ts'
 import { createLoginLimit } from './auth/login-limit.ts'
 import { WAIT_MS } from './auth/second-person.ts'
@@ -68,8 +69,10 @@ export interface Studio {
   close(): Promise<void>
 }
 
-/** How large a body may be, in bytes, by who sends it: a folder that is imported, a report, or a password. */
+/** How large a body may be, in bytes, by who sends it: a folder that is imported, a plugin, a report, or a password. */
 const LARGEST_IMPORT = 32 * 1024 * 1024
+/** What is read beside everything else: an import is, in a thread. */
+const LARGEST_CHANGE = 4 * 1024 * 1024
 const LARGEST_REPORT = 128 * 1024
 const LARGEST_OF_STRANGERS = 16 * 1024
 
@@ -125,10 +128,10 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const app = new Koa({ proxy, maxIpsCount: 1 })
   app.on('error', failed)
   app.use(setHeaders)
-  const demandInstance = options.private_document ? authenticateInstance(database.db, options.report_token) : undefined
+  const gate = options.private_document ? createInstanceGate(database, options.report_token) : undefined
   app.use(async (ctx, next) => {
     if (ctx.path !== '/plugins.json') return next()
-    if (demandInstance !== undefined && !(await demandInstance(ctx.get('authorization')))) {
+    if (gate !== undefined && !(await gate.admit(ctx.req, ctx.res))) {
       ctx.status = 401
       ctx.set('WWW-Authenticate', 'Bearer')
       return
@@ -158,6 +161,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
       endRenewal()
       endFollowing?.()
       served.close()
+      gate?.close()
       streams.close()
       await reviewer.close()
       await database.close()
@@ -165,9 +169,10 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   })
 }
 
-function limitOf({ state: { actor } }: Context): number {
+function limitOf({ path, state: { actor } }: Context): number {
   if (actor === undefined) return LARGEST_OF_STRANGERS
-  return includesRole(actor.role, 'author') ? LARGEST_IMPORT : LARGEST_REPORT
+  if (!includesRole(actor.role, 'author')) return LARGEST_REPORT
+  return path.startsWith('/api/import') ? LARGEST_IMPORT : LARGEST_CHANGE
 }
 
 /** What keeps a browser from doing with the pages what they do not mean (OWASP's secure headers). */

@@ -19,8 +19,8 @@ import { startStudio } from '../server/studio.ts'
 import { databases } from './databases.ts'
 import { runStudio } from './running-studio.ts'
 
-/** A repository with a remote, and somebody who works in it. */
-function createRepository() {
+/** A repository with a remote, and somebody who works in it. @param is_begun whether there is a commit */
+function createRepository(is_begun = true) {
   const root = mkdtempSync(join(tmpdir(), 'studio-git-test-'))
   onTestFinished(() => rmSync(root, { recursive: true, force: true }))
   const [remote, work] = [join(root, 'remote.git'), join(root, 'work')]
@@ -42,9 +42,11 @@ function createRepository() {
     git('add', '--all')
     git('commit', '--quiet', '-m', message)
   }
-  commit('begin', { 'NOTES.md': 'ours' })
-  git('checkout', '--quiet', '-B', 'main')
-  git('push', '--quiet', '-u', 'origin', 'main')
+  if (is_begun) {
+    commit('begin', { 'NOTES.md': 'ours' })
+    git('checkout', '--quiet', '-B', 'main')
+    git('push', '--quiet', '-u', 'origin', 'main')
+  }
   const read = (name: string) => readFileSync(join(folder, name), 'utf8')
   return { root, remote, folder, git, write, commit, read, manifest: () => JSON.parse(read('dynacode.json')) }
 }
@@ -58,8 +60,8 @@ const manifestOf = (...plugins: object[]) =>
 const named = (name: string, file: string) => ({ name, phase: 'access', file })
 
 describe.each(databases)('a folder in git as the truth, on $name', { timeout: 60_000 }, ({ options }) => {
-  async function start(push = false) {
-    const repository = createRepository()
+  async function start(push = false, is_begun = true) {
+    const repository = createRepository(is_begun)
     const running = await runStudio({ database: await options(), git: { folder: repository.folder, push } })
     onTestFinished(() => running.close())
     const { ada, address, failures } = running
@@ -92,6 +94,21 @@ describe.each(databases)('a folder in git as the truth, on $name', { timeout: 60
     await publish('401', 1).expect(201)
     expect(git('show', '--format=', '--name-only', 'HEAD')).toBe('plugins/block.js')
     expect((await served()).general.version).toBe(2)
+    expect(failures).toEqual([])
+  })
+
+  test('may be without a commit: the first version is the first one', async () => {
+    const { addPlugin, publish, sync, git, read, failures } = await start(false, false)
+    expect(await sync()).toMatchObject({ commit: null, version: null, problem: null, dirty: [] })
+    await addPlugin('block', 'exit(403)')
+    await publish('block', 0).expect(201)
+    expect(git('log', '--format=%an|%s')).toBe('Ada|block')
+    expect(git('status', '--porcelain')).toBe('')
+    expect(read('block.js')).toBe('exit(403)')
+    expect(await sync()).toMatchObject({ version: 1, problem: null })
+    await addPlugin('more', 'exit(404)')
+    await publish('more', 1).expect(201)
+    expect(git('log', '--format=%s')).toBe('more\nblock')
     expect(failures).toEqual([])
   })
 

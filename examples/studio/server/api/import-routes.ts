@@ -1,34 +1,11 @@
+import type { Context } from 'koa'
 import { z } from 'zod'
-import { Problem } from '../problem.ts'
 import type { Press } from '../publishing/publish.ts'
 import { putTogether } from '../review/document-parts.ts'
-import type { Reviewer } from '../review/reviewer.ts'
-import { type DraftImport, importDraft, readImport, writeImport } from '../store/import.ts'
+import { GIVEN } from '../review/given-import.ts'
+import { importDraft } from '../store/import.ts'
 import { type Route, route } from './route.ts'
-import { DIFFERENCE, FINDING, GIVEN_NUMBER, NUMBER } from './schemas.ts'
-
-const DOCUMENT = z.looseObject({
-  general: z.record(z.string(), z.unknown()).nullish(),
-  domains: z.array(z.looseObject({ name: z.string().min(1).max(1024), plugins: z.array(z.unknown()).nullish() })),
-  plugins: z.array(z.unknown()).nullish(),
-})
-const GIVEN = z
-  .object({
-    document: DOCUMENT.optional(),
-    /** Contents by the files' names. */
-    files: z.record(z.string(), z.string()).optional(),
-    /** A `tar.gz`, in Base64. */
-    archive: z.base64().optional(),
-    /** The draft's revision, as the preview says it. */
-    draft: GIVEN_NUMBER.optional(),
-  })
-  .refine(
-    ({ document, files, archive }) => [document, files, archive].filter((given) => given !== undefined).length === 1,
-    {
-      path: ['document'],
-      message: 'expected either a document, files, or an archive',
-    },
-  )
+import { DIFFERENCE, FINDING, NUMBER } from './schemas.ts'
 
 /** Bringing documents and folders in, and taking them out. */
 export function importRoutes({ db, documents, reviewer }: Press): readonly Route[] {
@@ -53,14 +30,14 @@ export function importRoutes({ db, documents, reviewer }: Press): readonly Route
         findings_total: z.int(),
         errors: z.int(),
       }),
-      async handle({ body }) {
-        const given = await readGiven(body, reviewer)
+      is_raw: true,
+      async handle({ ctx }) {
         const draft = await documents.draft()
-        const found = await reviewer.review('import', putTogether(draft, {}), writeImport(given))
+        const found = await reviewer.previewImport(bytesOf(ctx), putTogether(draft, {}))
         return {
           draft: draft.revision,
-          domains: given.domains.length,
-          plugins: given.domains.reduce((sum, { plugins }) => sum + plugins.length, 0),
+          domains: found.domains,
+          plugins: found.plugins,
           differences: found.differences.items,
           differences_total: found.differences.total,
           findings: found.findings.items,
@@ -76,7 +53,11 @@ export function importRoutes({ db, documents, reviewer }: Press): readonly Route
         'Put a document, or that of a folder, in place of the draft; 409 when that is not the one of the preview',
       role: 'author',
       body: GIVEN,
-      handle: async ({ actor, body }) => importDraft(db, actor, await readGiven(body, reviewer), body.draft),
+      is_raw: true,
+      async handle({ ctx, actor }) {
+        const { given, draft } = await reviewer.readImport(bytesOf(ctx))
+        await importDraft(db, actor, given, draft)
+      },
     }),
     route({
       method: 'get',
@@ -105,16 +86,5 @@ export function importRoutes({ db, documents, reviewer }: Press): readonly Route
   ]
 }
 
-async function readGiven(
-  { document, files, archive }: z.output<typeof GIVEN>,
-  reviewer: Reviewer,
-): Promise<DraftImport> {
-  if (document !== undefined) return readImport(document)
-  const text = await reviewer.readFolder(
-    files === undefined ? { archive: Buffer.from(archive ?? '', 'base64') } : { files },
-  )
-  const parsed = DOCUMENT.safeParse(JSON.parse(text))
-  if (parsed.success) return readImport(parsed.data)
-  const [issue] = parsed.error.issues
-  throw new Problem(422, `dynacode.json: ${issue?.path.join('.')}: ${issue?.message}`)
-}
+/** What is in it is not read here: of many files, that takes long. */
+const bytesOf = ({ state }: Context): Uint8Array => state.bytes ?? new Uint8Array()

@@ -2,7 +2,7 @@ import type { Context, Middleware } from 'koa'
 import { Problem } from '../problem.ts'
 
 /**
- * Reads the body of a request that changes something, as JSON, into `ctx.state.body`.
+ * Reads the body of a request that changes something, that is to be JSON, into `ctx.state.bytes`.
  *
  * @param limitOf how many bytes it may have
  */
@@ -21,11 +21,7 @@ export function readJsonBody(limitOf: (ctx: Context) => number): Middleware {
     if (bytes === 0) return next()
     // A form of another site can send no such type without asking first.
     if (!ctx.is('application/json')) throw new Problem(415, 'expected application/json')
-    try {
-      ctx.state.body = JSON.parse(Buffer.concat(parts).toString())
-    } catch (error) {
-      throw new Problem(400, `the request is not JSON: ${(error as Error).message}`)
-    }
+    ctx.state.bytes = Buffer.concat(parts)
     return next()
   }
 }

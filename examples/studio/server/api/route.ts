@@ -6,7 +6,7 @@ import { Problem } from '../problem.ts'
 import { askFor } from '../review/asking.ts'
 import type { Role } from '../store/tables.ts'
 import { goneSignal } from './gone-signal.ts'
-import { demandPlain } from './plain-value.ts'
+import { parseJson, readValue } from './read-value.ts'
 
 /** What a handler is called with; each part as its schema makes it. */
 interface Asked<P, Q, B> {
@@ -57,9 +57,11 @@ export function route<
   answer?: z.ZodType
   status?: number
   is_urgent?: boolean
+  /** Whether the body is left as bytes, in `ctx.state.bytes`, for a thread to read. */
+  is_raw?: boolean
   handle(asked: Asked<z.output<P>, z.output<Q>, z.output<B>> & { readonly actor: Actor }): unknown
 }): Route {
-  const { method, path, summary, role, params, query, body, answer, is_urgent = false } = given
+  const { method, path, summary, role, params, query, body, answer, is_urgent = false, is_raw = false } = given
   const { status = answer === undefined ? 204 : 200 } = given
   return Object.freeze({
     method,
@@ -77,23 +79,20 @@ export function route<
       return given.handle({
         ctx,
         actor,
-        params: read(params, ctx.params, 'the address') as z.output<P>,
-        query: read(query, ctx.query, 'the query') as z.output<Q>,
-        body: read(body, ctx.state.body, 'the request') as z.output<B>,
+        params: read(params, () => ctx.params, 'the address') as z.output<P>,
+        query: read(query, () => ctx.query, 'the query') as z.output<Q>,
+        body: (is_raw ? undefined : read(body, () => parseBody(ctx.state.bytes), 'the request')) as z.output<B>,
       })
     },
   } satisfies Route)
 }
 
-function read(schema: z.ZodType | undefined, value: unknown, what: string): unknown {
-  if (schema === undefined) return undefined
-  demandPlain(value, what)
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const fields: Record<string, string> = {}
-  for (const { path, message } of parsed.error.issues) fields[path.join('.')] ??= message
-  const [first] = Object.entries(fields)
-  throw new Problem(422, `${what}: ${first?.[0] ? `${first[0]}: ` : ''}${first?.[1]}`, { fields })
+function read(schema: z.ZodType | undefined, value: () => unknown, what: string): unknown {
+  return schema === undefined ? undefined : readValue(schema, value(), what)
+}
+
+function parseBody(bytes: Buffer | undefined): unknown {
+  return bytes === undefined ? undefined : parseJson(bytes)
 }
 
 /** Puts routes under a path. */

@@ -9,11 +9,15 @@ export type { Review } from './tasks.ts'
 /** Does the tasks beside everything else: the requests of instances are answered meanwhile. */
 export type Reviewer = Tasks & { close(): Promise<void> }
 
-/** By thread: what is typed is checked at once, and nothing that is switched off waits for a review. */
+/**
+ * By thread: what is typed is checked at once, nothing that is switched off waits for a review, and nothing that is published
+ * for what anybody brings in, takes out or compares.
+ */
 const NAMES = {
   typed: ['check'],
   live: ['takeApart', 'sign', 'askLive', 'spread'],
-  review: ['review', 'readDifferences', 'readFindings', 'compare', 'makeArchive', 'readFolder', 'merge'],
+  review: ['review', 'readDifferences', 'readFindings', 'readFolder', 'merge'],
+  aside: ['compare', 'makeArchive', 'readImport', 'previewImport'],
 } as const satisfies Record<string, readonly (keyof Tasks)[]>
 /** Makes what does the tasks, in threads of their own. @param globals names of the apps' own that plugins may use */
 export function createReviewer(globals: readonly string[]): Reviewer {

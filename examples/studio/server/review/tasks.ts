@@ -1,11 +1,12 @@
 import { type Difference, type Finding, type PrivateKey, sign_document } from 'dynacode/tools'
 import { type FileChanges, spreadFiles } from '../git/spread-files.ts'
 import { Problem } from '../problem.ts'
-import type { DraftImport } from '../store/import.ts'
+import { type DraftImport, writeImport } from '../store/import.ts'
 import { type CheckDocument, createCheck } from './check-document.ts'
 import { compareTexts } from './compare-texts.ts'
 import { type LivePlace, takeApart } from './document-parts.ts'
 import { type GivenFolder, makeArchive, readFolder } from './folder.ts'
+import { type ReadImport, readGiven } from './given-import.ts'
 import { askLive, indexLive, type LiveAnswer, type LiveIndex, type LiveQuestion } from './live-index.ts'
 import { mergeDocuments } from './merge-documents.ts'
 
@@ -39,6 +40,13 @@ export interface Tasks {
   /** A `tar.gz` of the folder format. */
   makeArchive(text: string): Promise<Uint8Array>
   readFolder(given: GivenFolder): Promise<string>
+  /** Reads a request to import something, as it came. */
+  readImport(bytes: Uint8Array): Promise<ReadImport>
+  /** What that would change of the draft, and how much it is. */
+  previewImport(
+    bytes: Uint8Array,
+    draft: string,
+  ): Promise<Review & { readonly domains: number; readonly plugins: number }>
   /** What is to become different in a folder, of which these are the files, so that it makes up this document. */
   spread(text: string, files: Readonly<Record<string, string>> | undefined): Promise<FileChanges>
   /** Brings what is new since `base` into `ours`. */
@@ -57,16 +65,25 @@ export function createTasks(globals: readonly string[]): Tasks {
   let live: LiveIndex | undefined
   const reviews = new Map<string, { differences: readonly Difference[]; findings: readonly Finding[] }>()
 
+  async function review(name: string, before: string, after: string): Promise<Review> {
+    const findings = orderFindings(await check(after))
+    const review = { differences: compareOrNone(before, after), findings }
+    reviews.delete(name)
+    reviews.set(name, review)
+    for (const oldest of reviews.keys()) if (reviews.size > REMEMBERED) reviews.delete(oldest)
+    const errors = findings.filter(({ severity }) => severity === 'error').length
+    return { differences: slice(review.differences, 0), findings: slice(findings, 0), errors }
+  }
+
   return Object.freeze({
-    async review(name, before, after) {
-      const findings = orderFindings(await check(after))
-      const review = { differences: compareOrNone(before, after), findings }
-      reviews.delete(name)
-      reviews.set(name, review)
-      for (const oldest of reviews.keys()) if (reviews.size > REMEMBERED) reviews.delete(oldest)
-      const errors = findings.filter(({ severity }) => severity === 'error').length
-      return { differences: slice(review.differences, 0), findings: slice(findings, 0), errors }
+    review,
+    async previewImport(bytes, draft) {
+      const { given } = await readGiven(bytes)
+      const { domains } = given
+      const plugins = domains.reduce((sum, { plugins }) => sum + plugins.length, 0)
+      return { ...(await review('import', draft, writeImport(given))), domains: domains.length, plugins }
     },
+    readImport: readGiven,
     async readDifferences(name, from) {
       const known = reviews.get(name)
       return known && slice(known.differences, from)

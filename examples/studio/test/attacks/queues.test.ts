@@ -1,5 +1,7 @@
-import { describe, expect, test } from 'vitest'
+import { setImmediate } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createQueue } from '../../server/review/queue.ts'
+import { createVisitor, type Running, runStudio, type Visitor } from '../visitors.ts'
 
 const asking = (account_id: number, more: object = {}) => ({ account_id, is_urgent: false, ...more })
 const refuse = () => undefined
@@ -34,5 +36,70 @@ describe('the queue of the checks', () => {
     expect(refused).toEqual(['nobody waits for this any more'])
     expect([queue.next(), queue.next()]).toEqual(['there', undefined])
     expect(() => queue.add('late', asking(1, { signal: gone.signal }), refuse)).toThrow('nobody waits')
+  })
+})
+
+describe('a studio that is flooded', () => {
+  const PASSWORD = 'correct horse battery'
+  let running: Running
+  const ada = createVisitor(() => running.server)
+  beforeAll(async () => {
+    running = await runStudio({ database: { folder: 'memory' } })
+    await ada.sign('/api/accounts', { invitation: running.studio.invitation, name: 'Ada', password: PASSWORD })
+  })
+  afterAll(async () => {
+    await running.close()
+    expect(running.failures).toEqual([])
+  })
+
+  async function join(name: string, role: string): Promise<Visitor> {
+    const { body } = await ada.post('/api/invitations', { role }).expect(201)
+    const visitor = createVisitor(() => running.server)
+    await visitor.sign('/api/accounts', { invitation: body.secret, name, password: PASSWORD })
+    return visitor
+  }
+  const plugins = (count: number, code: string) =>
+    Array.from({ length: count }, (_, at) => ({ name: `p${at}`, phase: 'access', code: `${code} // ${at}` }))
+  const documentOf = (list: object[]) => ({ domains: [{ name: 'a.example', plugins: list }] })
+
+  test('G56 everybody | queues | publishes and switches off before what others have asked for', {
+    timeout: 120_000,
+  }, async ({ task }) => {
+    const { body: domain } = await ada.post('/api/domains', { name: 'a.example' }).expect(201)
+    const path = `/api/domains/${domain.id}/plugins`
+    await ada.post(path, { name: 'block', phase: 'access', fields: { code: 'exit(403)' } }).expect(201)
+    const others = await Promise.all([1, 2, 3].map((at) => join(`author ${at}`, 'author')))
+    let is_over = false
+    let answered = 0
+    /** Asks for the next one as soon as one is done, so that there are always some that wait. */
+    async function flood(ask: (turn: number) => Promise<{ status: number }>): Promise<void> {
+      for (let turn = 0; !is_over; turn += 1) {
+        const { status } = await ask(turn)
+        if (status < 300) answered += 1
+        expect([200, 503]).toContain(status)
+        await setImmediate()
+      }
+    }
+    const floods = others.flatMap((other, who) =>
+      Array.from({ length: 8 }, (_, at) => [
+        flood(async (turn) =>
+          other.post('/api/check', { document: documentOf(plugins(40, `/* ${who} ${at} ${turn} */`)) }),
+        ),
+        flood(async (turn) =>
+          other.post('/api/import/preview', { document: documentOf(plugins(40, `/* ${who} ${at} ${turn} */`)) }),
+        ),
+        flood(async () => other.get('/api/export/folder')),
+      ]).flat(),
+    )
+    task.meta.attacks = floods.length
+    await expect.poll(() => answered).toBeGreaterThan(5)
+    const before = answered
+    await ada.post('/api/versions', { message: 'block', base: 0 }).expect(201)
+    await ada.post('/api/switch', { domain: 'a.example', plugin: 'block', on: false }).expect(201)
+    await ada.post('/api/switch', { on: false }).expect(201)
+    // Of 72 that wait, most still do: none of the three has stood behind them.
+    expect(answered - before).toBeLessThan(floods.length)
+    is_over = true
+    await Promise.all(floods)
   })
 })

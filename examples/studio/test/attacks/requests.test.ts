@@ -114,6 +114,36 @@ describe('requests', () => {
     await ada.get('/api/shadow').expect(200)
   })
 
+  test('G56 author | input | holds nobody up by importing hundreds of thousands of files', {
+    timeout: 120_000,
+  }, async ({ task }) => {
+    task.meta.attacks = 3
+    const files = Object.fromEntries(Array.from({ length: 700_000 }, (_, at) => [`${at}.js`, '']))
+    const deep = `{"document":${'['.repeat(3_000_000)}`
+    const many = JSON.stringify({ document: { domains: [], odd: Array.from({ length: 5_100_000 }, () => 0) } })
+    for (const [text, status] of [
+      [JSON.stringify({ files }), 422],
+      [deep, 400],
+      [many, 422],
+    ] as const) {
+      let is_over = false
+      let turns = 0
+      const counting = (async () => {
+        for (; !is_over; turns += 1) await ada.get('/api/session').expect(200)
+      })()
+      const sent = ada.send('post', '/api/import/preview').type('json').send(text)
+      const { status: got, body } = await sent
+      is_over = true
+      await counting
+      expect.soft(got, JSON.stringify(body).slice(0, 300)).toBe(status)
+      expect.soft(turns).toBeGreaterThan(10)
+    }
+    // What is checked while somebody types is read at once, and may be no larger than a document that somebody writes.
+    const wide = { document: { domains: Array.from({ length: 250_000 }, () => 0) } }
+    await ada.post('/api/check', wide).expect(422, /more than 200000 values/)
+    await ada.post('/api/check', { document: { domains: ['x'.repeat(5_000_000)] } }).expect(413)
+  })
+
   test('G56 author | input | gets a 4xx with the place for whatever is wrong', { timeout: 120_000 }, async ({
     task,
   }) => {

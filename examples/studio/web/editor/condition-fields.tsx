@@ -1,3 +1,4 @@
+import { useState } from 'preact/hooks'
 import { AreaField, TextField } from '../form.tsx'
 import type { ConditionForm, ConditionRow } from './condition-form.ts'
 import { NAMED } from './condition-form.ts'
@@ -21,6 +22,7 @@ export function ConditionFields({
   change(value: ConditionForm): void
   problemAt(path: string): string | undefined
 }) {
+  const [has_raw, setHasRaw] = useState(value.paths_raw !== '')
   const set = (part: Partial<ConditionForm>) => change({ ...value, ...part })
   return (
     <>
@@ -40,6 +42,16 @@ export function ConditionFields({
           change={(paths) => set({ paths })}
           problem={problemAt('paths')}
         />
+        {has_raw && (
+          <AreaField
+            label="Paths as sent"
+            hint="The same for the path exactly as the client sent it. Not for what guards something: a path has many spellings"
+            wide={false}
+            value={value.paths_raw}
+            change={(paths_raw) => set({ paths_raw })}
+            problem={problemAt('paths_raw')}
+          />
+        )}
         <AreaField
           label="Addresses"
           hint="One a line, such as 10.0.0.0/8"
@@ -59,6 +71,11 @@ export function ConditionFields({
         />
       ))}
       <div class="adders">
+        {!has_raw && (
+          <button type="button" onClick={() => setHasRaw(true)}>
+            + Path as sent
+          </button>
+        )}
         {([...NAMED, 'user_agent'] as const)
           .filter((key) => key !== 'user_agent' || value.user_agent.length === 0)
           .map((key) => (

@@ -9,6 +9,8 @@ export interface ConditionRow {
 export interface ConditionForm {
   readonly methods: string
   readonly paths: string
+  /** The same of the path as it was sent. */
+  readonly paths_raw: string
   readonly ips: string
   readonly headers: readonly ConditionRow[]
   readonly cookies: readonly ConditionRow[]
@@ -19,6 +21,7 @@ export interface ConditionForm {
 export const NO_CONDITION: ConditionForm = {
   methods: '',
   paths: '',
+  paths_raw: '',
   ips: '',
   headers: [],
   cookies: [],
@@ -26,7 +29,7 @@ export const NO_CONDITION: ConditionForm = {
   user_agent: [],
 }
 
-const LISTS = ['methods', 'paths', 'ips'] as const
+const LISTS = ['methods', 'paths', 'paths_raw', 'ips'] as const
 export const NAMED = ['headers', 'cookies', 'query'] as const
 
 /** @returns undefined for what the form has no place for */
