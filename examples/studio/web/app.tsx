@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { createApi, type Problem, type Session } from './api.ts'
+import type { Session } from '../shared/people.ts'
+import { createApi, type Problem } from './api.ts'
 import { Failed, Loading } from './load.tsx'
 import { JoinPage } from './pages/join.tsx'
 import { SignInPage } from './pages/sign-in.tsx'

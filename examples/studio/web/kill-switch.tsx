@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
-import { type LiveDomain, type LivePlugin, query } from './api.ts'
+import type { LiveDomain, LivePlugin } from '../shared/live.ts'
+import { query } from './api.ts'
 import { Dialog } from './dialog.tsx'
 import { SearchField, useAction } from './form.tsx'
 import { Failed, Loading, usePages } from './load.tsx'

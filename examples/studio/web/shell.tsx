@@ -1,6 +1,8 @@
 import type { ComponentChildren } from 'preact'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import type { Api, Session } from './api.ts'
+import type { Live } from '../shared/live.ts'
+import type { Session } from '../shared/people.ts'
+import type { Api } from './api.ts'
 import { openEvents } from './event-source.ts'
 import { KillSwitch } from './kill-switch.tsx'
 import { Empty } from './load.tsx'
@@ -17,7 +19,7 @@ import { AccountMenu } from './parts/account-menu.tsx'
 import { Guarded } from './parts/guarded.tsx'
 import { Keys } from './parts/keys.tsx'
 import { Link, usePlace } from './router.tsx'
-import { type Live, type StudioEvent, type StudioPage, StudioProvider } from './studio.tsx'
+import { type StudioEvent, type StudioPage, StudioProvider } from './studio.tsx'
 import { ThemeButton } from './theme.tsx'
 
 const PAGES = [

@@ -1,17 +1,9 @@
 import { createContext } from 'preact'
 import { useContext, useEffect, useRef } from 'preact/hooks'
-import { type Api, ROLES, type Role, type Session } from './api.ts'
-
-/** What is live, in short. */
-export interface Live {
-  readonly version: number
-  readonly enabled: boolean
-  readonly plugins: number
-  /** Whether what one person proposes is published by another. */
-  readonly two_persons: boolean
-  /** How many accounts may publish. */
-  readonly publishers: number
-}
+import type { Live } from '../shared/live.ts'
+import type { Session } from '../shared/people.ts'
+import { PERSON_ROLES, type PersonRole } from '../shared/roles.ts'
+import type { Api } from './api.ts'
 
 export type StudioEvent = 'version' | 'draft' | 'report'
 
@@ -37,8 +29,8 @@ export function useStudio(): StudioPage {
 }
 
 /** Whether who is signed in may do what a role may. */
-export function useMay(role: Role): boolean {
-  return ROLES.indexOf(useStudio().session.role) >= ROLES.indexOf(role)
+export function useMay(role: PersonRole): boolean {
+  return PERSON_ROLES.indexOf(useStudio().session.role) >= PERSON_ROLES.indexOf(role)
 }
 
 /**

@@ -1,15 +1,15 @@
 import { z } from 'zod'
+import { DOMAIN, GENERAL, LISTED_DOMAIN, LISTED_PLUGIN, PLUGIN } from '../../shared/draft.ts'
 import type { Database } from '../store/database.ts'
 import { addDomain, findDomain, listDomains, moveDomain, removeDomain, renameDomain } from '../store/domains.ts'
 import { findGeneral, saveGeneral } from '../store/general.ts'
 import { addPlugin, findPlugin, listPlugins, movePlugin, removePlugin, savePlugin } from '../store/plugins.ts'
 import { type Route, route } from './route.ts'
-import { GIVEN_ID, ID, PAGE, REVISION, TIME } from './schemas.ts'
+import { GIVEN_ID, ID, PAGE, REVISION } from './schemas.ts'
 
 const PHASE = z.enum(['rewrite', 'access', 'content', 'balancer', 'header_filter', 'body_filter', 'log'])
 /** As long as the document's format lets it be. */
 const NAME = z.string().trim().min(1, 'expected a name').max(1024)
-const DOMAIN = z.object({ id: z.int(), name: z.string(), position: z.int(), revision: z.int() })
 const DRAFT = z.object({
   name: NAME,
   phase: PHASE,
@@ -20,17 +20,9 @@ const DRAFT = z.object({
     })
     .refine((fields) => !('file' in fields), { message: 'file is for folders: expected code' }),
 })
-const PLUGIN = DRAFT.extend({
-  id: z.int(),
-  domain_id: z.int(),
-  phase: z.string(),
-  position: z.int(),
-  revision: z.int(),
-  updated_at: TIME,
-})
 
 /** What a document may say of itself; fields of other versions of dynacode pass. */
-const GENERAL = z
+const GIVEN_GENERAL = z
   .looseObject({
     status: z.enum(['enabled', 'disabled']).optional(),
     skip_domains: z.array(z.string().min(1).max(1024)).max(10_000).optional(),
@@ -39,7 +31,6 @@ const GENERAL = z
   .refine((fields) => !('version' in fields) && !('expires' in fields), {
     message: 'version and expires are set when a version is published',
   })
-const SAVED_GENERAL = z.object({ fields: z.record(z.string(), z.unknown()), revision: z.int() })
 const BEFORE = GIVEN_ID.nullable()
 
 /** What is being worked on. */
@@ -51,7 +42,7 @@ export function draftRoutes({ db }: Database): readonly Route[] {
       summary: 'Domains, in the order of the document',
       role: 'viewer',
       query: PAGE,
-      answer: z.array(DOMAIN.extend({ plugins: z.int() })),
+      answer: z.array(LISTED_DOMAIN),
       handle: ({ query }) => listDomains(db, query),
     }),
     route({
@@ -108,7 +99,7 @@ export function draftRoutes({ db }: Database): readonly Route[] {
       summary: 'Plugins, in the order of the document',
       role: 'viewer',
       query: PAGE.extend({ domain_id: ID.optional() }),
-      answer: z.array(PLUGIN.extend({ domain: z.string() })),
+      answer: z.array(LISTED_PLUGIN),
       handle: ({ query }) => listPlugins(db, query),
     }),
     route({
@@ -165,7 +156,7 @@ export function draftRoutes({ db }: Database): readonly Route[] {
       path: '/general',
       summary: 'What the draft says of the whole document, such as skip_domains',
       role: 'viewer',
-      answer: SAVED_GENERAL,
+      answer: GENERAL,
       handle: () => findGeneral(db),
     }),
     route({
@@ -173,8 +164,8 @@ export function draftRoutes({ db }: Database): readonly Route[] {
       path: '/general',
       summary: 'Save that; 409 with what is there now when somebody else has saved it since',
       role: 'author',
-      body: z.object({ fields: GENERAL, revision: REVISION }),
-      answer: SAVED_GENERAL,
+      body: z.object({ fields: GIVEN_GENERAL, revision: REVISION }),
+      answer: GENERAL,
       handle: ({ actor, body }) => saveGeneral(db, actor, body.revision, body.fields),
     }),
   ]

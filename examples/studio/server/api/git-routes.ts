@@ -1,16 +1,6 @@
-import { z } from 'zod'
+import { GIT_STATE } from '../../shared/review.ts'
 import type { GitFollower } from '../git/follow.ts'
 import { type Route, route } from './route.ts'
-import { FINDING } from './schemas.ts'
-
-const STATE = z.object({
-  commit: z.string().nullable(),
-  version: z.int().nullable(),
-  problem: z.string().nullable(),
-  findings: z.array(FINDING),
-  dirty: z.array(z.string()),
-  push_problem: z.string().nullable(),
-})
 
 /** The folder in git, where there is one. */
 export function gitRoutes(follower: GitFollower | undefined): readonly Route[] {
@@ -21,7 +11,7 @@ export function gitRoutes(follower: GitFollower | undefined): readonly Route[] {
       summary:
         'How the folder in git and what is live stand to each other; nothing, with 204, where there is no folder',
       role: 'viewer',
-      answer: STATE.nullable(),
+      answer: GIT_STATE.nullable(),
       handle: async () => (await follower?.state()) ?? null,
     }),
     ...(follower === undefined ? [] : changingRoutes(follower)),
@@ -35,7 +25,7 @@ function changingRoutes(follower: GitFollower): readonly Route[] {
       path: '/git/sync',
       summary: 'Look for a new commit now, as after git pull',
       role: 'author',
-      answer: STATE,
+      answer: GIT_STATE,
       async handle() {
         await follower.sync()
         return follower.state()
@@ -46,7 +36,7 @@ function changingRoutes(follower: GitFollower): readonly Route[] {
       path: '/git/take',
       summary: 'Publish the commit that is checked out, though what is live has something that it has not',
       role: 'publisher',
-      answer: STATE,
+      answer: GIT_STATE,
       async handle() {
         await follower.take()
         return follower.state()

@@ -1,11 +1,12 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
+import { PREVIEW } from '../../shared/review.ts'
 import type { Press } from '../publishing/publish.ts'
 import { putTogether } from '../review/document-parts.ts'
 import { GIVEN } from '../review/given-import.ts'
 import { importDraft } from '../store/import.ts'
 import { type Route, route } from './route.ts'
-import { DIFFERENCE, FINDING, NUMBER } from './schemas.ts'
+import { NUMBER } from './schemas.ts'
 
 /** Bringing documents and folders in, and taking them out. */
 export function importRoutes({ db, documents, reviewer }: Press): readonly Route[] {
@@ -20,16 +21,7 @@ export function importRoutes({ db, documents, reviewer }: Press): readonly Route
       summary: 'What an import would change of the draft, and what the checks find in it; of each no more than 200',
       role: 'author',
       body: GIVEN,
-      answer: z.object({
-        draft: z.int(),
-        domains: z.int(),
-        plugins: z.int(),
-        differences: z.array(DIFFERENCE),
-        differences_total: z.int(),
-        findings: z.array(FINDING),
-        findings_total: z.int(),
-        errors: z.int(),
-      }),
+      answer: PREVIEW,
       is_raw: true,
       async handle({ ctx }) {
         const draft = await documents.draft()

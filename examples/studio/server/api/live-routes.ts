@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { LIVE, LIVE_DOMAIN, LIVE_PLUGIN } from '../../shared/live.ts'
 import { countPublishers } from '../auth/accounts.ts'
 import type { Press } from '../publishing/publish.ts'
 import type { LiveQuestion } from '../review/live-index.ts'
@@ -19,13 +20,7 @@ export function liveRoutes({ db, documents, reviewer, rules }: Press): readonly 
         'What is live, in short: its version, whether it is switched on, how many plugins it has, and whether a new version ' +
         'takes two persons, and how many can agree',
       role: 'viewer',
-      answer: z.object({
-        version: z.int(),
-        enabled: z.boolean(),
-        plugins: z.int(),
-        two_persons: z.boolean(),
-        publishers: z.int(),
-      }),
+      answer: LIVE,
       handle: async () => ({
         ...((await ask({ about: 'summary' })) as object),
         two_persons: rules.two_persons,
@@ -38,7 +33,7 @@ export function liveRoutes({ db, documents, reviewer, rules }: Press): readonly 
       summary: 'Domains that are live, by what is in their names; enabled: how many of their plugins are switched on',
       role: 'viewer',
       query: PAGE,
-      answer: z.array(z.object({ id: z.int(), name: z.string(), plugins: z.int(), enabled: z.int() })),
+      answer: z.array(LIVE_DOMAIN),
       handle: ({ query }) => ask({ about: 'domains', page: query }),
     }),
     route({
@@ -47,17 +42,7 @@ export function liveRoutes({ db, documents, reviewer, rules }: Press): readonly 
       summary: 'Plugins that are live, by what is in their names or of one domain, with what they are switched to',
       role: 'viewer',
       query: PAGE.extend({ domain: z.string().max(1024).optional() }),
-      answer: z.array(
-        z.object({
-          id: z.int(),
-          domain: z.string(),
-          name: z.string(),
-          phase: z.string(),
-          enabled: z.boolean(),
-          mode: z.enum(['live', 'shadow']),
-          percent: z.number().nullable(),
-        }),
-      ),
+      answer: z.array(LIVE_PLUGIN),
       handle: ({ query }) => ask({ about: 'plugins', page: query }),
     }),
   ]

@@ -1,4 +1,14 @@
 import { z } from 'zod'
+import {
+  ACCOUNT,
+  LINK,
+  LISTED_ACCOUNT,
+  MADE_LINK,
+  PERSON_ROLE,
+  SESSION,
+  TOKEN,
+  TOKEN_ROLE,
+} from '../../shared/people.ts'
 import { findAccount, isPublisher, listAccounts } from '../auth/accounts.ts'
 import { confirmLink } from '../auth/agreeing.ts'
 import { createApiToken, listApiTokens, revokeApiToken } from '../auth/api-tokens.ts'
@@ -11,40 +21,10 @@ import { needsSecond, type TwoPersonRules } from '../auth/second-person.ts'
 import { beginSession } from '../auth/sessions.ts'
 import type { Database } from '../store/database.ts'
 import { type Route, route } from './route.ts'
-import { ACCOUNT_NAME, CODE, ID, PASSWORD, ROLE, TIME, TOKEN_ROLE } from './schemas.ts'
-import { begin, SESSION, withCode } from './session-routes.ts'
+import { ACCOUNT_NAME, CODE, ID, PASSWORD } from './schemas.ts'
+import { begin, withCode } from './session-routes.ts'
 
 const SECRET = z.string().max(200)
-const ACCOUNT = z.object({
-  id: z.int(),
-  name: z.string(),
-  role: ROLE,
-  active: z.boolean(),
-  created_at: TIME,
-})
-const LISTED_ACCOUNT = ACCOUNT.extend({ second_factor: z.boolean() })
-const TOKEN = z.object({
-  id: z.int(),
-  name: z.string(),
-  role: TOKEN_ROLE,
-  created_at: TIME,
-  expires_at: TIME.nullable(),
-  used_at: TIME.nullable(),
-})
-
-const MADE_LINK = z.object({ secret: z.string(), needs_second: z.boolean() })
-const LINK = z.object({
-  id: z.int(),
-  kind: z.enum(['account', 'password', 'publisher']),
-  role: TOKEN_ROLE,
-  name: z.string().nullable(),
-  created_by: z.string().nullable(),
-  created_by_id: z.int().nullable(),
-  created_at: TIME,
-  expires_at: TIME,
-  waits: z.boolean(),
-})
-
 /** Who may do what: people, links for them, and tokens of programs. */
 export function peopleRoutes({ db }: Database, limit: LoginLimit, rules: TwoPersonRules): readonly Route[] {
   return [
@@ -53,7 +33,7 @@ export function peopleRoutes({ db }: Database, limit: LoginLimit, rules: TwoPers
       path: '/invitations',
       summary: 'Invite somebody; the secret is the end of a link, and works once',
       role: 'publisher',
-      body: z.object({ role: ROLE }),
+      body: z.object({ role: PERSON_ROLE }),
       answer: MADE_LINK,
       status: 201,
       async handle({ actor, body: { role } }) {
@@ -129,7 +109,7 @@ export function peopleRoutes({ db }: Database, limit: LoginLimit, rules: TwoPers
       summary: 'Change what an account may do, or switch it off',
       role: 'publisher',
       params: z.object({ id: ID }),
-      body: z.object({ role: ROLE.optional(), active: z.boolean().optional() }),
+      body: z.object({ role: PERSON_ROLE.optional(), active: z.boolean().optional() }),
       answer: ACCOUNT.extend({ waits: z.boolean().optional() }),
       async handle({ actor, params, body }) {
         const account = await findAccount(db, params.id)

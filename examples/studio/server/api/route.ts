@@ -1,10 +1,10 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
 import { z } from 'zod'
+import type { Role } from '../../shared/roles.ts'
 import { type Actor, demandRole } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
 import { askFor } from '../review/asking.ts'
-import type { Role } from '../store/tables.ts'
 import { goneSignal } from './gone-signal.ts'
 import { parseJson, readValue } from './read-value.ts'
 

@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
+import { SECOND_FACTOR_KEY, SESSION } from '../../shared/people.ts'
 import { cookieName } from '../auth/authenticate.ts'
 import type { LoginLimit } from '../auth/login-limit.ts'
 import {
@@ -13,12 +14,10 @@ import { beginSession, changePassword, findByPassword, noteFailure, type SignedI
 import { Problem } from '../problem.ts'
 import type { Database } from '../store/database.ts'
 import { type Route, route } from './route.ts'
-import { ACCOUNT_NAME, CODE, PASSWORD, TOKEN_ROLE } from './schemas.ts'
-
-export const SESSION = z.object({ name: z.string(), role: TOKEN_ROLE, csrf: z.string() })
+import { ACCOUNT_NAME, CODE, PASSWORD } from './schemas.ts'
 
 /** Lets somebody in, in the browser that asks. */
-export function begin(ctx: Context, { account, secret, csrf, expires_at }: SignedIn): z.input<typeof SESSION> {
+export function begin(ctx: Context, { account, secret, csrf, expires_at }: SignedIn): object {
   ctx.cookies.set(cookieName(ctx.secure), secret, {
     httpOnly: true,
     sameSite: 'strict',
@@ -117,7 +116,7 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Rou
       summary: 'Make a key for an authenticator app; it is not asked for before a code of it was shown',
       role: 'viewer',
       body: z.object({ password: PASSWORD }),
-      answer: z.object({ secret: z.string(), uri: z.string() }),
+      answer: SECOND_FACTOR_KEY,
       async handle({ ctx, actor, body: { password } }) {
         demandPerson(ctx)
         await limit.attempt(actor.name, ctx.ip)

@@ -1,5 +1,7 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
+import { AUDIT_ENTRY } from '../../shared/people.ts'
+import { DIFFERENCE, DRAFT, FINDING, PROPOSAL, VERSION } from '../../shared/review.ts'
 import {
   approveProposal,
   closeProposal,
@@ -13,7 +15,7 @@ import { listVersions, type Version } from '../publishing/versions.ts'
 import type { Slice } from '../review/tasks.ts'
 import { listAudit } from '../store/audit.ts'
 import { type Route, route } from './route.ts'
-import { DIFFERENCE, FINDING, GIVEN_NUMBER, ID, NUMBER, PAGE, TIME, VERSION } from './schemas.ts'
+import { GIVEN_NUMBER, ID, NUMBER, PAGE } from './schemas.ts'
 
 const MESSAGE = z.string().trim().min(1, 'say what is new').max(500)
 const PUBLISHED = z.object({ version: z.int() })
@@ -46,15 +48,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
         'What is different in the draft from what is live, and what the checks find, errors first; of each no more than 200, ' +
         'and how many there are',
       role: 'viewer',
-      answer: z.object({
-        base: z.int(),
-        draft: z.int(),
-        differences: z.array(DIFFERENCE),
-        differences_total: z.int(),
-        findings: z.array(FINDING),
-        findings_total: z.int(),
-        errors: z.int(),
-      }),
+      answer: DRAFT,
       async handle() {
         const { base, revision, differences, findings, errors } = await documents.review()
         return {
@@ -127,16 +121,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
       path: '/proposals',
       summary: 'What waits for a second person',
       role: 'viewer',
-      answer: z.array(
-        z.object({
-          id: z.int(),
-          message: z.string(),
-          base: z.int(),
-          created_by: z.int(),
-          created_by_name: z.string(),
-          created_at: TIME,
-        }),
-      ),
+      answer: z.array(PROPOSAL),
       handle: () => listProposals(db),
     }),
     route({
@@ -239,16 +224,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
       summary: 'Who did what, the newest first',
       role: 'viewer',
       query: PAGE.pick({ limit: true }).extend({ before: ID.optional() }),
-      answer: z.array(
-        z.object({
-          id: z.int(),
-          at: TIME,
-          actor: z.string(),
-          action: z.string(),
-          subject: z.string(),
-          details: z.record(z.string(), z.unknown()),
-        }),
-      ),
+      answer: z.array(AUDIT_ENTRY),
       handle: ({ query }) => listAudit(db, query.limit, query.before),
     }),
   ]

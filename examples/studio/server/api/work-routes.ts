@@ -1,14 +1,16 @@
 import { z } from 'zod'
-import { REPORT } from '../fleet/report-schema.ts'
+import { INSTANCE, SHADOW_RUNS } from '../../shared/fleet.ts'
+import { REPORT } from '../../shared/report.ts'
+import { RAN } from '../../shared/trial.ts'
 import { listInstances, takeReport } from '../fleet/reports.ts'
 import { countShadowRuns } from '../fleet/shadow-runs.ts'
 import type { Press } from '../publishing/publish.ts'
 import { putTogether } from '../review/document-parts.ts'
-import { RAN, type Trials } from '../trying/try-request.ts'
+import type { Trials } from '../trying/try-request.ts'
 import type { EventStreams } from './event-stream.ts'
 import { goneSignal } from './gone-signal.ts'
 import { type Route, route } from './route.ts'
-import { GIVEN_NUMBER, TIME } from './schemas.ts'
+import { GIVEN_NUMBER } from './schemas.ts'
 
 const DOCUMENT = z.looseObject({ domains: z.array(z.unknown()) })
 const REQUEST = z.object({
@@ -28,8 +30,6 @@ const FETCH_ANSWER = z.strictObject({
   headers: z.record(z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/), z.string().regex(/^[^\r\n\0]*$/)).optional(),
   body: z.string().optional(),
 })
-const COUNT = z.int().min(0)
-const SHADOW_COUNTS = z.object({ runs: COUNT, exits: COUNT, changes: COUNT, errors: COUNT })
 
 /** Trying out, and looking at the fleet. */
 export function workRoutes({ db, documents }: Press, trials: Trials, streams: EventStreams): readonly Route[] {
@@ -82,15 +82,7 @@ export function workRoutes({ db, documents }: Press, trials: Trials, streams: Ev
       path: '/fleet',
       summary: 'Which instances there are, and what each reported last',
       role: 'viewer',
-      answer: z.array(
-        z.object({
-          id: z.string(),
-          host: z.string(),
-          pid: z.int(),
-          received_at: TIME,
-          report: z.record(z.string(), z.unknown()),
-        }),
-      ),
+      answer: z.array(INSTANCE),
       handle: () => listInstances(db),
     }),
     route({
@@ -100,16 +92,7 @@ export function workRoutes({ db, documents }: Press, trials: Trials, streams: Ev
         'What plugins in shadow mode would have done, as the instances have counted it, those that ran most first',
       role: 'viewer',
       query: z.object({ domain: z.string().optional(), plugin: z.string().optional() }),
-      answer: z.array(
-        SHADOW_COUNTS.extend({
-          domain: z.string(),
-          plugin: z.string(),
-          phase: z.string(),
-          instances: z.array(
-            SHADOW_COUNTS.extend({ id: z.string(), host: z.string(), pid: z.int(), received_at: TIME }),
-          ),
-        }),
-      ),
+      answer: z.array(SHADOW_RUNS),
       handle: async ({ query }) => countShadowRuns(await listInstances(db), query),
     }),
     route({

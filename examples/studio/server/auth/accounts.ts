@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
+import type { Role } from '../../shared/roles.ts'
 import { Problem } from '../problem.ts'
-import type { Role, Tables } from '../store/tables.ts'
+import type { Tables } from '../store/tables.ts'
 
 type Db = Kysely<Tables>
 

@@ -1,5 +1,5 @@
+import { ROLES, type Role } from '../../shared/roles.ts'
 import { Problem } from '../problem.ts'
-import { ROLES, type Role } from '../store/tables.ts'
 
 /** By what somebody came in: what was begun by it ends with it. */
 export interface Credential {

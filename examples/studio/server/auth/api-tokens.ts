@@ -1,8 +1,9 @@
 import type { Kysely } from 'kysely'
+import type { Role } from '../../shared/roles.ts'
 import { Problem } from '../problem.ts'
 import { announce } from '../store/announcements.ts'
 import { writeAudit } from '../store/audit.ts'
-import type { Role, Tables } from '../store/tables.ts'
+import type { Tables } from '../store/tables.ts'
 import { type Actor, demandRole, includesRole, tokenOf } from './actor.ts'
 import { createSecret, hashSecret } from './secrets.ts'
 

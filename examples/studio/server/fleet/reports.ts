@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely'
+import type { Report } from '../../shared/fleet.ts'
 import { type Actor, tokenOf } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
 import { announce } from '../store/announcements.ts'
 import type { Tables } from '../store/tables.ts'
-import type { GivenReport } from './report-schema.ts'
 
 /** An instance of dynacode, as it was when it last reported. */
 export interface Instance {
@@ -29,7 +29,7 @@ const MOST_INSTANCES = 1000
  *
  * @throws Problem where it is another's
  */
-export async function takeReport(db: Kysely<Tables>, actor: Actor, report: GivenReport): Promise<void> {
+export async function takeReport(db: Kysely<Tables>, actor: Actor, report: Report): Promise<void> {
   const { instance: id, host, pid, sequence } = report
   const token = tokenOf(actor)
   const reported_by = token === undefined ? `account:${actor.account_id}` : `token:${token}`

@@ -1,21 +1,6 @@
 import { z } from 'zod'
+import type { ShadowCounts, ShadowRuns } from '../../shared/fleet.ts'
 import type { Instance } from './reports.ts'
-
-/** What shadow runs would have done: ended the request, changed something, failed. One run may be several of these. */
-export interface ShadowCounts {
-  readonly runs: number
-  readonly exits: number
-  readonly changes: number
-  readonly errors: number
-}
-
-/** What a plugin in shadow mode would have done, in all instances together and in each. */
-export interface ShadowRuns extends ShadowCounts {
-  readonly domain: string
-  readonly plugin: string
-  readonly phase: string
-  readonly instances: readonly (ShadowCounts & Pick<Instance, 'id' | 'host' | 'pid' | 'received_at'>)[]
-}
 
 /** As REPORT has it; what an earlier studio took in may be more. */
 const COUNT = z.int().min(0).max(1_000_000_000_000)
@@ -46,7 +31,7 @@ export function countShadowRuns(
       const counts = toCounts(counted)
       const key = JSON.stringify([domain, plugin, phase])
       const before = found.get(key) ?? { domain, plugin, phase, ...NONE, instances: [] }
-      const own = { id, host, pid, received_at, ...counts }
+      const own = { id, host, pid, received_at: received_at.toISOString(), ...counts }
       found.set(key, { ...before, ...add(before, counts), instances: [...before.instances, own] })
     }
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { GitState } from '../../shared/review.ts'
 import { Problem } from '../problem.ts'
 import type { Live } from '../publishing/documents.ts'
 import { type Press, type Publisher, publish, Unchanged } from '../publishing/publish.ts'
@@ -11,28 +12,15 @@ import { placeImport, readImport, writeImport } from '../store/import.ts'
 import { findCommit, type KnownCommit, noteCommit } from './ledger.ts'
 import type { WorkingCopy } from './working-copy.ts'
 
-/** How the folder in git and what is live stand to each other. */
-export interface GitState {
-  /** What is checked out; null before there is a commit. */
-  readonly commit: string | null
-  /** The version that has what the newest sound commit has. */
-  readonly version: number | null
-  /** Why what is checked out is not live. */
-  readonly problem: string | null
-  readonly findings: readonly object[]
-  /** Files that were not committed. */
-  readonly dirty: readonly string[]
-  /** Why the remote does not have it, where it should. */
-  readonly push_problem: string | null
-}
-
 /** Follows a folder in git. */
 export interface GitFollower {
   /** Brings what was committed since to life, if it passes the check; and into the folder what it lacks. Never rejects. */
   sync(): Promise<void>
   /** Publishes the commit that is checked out, though what is live has something that it has not. */
   take(): Promise<void>
-  state(): Promise<GitState>
+  state(): Promise<
+    Omit<GitState, 'findings' | 'dirty'> & { readonly findings: readonly object[]; readonly dirty: readonly string[] }
+  >
 }
 
 const DOCUMENT = z.looseObject({

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
+import type { VersionKind } from '../../shared/review.ts'
 import { Problem } from '../problem.ts'
-import type { Tables, VersionKind } from '../store/tables.ts'
+import type { Tables } from '../store/tables.ts'
 
 type Db = Kysely<Tables>
 

@@ -1,34 +1,8 @@
+import type { Live, LiveDomain, LivePlugin } from '../../shared/live.ts'
 import type { Paged } from '../store/paged.ts'
 
-/** What is live, in short. */
-export interface LiveSummary {
-  readonly version: number
-  readonly enabled: boolean
-  readonly plugins: number
-}
-
-/** A domain that is live. */
-export interface LiveDomain {
-  /** Its place in the document of this version, from 1. */
-  readonly id: number
-  readonly name: string
-  readonly plugins: number
-  /** How many of these are switched on. */
-  readonly enabled: number
-}
-
-/** A plugin that is live. */
-export interface LivePlugin {
-  /** Its place among all plugins of this version, from 1. */
-  readonly id: number
-  readonly domain: string
-  readonly name: string
-  readonly phase: string
-  readonly enabled: boolean
-  readonly mode: 'live' | 'shadow'
-  /** Its share of the traffic, where it has one. */
-  readonly percent: number | null
-}
+/** What is live, in short: as far as the document says it. */
+type LiveSummary = Pick<Live, 'version' | 'enabled' | 'plugins'>
 
 /** What is asked of what is live. */
 export type LiveQuestion =

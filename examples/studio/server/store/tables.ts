@@ -1,12 +1,6 @@
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
-
-/** What somebody may do: each role may do what those before it may. A `reporter` is no person, but an instance. */
-export const ROLES = ['reporter', 'viewer', 'author', 'publisher'] as const
-export type Role = (typeof ROLES)[number]
-
-/** How a version came about; `renew`: what is live was signed anew before its end. */
-export const VERSION_KINDS = ['publish', 'rollback', 'switch', 'import', 'renew'] as const
-export type VersionKind = (typeof VERSION_KINDS)[number]
+import type { VersionKind } from '../../shared/review.ts'
+import type { Role } from '../../shared/roles.ts'
 
 type Created = ColumnType<Date, never, never> & Generated<Date>
 type Fields = Record<string, unknown>

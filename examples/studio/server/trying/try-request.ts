@@ -1,5 +1,6 @@
 import type { GivenRequest, Ran } from 'dynacode/tools'
 import { z } from 'zod'
+import { RAN } from '../../shared/trial.ts'
 import { Problem } from '../problem.ts'
 import { type Bundle, bundleChild } from './bundle.ts'
 import { listWays, type Way } from './levels.ts'
@@ -115,28 +116,6 @@ function write({ document, ...rest }: Trial): string {
   return `${JSON.stringify(rest)}\n${document}`
 }
 
-const TRACE = z.object({
-  plugin: z.string(),
-  domain: z.string(),
-  phase: z.enum(['rewrite', 'access', 'content', 'balancer', 'header_filter', 'body_filter', 'log']).nullable(),
-  outcome: z.enum(['ran', 'failed', 'shadow', 'skipped', 'refused']),
-  reason: z.string().nullable(),
-  changes: z.array(z.string()),
-  calls: z.number(),
-  duration_ms: z.number().nullable(),
-})
-/** What comes of a request. The code that is tried can print anything in its place. */
-export const RAN = z.object({
-  request: z.object({ method: z.string(), url: z.string() }),
-  plugins: z.array(TRACE),
-  response: z.object({
-    status: z.int(),
-    message: z.string(),
-    headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
-    body: z.string(),
-  }),
-  duration_ms: z.number(),
-})
 const ANSWER = z.union([
   z.object({ ran: RAN }),
   z.object({ failed: z.string().max(10_000), option: z.string().max(200).optional() }),

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { Fields, General } from '../api.ts'
+import type { Fields, General } from '../../shared/draft.ts'
 import { isObject } from '../editor/condition-form.ts'
 import { AreaField, SelectField, useAction } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'

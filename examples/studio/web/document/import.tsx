@@ -1,16 +1,11 @@
 import { useRef, useState } from 'preact/hooks'
-import type { Reviewed } from '../api.ts'
+import type { Preview } from '../../shared/review.ts'
 import { useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { Differences } from '../parts/differences.tsx'
 import { Findings } from '../parts/findings.tsx'
 import { useStudio } from '../studio.tsx'
 import { type Given, readFile, readFolder } from './read-files.ts'
-
-interface Preview extends Reviewed {
-  readonly domains: number
-  readonly plugins: number
-}
 
 /** Takes a document or a folder in, in place of the draft; first it shows what that changes. */
 export function ImportCard() {

@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { Finding, Problem } from '../api.ts'
+import type { Finding } from '../../shared/review.ts'
+import type { Problem } from '../api.ts'
 import { useDelayed } from '../parts/page.ts'
 import { useStudio } from '../studio.tsx'
 

@@ -1,5 +1,5 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
-import type { Finding } from '../api.ts'
+import type { Finding } from '../../shared/review.ts'
 import type { CodeView } from './code-view.ts'
 
 /** Where code is written. Until the editor is there, or when it cannot be loaded, a plain field does. */

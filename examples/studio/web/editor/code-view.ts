@@ -15,7 +15,7 @@ import {
   lineNumbers,
 } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
-import type { Finding } from '../api.ts'
+import type { Finding } from '../../shared/review.ts'
 import { createCompletions, type Surroundings } from './completions.ts'
 
 /** An editor of code that is on the page. */

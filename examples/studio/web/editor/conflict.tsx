@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { Plugin } from '../api.ts'
+import type { Plugin } from '../../shared/draft.ts'
 import { MergeField } from './code-field.tsx'
 import type { PluginDraft } from './plugin-form.ts'
 

@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { type Domain, type Plugin, Problem } from '../api.ts'
+import type { Domain, Plugin } from '../../shared/draft.ts'
+import { Problem } from '../api.ts'
 import { useAction } from '../form.tsx'
 import { usePlace } from '../router.tsx'
 import { useMay, useStudio, useStudioEvent } from '../studio.tsx'

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { Domain, Plugin } from '../api.ts'
+import type { Domain, Plugin } from '../../shared/draft.ts'
 import { Removal } from '../parts/removal.tsx'
 import { Link, usePlace } from '../router.tsx'
 import { useMay, useStudio } from '../studio.tsx'

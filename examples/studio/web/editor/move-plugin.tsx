@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
-import { type Domain, type Plugin, query } from '../api.ts'
+import type { Domain, Plugin } from '../../shared/draft.ts'
+import { query } from '../api.ts'
 import { Dialog } from '../dialog.tsx'
 import { SearchField, useAction } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'

@@ -1,4 +1,4 @@
-import type { Fields, Plugin } from '../api.ts'
+import type { Fields, Plugin } from '../../shared/draft.ts'
 import { type ConditionForm, isObject, NO_CONDITION, readCondition, writeCondition } from './condition-form.ts'
 import { isVariants, readVariants, type VariantForm, writeVariants } from './variant-form.ts'
 

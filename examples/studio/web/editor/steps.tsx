@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
-import type { Draft, Plugin } from '../api.ts'
+import type { Plugin } from '../../shared/draft.ts'
+import type { Draft } from '../../shared/review.ts'
 import { Dialog } from '../dialog.tsx'
 import { useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'

@@ -1,4 +1,4 @@
-import type { Fields } from '../api.ts'
+import type { Fields } from '../../shared/draft.ts'
 import type { PluginForm } from './plugin-form.ts'
 
 /** What was typed and not saved, and what it began with. */

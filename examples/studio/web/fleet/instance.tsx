@@ -1,6 +1,7 @@
+import type { Instance } from '../../shared/fleet.ts'
 import { Ago } from '../parts/time.tsx'
 import { useStudio } from '../studio.tsx'
-import { type Instance, judge } from './report.ts'
+import { judge } from './report.ts'
 
 /** One process; its details once somebody opens them. */
 export function InstanceEntry({ instance }: { instance: Instance }) {

@@ -1,6 +1,7 @@
 import { useMemo } from 'preact/hooks'
+import type { Instance } from '../../shared/fleet.ts'
 import { Scrolled } from '../parts/scrolled.tsx'
-import { type Instance, sum } from './report.ts'
+import { sum } from './report.ts'
 
 /** Of plugins, as many as are shown. */
 const MOST_PLUGINS = 100

@@ -1,3 +1,4 @@
+import type { AuditEntry } from '../../shared/people.ts'
 import { query } from '../api.ts'
 import { Empty, Failed, Loading, usePages } from '../load.tsx'
 import { useTitle } from '../parts/page.ts'
@@ -7,18 +8,9 @@ import { useStudioEvent } from '../studio.tsx'
 
 const PAGE = 100
 
-interface Entry {
-  readonly id: number
-  readonly at: string
-  readonly actor: string
-  readonly action: string
-  readonly subject: string
-  readonly details: Readonly<Record<string, unknown>>
-}
-
 /** Who did what. */
 export function AuditPage() {
-  const log = usePages<Entry>((after, limit) => `/audit${query({ before: after?.id, limit })}`, PAGE)
+  const log = usePages<AuditEntry>((after, limit) => `/audit${query({ before: after?.id, limit })}`, PAGE)
   useTitle('Audit log')
   useStudioEvent('draft', log.reload)
   useStudioEvent('version', log.reload)

@@ -1,9 +1,10 @@
+import type { Instance, ShadowRuns } from '../../shared/fleet.ts'
 import { InstanceEntry } from '../fleet/instance.tsx'
 import { PluginCounters } from '../fleet/plugin-counters.tsx'
-import { type Instance, judge } from '../fleet/report.ts'
+import { judge } from '../fleet/report.ts'
 import { Empty, Show, useLoad } from '../load.tsx'
 import { useTitle } from '../parts/page.ts'
-import { ShadowCounts, type ShadowRuns } from '../parts/shadow-counts.tsx'
+import { ShadowCounts } from '../parts/shadow-counts.tsx'
 import { useStudio, useStudioEvent } from '../studio.tsx'
 
 /** Reports that come closer together than this are shown together, in milliseconds. */

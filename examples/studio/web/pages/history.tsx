@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
-import { query, type Version } from '../api.ts'
+import type { Version } from '../../shared/review.ts'
+import { query } from '../api.ts'
 import { Confirm } from '../dialog.tsx'
 import { Empty, Failed, Loading, usePages } from '../load.tsx'
 import { LoadedDifferences } from '../parts/differences.tsx'
@@ -94,7 +95,9 @@ export function HistoryPage() {
               <button
                 type="button"
                 aria-label="Roll back to nothing"
-                onClick={() => setBack({ version: 0, kind: '', message: 'nothing', created_by: null, created_at: '' })}
+                onClick={() =>
+                  setBack({ version: 0, kind: 'publish', message: 'nothing', created_by: null, created_at: '' })
+                }
               >
                 Roll back…
               </button>

@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
-import { type Api, Problem, type Session } from '../api.ts'
+import type { Session } from '../../shared/people.ts'
+import { type Api, Problem } from '../api.ts'
 import { Failed, Loading } from '../load.tsx'
 import { CredentialsForm, Door } from '../parts/door.tsx'
 import { Link, usePlace } from '../router.tsx'

@@ -1,9 +1,10 @@
 import { useState } from 'preact/hooks'
+import type { ListedLink } from '../../shared/people.ts'
 import { useLoad } from '../load.tsx'
 import { useTitle } from '../parts/page.ts'
 import { Accounts } from '../people/accounts.tsx'
 import { Invite } from '../people/invite.tsx'
-import { Links, type ListedLink } from '../people/links.tsx'
+import { Links } from '../people/links.tsx'
 import { Tokens } from '../people/tokens.tsx'
 
 /** Who may do what, people and programs. */

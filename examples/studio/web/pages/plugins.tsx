@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks'
-import { type Domain, type Plugin, query } from '../api.ts'
+import type { Domain, Plugin } from '../../shared/draft.ts'
+import { query } from '../api.ts'
 import { SearchField } from '../form.tsx'
 import { Empty, useLoad, usePages } from '../load.tsx'
 import { useDelayed, useTitle } from '../parts/page.ts'

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { Difference, Draft } from '../api.ts'
+import type { Difference, Draft } from '../../shared/review.ts'
 import { Field, useAction } from '../form.tsx'
 import { Empty, Failed, Show, useLoad } from '../load.tsx'
 import { Differences } from '../parts/differences.tsx'

@@ -1,4 +1,5 @@
-import type { Api, Session } from '../api.ts'
+import type { Session } from '../../shared/people.ts'
+import type { Api } from '../api.ts'
 import { CredentialsForm, Door } from '../parts/door.tsx'
 
 export function SignInPage({ api, begin, has_ended }: { api: Api; begin(session: Session): void; has_ended: boolean }) {

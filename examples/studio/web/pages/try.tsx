@@ -1,8 +1,9 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
+import type { Ran } from '../../shared/trial.ts'
 import { AreaField, SelectField, TextField, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { useTitle } from '../parts/page.ts'
-import { type Ran, Trace } from '../parts/trace.tsx'
+import { Trace } from '../parts/trace.tsx'
 import { useStudio } from '../studio.tsx'
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'].map((method) => [method, method] as const)

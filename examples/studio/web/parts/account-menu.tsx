@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
-import type { Api, Session } from '../api.ts'
+import type { Session } from '../../shared/people.ts'
+import type { Api } from '../api.ts'
 import { SecondFactor } from '../second-factor/dialog.tsx'
 import { ChangePassword } from './change-password.tsx'
 

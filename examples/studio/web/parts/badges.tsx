@@ -1,4 +1,4 @@
-import type { Fields } from '../api.ts'
+import type { Fields } from '../../shared/draft.ts'
 
 /** What is unusual about a plugin, in a word each. */
 export function Badges({ fields }: { fields: Fields }) {

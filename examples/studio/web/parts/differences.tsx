@@ -1,6 +1,7 @@
 import { diffLines } from 'diff'
 import { useMemo, useState } from 'preact/hooks'
-import { type Difference, query } from '../api.ts'
+import type { Difference } from '../../shared/review.ts'
+import { query } from '../api.ts'
 import { Failed, Loading, usePages } from '../load.tsx'
 import { Scrolled } from './scrolled.tsx'
 

@@ -1,4 +1,4 @@
-import type { Finding } from '../api.ts'
+import type { Finding } from '../../shared/review.ts'
 
 const SIGNS = { error: '✖', warning: '▲', note: '•' } as const
 

@@ -1,23 +1,10 @@
 import { useState } from 'preact/hooks'
-import type { Finding } from '../api.ts'
+import type { GitState } from '../../shared/review.ts'
 import { Confirm } from '../dialog.tsx'
 import { useAction } from '../form.tsx'
 import { Failed, type Loaded, sentence, useLoad } from '../load.tsx'
 import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
 import { Findings } from './findings.tsx'
-
-/** How the folder in git and what is live stand to each other. */
-export interface GitState {
-  readonly commit: string | null
-  readonly version: number | null
-  /** Why what is checked out is not live. */
-  readonly problem: string | null
-  readonly findings: readonly Finding[]
-  /** Files that were not committed. */
-  readonly dirty: readonly string[]
-  /** Why the remote does not have it. */
-  readonly push_problem: string | null
-}
 
 /** Of files, as many as are named. */
 const MOST_FILES = 20

@@ -1,20 +1,6 @@
+import type { ShadowCounts as Counts, ShadowRuns } from '../../shared/fleet.ts'
 import type { Loaded } from '../load.tsx'
 import { Scrolled } from './scrolled.tsx'
-
-interface Counts {
-  readonly runs: number
-  readonly exits: number
-  readonly changes: number
-  readonly errors: number
-}
-
-/** What a plugin in shadow mode would have done, in all instances together and in each. */
-export interface ShadowRuns extends Counts {
-  readonly domain: string
-  readonly plugin: string
-  readonly phase: string
-  readonly instances: readonly (Counts & { readonly id: string; readonly host: string; readonly pid: number })[]
-}
 
 /** Of plugins, as many as are shown. */
 const MOST = 50

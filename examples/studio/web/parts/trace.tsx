@@ -1,29 +1,6 @@
+import type { Ran } from '../../shared/trial.ts'
 import { PHASES } from '../editor/plugin-form.ts'
 import { Scrolled } from './scrolled.tsx'
-
-interface PluginTrace {
-  readonly plugin: string
-  readonly domain: string
-  readonly phase: string | null
-  readonly outcome: 'ran' | 'failed' | 'shadow' | 'skipped' | 'refused'
-  readonly reason: string | null
-  readonly changes: readonly string[]
-  readonly calls: number
-  readonly duration_ms: number | null
-}
-
-/** What became of a request. */
-export interface Ran {
-  readonly request: { readonly method: string; readonly url: string }
-  readonly plugins: readonly PluginTrace[]
-  readonly response: {
-    readonly status: number
-    readonly message: string
-    readonly headers: Readonly<Record<string, string | readonly string[]>>
-    readonly body: string
-  }
-  readonly duration_ms: number
-}
 
 /** Of those that had nothing to do with the request, the page shows no more. */
 const MOST_SKIPPED = 20

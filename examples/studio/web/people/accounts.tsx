@@ -1,31 +1,22 @@
 import { useState } from 'preact/hooks'
-import { ROLES, type Role } from '../api.ts'
+import type { ListedAccount, MadeLink } from '../../shared/people.ts'
+import { PERSON_ROLES, type PersonRole } from '../../shared/roles.ts'
 import { Confirm } from '../dialog.tsx'
 import { useAction } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'
 import { Ago } from '../parts/time.tsx'
 import { useStudio } from '../studio.tsx'
-import type { MadeLink } from './links.tsx'
 import { Secret } from './secret.tsx'
-
-interface Account {
-  readonly id: number
-  readonly name: string
-  readonly role: Role
-  readonly active: boolean
-  readonly created_at: string
-  readonly second_factor: boolean
-}
 
 /** Who has an account, and what each may do. */
 export function Accounts({ made }: { made(): void }) {
   const { api, session, say } = useStudio()
-  const accounts = useLoad<readonly Account[]>('/accounts')
-  const [asked, setAsked] = useState<Account>()
-  const [reset, setReset] = useState<Account>()
+  const accounts = useLoad<readonly ListedAccount[]>('/accounts')
+  const [asked, setAsked] = useState<ListedAccount>()
+  const [reset, setReset] = useState<ListedAccount>()
   const [link, setLink] = useState<{ name: string; link: string; waits: boolean }>()
   const { problem, run } = useAction()
-  const change = (account: Account, part: Partial<Account>) =>
+  const change = (account: ListedAccount, part: Partial<ListedAccount>) =>
     run(async () => {
       const { waits } = await api.send<{ waits?: boolean }>('PATCH', `/accounts/${account.id}`, part)
       say(waits ? `Another publisher has to agree that ${account.name} becomes one` : `${account.name} is changed`)
@@ -56,11 +47,11 @@ export function Accounts({ made }: { made(): void }) {
                 {account.active ? (
                   <>
                     <select
-                      aria-label={`Role of ${account.name}`}
+                      aria-label={`PersonRole of ${account.name}`}
                       value={account.role}
-                      onChange={({ currentTarget }) => change(account, { role: currentTarget.value as Role })}
+                      onChange={({ currentTarget }) => change(account, { role: currentTarget.value as PersonRole })}
                     >
-                      {ROLES.map((role) => (
+                      {PERSON_ROLES.map((role) => (
                         <option key={role}>{role}</option>
                       ))}
                     </select>

@@ -1,16 +1,16 @@
 import { useState } from 'preact/hooks'
-import type { Role } from '../api.ts'
+import type { MadeLink } from '../../shared/people.ts'
+import type { PersonRole } from '../../shared/roles.ts'
 import { SelectField, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { useStudio } from '../studio.tsx'
-import type { MadeLink } from './links.tsx'
 import { ROLE_OPTIONS } from './roles.ts'
 import { Secret } from './secret.tsx'
 
 /** Makes the link by which somebody comes in. */
 export function Invite({ made }: { made(): void }) {
   const { api } = useStudio()
-  const [role, setRole] = useState<Role>('author')
+  const [role, setRole] = useState<PersonRole>('author')
   const [link, setLink] = useState<string>()
   const [waits, setWaits] = useState(false)
   const { busy, problem, run } = useAction()

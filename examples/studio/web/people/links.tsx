@@ -1,26 +1,8 @@
-import type { Role } from '../api.ts'
+import type { ListedLink } from '../../shared/people.ts'
 import { useAction } from '../form.tsx'
 import { Failed, type Loaded, Show } from '../load.tsx'
 import { Ago } from '../parts/time.tsx'
 import { useStudio } from '../studio.tsx'
-
-/** A link that was made just now. */
-export interface MadeLink {
-  readonly secret: string
-  /** Whether another publisher has to agree before it works. */
-  readonly needs_second: boolean
-}
-
-/** A link that nobody has used yet. */
-export interface ListedLink {
-  readonly id: number
-  readonly kind: 'account' | 'password' | 'publisher'
-  readonly role: Role
-  readonly name: string | null
-  readonly created_by: string | null
-  readonly created_at: string
-  readonly waits: boolean
-}
 
 /** Links that can still be used, and what waits for a second publisher. */
 export function Links({ links, agreed }: { links: Loaded<readonly ListedLink[]>; agreed(): void }) {

@@ -1,4 +1,4 @@
-import { ROLES } from '../api.ts'
+import { PERSON_ROLES } from '../../shared/roles.ts'
 
 const MAY = {
   viewer: 'viewer: may look',
@@ -7,4 +7,4 @@ const MAY = {
 } as const
 
 /** Roles, and what somebody with each may do. */
-export const ROLE_OPTIONS = ROLES.map((role) => [role, MAY[role]] as const)
+export const ROLE_OPTIONS = PERSON_ROLES.map((role) => [role, MAY[role]] as const)

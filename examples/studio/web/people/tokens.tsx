@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks'
+import type { Token } from '../../shared/people.ts'
 import { Confirm } from '../dialog.tsx'
 import { SelectField, TextField, useAction } from '../form.tsx'
 import { Empty, Failed, Show, useLoad } from '../load.tsx'
@@ -6,15 +7,6 @@ import { Ago } from '../parts/time.tsx'
 import { useStudio } from '../studio.tsx'
 import { ROLE_OPTIONS } from './roles.ts'
 import { Secret } from './secret.tsx'
-
-interface Token {
-  readonly id: number
-  readonly name: string
-  readonly role: string
-  readonly created_at: string
-  readonly expires_at: string | null
-  readonly used_at: string | null
-}
 
 const TOKEN_OPTIONS = [['reporter', 'reporter: may send reports of instances'] as const, ...ROLE_OPTIONS]
 

@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
-import { type Domain, query } from '../api.ts'
+import type { Domain } from '../../shared/draft.ts'
+import { query } from '../api.ts'
 import { Failed, Loading, type Pages } from '../load.tsx'
 import { More } from '../parts/more.tsx'
 import { Link } from '../router.tsx'

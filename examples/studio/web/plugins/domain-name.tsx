@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
-import { type Domain, query } from '../api.ts'
+import type { Domain } from '../../shared/draft.ts'
+import { query } from '../api.ts'
 import { Dialog } from '../dialog.tsx'
 import { TextField, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'

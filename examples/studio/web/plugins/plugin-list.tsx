@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { Domain, Plugin } from '../api.ts'
+import type { Domain, Plugin } from '../../shared/draft.ts'
 import { Empty, Failed, Loading, type Pages } from '../load.tsx'
 import { Badges } from '../parts/badges.tsx'
 import { More } from '../parts/more.tsx'

@@ -1,19 +1,11 @@
 import { useState } from 'preact/hooks'
+import type { Proposal } from '../../shared/review.ts'
 import { Confirm } from '../dialog.tsx'
 import { useLoad } from '../load.tsx'
 import { LoadedDifferences } from '../parts/differences.tsx'
 import { describePublished, type Published } from '../parts/published.ts'
 import { Ago } from '../parts/time.tsx'
 import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
-
-interface Proposal {
-  readonly id: number
-  readonly message: string
-  readonly base: number
-  readonly created_by: number
-  readonly created_by_name: string
-  readonly created_at: string
-}
 
 /** What waits for a second person; nothing where one is enough. */
 export function Proposals() {

@@ -1,15 +1,11 @@
 import { useState } from 'preact/hooks'
+import type { SecondFactorKey } from '../../shared/people.ts'
 import { Dialog } from '../dialog.tsx'
 import { TextField, useAction } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'
 import { CodeField } from '../parts/code-field.tsx'
 import { useStudio } from '../studio.tsx'
 import { QrCode } from './qr-code.tsx'
-
-interface Key {
-  readonly secret: string
-  readonly uri: string
-}
 
 /** Turns the second factor of one's own account on and off. */
 export function SecondFactor({ close }: { close(): void }) {
@@ -24,7 +20,7 @@ export function SecondFactor({ close }: { close(): void }) {
 function TurnOn({ close }: { close(): void }) {
   const { api } = useStudio()
   const [password, setPassword] = useState('')
-  const [key, setKey] = useState<Key>()
+  const [key, setKey] = useState<SecondFactorKey>()
   const { busy, problem, run } = useAction()
   if (key !== undefined) return <Confirm own={key} close={close} />
   return (
@@ -32,7 +28,7 @@ function TurnOn({ close }: { close(): void }) {
       class="stack"
       onSubmit={(event) => {
         event.preventDefault()
-        run(async () => setKey(await api.send<Key>('POST', '/session/second-factor', { password })))
+        run(async () => setKey(await api.send<SecondFactorKey>('POST', '/session/second-factor', { password })))
       }}
     >
       <p>
@@ -56,7 +52,7 @@ function TurnOn({ close }: { close(): void }) {
 }
 
 /** That the app has the key is shown by a code, before one is asked for. */
-function Confirm({ own, close }: { own: Key; close(): void }) {
+function Confirm({ own, close }: { own: SecondFactorKey; close(): void }) {
   const { api, say } = useStudio()
   const [code, setCode] = useState('')
   const [codes, setCodes] = useState<readonly string[]>()

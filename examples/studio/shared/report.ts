@@ -97,6 +97,3 @@ export const REPORT = z.object({
     .object({ events: COUNTS, refreshes: COUNTS, errors: COUNTS, plugins: many(COUNTERS), plugins_left_out: counted })
     .optional(),
 })
-
-/** A report that was checked. */
-export type GivenReport = z.output<typeof REPORT>

@@ -1,0 +1,27 @@
+import { z } from 'zod'
+
+/** What is live, in short; `publishers`: how many accounts may publish. */
+export const LIVE = z.object({
+  version: z.int(),
+  enabled: z.boolean(),
+  plugins: z.int(),
+  two_persons: z.boolean(),
+  publishers: z.int(),
+})
+export type Live = z.output<typeof LIVE>
+
+/** A domain that is live; `id`: its place in the document, from 1; `enabled`: how many of its plugins are switched on. */
+export const LIVE_DOMAIN = z.object({ id: z.int(), name: z.string(), plugins: z.int(), enabled: z.int() })
+export type LiveDomain = z.output<typeof LIVE_DOMAIN>
+
+/** A plugin that is live; `id`: its place among all, from 1; `percent`: its share of the traffic, where it has one. */
+export const LIVE_PLUGIN = z.object({
+  id: z.int(),
+  domain: z.string(),
+  name: z.string(),
+  phase: z.string(),
+  enabled: z.boolean(),
+  mode: z.enum(['live', 'shadow']),
+  percent: z.number().nullable(),
+})
+export type LivePlugin = z.output<typeof LIVE_PLUGIN>
