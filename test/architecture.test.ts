@@ -33,6 +33,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['index.ts', 'testing'],
   ['tools/lint'],
   ['tools'],
+  ['cli/show'],
   ['cli'],
 ]
 

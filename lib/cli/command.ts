@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Terminal } from './terminal.ts'
+import type { Terminal } from './show/terminal.ts'
 
 /** What every command can be told. */
 export interface CommonOptions {

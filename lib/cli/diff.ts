@@ -5,7 +5,7 @@ import { diffLines } from '../tools/line-changes.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'
 import { readInput } from './input.ts'
-import type { Style, Terminal } from './terminal.ts'
+import type { Style, Terminal } from './show/terminal.ts'
 
 /** Lines that are shown around changed ones. */
 const AROUND = 2
@@ -18,7 +18,7 @@ export const addDiff: AddCommand = (program, terminal, finish) => {
     .description(
       'Shows what is different in the second document: for whom, in words and as code. Ends with 1 when anything is.',
     )
-    .argument('<before>', 'a file, a folder with a dynacode.json, or a URL')
+    .argument('<before>', 'a file, a folder with a dynacode.json, a URL, or - for stdin')
     .argument('<after>', 'the same')
     .action(async (before: string, after: string, _: unknown, command) => {
       const options = command.optsWithGlobals() as CommonOptions
@@ -26,7 +26,7 @@ export const addDiff: AddCommand = (program, terminal, finish) => {
       const { compareDocuments } = await import('../tools/compare-documents.ts')
       const differences = compareDocuments(await read(before, options), await read(after, options))
       if (json) terminal.print(JSON.stringify(differences, undefined, 2))
-      else if (differences.length === 0) terminal.print('nothing is different')
+      else if (differences.length === 0) terminal.print('no differences')
       else for (const difference of differences) show(difference, terminal)
       finish(differences.length === 0 ? 0 : 1)
     })

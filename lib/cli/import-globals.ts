@@ -15,7 +15,7 @@ export async function importGlobals(path: string): Promise<Record<string, unknow
   const file = resolve(path)
   // What the import says is about the module, or one that it imports.
   await stat(file).catch((cause) => {
-    throw new Failure(`${path}: ${describeFileError(cause, 'there is no such file')}`, 2, cause)
+    throw new Failure(`${path}: ${describeFileError(cause, 'no such file')}`, 2, cause)
   })
   let exported: Record<string, unknown>
   try {

@@ -20,7 +20,8 @@ export const addInit: AddCommand = (program, terminal, finish) => {
       const files = createProject(VERSION)
       // All or nothing.
       for (const name of files.keys()) await refuseIfThere(join(folder, name))
-      for (const [name, content] of files) await writeOutput(join(folder, name), content, { is_new: true })
+      for (const [name, content] of files)
+        await writeOutput(join(folder, name), content, { is_new: true, with_folders: true })
       const names = [...files.keys()]
       if (json) terminal.print(JSON.stringify({ folder, files: names }))
       else terminal.print([...names.map((name) => join(folder, name)), '', ...describeNext(folder)].join('\n'))
@@ -30,7 +31,7 @@ export const addInit: AddCommand = (program, terminal, finish) => {
 
 async function refuseIfThere(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined)
-  if (found !== undefined) throw new Failure(`${path}: there is such a file already`)
+  if (found !== undefined) throw new Failure(`${path}: file already exists`)
 }
 
 function describeNext(folder: string): string[] {

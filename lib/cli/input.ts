@@ -1,9 +1,11 @@
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { messageOf } from '../errors.ts'
 import { MANIFEST } from '../sources/folder/manifest.ts'
 import { runSteps } from '../time/steps.ts'
 import { describeValue } from '../validation/schema-error.ts'
+import { ask } from './ask.ts'
 import type { CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'
 import { readHeaderLines } from './header-lines.ts'
@@ -24,17 +26,17 @@ export interface Input {
 }
 
 const MAX_BYTES = 256 * 1024 * 1024
-const TIMEOUT_MS = 10_000
 
 /**
- * Reads a document from a file, a folder or a URL. Signatures are not checked.
+ * Reads a document from a file, a folder, a URL or, as `-`, from stdin. Signatures are not checked.
  *
  * @throws Failure
  */
 export async function readInput(given: string, { sourceHeader = [] }: CommonOptions = {}): Promise<Input> {
+  if (given === '-') return open('stdin', await buffer(process.stdin))
   if (/^https?:\/\//i.test(given)) return open(readUrl(given).url, await download(given, sourceHeader))
   const found = await stat(given).catch((cause) => {
-    throw new Failure(`${given}: ${describeFileError(cause, 'there is no such file or folder')}`, 2, cause)
+    throw new Failure(`${given}: ${describeFileError(cause, 'no such file or folder')}`, 2, cause)
   })
   if (found.isDirectory()) return readFolder(given, given)
   if (basename(given) === MANIFEST) return readFolder(given, dirname(given))
@@ -51,7 +53,7 @@ export async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
   } catch (cause) {
-    throw new Failure(`${path}: ${describeFileError(cause, 'there is no such file')}`, 2, cause)
+    throw new Failure(`${path}: ${describeFileError(cause, 'no such file')}`, 2, cause)
   }
 }
 
@@ -78,17 +80,10 @@ async function download(given: string, lines: readonly string[]): Promise<Uint8A
   for (const [name, value] of Object.entries(readHeaderLines(lines, '--source-header'))) {
     for (const each of [value].flat()) headers.append(name, each)
   }
-  try {
-    // What is in such a header is for this server alone.
-    const redirect = lines.length > 0 ? 'manual' : 'follow'
-    const response = await fetch(url, { headers, redirect, signal: AbortSignal.timeout(TIMEOUT_MS) })
-    if (!response.ok) throw new Failure(`${url}: expected status 200, got ${response.status}`)
-    return new Uint8Array(await response.arrayBuffer())
-  } catch (cause) {
-    if (cause instanceof Failure) throw cause
-    const late = (cause as Error).name === 'TimeoutError'
-    throw new Failure(`${url}: ${late ? `no answer within ${TIMEOUT_MS / 1000} seconds` : messageOf(cause)}`, 2, cause)
-  }
+  // What is in such a header is for this server alone.
+  const { status, bytes } = await ask(url, { headers, redirect: lines.length > 0 ? 'manual' : 'follow' })
+  if (status < 200 || status > 299) throw new Failure(`${url}: expected status 200, got ${status}`)
+  return bytes
 }
 
 /**

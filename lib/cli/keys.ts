@@ -58,6 +58,6 @@ async function readJsonFile(path: string): Promise<unknown> {
     return JSON.parse(text)
   } catch {
     // The parser's own message quotes the text, which may be secret.
-    throw new Failure(`${path}: expected JSON`)
+    throw new Failure(`${path}: not valid JSON`)
   }
 }

@@ -33,7 +33,7 @@ export const addPack: AddCommand = (program, terminal, finish) => {
     .command('unpack')
     .summary('make a folder of a document')
     .description('Makes a folder of a document: its dynacode.json, and a file for the code of each plugin.')
-    .argument('<source>', 'a file with a document, or a URL')
+    .argument('<source>', 'a file with a document, a URL, or - for stdin')
     .argument('<folder>', 'a folder that is new or empty')
     .action(async (source: string, folder: string, _: unknown, command) => {
       const options = command.optsWithGlobals() as CommonOptions
@@ -41,7 +41,7 @@ export const addPack: AddCommand = (program, terminal, finish) => {
       const { text } = await readInput(source, options)
       const files = await spread(text, source)
       await refuseUnlessEmpty(folder)
-      for (const [name, content] of files) await writeOutput(`${folder}/${name}`, content)
+      for (const [name, content] of files) await writeOutput(`${folder}/${name}`, content, { with_folders: true })
       const names = [...files.keys()]
       terminal.print(
         json ? JSON.stringify({ folder, files: names }) : names.map((name) => `${folder}/${name}`).join('\n'),

@@ -1,5 +1,6 @@
 import type { Middleware } from 'koa'
 import { messageOf } from '../errors.ts'
+import { TIMEOUT_MS } from './ask.ts'
 
 /** Headers of one connection, which are not the next one's. */
 const OF_CONNECTION = [
@@ -12,6 +13,8 @@ const OF_CONNECTION = [
   'host',
   'expect',
 ]
+
+const WITHIN = { headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS }
 
 /**
  * Makes middleware that asks another server, and answers as it does.
@@ -28,14 +31,15 @@ export function createProxy(against: string, failed: (message: string) => void):
     try {
       const method = ctx.method as 'GET'
       const body = method === 'GET' || (method as string) === 'HEAD' ? null : ctx.req
-      const answer = await request(origin + ctx.url, { method, headers, body })
+      const answer = await request(origin + ctx.url, { method, headers, body, ...WITHIN })
       ctx.status = answer.statusCode
       for (const [name, value] of Object.entries(answer.headers)) {
         if (value !== undefined && !OF_CONNECTION.includes(name)) ctx.set(name, value)
       }
       ctx.body = answer.body
     } catch (error) {
-      failed(messageOf(error))
+      const late = error instanceof Error && error.name === 'HeadersTimeoutError'
+      failed(late ? `no answer within ${TIMEOUT_MS / 1000} s` : messageOf(error))
       ctx.throw(502)
     }
   }

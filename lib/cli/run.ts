@@ -1,6 +1,9 @@
+import { METHODS } from 'node:http'
 import type { Middleware } from 'koa'
 import { messageOf, OptionError } from '../errors.ts'
 import type { GivenRequest, Ran, RunRequestOptions } from '../tools/run-request.ts'
+import { describeValue } from '../validation/schema-error.ts'
+import { suggest } from '../validation/suggestion.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'
 import { collectLines, readHeaderLines } from './header-lines.ts'
@@ -23,9 +26,9 @@ export const addRun: AddCommand = (program, terminal, finish) => {
     .command('run')
     .summary('send one request through the plugins')
     .description(
-      'Sends one request through the plugins, and tells which of them ran, what they changed, and why others did not.',
+      'Sends one request through the plugins, and shows which of them ran, what they changed, and why others did not.',
     )
-    .argument('<source>', 'a file, a folder with a dynacode.json, or a URL')
+    .argument('<source>', 'a file, a folder with a dynacode.json, a URL, or - for stdin')
     .argument('<method>', 'such as GET')
     .argument('<url>', 'such as http://shop.example/cart: its host decides which plugins there are')
     .option('-H, --header <line>', 'a header of the request, such as "Accept: text/html"', collectLines)
@@ -38,14 +41,18 @@ export const addRun: AddCommand = (program, terminal, finish) => {
       const options = command.optsWithGlobals() as RunOptions
       const ran = await run(source, method.toUpperCase(), url, options)
       if (options.json) terminal.print(JSON.stringify(ran, undefined, 2))
-      else (await import('./show-trace.ts')).showTrace(ran, terminal)
+      else (await import('./show/trace.ts')).showTrace(ran, terminal)
       finish(ran.plugins.some(({ outcome }) => outcome === 'failed' || outcome === 'refused') ? 1 : 0)
     })
 }
 
 async function run(source: string, method: string, given: string, options: RunOptions): Promise<Ran> {
   const { header = [], data, against, ip, at, globalsFrom } = options
-  if (!/^[A-Z]+$/.test(method)) throw new Failure(`expected a method such as GET, got ${JSON.stringify(method)}`)
+  if (!METHODS.includes(method)) {
+    throw new Failure(
+      `unknown method ${describeValue(method)}${suggest(method, METHODS) || ': expected one such as GET'}`,
+    )
+  }
   const url = new URL(readUrl(given).url)
   if (!/^https?:$/.test(url.protocol)) throw new Failure(`${given}: expected a URL that begins with http://`)
   const headers = readHeaderLines(header, '--header')

@@ -6,8 +6,8 @@ import { countFindings } from '../tools/finding.ts'
 import type { AddCommand, CommonOptions } from './command.ts'
 import { Failure } from './failure.ts'
 import { readInput } from './input.ts'
-import { describeCounts, showFindings } from './show-findings.ts'
-import type { Terminal } from './terminal.ts'
+import { describeCounts, showFindings } from './show/findings.ts'
+import type { Terminal } from './show/terminal.ts'
 
 interface ServeOptions extends CommonOptions {
   readonly port: string
@@ -88,7 +88,7 @@ async function listen(server: Server, port: number, host: string): Promise<Serve
     return server
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
-    const what = code === 'EADDRINUSE' ? 'the port is taken' : code === 'EACCES' ? 'no permission' : messageOf(cause)
+    const what = code === 'EADDRINUSE' ? 'port already in use' : code === 'EACCES' ? 'no permission' : messageOf(cause)
     throw new Failure(`${host}:${port}: ${what}`, 2, cause)
   }
 }

@@ -39,7 +39,11 @@ export const addSign: AddCommand = (program, terminal, finish) => {
       const { alg, kid = new Date().toISOString().slice(0, 10), json } = command.optsWithGlobals() as KeygenOptions
       const { private_key, trusted_keys } = await createKeys(alg, kid)
       const files = { private_key: `${folder}/private.json`, trusted_keys: `${folder}/trusted-keys.json` }
-      await writeOutput(files.private_key, `${JSON.stringify(private_key)}\n`, { mode: 0o600, is_new: true })
+      await writeOutput(files.private_key, `${JSON.stringify(private_key)}\n`, {
+        mode: 0o600,
+        is_new: true,
+        with_folders: true,
+      })
       await writeOutput(files.trusted_keys, `${JSON.stringify(trusted_keys)}\n`, { is_new: true })
       if (json) terminal.print(JSON.stringify({ ...files, alg, kid }))
       else
@@ -53,7 +57,7 @@ export const addSign: AddCommand = (program, terminal, finish) => {
     .command('sign')
     .summary('sign a document')
     .description('Signs a document, or the one that a folder makes up. It needs general.version and general.expires.')
-    .argument('<source>', 'a file, a folder with a dynacode.json, or a URL')
+    .argument('<source>', 'a file, a folder with a dynacode.json, a URL, or - for stdin')
     .requiredOption('--key <file>', 'the private key, as keygen writes it')
     .option('-o, --output <file>', 'where to write it; stdout unless given')
     .option('--document-version <number>', 'sets general.version: a number, or now')
@@ -83,7 +87,7 @@ export const addSign: AddCommand = (program, terminal, finish) => {
     .command('verify')
     .summary('check the signature of a document')
     .description('Checks that a document is signed by a trusted key, and is not past its end.')
-    .argument('<source>', 'a file with a signed document, or a URL')
+    .argument('<source>', 'a file with a signed document, a URL, or - for stdin')
     .requiredOption('--keys <file>', 'the trusted keys, as keygen writes them')
     .action(async (source: string, _: unknown, command) => {
       const options = command.optsWithGlobals() as VerifyOptions

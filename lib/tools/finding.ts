@@ -1,5 +1,21 @@
 import type { Severity } from './lint/rule.ts'
 
+/** What `rule` of a finding may be. */
+export const RULES: readonly string[] = Object.freeze([
+  'document',
+  'unknown-field',
+  'caps',
+  'compile',
+  'unknown-name',
+  'endless-loop',
+  'slow-expression',
+  'floating-promise',
+  'wrong-phase',
+  'fails-open',
+  'types',
+  'host-matching',
+])
+
 /** Something found in a document. */
 export interface Finding {
   readonly rule: string

@@ -1,6 +1,7 @@
 import { checkAlikeExpressions } from '../background/reading/alike-expressions.ts'
+import { checkCaps } from '../background/reading/document-caps.ts'
 import { findJsonFault } from '../background/reading/json-fault.ts'
-import { readDocument } from '../background/reading/validator.ts'
+import { DEFAULT_RULES, readDocument } from '../background/reading/validator.ts'
 import type { Document, Domain } from '../document.ts'
 import { DocumentError } from '../errors.ts'
 import { buildExpressionIndex } from '../matching/expression-index.ts'
@@ -36,8 +37,10 @@ export async function inspectDocument(
   const document = read(text)
   if ('finding' in document) return { found: [document], plugins: 0, document: undefined }
   const written: unknown = JSON.parse(manifest ?? text)
+  const caps = findPassedCaps(text)
   const inspector = createPluginInspector(new Set(globals), createEntryFinder(written), judge)
   const found = [...document.faults, ...findAlike(document)].map((fault) => toFinding(fault))
+  found.push(...caps)
   const told = new Set<DocumentError>()
   for (const pattern of document.skip) {
     const deviation = pattern.kind === 'literal' ? describeDeviation(pattern.host, pattern) : undefined
@@ -62,6 +65,37 @@ export async function inspectDocument(
   return { found, plugins, document }
 }
 
+const WITHOUT_CAPS = Object.freeze({
+  ...DEFAULT_RULES,
+  max_domains: Number.POSITIVE_INFINITY,
+  max_plugins: Number.POSITIVE_INFINITY,
+  max_code_bytes: Number.POSITIVE_INFINITY,
+})
+/** The option `plugin_api_max_bytes` unless the app says otherwise. */
+const MOST_BYTES = 16 * 1024 * 1024
+
+/** What an app would refuse the document for, unless its options allow more. */
+function findPassedCaps(text: string): Located[] {
+  const about = { rule: 'caps', severity: 'warning' } as const
+  const found: Located[] = []
+  const bytes = Buffer.byteLength(text)
+  if (bytes > MOST_BYTES) {
+    const message = `expected at most ${MOST_BYTES} bytes (plugin_api_max_bytes), got ${bytes}${UNLESS}`
+    found.push(createFinding({ ...about, message }))
+  }
+  const { domains, plugins } = JSON.parse(text) as { domains: unknown[]; plugins?: unknown[] | null }
+  const wrap = (list: readonly unknown[]) => list.map((raw) => ({ raw }))
+  try {
+    runSteps(checkCaps(wrap(domains), wrap(plugins ?? []), DEFAULT_RULES))
+  } catch (error) {
+    const { finding } = toFinding(error as Error)
+    found.push(createFinding({ ...finding, ...about, message: `${finding.message}${UNLESS}` }))
+  }
+  return found
+}
+
+const UNLESS = ': an app refuses the document unless its options allow more'
+
 /** What would have an instance refuse the document, though each of its names is sound. */
 function findAlike({ skip, domains }: Document): Error[] {
   const patterns = [...skip, ...domains.flatMap((domain) => ('pattern' in domain ? domain.pattern : []))]
@@ -77,7 +111,7 @@ function findAlike({ skip, domains }: Document): Error[] {
 /** The document, or what is wrong with all of it. */
 function read(text: string): Document | Located {
   try {
-    return readDocument(text)
+    return readDocument(text, WITHOUT_CAPS)
   } catch (error) {
     const fault = findJsonFault(text)
     if (fault === undefined) return toFinding(error as Error)

@@ -204,7 +204,7 @@ describe('dynacode check', () => {
     const folder = makeFolder()
     writeFiles(folder, { 'a.json': documentOf({ phase: 'content', code: "say('hi')" }) })
     const called = await callCommand('check', join(folder, 'a.json'))
-    expect(called).toEqual({ exit_code: 0, output: '1 plugin checked: nothing found', told: '' })
+    expect(called).toEqual({ exit_code: 0, output: '1 plugin checked: no problems found', told: '' })
   })
 
   test('shows the file and the line of a mistake, and ends with 1', async () => {
@@ -313,7 +313,7 @@ describe('dynacode check fails with one sentence and 2', () => {
     const folder = makeFolder()
     const { exit_code, told } = await callCommand('check', join(folder, 'none'))
     expect(exit_code).toBe(2)
-    expect(told).toBe(`error: ${join(folder, 'none')}: there is no such file or folder`)
+    expect(told).toBe(`error: ${join(folder, 'none')}: no such file or folder`)
     expect((await callCommand('check', folder)).told).toContain('there is no file "dynacode.json"')
   })
 
@@ -361,7 +361,7 @@ describe('dynacode check --types', () => {
     ])
     expect((await callJson('check', folder, '--globals', 'flags')).findings).toEqual([])
     const missing = await callCommand('check', folder, '--types', '--declarations', join(folder, 'none.d.ts'))
-    expect(missing).toMatchObject({ exit_code: 2, told: expect.stringContaining('none.d.ts: there is no such file') })
+    expect(missing).toMatchObject({ exit_code: 2, told: expect.stringContaining('none.d.ts: no such file') })
   })
 
   test('says how to get TypeScript where there is none', async () => {
@@ -372,5 +372,49 @@ describe('dynacode check --types', () => {
     await expect(inspectTypes(input, document as Document, {}, load)).rejects.toThrow(
       /npm install --save-dev typescript/,
     )
+  })
+})
+
+describe('several sources', () => {
+  test('are checked one after the other, and counted together', async () => {
+    const folder = makeFolder()
+    const [a, b] = [join(folder, 'a.json'), join(folder, 'b.json')]
+    const plugin = { name: 'p', phase: 'access', code: '' }
+    writeFiles(folder, {
+      'a.json': { domains: [{ name: '*', plugins: [{ ...plugin, whne: {} }] }] },
+      'b.json': { domains: [{ name: '*', plugins: [plugin] }] },
+    })
+    const { exit_code, output } = await callCommand('check', a, b)
+    expect(exit_code).toBe(1)
+    expect(output).toBe(
+      `${a}:\ndomains[0].plugins[0].whne error document (p, access, *)\n  unknown field. Did you mean \`when\`?\n\n2 plugins checked: 1 error`,
+    )
+    const { plugins, findings } = await callJson('check', b, a)
+    expect({ plugins, findings }).toMatchObject({ plugins: 2, findings: [{ source: a, rule: 'document' }] })
+  })
+
+  test('--allow refuses a rule that there is not', async () => {
+    const { exit_code, told } = await callCommand('check', 'a.json', '--allow', 'fail-open')
+    expect({ exit_code, told }).toEqual({
+      exit_code: 2,
+      told: 'error: --allow: unknown rule fail-open. Did you mean `fails-open`?',
+    })
+  })
+})
+
+describe('what an app with default options would refuse', () => {
+  test.each([
+    ['too much code', { code: `// ${'a'.repeat(1024 * 1024)}` }, /code: expected at most 1048576 \(max_code_bytes\)/],
+    [
+      'too many bytes',
+      { params: { a: 'a'.repeat(16 * 1024 * 1024) } },
+      /^expected at most 16777216 bytes \(plugin_api_max_bytes\)/,
+    ],
+  ])('is warned of: %s', async (_, fields, message) => {
+    const findings = await inspect('access', '', fields)
+    expect(findings).toMatchObject([{ rule: 'caps', severity: 'warning' }])
+    const [{ path, message: said } = { path: '', message: '' }] = findings
+    expect(path === '' ? said : `${path}: ${said}`).toMatch(message)
+    expect(said).toMatch(/unless its options allow more$/)
   })
 })

@@ -3,15 +3,89 @@ import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { clean, createTerminal } from '../../lib/cli/terminal.ts'
+import { createProgram } from '../../lib/cli/command-line.ts'
+import { EXAMPLES } from '../../lib/cli/examples.ts'
+import { clean, createTerminal } from '../../lib/cli/show/terminal.ts'
+import { VERSION } from '../../lib/version.ts'
 import { callCommand, callJson } from '../fixtures/command-line.ts'
 import { makeFolder } from '../fixtures/plugin-folder.ts'
 
 test('says as JSON what went wrong with --json', async () => {
   const path = join(makeFolder(), 'none')
   const { output } = await callCommand('check', path, '--json')
-  expect(JSON.parse(output)).toEqual({ error: `${path}: there is no such file or folder` })
+  expect(JSON.parse(output)).toEqual({ error: `${path}: no such file or folder` })
+})
+
+describe('wrong usage', () => {
+  test.each([
+    [['chekc'], "unknown command 'chekc' (Did you mean check?)"],
+    [['check'], "missing required argument 'source'"],
+    [['check', 'a', '--alow', 'x'], "unknown option '--alow' (Did you mean --allow?)"],
+    [[], 'expected a command'],
+    [['completion', 'tcsh'], /Allowed choices are bash, zsh, fish/],
+  ])('of %j is said once: as JSON with --json, else as text', async (words, message) => {
+    const asJson = await callCommand(...words, '--json')
+    expect({ ...asJson, output: JSON.parse(asJson.output).error }).toEqual({
+      exit_code: 2,
+      told: '',
+      output: typeof message === 'string' ? message : expect.stringMatching(message),
+    })
+    const asText = await callCommand(...words)
+    expect(asText).toMatchObject({ exit_code: 2, output: '' })
+    expect(asText.told).toContain(words.length === 0 ? 'Usage: dynacode' : '--help)')
+  })
+
+  test('and what fails, too', async () => {
+    expect(await callCommand('check', '/nowhere', '--json')).toMatchObject({ exit_code: 2, told: '' })
+  })
+})
+
+describe('help', () => {
+  const program = createProgram({ print() {}, tell() {}, paint: (_, text) => text }, () => {})
+  const names = program.commands.map((command) => command.name())
+
+  test('of the program fits 80 columns, and names every command', async () => {
+    const { exit_code, output } = await callCommand('--help')
+    expect(exit_code).toBe(0)
+    for (const name of names) expect(output).toMatch(new RegExp(`^  ${name} `, 'm'))
+    for (const line of output.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
+  })
+
+  test('there are examples of every command, and of no other', () => {
+    expect(Object.keys(EXAMPLES).sort()).toEqual([...names].sort())
+  })
+
+  test.each(Object.entries(EXAMPLES))('of %s has examples that are right, and the exit codes', async (name, lines) => {
+    const { output } = await callCommand('help', name)
+    const command = program.commands.find((each) => each.name() === name)
+    for (const line of lines) {
+      expect(output).toContain(`\n  ${line}`)
+      for (const [flag] of line.matchAll(/(?<= )--?[a-zA-Z][\w-]*/g)) {
+        expect(command?.options.some(({ short, long }) => flag === short || flag === long)).toBe(true)
+      }
+    }
+    expect(output).toContain('Exit codes:\n  0')
+  })
+
+  test.each(['-v', '--version'])('%s shows the version', async (flag) => {
+    expect(await callCommand(flag)).toEqual({ exit_code: 0, output: VERSION, told: '' })
+  })
+})
+
+test.each(['bash', 'zsh', 'fish'])('completion %s names every command and option', async (shell) => {
+  const { exit_code, output } = await callCommand('completion', shell)
+  expect(exit_code).toBe(0)
+  for (const name of ['check', 'debug-token', 'enable']) expect(output).toContain(name)
+  for (const name of ['globals-from', 'source-header', 'json']) expect(output).toContain(name)
+})
+
+test('a document from stdin is a source', async () => {
+  const stdin = Object.getOwnPropertyDescriptor(process, 'stdin')
+  onTestFinished(() => void Object.defineProperty(process, 'stdin', stdin as PropertyDescriptor))
+  Object.defineProperty(process, 'stdin', { value: Readable.from([Buffer.from('{"domains":')]), configurable: true })
+  expect((await callCommand('check', '-')).output).toContain('stdin:1:12 error document')
 })
 
 describe('a source that is a URL', () => {
@@ -34,7 +108,7 @@ describe('a source that is a URL', () => {
     const file = join(makeFolder(), 'a.json')
     writeFileSync(file, document)
     expect(await callJson('check', uri, ...headers)).toMatchObject({ errors: 0 })
-    expect(await callCommand('diff', uri, file, ...headers)).toMatchObject({ output: 'nothing is different' })
+    expect(await callCommand('diff', uri, file, ...headers)).toMatchObject({ output: 'no differences' })
     expect(await callCommand('unpack', uri, join(makeFolder(), 'a'), ...headers)).toMatchObject({ exit_code: 0 })
     const ran = await callJson('run', uri, 'GET', 'http://a.com/', ...headers)
     expect(ran.response.status).toBe(200)

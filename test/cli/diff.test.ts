@@ -54,7 +54,7 @@ describe('dynacode diff', () => {
       documentOf([7], { plugins: [{ id: 7, ...LIMIT, priority: 0, enabled: true, on_failure: 'open' }] }),
     )
     const { exit_code, output } = await callCommand('diff', a, b)
-    expect({ exit_code, output }).toEqual({ exit_code: 0, output: 'nothing is different' })
+    expect({ exit_code, output }).toEqual({ exit_code: 0, output: 'no differences' })
   })
 
   test('sees domains that come and go, and what concerns the document', async () => {
@@ -118,7 +118,7 @@ describe('dynacode diff', () => {
     })
     expect(await callCommand('diff', a, `${b}x`)).toMatchObject({
       exit_code: 2,
-      told: expect.stringContaining('there is no such file'),
+      told: expect.stringContaining('no such file'),
     })
   })
 })

@@ -40,7 +40,7 @@ describe('dynacode init', () => {
     const { exit_code, told } = await callCommand('init', folder)
     expect({ exit_code, told }).toEqual({
       exit_code: 2,
-      told: `error: ${join(folder, 'test/hello.test.js')}: there is such a file already`,
+      told: `error: ${join(folder, 'test/hello.test.js')}: file already exists`,
     })
     expect(readdirSync(folder)).toEqual(['test'])
   })

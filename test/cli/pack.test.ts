@@ -138,6 +138,26 @@ describe('dynacode pack', () => {
     }
   })
 
+  test('makes no folder that nobody asked for', async () => {
+    const folder = makeFolder()
+    writeFiles(folder, { 'in/dynacode.json': { domains: [] } })
+    const { exit_code, told } = await callCommand('pack', join(folder, 'in'), '-o', join(folder, 'out', 'a.json'))
+    expect({ exit_code, told }).toEqual({
+      exit_code: 2,
+      told: `error: ${join(folder, 'out', 'a.json')}: no such folder: ${join(folder, 'out')}`,
+    })
+    expect(readdirSync(folder)).toEqual(['in'])
+  })
+
+  test('fails with 1 for a domain that is refused, too', async () => {
+    const folder = makeFolder()
+    writeFiles(folder, { 'dynacode.json': { domains: [{ name: '(', plugins: [] }] } })
+    expect(await callCommand('pack', folder)).toMatchObject({
+      exit_code: 1,
+      told: expect.stringContaining('domains[0].name'),
+    })
+  })
+
   test.skipIf(process.getuid?.() === 0)('fails with 2 where it may not write', async () => {
     const folder = makeFolder()
     writeFiles(folder, { 'in/dynacode.json': { domains: [] } })

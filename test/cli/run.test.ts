@@ -144,7 +144,7 @@ describe('dynacode run', () => {
   })
 
   test.each([
-    ['there is no such file', undefined],
+    ['no such file', undefined],
     ['expected a module that exports the names that plugins may use', ''],
     ['no luck', "throw new Error('no luck')"],
   ])('says what is wrong with the module of such names: %s', async (message, code) => {
@@ -184,7 +184,7 @@ describe('dynacode run', () => {
 
 describe('dynacode run fails with one sentence and 2', () => {
   test.each([
-    [['GE T', `http://${HOST}/`], /expected a method such as GET/],
+    [['GTE', `http://${HOST}/`], /unknown method "GTE". Did you mean `GET`\?/],
     [['GET', 'shop'], /expected a URL such as .*, got "shop"/],
     [['GET', 'ftp://shop/'], /expected a URL that begins with http/],
     [

@@ -45,10 +45,10 @@ describe('dynacode serve fails with one sentence and 2', () => {
     onTestFinished(() => void server.close())
     const taken = String((server.address() as AddressInfo).port)
     for (const [words, message] of [
-      [[join(folder, 'none')], /there is no such file or folder$/],
+      [[join(folder, 'none')], /no such file or folder$/],
       [[join(folder, 'a.json')], /expected a folder with a dynacode\.json, got a document$/],
       [[folder, '--port', 'x'], /--port: expected a port, got x$/],
-      [[folder, '--port', taken], /: the port is taken$/],
+      [[folder, '--port', taken], /: port already in use$/],
     ] as const) {
       const { exit_code, told, output } = await callCommand('serve', ...words)
       expect({ exit_code, output }).toEqual({ exit_code: 2, output: '' })

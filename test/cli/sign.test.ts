@@ -51,7 +51,7 @@ describe('keygen, sign and verify', () => {
     const again = await callCommand('keygen', at('keys'))
     expect(again).toMatchObject({
       exit_code: 2,
-      told: `error: ${at('keys')}/private.json: there is such a file already`,
+      told: `error: ${at('keys')}/private.json: file already exists`,
     })
     expect(readFileSync(at('keys/private.json'), 'utf8')).toBe(before)
     expect(readFileSync(at('keys/trusted-keys.json'), 'utf8')).not.toContain('"d"')
@@ -95,12 +95,12 @@ describe('bad input', () => {
   })
 
   test.each([
-    [['sign', 'a.json', '--key', 'none.json'], /none\.json: there is no such file/],
+    [['sign', 'a.json', '--key', 'none.json'], /none\.json: no such file/],
     [['sign', 'a.json', '--key', 'keys/trusted-keys.json'], /expected a private key, got a set of keys/],
     [['sign', 'a.json', '--key', 'public.json'], /expected a private key, got a public one/],
-    [['sign', 'a.json', '--key', 'secret.txt'], /secret\.txt: expected JSON$/],
+    [['sign', 'a.json', '--key', 'secret.txt'], /secret\.txt: not valid JSON$/],
     [['sign', 'a.json', '--key', 'weak.json', ...SOON], /weak\.json: cannot sign with this key/],
-    [['sign', 'none.json', '--key', 'keys/private.json'], /none\.json: there is no such file/],
+    [['sign', 'none.json', '--key', 'keys/private.json'], /none\.json: no such file/],
     [
       ['sign', 'a.json', '--key', 'keys/private.json', '--document-version', 'x'],
       /--document-version: expected a whole/,

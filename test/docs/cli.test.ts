@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { describe, expect, test } from 'vitest'
 import { createProgram } from '../../lib/cli/command-line.ts'
-import { codeIn, readDocsPage } from './pages.ts'
+import { RULES } from '../../lib/tools/finding.ts'
+import { codeIn, readDocsPage, tablesOf } from './pages.ts'
 
 const program = createProgram({ print() {}, tell() {}, paint: (_, text) => text }, () => {})
 const page = readDocsPage('cli')
@@ -30,7 +31,7 @@ describe('docs/cli.md', () => {
 
   test('has the options of all commands', () => {
     expect(sorted(documented(sections.get('') as string))).toEqual(
-      sorted([...flagsOf(program), '--version', '-h, --help']),
+      sorted([...flagsOf(program), '-v, --version', '-h, --help']),
     )
   })
 
@@ -39,10 +40,16 @@ describe('docs/cli.md', () => {
     (name, command) => {
       const section = sections.get(name) as string
       const words = command.registeredArguments.map(
-        (argument) => ` ${argument.required ? `<${argument.name()}>` : `[${argument.name()}]`}`,
+        (argument) =>
+          ` ${argument.required ? `<${argument.name()}${argument.variadic ? '...' : ''}>` : `[${argument.name()}]`}`,
       )
       expect(section).toContain(`\`dynacode ${name}${words.join('')}`)
       expect(sorted(documented(section))).toEqual(sorted(flagsOf(command)))
     },
   )
+})
+
+test('docs/cli.md lists every rule of check, and no other', () => {
+  const table = tablesOf(page, 'rule')[0]
+  expect(sorted(table?.rows.map(([rule]) => codeIn(rule ?? '')[0] ?? '') ?? [])).toEqual(sorted(RULES))
 })

@@ -21,7 +21,8 @@ import { type PluginDefaults, readPlugins, readShared, referredIds, type Shared 
 /** How large a document may be, and what holds where it says nothing. */
 export interface DocumentRules extends PluginDefaults, DocumentCaps {}
 
-const DEFAULTS: DocumentRules = Object.freeze({
+/** What an app has unless it says otherwise. */
+export const DEFAULT_RULES: DocumentRules = Object.freeze({
   guard: 'on',
   budget_ms: 50,
   timeout_ms: 5000,
@@ -58,7 +59,7 @@ export interface ReadDocument {
  * @param rules the caps, and the options that plugins can override
  * @throws DocumentError when the frame is at fault, so that nothing of the document can be used
  */
-export function readDocument(text: string, rules: DocumentRules = DEFAULTS): Document {
+export function readDocument(text: string, rules: DocumentRules = DEFAULT_RULES): Document {
   return runSteps(readText(text, rules))
 }
 

@@ -20,7 +20,7 @@ describe('the command, in a process of its own', () => {
 
   test('shows where an error comes from with --debug alone', async () => {
     const plain = await runCommand(['check', 'nowhere'])
-    expect(plain).toMatchObject({ code: 2, stdout: '', stderr: 'error: nowhere: there is no such file or folder\n' })
+    expect(plain).toMatchObject({ code: 2, stdout: '', stderr: 'error: nowhere: no such file or folder\n' })
     const debugged = await runCommand(['check', 'nowhere', '--debug'])
     expect(debugged.stderr).toMatch(/\n {4}at .*input\.ts/)
     expect(debugged.stderr).toContain('caused by Error: ENOENT')

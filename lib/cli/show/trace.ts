@@ -1,6 +1,6 @@
-import { PHASES } from '../document.ts'
-import type { PluginTrace } from '../tools/request-trace.ts'
-import type { Ran } from '../tools/run-request.ts'
+import { PHASES } from '../../document.ts'
+import type { PluginTrace } from '../../tools/request-trace.ts'
+import type { Ran } from '../../tools/run-request.ts'
 import type { Style, Terminal } from './terminal.ts'
 
 const STYLES: Readonly<Record<PluginTrace['outcome'], Style>> = Object.freeze({

@@ -1,5 +1,5 @@
-import { countFindings, type Located } from '../tools/finding.ts'
-import type { Severity } from '../tools/lint/rule.ts'
+import { countFindings, type Located } from '../../tools/finding.ts'
+import type { Severity } from '../../tools/lint/rule.ts'
 import { drawFrame } from './code-frame.ts'
 import type { Style, Terminal } from './terminal.ts'
 
@@ -31,5 +31,5 @@ export function describeCounts(found: readonly Located[], { paint }: Terminal): 
     const style = STYLES[names.slice(0, -1) as Severity]
     return [paint(style, `${count} ${count === 1 ? names.slice(0, -1) : names}`)]
   })
-  return parts.length === 0 ? paint('green', 'nothing found') : parts.join(', ')
+  return parts.length === 0 ? paint('green', 'no problems found') : parts.join(', ')
 }
