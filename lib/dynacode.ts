@@ -20,53 +20,53 @@ import { createRequestLine } from './request/line.ts'
 import type { Upgrade } from './request/upgrade.ts'
 import { LONGEST_TIMER_MS, SYSTEM_CLOCK } from './time/clock.ts'
 
-/** Koa middleware that carries its instance. */
+/** Koa middleware, with the methods of its instance. */
 export interface Dynacode extends Middleware {
   /** Emits what docs/events.md lists. */
   readonly events: DynacodeEmitter
   /**
-   * Waits for a document to be live.
+      * Waits until a document is live.
    *
-   * @param timeout_ms how long; 10 000 ms unless given; Infinity: for as long as it takes
-   * @returns where the first document came from; once there was one, always at once
-   * @throws DynacodeError ERR_DYNACODE_NOT_READY when the time is over, ERR_DYNACODE_CLOSED when `close()` comes first
+   * @param timeout_ms how long; default: 10 000 ms. Infinity: without limit
+   * @returns where the first document came from. Once a document has been live, it resolves at once
+   * @throws DynacodeError ERR_DYNACODE_NOT_READY after the timeout, ERR_DYNACODE_CLOSED if `close()` is called first
    */
   ready(timeout_ms?: number): Promise<Readiness>
-  /** Asks the source now, or joins who is doing so. Never rejects: what went wrong is in what it returns. */
+    /** Fetches now, or joins a fetch in progress. Never rejects: an error is in the result. */
   refresh(): Promise<Refresh>
   /** The state of this instance: frozen, cheap, without secrets; it can be sent as JSON. */
   status(): Status
   /**
-   * Switches every plugin off in this process, until `enable()`: requests pass to the app as if dynacode were not there.
-   * Polling goes on. An instance made with DYNACODE_DISABLED=1 in the environment begins so.
+      * Switches every plugin off in this process, until `enable()`: requests pass to the app as if dynacode did not exist.
+   * Polling continues. With DYNACODE_DISABLED=1 in the environment, an instance starts like this.
    */
   disable(): void
-  /** Takes `disable()` back. */
+  /** Undoes `disable()`. */
   enable(): void
   /**
-   * Makes Koa middleware by which this process is looked at and steered over HTTP: `GET /status`, `POST /refresh`,
-   * `POST /disable` and `POST /enable` under a path of its own, for who has the token. Mount it in front of the instance.
+      * Returns Koa middleware to inspect and control this process over HTTP: `GET /status`, `POST /refresh`, `POST /disable` and
+   * `POST /enable` below a path of its own, for clients with the token. Mount it in front of the instance.
    *
-   * @throws OptionError when an option is wrong, or the token is missing
+   * @throws OptionError if an option is wrong, or the token is missing
    * @example
    * app.use(dyna.control({ token: process.env.CONTROL_TOKEN }))
    * app.use(dyna)
    */
   control(options: ControlOptions): Middleware
-  /** Runs plugins for a request to upgrade, which Koa never sees: call it in the server's `upgrade` listener. */
+    /** Runs plugins for an upgrade request, which Koa never sees: call it in the server's `upgrade` listener. */
   readonly upgrade: Upgrade
   /**
-   * Ends this instance for good: nothing runs, writes or fires any more. Requests pass to the app without plugins, and
-   * get 503 where a plugin that fails closed would have run. Resolves when its connections are closed.
+      * Ends this instance: nothing runs, writes or emits any more. Requests pass to the app without plugins, or get 503 if a plugin
+   * that fails closed would have run. Resolves when its connections are closed.
    */
   close(): Promise<void>
 }
 
 /**
- * Makes an instance of dynacode and starts to poll.
+  * Creates an instance of dynacode and starts polling.
  *
- * @returns Koa middleware: mount it before everything that plugins shall see
- * @throws OptionError when an option is wrong, missing or unknown
+ * @returns Koa middleware. Mount it before everything that plugins should see
+ * @throws OptionError if an option is wrong, missing or unknown
  * @example
  * const dyna = dynacode({ plugin_api_uri: 'http://api:9090/plugins.json' })
  * app.use(dyna)

@@ -14,17 +14,17 @@ import { suggest } from './validation/suggestion.ts'
 /** The options of `dynacode(options)`. Durations are in seconds, as in lua-resty-dynacode. */
 export interface DynacodeOptions extends ApiOptions, UpdateOptions, RequestOptions, ReportOptions, Callbacks {
   /**
-   * Names of the app's own that plugin code may use: configuration, flags, clients. Taken over when the instance is made;
-   * the values stay the app's, and plugins can change what is inside them.
+      * Your app's own names that plugin code may use: configuration, flags, clients. The object is copied when the instance is
+   * made, its values are not: plugins can change what is inside them.
    *
    * @default {}
    * @example { flags, redis }
    */
   globals?: Record<string, unknown>
   /**
-   * Where the log goes: pino, or another logger of its kind. Each event becomes a line of plain data, and so does what
-   * plugins say with `log(...)`. Without one, warnings and errors that the app does not listen for go to the console.
-   * `false`: nothing does. What `debug` prints stays as it is.
+      * Your app's logger: pino, or one with the same methods. It gets each event as a line of plain data, and each `log(...)` of a
+   * plugin. Without a logger, warnings and errors that have no listener go to the console. `false`: no console output.
+   * `debug` output is not affected.
    *
    * @default none: the console
    * @example pino({ name: 'shop' })

@@ -6,15 +6,15 @@ import { MOST_ALIKE_EXPRESSIONS } from './reading/alike-expressions.ts'
 /** When documents are fetched, which are accepted, and where they are kept. Durations are in seconds. */
 export interface UpdateOptions {
   /**
-   * Time between polls, in seconds. At least 0.001 and, with the jitter, at most 2 147 483.647: the range of Node's
-   * timers.
+      * Time from the end of one poll to the start of the next, in seconds. At least 0.001; together with the jitter at most
+   * 2 147 483.647, the range of Node's timers.
    *
    * @default 30
    */
   plugin_api_polling_interval?: number
   /**
-   * Whether to poll at once, rather than after the first interval. The second wait is then spread over the whole
-   * interval, so that processes started together do not poll together.
+      * Whether to poll at once, rather than after the first interval. The second wait is then a random part of the interval, so
+   * that processes that start together spread out.
    *
    * @default true
    */
@@ -26,30 +26,29 @@ export interface UpdateOptions {
    */
   workers_max_jitter?: number
   /**
-   * Longest wait after failed fetches, in seconds. The first one is random up to twice the interval, each later one up to
-   * twice the one before. A Retry-After of the API is honoured beyond it, up to an hour.
+      * Longest wait after failed fetches, in seconds. The first wait is random up to twice the interval; the limit doubles with
+   * each further failure. A Retry-After header may exceed it, up to an hour.
    *
    * @default twice `plugin_api_polling_interval`
    */
   plugin_api_backoff_max?: number
   /**
-   * File in which the live document is kept, so that a restart without the API finds it, and through which the processes
-   * of a machine share what one of them has fetched. Give it a folder that only the app's user can write to. The one
-   * before is kept beside it.
+      * File that stores the live document, and beside it the one before. A restart without the API loads it, and the processes of
+   * a machine share what one of them has fetched. Use a folder that only the app's user can write to.
    *
    * @default none: nothing is written
    * @example '/var/lib/app/dynacode.cache'
    */
   cache_path?: string
   /**
-   * The document to begin with where there is no cache: itself, or the path of a file. The first one from the API or the
-   * cache takes its place.
+      * The document to start with if there is no cache: an object, or the path of a file. The first document from the API or the
+   * cache replaces it.
    *
    * @default none
    */
   bootstrap?: object | string
   /**
-   * How long the live document may go without being found current, in seconds, until it counts as stale.
+      * If the API has not confirmed or replaced the live document for this long, in seconds, it counts as stale.
    *
    * @default Infinity
    */
@@ -61,8 +60,8 @@ export interface UpdateOptions {
    */
   max_domains?: number
   /**
-   * How many regular expressions without fixed text of their own a document may have among the names of its domains and its
-   * `skip_domains`; one with more is refused. All of them are tried for each host that is not known yet.
+      * How many regular expressions without distinctive fixed text a document may have in its domain names and `skip_domains`; one
+   * with more is refused. All of them are tested for each new host.
    *
    * @default 300
    */
@@ -80,8 +79,8 @@ export interface UpdateOptions {
    */
   max_code_bytes?: number
   /**
-   * Share of the live plugins that a document may drop at once, from 0 to 1. One that drops more is held, unless it says
-   * `"allow_removal": true` in `general`. 1: any.
+      * Share of the live plugins that a document may remove at once, from 0 to 1. A document that removes more is refused, unless
+   * it has `"allow_removal": true` in `general`. 1: no limit.
    *
    * @default 1
    */

@@ -6,17 +6,17 @@ import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
 
 const debug = createDebug('dynacode:events')
 
-/** Which plugin an event speaks of; frozen, the same object for the life of that version of the plugin. */
+/** Which plugin an event is about. Frozen, and the same object for the life of that version of the plugin. */
 export interface PluginInfo {
   /** The plugin's name in the document. */
   readonly name: string
-  /** The name of the domain it stands in, as the document writes it. */
+    /** The name of its domain, as the document writes it. */
   readonly domain: string
-  /** Its phase; null where the document's own is not one. */
+    /** Its phase; null if the document has no valid one. */
   readonly phase: Phase | null
 }
 
-/** What every payload carries. */
+/** What every payload has. */
 interface Stamped {
   /** When the event was emitted, in milliseconds since 1970 (`Date.now()`). */
   readonly at: number
@@ -25,18 +25,18 @@ interface Stamped {
 /** Where a live document came from. */
 export type Origin = 'network' | 'cache' | 'bootstrap'
 
-/** What became of a refresh that went live. */
+/** The result of a refresh that made a document live. */
 export interface Update {
-  /** `general.version` of the document where it has one, else the first 12 hex digits of its bytes' SHA-1. */
+    /** `general.version` of the document if it has one, otherwise the first 12 hex digits of its SHA-1. */
   readonly version: number | string
   readonly from: Origin
   /** Plugins live now. */
   readonly plugins: number
   /** Plugins compiled in this refresh. */
   readonly compiled: number
-  /** Plugins taken over without compiling. */
+    /** Plugins reused without compiling. */
   readonly reused: number
-  /** Plugins live before and no longer in the document. */
+    /** Plugins that were live and are no longer in the document. */
   readonly removed: number
   /** Plugins and domains refused in this refresh. */
   readonly failed: number
@@ -47,12 +47,12 @@ export interface Update {
 /** Why a refresh changed nothing. */
 export interface NoUpdate {
   /**
-   * `unchanged`: the API has what is live already; `fetch`: no document could be had; `invalid`: there was one, and it
-   * was refused whole; `held`: it would drop more plugins at once than `max_removed_ratio` allows; `untrusted`: its
-   * signature, version or expiry is not as `trusted_keys` demands; `closed`: `close()` came first.
+      * `unchanged`: the API has the live document; `fetch`: no document could be fetched; `invalid`: the whole document was
+   * refused; `held`: it removes more plugins at once than `max_removed_ratio` allows; `untrusted`: `trusted_keys` requires
+   * another signature, version or expiry; `closed`: `close()` was called.
    */
   readonly reason: 'unchanged' | 'fetch' | 'invalid' | 'held' | 'untrusted' | 'closed'
-  /** The fault; undefined for `unchanged`. */
+    /** The error; undefined for `unchanged`. */
   readonly error: Error | undefined
 }
 
@@ -72,7 +72,7 @@ export interface EventTable {
   bg_updated_plugins: Update
   bg_didnt_update_plugins: NoUpdate
   bg_stale: {
-    /** `age`: it was not found current for `max_stale_seconds`; `expired`: it is past its own `general.expires`. */
+        /** `age`: not confirmed for `max_stale_seconds`; `expired`: past its `general.expires`. */
     readonly reason: 'age' | 'expired'
   }
   rt_plugins_not_loaded: { readonly host: string }
@@ -83,9 +83,9 @@ export interface EventTable {
     readonly phase: Phase
     readonly host: string
     readonly duration_ms: number
-    /** How much of it held the event loop, as far as can be told. */
+    /** How long it blocked the event loop, as far as it can be measured. */
     readonly sync_ms: number
-    /** `exit`: it called exit(), or threw an http-error on purpose. */
+        /** `done`: it succeeded; `exit`: it called exit(), or threw an http-error. */
     readonly outcome: 'done' | 'exit'
   }
   rt_plugins_error: {
@@ -94,14 +94,14 @@ export interface EventTable {
     readonly host: string
     readonly error: unknown
     readonly duration_ms: number
-    /** How much of it held the event loop, as far as can be told. */
+    /** How long it blocked the event loop, as far as it can be measured. */
     readonly sync_ms: number
-    /** `open`: the request went on without the plugin; `closed`: it was ended with 503. */
+        /** `open`: the request went on without the plugin; `closed`: the request got 503. */
     readonly outcome: 'open' | 'closed'
   }
   bg_plugin_expired: {
     readonly plugin: PluginInfo
-    /** Since when, in milliseconds since 1970. */
+        /** When it expired, in milliseconds since 1970. */
     readonly expires_at: number
   }
   rt_plugins_shadow: {

@@ -12,15 +12,15 @@ export interface PluginRunMessage {
   readonly phase: Phase
   /** The request's host, in lower case and without port. */
   readonly host: string
-  /** The context that the plugin runs on; in shadow mode, the view that the plugin has of it. */
+    /** The Koa context; in shadow mode, the plugin's copy of it. */
   readonly ctx: Context
-  /** Whether the plugin is in shadow mode: nothing that it does counts. */
+    /** Whether the plugin is in shadow mode, so that its run has no effect. */
   readonly shadow: boolean
-  /** `done`; `exit`: it ended the request on purpose; `open` and `closed`: it failed, and the request went on or was ended. */
+    /** `done`; `exit`: it ended the request; `open`: it failed and the request went on; `closed`: it failed and the request got 503. */
   outcome: 'done' | 'exit' | 'open' | 'closed' | undefined
   /** From the start of the run to its end, in milliseconds. */
   duration_ms: number | undefined
-  /** How much of it held the event loop, as far as can be told. */
+  /** How long it blocked the event loop, as far as it can be measured. */
   sync_ms: number | undefined
   /** What the plugin failed with. */
   error: unknown
@@ -29,13 +29,13 @@ export interface PluginRunMessage {
 /** What subscribers of `tracing:dynacode:refresh:*` are called with. One object for each refresh. */
 export interface RefreshMessage {
   /**
-   * `poll`: it was time; `asked`: somebody called `refresh()`; `noticed`: the source told of a change; `shared`: another
-   * process of this machine has written something new into the cache.
+      * `poll`: the interval was over; `asked`: `refresh()` was called; `noticed`: the source reported a change; `shared`: another
+   * process of this machine wrote the cache.
    */
   readonly occasion: 'poll' | 'asked' | 'noticed' | 'shared'
   /** What `refresh()` resolves with; undefined until the end. */
   result: ({ readonly updated: true } & Update) | ({ readonly updated: false } & NoUpdate) | undefined
-  /** Why nothing could be made live; undefined also where nothing had to be. */
+    /** Why no document went live; also undefined if nothing had changed. */
   error: Error | undefined
 }
 

@@ -3,7 +3,7 @@ import type { GuardMode } from '../document.ts'
 import { filePath, milliseconds } from '../validation/shapes.ts'
 import { type DebugOptions, debugOptionsSchema } from './debug/options.ts'
 
-/** What requests get, and how plugins are kept from harming the app. */
+/** What requests get, and how plugins are kept in bounds. */
 export interface RequestOptions {
   /**
    * What a request gets before the first document is live: `open`: the app, without plugins; `closed`: 503; `wait`: it
@@ -13,59 +13,58 @@ export interface RequestOptions {
    */
   when_not_loaded?: 'open' | 'closed' | 'wait'
   /**
-   * What requests get when the live document is stale, or past its own `general.expires`: `serve`: as before; `closed`:
+      * What requests get while the live document is stale, or past its `general.expires`: `serve`: the same as before; `closed`:
    * 503.
    *
    * @default 'serve'
    */
   when_stale?: 'serve' | 'closed'
   /**
-   * How plugins are kept from harming the app, unless the document says otherwise for one: `on`: checks inside their code
-   * stop whatever takes too long; `strict`: besides, V8 ends what has no place for a check (some 10 µs a run); `off`:
-   * nothing does.
+      * How plugins are stopped that take too long. `on`: by checks inside their code; `strict`: V8 also interrupts code in which
+   * there is no check (about 10 µs per run); `off`: not at all. A plugin's own `guard` in the document takes precedence.
    *
    * @default 'on'
    */
   guard?: GuardMode
   /**
-   * How long a plugin may keep the event loop in one of its turns, in milliseconds.
+      * How long a plugin may block the event loop in one turn, in milliseconds.
    *
    * @default 50
    */
   budget_ms?: number
   /**
-   * How long an asynchronous run of a plugin may take in all, in milliseconds.
+      * How long an asynchronous run of a plugin may take in total, in milliseconds.
    *
    * @default 5000
    */
   timeout_ms?: number
   /**
-   * After how many failures in a row, or overruns within a minute, a plugin is not run for a while. 0: never.
+      * After how many failures in a row, or overruns within a minute, a plugin's breaker opens, so that it is skipped for a while.
+   * 0: never.
    *
    * @default 5
    */
   breaker_failures?: number
   /**
-   * Whether V8 may give up on regular expressions that backtrack too much, and run them in linear time. A setting of the
-   * whole process, the app's own expressions included, and never taken back.
+      * Whether V8 may run a regular expression in linear time when it backtracks too much. Applies to the whole process, including
+   * the app's own expressions, and cannot be undone.
    *
    * @default false
    */
   linear_regexp?: boolean
   /**
-   * A thread that watches the main one, for what no check inside the code can stop. A plugin that keeps the event loop
-   * for more than `limit_ms` (1000) is named on stderr and put into quarantine: a file in the folder `quarantine_path`,
-   * which keeps its code from running, after a restart too, until the code changes or somebody deletes the file. So is a
-   * plugin in whose midst the process died. With `exit`, the process is killed on the spot (SIGKILL: a thread that hangs
-   * hears nothing else), for its supervisor to start it anew.
+      * A thread that watches the main thread, for what no check can stop. A plugin that blocks the event loop for more than
+   * `limit_ms` (1000) is named on stderr and put into quarantine; so is one during which the process dies. As long as its file is in
+   * `quarantine_path`, and until its code changes, it does not run, not even after a restart. With `exit`, the process is
+   * killed at once (SIGKILL, because a hanging thread reacts to nothing else), so that its supervisor restarts it.
    *
    * @default none
    * @example { quarantine_path: '/var/lib/app/quarantine', exit: true }
    */
   watchdog?: { quarantine_path: string; limit_ms?: number; exit?: boolean }
   /**
-   * Who may see what plugins did to their own requests, in the headers of the response. A request asks by a header,
-   * `dynacode-debug` unless `header` says otherwise, with one of `tokens` or a token that one of `trusted_keys` has signed.
+      * Who may see in the headers of a response what plugins did to the request. The request carries a token in a header
+   * (`dynacode-debug` by default): one of `tokens`, or one that is signed by one of `trusted_keys`.
    *
    * @default none: nobody
    * @example { trusted_keys: JSON.parse(readFileSync('debug/trusted-keys.json', 'utf8')) }

@@ -3,11 +3,11 @@ import * as z from 'zod'
 import { type ApiHeaders, type HeadersFunction, headersOption } from '../../sources/http/request-headers.ts'
 import { httpAddress, seconds, withMethod } from '../../validation/shapes.ts'
 
-/** Whether this instance reports how it fares, where to and how. Durations are in seconds. */
+/** Whether, where and how this instance reports its state. Durations are in seconds. */
 export interface ReportOptions {
   /**
-   * Address that is told how this instance fares: by POST, after whatever changes, and at least once in each
-   * `report_interval`. `http:` or `https:`. docs/reporting.md has the format.
+      * Address to which this instance reports its state: by POST, after each change, and at least once per `report_interval`.
+   * `http:` or `https:`. docs/reporting.md has the format.
    *
    * @default none: nothing is reported
    * @example 'https://studio.internal/reports'
@@ -16,22 +16,22 @@ export interface ReportOptions {
   /** The app's name in its reports. At most 200 characters. */
   report_name?: string
   /**
-   * Headers of each report: an object, or a function (async, too) that is asked each time, and once more when the receiver
-   * answers 401.
+      * Headers of each report: an object, or a function (may be async) that is called for each report, and once more if the
+   * receiver answers 401.
    *
    * @default {}
    */
   report_headers?: ApiHeaders | HeadersFunction
   /**
-   * undici dispatcher that carries the reports. That of the API is not used for them: its certificate is for the API. It
-   * stays yours to close, and its sockets may keep the process alive.
+      * undici dispatcher that sends the reports. The API's dispatcher is not used for them, because its certificate is for the
+   * API. You close it. Its sockets may keep the process alive.
    *
-   * @default an agent of dynacode's own
+   * @default dynacode's own agent
    */
   report_dispatcher?: Dispatcher
   /**
-   * Longest time between reports, in seconds, but for a random tenth. What changes is reported within a tenth of it. The
-   * same range as `plugin_api_polling_interval`.
+      * Longest time between reports, in seconds, plus up to a tenth at random. A change is reported within a tenth of it. The same
+   * range as `plugin_api_polling_interval`.
    *
    * @default 60
    */

@@ -13,36 +13,36 @@ export interface ApiOptions {
    * @example 'http://api:9090/plugins.json'
    */
   plugin_api_uri?: string
-  /** Where documents come from, in place of `plugin_api_uri`. */
+    /** Where documents come from, instead of `plugin_api_uri`: a folder, Redis, Memcached, or your own source. */
   source?: Source
   /**
-   * Deadline of one whole fetch, in seconds, from the look-up of the address to the last byte of the body. The same
-   * range as the interval's.
+      * Deadline of one whole fetch, in seconds, from DNS lookup to the last byte of the body. The same range as the polling
+   * interval's.
    *
    * @default 5
    */
   plugin_api_timeout?: number
   /**
-   * How long the API may hold back its answer until there is something new, in whole seconds: long polling, so that a
-   * change is live within milliseconds. Asked for by `Prefer: wait=…` (RFC 7240) beside the ordinary polls; an API that
-   * does not know it is polled as ever. 0: no long polling.
+      * Long polling: how long the API may hold its answer until there is a change, in whole seconds, so that the change is live
+   * within milliseconds. dynacode sends `Prefer: wait=…` (RFC 7240) in a request beside the ordinary polls. An API that does
+   * not support it is polled as usual. 0: no long polling.
    *
    * @default 0
    */
   plugin_api_wait?: number
   /**
-   * Headers of each request to the API: an object, or a function (async, too) that is asked each time, and once more
-   * when the API answers 401. They never go to another origin.
+      * Headers of each request to the API: an object, or a function (may be async) that is called for each request, and once more
+   * if the API answers 401. They are never sent to another origin.
    *
    * @default {}
    * @example { authorization: 'Bearer …' }
    */
   plugin_api_headers?: ApiHeaders | HeadersFunction
   /**
-   * undici dispatcher that carries the requests to the API: for client certificates, a proxy, an agent of your own.
-   * It stays yours to close, and its sockets may keep the process alive.
+      * undici dispatcher that sends the requests to the API: for client certificates, a proxy or your own agent. You close it.
+   * Its sockets may keep the process alive.
    *
-   * @default an agent of dynacode's own
+   * @default dynacode's own agent
    */
   plugin_api_dispatcher?: Dispatcher
   /**
