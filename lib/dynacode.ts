@@ -25,26 +25,26 @@ export interface Dynacode extends Middleware {
   /** Emits what docs/events.md lists. */
   readonly events: DynacodeEmitter
   /**
-      * Waits until a document is live.
+   * Waits until a document is live.
    *
    * @param timeout_ms how long; default: 10 000 ms. Infinity: without limit
    * @returns where the first document came from. Once a document has been live, it resolves at once
    * @throws DynacodeError ERR_DYNACODE_NOT_READY after the timeout, ERR_DYNACODE_CLOSED if `close()` is called first
    */
   ready(timeout_ms?: number): Promise<Readiness>
-    /** Fetches now, or joins a fetch in progress. Never rejects: an error is in the result. */
+  /** Fetches now, or joins a fetch in progress. Never rejects: an error is in the result. */
   refresh(): Promise<Refresh>
   /** The state of this instance: frozen, cheap, without secrets; it can be sent as JSON. */
   status(): Status
   /**
-      * Switches every plugin off in this process, until `enable()`: requests pass to the app as if dynacode did not exist.
+   * Switches every plugin off in this process, until `enable()`: requests pass to the app as if dynacode did not exist.
    * Polling continues. With DYNACODE_DISABLED=1 in the environment, an instance starts like this.
    */
   disable(): void
   /** Undoes `disable()`. */
   enable(): void
   /**
-      * Returns Koa middleware to inspect and control this process over HTTP: `GET /status`, `POST /refresh`, `POST /disable` and
+   * Returns Koa middleware to inspect and control this process over HTTP: `GET /status`, `POST /refresh`, `POST /disable` and
    * `POST /enable` below a path of its own, for clients with the token. Mount it in front of the instance.
    *
    * @throws OptionError if an option is wrong, or the token is missing
@@ -53,17 +53,17 @@ export interface Dynacode extends Middleware {
    * app.use(dyna)
    */
   control(options: ControlOptions): Middleware
-    /** Runs plugins for an upgrade request, which Koa never sees: call it in the server's `upgrade` listener. */
+  /** Runs plugins for an upgrade request, which Koa never sees: call it in the server's `upgrade` listener. */
   readonly upgrade: Upgrade
   /**
-      * Ends this instance: nothing runs, writes or emits any more. Requests pass to the app without plugins, or get 503 if a plugin
+   * Ends this instance: nothing runs, writes or emits any more. Requests pass to the app without plugins, or get 503 if a plugin
    * that fails closed would have run. Resolves when its connections are closed.
    */
   close(): Promise<void>
 }
 
 /**
-  * Creates an instance of dynacode and starts polling.
+ * Creates an instance of dynacode and starts polling.
  *
  * @returns Koa middleware. Mount it before everything that plugins should see
  * @throws OptionError if an option is wrong, missing or unknown

@@ -14,7 +14,7 @@ import { suggest } from './validation/suggestion.ts'
 /** The options of `dynacode(options)`. Durations are in seconds, as in lua-resty-dynacode. */
 export interface DynacodeOptions extends ApiOptions, UpdateOptions, RequestOptions, ReportOptions, Callbacks {
   /**
-      * Your app's own names that plugin code may use: configuration, flags, clients. The object is copied when the instance is
+   * Your app's own names that plugin code may use: configuration, flags, clients. The object is copied when the instance is
    * made, its values are not: plugins can change what is inside them.
    *
    * @default {}
@@ -22,7 +22,7 @@ export interface DynacodeOptions extends ApiOptions, UpdateOptions, RequestOptio
    */
   globals?: Record<string, unknown>
   /**
-      * Your app's logger: pino, or one with the same methods. It gets each event as a line of plain data, and each `log(...)` of a
+   * Your app's logger: pino, or one with the same methods. It gets each event as a line of plain data, and each `log(...)` of a
    * plugin. Without a logger, warnings and errors that have no listener go to the console. `false`: no console output.
    * `debug` output is not affected.
    *

@@ -6,14 +6,14 @@ import { MOST_ALIKE_EXPRESSIONS } from './reading/alike-expressions.ts'
 /** When documents are fetched, which are accepted, and where they are kept. Durations are in seconds. */
 export interface UpdateOptions {
   /**
-      * Time from the end of one poll to the start of the next, in seconds. At least 0.001; together with the jitter at most
+   * Time from the end of one poll to the start of the next, in seconds. At least 0.001; together with the jitter at most
    * 2 147 483.647, the range of Node's timers.
    *
    * @default 30
    */
   plugin_api_polling_interval?: number
   /**
-      * Whether to poll at once, rather than after the first interval. The second wait is then a random part of the interval, so
+   * Whether to poll at once, rather than after the first interval. The second wait is then a random part of the interval, so
    * that processes that start together spread out.
    *
    * @default true
@@ -26,14 +26,14 @@ export interface UpdateOptions {
    */
   workers_max_jitter?: number
   /**
-      * Longest wait after failed fetches, in seconds. The first wait is random up to twice the interval; the limit doubles with
+   * Longest wait after failed fetches, in seconds. The first wait is random up to twice the interval; the limit doubles with
    * each further failure. A Retry-After header may exceed it, up to an hour.
    *
    * @default twice `plugin_api_polling_interval`
    */
   plugin_api_backoff_max?: number
   /**
-      * File that stores the live document, and beside it the one before. A restart without the API loads it, and the processes of
+   * File that stores the live document, and beside it the one before. A restart without the API loads it, and the processes of
    * a machine share what one of them has fetched. Use a folder that only the app's user can write to.
    *
    * @default none: nothing is written
@@ -41,14 +41,14 @@ export interface UpdateOptions {
    */
   cache_path?: string
   /**
-      * The document to start with if there is no cache: an object, or the path of a file. The first document from the API or the
+   * The document to start with if there is no cache: an object, or the path of a file. The first document from the API or the
    * cache replaces it.
    *
    * @default none
    */
   bootstrap?: object | string
   /**
-      * If the API has not confirmed or replaced the live document for this long, in seconds, it counts as stale.
+   * If the API has not confirmed or replaced the live document for this long, in seconds, it counts as stale.
    *
    * @default Infinity
    */
@@ -60,7 +60,7 @@ export interface UpdateOptions {
    */
   max_domains?: number
   /**
-      * How many regular expressions without distinctive fixed text a document may have in its domain names and `skip_domains`; one
+   * How many regular expressions without distinctive fixed text a document may have in its domain names and `skip_domains`; one
    * with more is refused. All of them are tested for each new host.
    *
    * @default 300
@@ -79,7 +79,7 @@ export interface UpdateOptions {
    */
   max_code_bytes?: number
   /**
-      * Share of the live plugins that a document may remove at once, from 0 to 1. A document that removes more is refused, unless
+   * Share of the live plugins that a document may remove at once, from 0 to 1. A document that removes more is refused, unless
    * it has `"allow_removal": true` in `general`. 1: no limit.
    *
    * @default 1

@@ -25,7 +25,7 @@ export interface PluginStatus {
   readonly name: string
   readonly phase: Phase | null
   /**
-      * `live`: runs as in the document; `last_good`: the document's version was refused, an earlier one runs; `refused`: it was
+   * `live`: runs as in the document; `last_good`: the document's version was refused, an earlier one runs; `refused`: it was
    * refused, and there is no earlier one; `guarded`: like `refused`, and the requests of its domain get 503; `quarantined`: it
    * hung or ended the whole process, and does not run; `disabled`: the document switches it off; `scheduled`: its `starts_at`
    * is in the future; `expired`: its `expires_at` has passed; `shadow`: it only reports what it would do.
@@ -33,9 +33,9 @@ export interface PluginStatus {
   readonly state: PluginState
   /** `closed`: it runs; `open`: it failed repeatedly, and is skipped for now; `half_open`: one request tries it. */
   readonly breaker: BreakerState
-    /** When an open breaker lets a request try the plugin; null unless it is open. */
+  /** When an open breaker lets a request try the plugin; null unless it is open. */
   readonly retry_at: number | null
-    /** SHA-1 of the name and code that run; null if none do. */
+  /** SHA-1 of the name and code that run; null if none do. */
   readonly sha1: string | null
   /** Why the document's version was refused; null when it was not. */
   readonly error: string | null
@@ -43,46 +43,46 @@ export interface PluginStatus {
 
 /** The state of the disk cache. */
 export interface CacheStatus {
-    /** The current problem, because of which the cache is not used; null if there is none. */
+  /** The current problem, because of which the cache is not used; null if there is none. */
   readonly error: { readonly code: string; readonly message: string } | null
 }
 
 /** The state of an instance, as plain data. Times are in milliseconds since 1970. */
 export interface Status {
-    /** Random id of this instance, also in its reports. */
+  /** Random id of this instance, also in its reports. */
   readonly instance: string
   readonly closed: boolean
-    /** Whether the plugins are switched off in this process, by `disable()` or DYNACODE_DISABLED=1. */
+  /** Whether the plugins are switched off in this process, by `disable()` or DYNACODE_DISABLED=1. */
   readonly disabled: boolean
   /** Whether a document is live. */
   readonly loaded: boolean
-    /** Whether the live document enables the plugins; null before there is one. */
+  /** Whether the live document enables the plugins; null before there is one. */
   readonly enabled: boolean | null
   readonly version: number | string | null
-    /** The version that was processed last. It differs from `version` if it was refused, and `last_error` says why. */
+  /** The version that was processed last. It differs from `version` if it was refused, and `last_error` says why. */
   readonly attempted_version: number | string | null
-    /** SHA-1 of the live document's bytes as received, after decompression, in hex. */
+  /** SHA-1 of the live document's bytes as received, after decompression, in hex. */
   readonly sha1: string | null
   /** Where the live document came from. */
   readonly from: Origin | null
-    /** Whether the live document is stale, or has expired. */
+  /** Whether the live document is stale, or has expired. */
   readonly stale: boolean
   /** Since when this version is live. */
   readonly since: number | null
-    /** When the source last confirmed it; null if it never has, as with a bootstrap document. */
+  /** When the source last confirmed it; null if it never has, as with a bootstrap document. */
   readonly validated_at: number | null
-    /** The error of the last refresh; null if it succeeded. */
+  /** The error of the last refresh; null if it succeeded. */
   readonly last_error: { readonly code: string; readonly message: string } | null
-    /** When the next poll starts; null if none is scheduled, and `polling` says why. */
+  /** When the next poll starts; null if none is scheduled, and `polling` says why. */
   readonly next_poll_at: number | null
-    /** `waiting`: for `next_poll_at`; `running`: a poll is in progress; `closed`: there are no more polls. */
+  /** `waiting`: for `next_poll_at`; `running`: a poll is in progress; `closed`: there are no more polls. */
   readonly polling: 'waiting' | 'running' | 'closed'
   /**
-      * Which process watches the source for changes: `none`: it cannot be watched; `watching`: this process; `leading`: this
+   * Which process watches the source for changes: `none`: it cannot be watched; `watching`: this process; `leading`: this
    * process, for all that share its cache; `following`: another process that shares it.
    */
   readonly watching: WatchState
-    /** The state of the disk cache; null without one. */
+  /** The state of the disk cache; null without one. */
   readonly cache: CacheStatus | null
   readonly plugins: readonly PluginStatus[]
 }

@@ -10,9 +10,9 @@ const debug = createDebug('dynacode:events')
 export interface PluginInfo {
   /** The plugin's name in the document. */
   readonly name: string
-    /** The name of its domain, as the document writes it. */
+  /** The name of its domain, as the document writes it. */
   readonly domain: string
-    /** Its phase; null if the document has no valid one. */
+  /** Its phase; null if the document has no valid one. */
   readonly phase: Phase | null
 }
 
@@ -27,16 +27,16 @@ export type Origin = 'network' | 'cache' | 'bootstrap'
 
 /** The result of a refresh that made a document live. */
 export interface Update {
-    /** `general.version` of the document if it has one, otherwise the first 12 hex digits of its SHA-1. */
+  /** `general.version` of the document if it has one, otherwise the first 12 hex digits of its SHA-1. */
   readonly version: number | string
   readonly from: Origin
   /** Plugins live now. */
   readonly plugins: number
   /** Plugins compiled in this refresh. */
   readonly compiled: number
-    /** Plugins reused without compiling. */
+  /** Plugins reused without compiling. */
   readonly reused: number
-    /** Plugins that were live and are no longer in the document. */
+  /** Plugins that were live and are no longer in the document. */
   readonly removed: number
   /** Plugins and domains refused in this refresh. */
   readonly failed: number
@@ -47,12 +47,12 @@ export interface Update {
 /** Why a refresh changed nothing. */
 export interface NoUpdate {
   /**
-      * `unchanged`: the API has the live document; `fetch`: no document could be fetched; `invalid`: the whole document was
+   * `unchanged`: the API has the live document; `fetch`: no document could be fetched; `invalid`: the whole document was
    * refused; `held`: it removes more plugins at once than `max_removed_ratio` allows; `untrusted`: `trusted_keys` requires
    * another signature, version or expiry; `closed`: `close()` was called.
    */
   readonly reason: 'unchanged' | 'fetch' | 'invalid' | 'held' | 'untrusted' | 'closed'
-    /** The error; undefined for `unchanged`. */
+  /** The error; undefined for `unchanged`. */
   readonly error: Error | undefined
 }
 
@@ -72,7 +72,7 @@ export interface EventTable {
   bg_updated_plugins: Update
   bg_didnt_update_plugins: NoUpdate
   bg_stale: {
-        /** `age`: not confirmed for `max_stale_seconds`; `expired`: past its `general.expires`. */
+    /** `age`: not confirmed for `max_stale_seconds`; `expired`: past its `general.expires`. */
     readonly reason: 'age' | 'expired'
   }
   rt_plugins_not_loaded: { readonly host: string }
@@ -85,7 +85,7 @@ export interface EventTable {
     readonly duration_ms: number
     /** How long it blocked the event loop, as far as it can be measured. */
     readonly sync_ms: number
-        /** `done`: it succeeded; `exit`: it called exit(), or threw an http-error. */
+    /** `done`: it succeeded; `exit`: it called exit(), or threw an http-error. */
     readonly outcome: 'done' | 'exit'
   }
   rt_plugins_error: {
@@ -96,12 +96,12 @@ export interface EventTable {
     readonly duration_ms: number
     /** How long it blocked the event loop, as far as it can be measured. */
     readonly sync_ms: number
-        /** `open`: the request went on without the plugin; `closed`: the request got 503. */
+    /** `open`: the request went on without the plugin; `closed`: the request got 503. */
     readonly outcome: 'open' | 'closed'
   }
   bg_plugin_expired: {
     readonly plugin: PluginInfo
-        /** When it expired, in milliseconds since 1970. */
+    /** When it expired, in milliseconds since 1970. */
     readonly expires_at: number
   }
   rt_plugins_shadow: {

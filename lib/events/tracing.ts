@@ -12,11 +12,11 @@ export interface PluginRunMessage {
   readonly phase: Phase
   /** The request's host, in lower case and without port. */
   readonly host: string
-    /** The Koa context; in shadow mode, the plugin's copy of it. */
+  /** The Koa context; in shadow mode, the plugin's copy of it. */
   readonly ctx: Context
-    /** Whether the plugin is in shadow mode, so that its run has no effect. */
+  /** Whether the plugin is in shadow mode, so that its run has no effect. */
   readonly shadow: boolean
-    /** `done`; `exit`: it ended the request; `open`: it failed and the request went on; `closed`: it failed and the request got 503. */
+  /** `done`; `exit`: it ended the request; `open`: it failed and the request went on; `closed`: it failed and the request got 503. */
   outcome: 'done' | 'exit' | 'open' | 'closed' | undefined
   /** From the start of the run to its end, in milliseconds. */
   duration_ms: number | undefined
@@ -29,13 +29,13 @@ export interface PluginRunMessage {
 /** What subscribers of `tracing:dynacode:refresh:*` are called with. One object for each refresh. */
 export interface RefreshMessage {
   /**
-      * `poll`: the interval was over; `asked`: `refresh()` was called; `noticed`: the source reported a change; `shared`: another
+   * `poll`: the interval was over; `asked`: `refresh()` was called; `noticed`: the source reported a change; `shared`: another
    * process of this machine wrote the cache.
    */
   readonly occasion: 'poll' | 'asked' | 'noticed' | 'shared'
   /** What `refresh()` resolves with; undefined until the end. */
   result: ({ readonly updated: true } & Update) | ({ readonly updated: false } & NoUpdate) | undefined
-    /** Why no document went live; also undefined if nothing had changed. */
+  /** Why no document went live; also undefined if nothing had changed. */
   error: Error | undefined
 }
 

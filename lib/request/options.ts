@@ -13,47 +13,47 @@ export interface RequestOptions {
    */
   when_not_loaded?: 'open' | 'closed' | 'wait'
   /**
-      * What requests get while the live document is stale, or past its `general.expires`: `serve`: the same as before; `closed`:
+   * What requests get while the live document is stale, or past its `general.expires`: `serve`: the same as before; `closed`:
    * 503.
    *
    * @default 'serve'
    */
   when_stale?: 'serve' | 'closed'
   /**
-      * How plugins are stopped that take too long. `on`: by checks inside their code; `strict`: V8 also interrupts code in which
+   * How plugins are stopped that take too long. `on`: by checks inside their code; `strict`: V8 also interrupts code in which
    * there is no check (about 10 µs per run); `off`: not at all. A plugin's own `guard` in the document takes precedence.
    *
    * @default 'on'
    */
   guard?: GuardMode
   /**
-      * How long a plugin may block the event loop in one turn, in milliseconds.
+   * How long a plugin may block the event loop in one turn, in milliseconds.
    *
    * @default 50
    */
   budget_ms?: number
   /**
-      * How long an asynchronous run of a plugin may take in total, in milliseconds.
+   * How long an asynchronous run of a plugin may take in total, in milliseconds.
    *
    * @default 5000
    */
   timeout_ms?: number
   /**
-      * After how many failures in a row, or overruns within a minute, a plugin's breaker opens, so that it is skipped for a while.
+   * After how many failures in a row, or overruns within a minute, a plugin's breaker opens, so that it is skipped for a while.
    * 0: never.
    *
    * @default 5
    */
   breaker_failures?: number
   /**
-      * Whether V8 may run a regular expression in linear time when it backtracks too much. Applies to the whole process, including
+   * Whether V8 may run a regular expression in linear time when it backtracks too much. Applies to the whole process, including
    * the app's own expressions, and cannot be undone.
    *
    * @default false
    */
   linear_regexp?: boolean
   /**
-      * A thread that watches the main thread, for what no check can stop. A plugin that blocks the event loop for more than
+   * A thread that watches the main thread, for what no check can stop. A plugin that blocks the event loop for more than
    * `limit_ms` (1000) is named on stderr and put into quarantine; so is one during which the process dies. As long as its file is in
    * `quarantine_path`, and until its code changes, it does not run, not even after a restart. With `exit`, the process is
    * killed at once (SIGKILL, because a hanging thread reacts to nothing else), so that its supervisor restarts it.
@@ -63,7 +63,7 @@ export interface RequestOptions {
    */
   watchdog?: { quarantine_path: string; limit_ms?: number; exit?: boolean }
   /**
-      * Who may see in the headers of a response what plugins did to the request. The request carries a token in a header
+   * Who may see in the headers of a response what plugins did to the request. The request carries a token in a header
    * (`dynacode-debug` by default): one of `tokens`, or one that is signed by one of `trusted_keys`.
    *
    * @default none: nobody

@@ -6,7 +6,7 @@ import { httpAddress, seconds, withMethod } from '../../validation/shapes.ts'
 /** Whether, where and how this instance reports its state. Durations are in seconds. */
 export interface ReportOptions {
   /**
-      * Address to which this instance reports its state: by POST, after each change, and at least once per `report_interval`.
+   * Address to which this instance reports its state: by POST, after each change, and at least once per `report_interval`.
    * `http:` or `https:`. docs/reporting.md has the format.
    *
    * @default none: nothing is reported
@@ -16,21 +16,21 @@ export interface ReportOptions {
   /** The app's name in its reports. At most 200 characters. */
   report_name?: string
   /**
-      * Headers of each report: an object, or a function (may be async) that is called for each report, and once more if the
+   * Headers of each report: an object, or a function (may be async) that is called for each report, and once more if the
    * receiver answers 401.
    *
    * @default {}
    */
   report_headers?: ApiHeaders | HeadersFunction
   /**
-      * undici dispatcher that sends the reports. The API's dispatcher is not used for them, because its certificate is for the
+   * undici dispatcher that sends the reports. The API's dispatcher is not used for them, because its certificate is for the
    * API. You close it. Its sockets may keep the process alive.
    *
    * @default dynacode's own agent
    */
   report_dispatcher?: Dispatcher
   /**
-      * Longest time between reports, in seconds, plus up to a tenth at random. A change is reported within a tenth of it. The same
+   * Longest time between reports, in seconds, plus up to a tenth at random. A change is reported within a tenth of it. The same
    * range as `plugin_api_polling_interval`.
    *
    * @default 60

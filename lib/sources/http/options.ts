@@ -13,17 +13,17 @@ export interface ApiOptions {
    * @example 'http://api:9090/plugins.json'
    */
   plugin_api_uri?: string
-    /** Where documents come from, instead of `plugin_api_uri`: a folder, Redis, Memcached, or your own source. */
+  /** Where documents come from, instead of `plugin_api_uri`: a folder, Redis, Memcached, or your own source. */
   source?: Source
   /**
-      * Deadline of one whole fetch, in seconds, from DNS lookup to the last byte of the body. The same range as the polling
+   * Deadline of one whole fetch, in seconds, from DNS lookup to the last byte of the body. The same range as the polling
    * interval's.
    *
    * @default 5
    */
   plugin_api_timeout?: number
   /**
-      * Long polling: how long the API may hold its answer until there is a change, in whole seconds, so that the change is live
+   * Long polling: how long the API may hold its answer until there is a change, in whole seconds, so that the change is live
    * within milliseconds. dynacode sends `Prefer: wait=…` (RFC 7240) in a request beside the ordinary polls. An API that does
    * not support it is polled as usual. 0: no long polling.
    *
@@ -31,7 +31,7 @@ export interface ApiOptions {
    */
   plugin_api_wait?: number
   /**
-      * Headers of each request to the API: an object, or a function (may be async) that is called for each request, and once more
+   * Headers of each request to the API: an object, or a function (may be async) that is called for each request, and once more
    * if the API answers 401. They are never sent to another origin.
    *
    * @default {}
@@ -39,7 +39,7 @@ export interface ApiOptions {
    */
   plugin_api_headers?: ApiHeaders | HeadersFunction
   /**
-      * undici dispatcher that sends the requests to the API: for client certificates, a proxy or your own agent. You close it.
+   * undici dispatcher that sends the requests to the API: for client certificates, a proxy or your own agent. You close it.
    * Its sockets may keep the process alive.
    *
    * @default dynacode's own agent
