@@ -6,7 +6,7 @@ import type { Store } from '../request/store.ts'
 export type { Exit, Phase, Say }
 
 /**
- * What the app has hung on Koa's context, for plugins to know of it.
+ * What your app adds to Koa's context, so that plugins know it.
  *
  * @example
  * declare module 'dynacode/plugin' {
@@ -16,19 +16,19 @@ export type { Exit, Phase, Say }
 // biome-ignore lint/suspicious/noEmptyInterface: it is there for apps to add to
 export interface ContextExtras {}
 
-/** Koa's context as plugin code finds it. Unlike Koa's own type, it flags a name that is not there. */
+/** Koa's context in plugin code. Unlike Koa's own type, it reports unknown names. */
 // biome-ignore lint/suspicious/noExplicitAny: what is in `state` and `body` is the app's and the plugins' own
 export type PluginContext = ParameterizedContext<any, ContextExtras & Untyped & { readonly response: Untyped }, any>
 
-/** What Koa has, and its types do not know. */
+/** Members of Koa that its types lack. */
 interface Untyped {
   /** Whether the response has this header. */
   has(field: string): boolean
 }
 
-/** The store as plugin code finds it. */
+/** The store in plugin code. */
 export interface PluginStore extends Omit<Store, 'get'> {
-  /** The value, or undefined when there is none or its time is over. */
+  /** The value, or undefined if there is none or it has expired. */
   // biome-ignore lint/suspicious/noExplicitAny: JavaScript could not say what it has put there
   get(key: string): any
 }
@@ -36,7 +36,7 @@ export interface PluginStore extends Omit<Store, 'get'> {
 /** Writes to the `debug` namespace `dynacode:plugin:<name>`. */
 export type Log = (...message: unknown[]) => void
 
-/** The `params` of a plugin of which the document says nothing more. */
+/** The `params` of a plugin, without more specific types. */
 // biome-ignore lint/suspicious/noExplicitAny: as in any JSON
 export type Params = Readonly<Record<string, any>>
 
@@ -49,7 +49,7 @@ interface EveryPhase<P> {
   readonly store: PluginStore
   readonly log: Log
   readonly fetch: typeof globalThis.fetch
-  /** Aborts when the client goes away, and when `timeout_ms` is over. */
+  /** Aborts when the client disconnects, and after `timeout_ms`. */
   readonly signal: AbortSignal
 }
 
@@ -67,7 +67,7 @@ interface Filters {
   readonly last: boolean
 }
 
-/** What is in scope of a plugin's code, by its phase. */
+/** The names in scope of a plugin's code, by phase. */
 export interface ScopeTable<P = Params> {
   rewrite: EveryPhase<P> & Ends & Says
   access: EveryPhase<P> & Ends & Says
@@ -78,5 +78,5 @@ export interface ScopeTable<P = Params> {
   log: EveryPhase<P>
 }
 
-/** What is in scope of a plugin's code in one phase. */
+/** The names in scope of a plugin's code in one phase. */
 export type Scope<Name extends Phase, P = Params> = ScopeTable<P>[Name]

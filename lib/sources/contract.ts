@@ -6,36 +6,36 @@ export type Fetched =
       /** The document as the source has it, undecoded. */
       readonly bytes: Uint8Array
       /**
-       * Names this state of the document (an ETag); handed back as `last` once the document is live. null counts as none,
-       * and anything else that is no string makes the fetch a failed one.
+       * Identifies this state of the document, like an ETag. dynacode passes it as `last` once the document is live. null
+       * counts as no tag; any other value that is not a string fails the fetch.
        */
       readonly tag?: string | undefined
-      /** The HTTP status, where the source speaks HTTP. */
+      /** The HTTP status, if the source uses HTTP. */
       readonly status?: number
     }
 
-/** Where documents come from. `checkSource` of `dynacode/testing` says whether a source of your own is a good one. */
+/** Where documents come from. Test your own source with `checkSource` of `dynacode/testing`. */
 export interface Source {
   /**
-   * Fetches the document. Rejects when it cannot be had; no rejection is ever final.
+   * Fetches the document. Rejects if that fails; dynacode always tries again.
    *
    * @param signal aborts the fetch, at its deadline and at `close()`
-   * @param last tag of the document that is live, if it has one: a source that still has that very document may say
+   * @param last tag of the live document, if it has one. If the source still has the same document, it may return
    *   `unchanged`
    */
   fetch(signal: AbortSignal, last: string | undefined): Promise<Fetched>
   /**
-   * Begins to watch for changes; called once by each instance that has the source. What it calls may be called too often, and at any time, but not before this
-   * returns: each call means that a fetch may bring something new. A watch that breaks mends itself; polling goes on
-   * meanwhile, and whatever was missed is fetched then.
+   * Starts to watch for changes. Called once by each instance that uses the source. It may call `changed` at any time after it
+   * has returned, also too often: each call means that a fetch may find something new. A broken watch must repair itself;
+   * meanwhile, polling finds what it misses.
    *
-   * @param changed asks for a fetch as soon as possible
-   * @returns ends that watch, and leaves those of other instances alone; called once, before `close()`
+   * @param changed requests a fetch as soon as possible
+   * @returns a function that ends this watch, and not those of other instances. Called once, before `close()`
    */
   watch?(changed: () => void): () => void
   /**
-   * Frees what the source holds; called once, by `close()` of the last instance that has it. What it throws is ignored, and
-   * it is waited for no longer than `plugin_api_timeout`.
+   * Releases what the source holds. Called once, by `close()` of the last instance that uses it. Errors are ignored, and
+   * dynacode waits for it no longer than `plugin_api_timeout`.
    */
   close?(): void | Promise<void>
 }

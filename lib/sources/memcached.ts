@@ -22,9 +22,9 @@ export interface MemcachedPublisher extends MemcachedClient {
   delete(key: string): Promise<boolean>
 }
 
-/** What `memcached_source` takes. */
+/** Options of `memcached_source`. */
 export interface MemcachedSourceOptions {
-  /** The app's own client. The app closes it. */
+  /** Your app's client. Your app closes it. */
   readonly client: MemcachedClient
   /** The key that holds the document, or says which parts it has. */
   readonly key: string
@@ -51,7 +51,7 @@ const key = z.custom<string>(isKey, `a string of 1 to ${MAX_KEY_BYTES} bytes wit
 const options = z.strictObject({ client, key, max_bytes: maxBytesSchema })
 
 /**
- * A source that reads the document from Memcached. Memcached tells nobody of changes: they are found by polling.
+ * A source that reads the document from Memcached. Memcached has no notifications: changes are found by polling.
  *
  * @throws OptionError when an option is wrong, missing or unknown
  */

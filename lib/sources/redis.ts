@@ -23,13 +23,13 @@ interface Reader {
   get(key: string): Promise<unknown>
 }
 
-/** What `redis_source` takes. */
+/** Options of `redis_source`. */
 export interface RedisSourceOptions {
-  /** The app's own client. The app connects it, handles its errors and closes it. */
+  /** Your app's client. Your app connects it, handles its errors and closes it. */
   readonly client: RedisClient
   /** The key that holds the document, as a string. */
   readonly key: string
-  /** The channel on which changes are told; whatever is published there asks for a fetch. */
+  /** The channel that announces changes. Any message there triggers a fetch. */
   readonly channel: string
   /**
    * Limit on the document's size, in bytes.
@@ -50,10 +50,10 @@ const options = z.strictObject({
 })
 
 /**
- * A source that reads the document from a key of Redis, and is told of changes by pub/sub. Listening takes a connection of
- * its own, a duplicate of the client's, that never keeps the process alive.
+ * A source that reads the document from a key of Redis, and learns of changes by pub/sub. It subscribes on a second
+ * connection, a duplicate of the client's, which never keeps the process alive.
  *
- * @throws OptionError when an option is wrong, missing or unknown
+ * @throws OptionError if an option is wrong, missing or unknown
  */
 export function redis_source(given: RedisSourceOptions): Source {
   const { client, key, channel, max_bytes } = checkArguments('redis_source(options)', options, given)
@@ -126,11 +126,11 @@ interface RedisTransaction {
   set(key: string, value: Buffer): { publish(channel: string, message: string): { exec(): Promise<unknown> } }
 }
 
-/** What `publish_document` takes. */
+/** Options of `publish_document`. */
 export interface RedisPublishOptions {
-  /** The key that is to hold the document. */
+  /** The key for the document. */
   readonly key: string
-  /** The channel on which the change is told. */
+  /** The channel that announces the change. */
   readonly channel: string
   /** The document: an object, or its JSON as a string or as bytes. */
   readonly document: DocumentInput
@@ -143,11 +143,11 @@ const publication = z.strictObject({
 })
 
 /**
- * Puts a document into Redis and tells of it, in one transaction: nobody is told of a document that is not there yet.
+ * Stores a document in Redis and announces it, in one transaction: no process is notified before the document is there.
  *
  * @returns a promise that resolves once Redis has both, and rejects with the client's error if it has neither
- * @throws OptionError when an argument is wrong (as a rejection)
- * @throws DocumentError when dynacode could not read the document; what was published before stays (as a rejection)
+ * @throws OptionError if an argument is wrong (as a rejection)
+ * @throws DocumentError if every process would refuse the document; the published one stays (as a rejection)
  */
 export async function publish_document(client: RedisPublisher, given: RedisPublishOptions): Promise<void> {
   const { key, channel, document } = checkArguments('publish_document(client, options)', publication, given)

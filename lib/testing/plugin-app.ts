@@ -14,29 +14,29 @@ import { throwRefusals } from './refusals.ts'
 import { findRolloutKey } from './rollout-key.ts'
 import { createUpstream, type Upstream } from './upstream.ts'
 
-/** What `plugin_app` can be told beside the plugins. */
+/** Options of `plugin_app`. */
 export interface PluginAppOptions {
   /**
-   * What answers behind the plugins: middleware, an array of it, an error (it is thrown), or a body. `null`: nothing, so
-   * that Koa says 404. For a body that is streamed: `stream_body(chunks)`.
+   * The app behind the plugins: middleware, an array of middleware, an error to throw, or a body. `null`: nothing, so that
+   * Koa answers 404. For a streamed body: `stream_body(chunks)`.
    *
    * @default 'app'
    */
   app?: Upstream
-  /** As the option of `dynacode`: names that plugin code may use. */
+  /** Names that plugin code may use, like the option of `dynacode`. */
   globals?: Record<string, unknown>
   /**
-   * What time it is, for `starts_at` and `expires_at`, breakers, the store, events, and the plugins' own `Date`. A time
-   * stands still; a function is asked each time. Timers are as ever.
+   * The current time for `starts_at` and `expires_at`, breakers, the store, events, and the plugins' own `Date`. A fixed time
+   * does not advance; a function is called each time. Timers use real time.
    *
-   * @default the time of the machine
+   * @default the machine's time
    * @example '2030-01-31T12:00:00Z'
    */
   now?: Time | (() => Time)
   /** Further options of `dynacode`. */
   options?: Omit<DynacodeOptions, 'source' | 'plugin_api_uri' | 'globals'>
   /**
-   * Whether to go on without plugins that are refused or do not compile, as in production. Otherwise `plugin_app` and
+   * Whether to continue without plugins that are refused or do not compile, as in production. By default, `plugin_app` and
    * `document` reject.
    *
    * @default false
@@ -51,28 +51,28 @@ export interface PluginApp extends Koa {
   readonly events: readonly RecordedEvent[]
   /** The payloads of one event so far, in order. */
   events_of<N extends EventName>(name: N): readonly Payload<N>[]
-  /** Errors that came up to Koa, each once; without this they would be on stderr. */
+  /** Errors that reached Koa, each once. They are not printed to stderr. */
   readonly errors: readonly unknown[]
-  /** Sets what time it is. From then on, it stands still. */
+  /** Sets the current time. It does not advance by itself. */
   set_time(time: Time): void
-  /** Lets time pass. From then on, it stands still. */
+  /** Advances the current time. It does not advance by itself. */
   advance_seconds(seconds: number): void
   /**
-   * Brings another document, plugin or folder, as a poll would; without one, the same once more: a folder is read anew.
+   * Loads another document, plugin or folder, as a poll would. Without an argument it reloads the same one: a folder is read again.
    *
    * @throws as `plugin_app`, with the last good plugins live
    */
   document(next?: Given): Promise<Refresh>
   /**
-   * Finds a key that the rollout of a plugin, or of a variant (`plugin/variant`), is for: send it as the header, cookie or
-   * parameter that `rollout.by` names.
+   * Finds a key inside the rollout of a plugin, or of a variant (`plugin/variant`). Send it as the header, cookie or parameter
+   * that `rollout.by` names.
    *
-   * @param options.inside false: a key that it is not for
+   * @param options.inside false: a key outside of it
    */
   rollout_key(plugin: string, options?: { readonly inside?: boolean }): string
-  /** Waits until every response is out and the plugins of the phase `log` are done. */
+  /** Waits until every response has been sent and the `log` plugins are done. */
   settled(): Promise<void>
-  /** Ends dynacode; the app answers without plugins. Nothing keeps the process alive without it, either. */
+  /** Closes dynacode: the app then answers without plugins. You do not have to call it to let the process exit. */
   close(): Promise<void>
 }
 
@@ -88,11 +88,11 @@ const schema = z.strictObject({
 })
 
 /**
- * Makes a Koa app with plugins in front of it, to be tried by supertest or anything else: without an API, and without a
- * timer or socket that would keep the process alive.
+ * Creates a Koa app with plugins in front of it, for supertest or the like: without an API, and without timers or sockets
+ * that keep the process alive.
  *
  * @param given one plugin, an array of plugins, a whole document, or the path of a folder with a `dynacode.json`
- * @throws CompileError, DocumentError or an AggregateError of them when a plugin is refused; OptionError
+ * @throws CompileError, DocumentError or an AggregateError of them if a plugin is refused; OptionError
  * @example
  * const app = await plugin_app({ phase: 'access', code: 'exit(403)' })
  * await request(app.callback()).get('/').expect(403)

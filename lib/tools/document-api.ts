@@ -4,7 +4,7 @@ import type { RequestListener, ServerResponse } from 'node:http'
 /** A plugin API for one document at a time. */
 export interface DocumentApi {
   readonly listener: RequestListener
-  /** From now on: these bytes; whoever waits for them gets them at once. */
+  /** Serves these bytes from now on, and sends them to all waiting clients at once. */
   publish(bytes: Uint8Array): void
 }
 
@@ -12,8 +12,8 @@ export interface DocumentApi {
 const LONGEST_WAIT = 60
 
 /**
- * Makes an API that answers with an ETag, 304 for what did not change, and holds its answer back until there is something
- * new where it is asked to (`Prefer: wait=…`, RFC 7240). 503 before there is a document.
+ * Creates an API with ETags, 304 for an unchanged document, and long polling (`Prefer: wait=…`, RFC 7240). It answers 503
+ * before there is a document.
  */
 export function createDocumentApi(): DocumentApi {
   const waiting = new Set<() => void>()

@@ -16,25 +16,25 @@ import { createLabelSets, type Labels } from './label-sets.ts'
 import { createScrapes } from './scrape.ts'
 import { METRICS } from './table.ts'
 
-/** What `collect` takes. */
+/** Options of `collect`. */
 export interface CollectOptions {
   /**
-   * The register of prom-client that the metrics are put into.
+   * The register of prom-client for the metrics.
    *
    * @default prom-client's own, `register`
    */
   readonly register?: Registry<PrometheusContentType> | Registry<OpenMetricsContentType>
   /**
-   * What the names of the metrics begin with.
+   * Prefix of the metrics' names.
    *
    * @default 'dynacode_'
    */
   readonly prefix?: string
-  /** Labels for every series of this instance. Two instances on one register are told apart by theirs, or by their prefix. */
+  /** Labels for every series of this instance. Two instances on one register need different labels or prefixes. */
   readonly labels?: Readonly<Record<string, string>>
   /**
-   * How many plugins have series of their own. What is beyond that counts as plugin `other` of domain `other`. Each has
-   * 15 series for each outcome that it has had, and two more.
+   * How many plugins get their own series. All others are counted as plugin `other` of domain `other`. Each plugin has 15
+   * series for each outcome that it has had, plus one or two.
    *
    * @default 200
    */
