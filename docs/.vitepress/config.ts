@@ -49,6 +49,8 @@ export default defineConfig({
   title: 'dynacode',
   description: 'Koa middleware that runs operator-supplied JavaScript plugins in a live app.',
   lang: 'en',
+  // No icon of our own: browsers need not ask for one.
+  head: [['link', { rel: 'icon', href: 'data:,' }]],
   rewrites: { 'README.md': 'index.md' },
   lastUpdated: false,
   themeConfig: {
