@@ -1,2 +1,2 @@
-// Refuses whoever it is for.
+// Refuses every request that matches.
 exit(403, 'blocked\n')

@@ -1,4 +1,4 @@
-// Keeps answers that are the same for everybody. First in its phase: whatever else changes answers does so each time.
+// Caches public responses. It runs first in its phase, so that the other header filters run for each response.
 if (!ctx.state.keep_as) return
 const is_json = Array.isArray(ctx.body) || Object.getPrototypeOf(ctx.body ?? '') === Object.prototype
 const body = is_json ? JSON.stringify(ctx.body) : ctx.body

@@ -1,4 +1,4 @@
-// Answers with what keep.js has kept. Only paths that are listed, without a query: clients can make up any number of others.
+// Answers from the cache that keep.js fills. Only listed paths without a query: clients can make up any number of others.
 if (params.paths.includes(ctx.path) && ctx.querystring === '') {
   const kept = store.get(`cache-response ${ctx.path}`)
   if (kept === undefined) {

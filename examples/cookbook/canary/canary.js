@@ -1,2 +1,2 @@
-// Sends the requests that it is for to another server.
+// Sends matching requests to another server.
 ctx.state.upstream = upstreams[params.to]

@@ -1,3 +1,3 @@
-// Cuts the connection, and keeps the app from working for nobody.
+// Closes the connection, and does not run the app.
 ctx.res.destroy()
 exit(503)

@@ -1,2 +1,2 @@
-// Keeps the request waiting.
+// Delays the request.
 await new Promise((done) => setTimeout(done, params.delay_ms))

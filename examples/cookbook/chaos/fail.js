@@ -1,2 +1,2 @@
-// Fails as an app fails.
+// Fails like an app.
 exit(500, 'chaos\n', { 'Cache-Control': 'no-store' })

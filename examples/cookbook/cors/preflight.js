@@ -1,4 +1,4 @@
-// Answers the question that browsers ask before the request itself. allow.js says who may.
+// Answers preflight requests. allow.js decides which origins may read responses.
 exit(204, undefined, {
   'Access-Control-Allow-Methods': params.methods,
   'Access-Control-Allow-Headers': params.headers,

@@ -1,2 +1,2 @@
-// Refuses whatever it is for.
+// Refuses every request that matches.
 exit(403, 'forbidden\n')

@@ -1,2 +1,2 @@
-// Tells the load balancer not to send anything new to the servers that are drained.
+// Fails the health check of drained servers, so that the load balancer sends them nothing new.
 if (params.servers.includes(server)) exit(503, 'draining\n')

@@ -1,2 +1,2 @@
-// Switches flags for this request alone: when the plugin goes, so do they.
+// Sets flags for this request only: without the plugin, they are gone.
 ctx.state.flags = { ...ctx.state.flags, ...params.flags }

@@ -1,4 +1,4 @@
-// Puts params.html before </body>, wherever the chunks of a stream are cut.
+// Inserts params.html before </body>, wherever a chunk of the stream ends.
 if (!ctx.response.is('html') || /charset=(?!"?utf-8)/i.test(ctx.response.get('Content-Type'))) return
 ctx.state.inject_html ??= { decoder: new TextDecoder('utf-8', { ignoreBOM: true }), kept: '', done: false }
 const page = ctx.state.inject_html
@@ -11,7 +11,7 @@ if (at !== -1) {
   page.done = true
   return text.slice(0, at) + params.html + text.slice(at)
 }
-// What may be the beginning of the tag waits for the rest of it.
+// Holds back what may be the start of the tag.
 const begun = text.lastIndexOf('<')
 if (!last && begun !== -1 && '</body>'.startsWith(text.slice(begun).toLowerCase())) {
   page.kept = text.slice(begun)

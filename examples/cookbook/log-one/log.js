@@ -1,4 +1,4 @@
-// Writes a line for each request that it is for. No query, no cookie, no other header: these have secrets.
+// Logs each matching request. No query, no cookie, no other header: they may contain secrets.
 const line = {
   watched: params.watched,
   method: ctx.method,

@@ -1,4 +1,4 @@
-// Sends the same request to another server, after the response. Without cookies and other secrets.
+// Sends a copy of the request to another server, after the response, without cookies and other secrets.
 const under_way = store.incr('mirror')
 try {
   if (under_way > params.at_most) return

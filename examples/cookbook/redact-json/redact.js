@@ -1,4 +1,4 @@
-// Blanks fields of JSON by their names, at any depth. JSON that is streamed has to be there as a whole first.
+// Redacts JSON fields by name, at every level. Streamed JSON is collected first.
 if (!ctx.response.is('json', '+json')) return
 ctx.state.redact_json ??= { decoder: new TextDecoder(), text: '' }
 const json = ctx.state.redact_json

@@ -1,3 +1,3 @@
-// Sends what lies below one path to below another, on the same host: two slashes in front would be another host.
+// Redirects a path and everything below it, on the same host: two leading slashes would be another host.
 const path = (params.to + ctx.path.slice(params.from.length)).replace(/^[/\\]+/, '/')
 exit(308, '', { Location: path + ctx.search })

@@ -1,2 +1,2 @@
-// Lets the app see another path than the client. What the client sent stays in ctx.originalUrl.
+// Changes the path that the app sees. The client's path stays in ctx.originalUrl.
 ctx.path = params.to + ctx.path.slice(params.from.length)

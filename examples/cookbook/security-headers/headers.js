@@ -2,5 +2,5 @@
 for (const [name, value] of Object.entries(params.headers)) {
   if (!ctx.response.has(name)) ctx.set(name, value)
 }
-// Browsers heed it over TLS only.
+// Browsers accept it over TLS only.
 if (ctx.secure && !ctx.response.has('Strict-Transport-Security')) ctx.set('Strict-Transport-Security', params.hsts)
