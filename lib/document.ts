@@ -19,23 +19,23 @@ export const PHASES = Object.freeze([
 /** A phase of the request. */
 export type Phase = (typeof PHASES)[number]
 
-/** What becomes of a request when a plugin fails: it goes on (`open`), or ends with 503 (`closed`). */
+/** What a request gets if a plugin fails: it goes on without the plugin (`open`), or gets 503 (`closed`). */
 export type FailurePolicy = 'open' | 'closed'
 
 /**
- * How a plugin is kept from doing harm: `on`: checks inside its code; `strict`: these, and V8 itself ends what has no
- * place for a check; `off`: not at all.
+ * How a plugin is stopped that takes too long: `on`: by checks inside its code; `strict`: also by V8, in code without checks;
+ * `off`: not at all.
  */
 export type GuardMode = 'on' | 'strict' | 'off'
 
 /** Longest name of a plugin or domain, in characters. */
 export const MAX_NAME_LENGTH = 1024
 
-/** A code that gets a share of a plugin's traffic. */
+/** A version of a plugin's code that gets a share of the traffic. */
 export interface Variant {
   name: string
   code: string
-  /** Of the traffic, from 0 to 100. */
+  /** Share of the traffic, from 0 to 100. */
   percent: number
 }
 
@@ -45,7 +45,7 @@ export interface PluginFields {
   name: string
   phase: Phase
   code?: string | null | undefined
-  /** Several codes that share the traffic, in place of one. */
+  /** Several versions of the code that share the traffic, instead of `code`. */
   variants?: Variant[] | null | undefined
   enabled?: boolean | null | undefined
   mode?: 'live' | 'shadow' | null | undefined

@@ -1,15 +1,15 @@
 /** Options shared by every error of dynacode. */
 interface Details {
-  /** What led to this error. */
+  /** The error that led to this one. */
   cause?: unknown
 }
 
 /**
- * The base of every error that dynacode makes itself. Tell errors apart by `code`, which stays the same over versions;
- * messages are for people and may change.
+ * The base class of all errors of dynacode. Distinguish errors by `code`, which is stable across versions; messages are for
+ * people and may change.
  */
 export class DynacodeError extends Error {
-  /** Stable name of the fault; docs/errors.md lists them all. */
+  /** Stable name of the error; docs/errors.md lists all of them. */
   readonly code: ErrorCode
 
   constructor(code: ErrorCode, message: string, details: Details = {}) {
@@ -21,7 +21,7 @@ export class DynacodeError extends Error {
 
 /** An option is missing, wrong or unknown (thrown by `dynacode(options)` itself), or an argument is (`ready`). */
 export class OptionError extends DynacodeError {
-  /** The option's name, with the path below it where there is one (`plugin_api_headers.accept`). */
+  /** The option's name, with the path inside it if there is one (`plugin_api_headers.accept`). */
   readonly option: string
 
   constructor(option: string, message: string, details?: Details) {
@@ -30,9 +30,9 @@ export class OptionError extends DynacodeError {
   }
 }
 
-/** Something in the API document is not as docs/document.md has it. */
+/** Part of the document is invalid; docs/document.md describes the format. */
 export class DocumentError extends DynacodeError {
-  /** Where: a JSON path from the document's root, such as `domains[0].plugins[2].phase`. */
+  /** Position in the document, such as `domains[0].plugins[2].phase`. */
   readonly path: string
 
   constructor(path: string, message: string, details?: Details) {
@@ -41,11 +41,11 @@ export class DocumentError extends DynacodeError {
   }
 }
 
-/** A plugin's code is not JavaScript that can run as the body of a function. */
+/** A plugin's code is not valid JavaScript for the body of a function. */
 export class CompileError extends DynacodeError {
   /** The plugin's name. */
   readonly plugin: string
-  /** Line in the plugin's own code, from 1; undefined where the fault has no place. */
+  /** Line in the plugin's own code, from 1; undefined if the error has no position. */
   readonly line: number | undefined
   /** Column in that line, from 1. */
   readonly column: number | undefined

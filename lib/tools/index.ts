@@ -14,13 +14,13 @@ export type { Severity } from './lint/rule.ts'
 export type { PluginTrace } from './request-trace.ts'
 export type { Difference, Finding, GivenRequest, PrivateKey, Ran, RunRequestOptions }
 
-/** A document: its JSON text, or what that means. */
+/** A document, as JSON text or as an object. */
 export type GivenText = string | GivenDocument
 
 /** What was found in a document without running it. */
 export interface Checked {
   readonly findings: readonly Finding[]
-  /** Plugins in domains, sound or not. */
+  /** The number of plugins in domains, valid or not. */
   readonly plugins: number
   readonly errors: number
   readonly warnings: number
@@ -28,10 +28,10 @@ export interface Checked {
 }
 
 /**
- * Looks for mistakes in a document and its plugins, as `dynacode check`: what would be refused, what does not compile, and
- * what the rules find. Never throws on a bad document: that is a finding.
+ * Finds mistakes in a document and its plugins, like `dynacode check`: what dynacode would refuse, what does not compile, and
+ * what the rules find. It never throws for an invalid document: that is a finding. The option `globals` lists names of your
+ * app that plugins may use.
  *
- * @param options.globals the app's own names that plugins may use
  * @example
  * const { findings } = await check_document({ domains: [{ name: '*', plugins: [plugin] }] })
  */
@@ -45,10 +45,10 @@ export async function check_document(
 }
 
 /**
- * Sends one request through the plugins of a document, as `dynacode run`: which of them ran, what they changed, and why
- * others did not. Plugins run for real, in this process: what they fetch, they fetch.
+ * Sends one request through the plugins of a document, like `dynacode run`, and returns which of them ran, what they changed,
+ * and why others did not. Plugins really run, in this process: their `fetch` calls are real.
  *
- * @throws DocumentError when the document is refused as a whole; OptionError for what is no request
+ * @throws DocumentError if the whole document is refused; OptionError if the request is invalid
  * @example
  * const { plugins, response } = await run_request(document, { url: 'http://shop.example.com/cart' })
  */
@@ -57,9 +57,9 @@ export function run_request(document: GivenText, request: GivenRequest, options?
 }
 
 /**
- * Compares what two documents mean, as `dynacode diff`: where references lead, and which defaults hold.
+ * Compares two documents, like `dynacode diff`, with references resolved and defaults filled in.
  *
- * @throws DocumentError when one of them is refused as a whole
+ * @throws DocumentError if one of them is refused as a whole
  */
 export function compare_documents(before: GivenText, after: GivenText): readonly Difference[] {
   const [old, now] = [before, after].map((each) => readDocument(toText(each))) as [Document, Document]
@@ -67,11 +67,11 @@ export function compare_documents(before: GivenText, after: GivenText): readonly
 }
 
 /**
- * Spreads a document over the files of a folder, as `dynacode unpack`: `dynacode.json`, and one for the code of each plugin.
+ * Splits a document into the files of a folder, like `dynacode unpack`: `dynacode.json`, and a file for the code of each plugin.
  * `folder_source` makes the same document of it.
  *
- * @returns contents by the files' names
- * @throws DocumentError when it is refused as a whole, or a plugin has a field `file` of its own
+ * @returns contents by file names
+ * @throws DocumentError if the whole document is refused, or a plugin has its own field `file`
  */
 export function unpack_document(document: GivenText): ReadonlyMap<string, string> {
   const text = toText(document)
@@ -80,24 +80,24 @@ export function unpack_document(document: GivenText): ReadonlyMap<string, string
 }
 
 /**
- * Makes a document of the files of a folder, as `dynacode pack`: of what `unpack_document` returns, the same one again.
- * Files that the manifest does not name are left out; TypeScript is taken without its types.
+ * Makes a document of the files of a folder, like `dynacode pack`. Of the result of `unpack_document` it makes the same document
+ * again. Files that the manifest does not name are ignored; types of TypeScript files are removed.
  *
- * @param files contents by the files' names, `dynacode.json` among them
+ * @param files contents by file names, including `dynacode.json`
  * @returns the document's text, on one line
- * @throws DocumentError when a file is missing, or the document or a plugin of it would be refused; DynacodeError when
- *   `dynacode.json` is no JSON
+ * @throws DocumentError if a file is missing, or the document or one of its plugins would be refused; DynacodeError if
+ *   `dynacode.json` is not valid JSON
  */
 export function pack_document(files: ReadonlyMap<string, string>): Promise<string> {
   return packDocument(files)
 }
 
 /**
- * Signs a document, as `dynacode sign`. What comes out is what the API serves.
+ * Signs a document, like `dynacode sign`. Let your API serve the result.
  *
  * @param key a private JSON Web Key for EdDSA or ES256, with `alg`, as `dynacode keygen` makes it
- * @throws DocumentError when it is refused as a whole; DynacodeError when it has no `general.version`, or no
- *   `general.expires` to come, or when the key is of no use
+ * @throws DocumentError if the whole document is refused; DynacodeError if it has no `general.version`, or no `general.expires`
+ *   in the future, or if the key cannot be used
  */
 export function sign_document(document: GivenText, key: PrivateKey): Promise<string> {
   return signDocument(toText(document), key)

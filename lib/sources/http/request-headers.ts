@@ -3,12 +3,10 @@ import { DynacodeError } from '../../errors.ts'
 import { describeKind, describeMismatch } from '../../validation/schema-error.ts'
 import { callback } from '../../validation/shapes.ts'
 
-/** Request headers: names and values. As an object, or in pairs: as `Headers`, a Map or an array has them. */
+/** Request headers: an object, `Headers`, a Map, or an array of pairs. */
 export type ApiHeaders = Record<string, string> | Iterable<readonly [name: string, value: string]>
 /**
- * Makes the request headers for the plugin API.
- *
- * @param renew whether the API has just answered 401, so that what was given last will not do
+ * Returns the request headers for the plugin API. `renew` is true if the API has just answered 401 to the last headers.
  */
 export type HeadersFunction = (request: { readonly renew: boolean }) => ApiHeaders | Promise<ApiHeaders>
 
