@@ -60,7 +60,15 @@ export default defineConfig({
       { text: 'Cookbook', link: '/cookbook' },
       { text: 'Reference', link: '/options' },
     ],
-    search: { provider: 'local' },
+    search: {
+      provider: 'local',
+      options: {
+        miniSearch: {
+          // Pages before the reference that is made of the docblocks.
+          searchOptions: { boostDocument: (id: string) => (id.startsWith('/reference/') ? 0.2 : 1) },
+        },
+      },
+    },
     outline: [2, 3],
   },
   markdown: {

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 
 export const DOCS = join(import.meta.dirname, '..')
 
@@ -25,7 +25,7 @@ export function readContents(): Section[] {
 /** The index for language models: https://llmstxt.org. */
 export function composeLlmsText(): string {
   const sections = readContents().map(({ title, pages }) => {
-    const lines = pages.map((page) => `- [${page.title}](${page.file}): ${page.about}`)
+    const lines = pages.map((page) => `- [${page.title}](${basename(page.file)}): ${page.about}`)
     return `## ${title}\n\n${lines.join('\n')}\n`
   })
   return `# dynacode

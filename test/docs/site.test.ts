@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { composeLlmsText, readContents } from '../../docs/.vitepress/contents.ts'
 import { readPages } from './pages.ts'
@@ -27,5 +28,5 @@ describe('the table of contents in docs/README.md', () => {
 
 test('llms.txt lists every page', () => {
   const text = composeLlmsText()
-  expect(listed.filter((file) => !text.includes(`](${file}): `))).toEqual([])
+  expect(listed.filter((file) => !text.includes(`](${basename(file)}): `))).toEqual([])
 })
