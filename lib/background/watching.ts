@@ -12,8 +12,8 @@ export interface Watching extends Pick<Notices, 'polled' | 'stop'> {
 }
 
 /**
- * Who watches the source for changes: `none`: nobody, it cannot be watched; `watching`: this process, for itself; `leading`: this
- * process, for all that share its cache; `following`: another one of these.
+ * Which process watches the source for changes: `none`: it cannot be watched; `watching`: this process; `leading`: this process,
+ * for all that share its cache; `following`: another process that shares it.
  */
 export type WatchState = 'none' | 'watching' | 'leading' | 'following'
 

@@ -10,12 +10,12 @@ import type { Status } from './status.ts'
 /** Options of `dyna.control()`. */
 export interface ControlOptions {
   /**
-   * What a request must carry as `Authorization: Bearer …`. At least 16 characters, better 32 that nobody can guess.
-   * Letters, digits and `-._~+/=` only: what a header of this kind can carry (RFC 6750, 2.1).
+   * The token that each request must carry as `Authorization: Bearer …`. At least 16 characters, better 32 that nobody can
+   * guess. Only letters, digits and `-._~+/=`, which such a header can contain (RFC 6750, 2.1).
    */
   token: string
   /**
-   * The path that the endpoints are under.
+   * Path prefix of the endpoints.
    *
    * @default '/_dynacode'
    */

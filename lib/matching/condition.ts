@@ -73,7 +73,7 @@ export const conditionSchema = z.strictObject({
   not: z.strictObject(keys).optional(),
 }) satisfies z.ZodType<Condition>
 
-/** What a plugin asks of a request: all that is here, and nothing of `not`. */
+/** Conditions on a request: all of these keys must match, and none of `not`. */
 export interface Condition extends Keys {
   not?: Keys | undefined
 }

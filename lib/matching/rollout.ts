@@ -14,7 +14,7 @@ const by = z
 export interface Rollout {
   /** From 0 to 100. */
   percent?: number | undefined
-  /** What a request is counted by: `ip`, `random`, `header:…`, `cookie:…` or `query:…`. */
+  /** The key of a request: `ip`, `random`, `header:…`, `cookie:…` or `query:…`. */
   by?: string | undefined
 }
 

@@ -3,21 +3,21 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Fetched, Source } from '../sources/contract.ts'
 import { steadyNow } from '../time/steady-clock.ts'
 
-/** A source to be checked, and what can be done to what is behind it. Hooks may return promises. */
+/** A source to test, and functions that change its backend. They may return promises. */
 export interface SourceFixture {
-  /** The source itself, fresh: nothing was fetched from it, and nothing is published yet. */
+  /** A fresh source: nothing was fetched from it, and nothing is published yet. */
   readonly source: Source
-  /** Makes this the document; resolves once a fetch would return it. */
+  /** Publishes this document; resolves once a fetch would return it. */
   publish(document: Uint8Array): unknown
-  /** Takes the document away. */
+  /** Removes the document. */
   clear?(): unknown
-  /** Makes what is behind the source fail. */
+  /** Makes the source's backend fail. */
   break?(): unknown
-  /** Makes what is behind the source fall silent: connections stay, answers do not come. */
+  /** Makes the source's backend stop answering, with connections open. */
   stall?(): unknown
   /** Undoes `break` and `stall`. */
   mend?(): unknown
-  /** Frees what the fixture holds; called last, after the source's own `close()`. */
+  /** Releases what the fixture holds. Called last, after the source's own `close()`. */
   close?(): unknown
 }
 

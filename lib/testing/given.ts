@@ -6,7 +6,7 @@ import type { Source } from '../sources/contract.ts'
 import { MANIFEST } from '../sources/folder/manifest.ts'
 import { folder_source } from '../sources/folder/source.ts'
 
-/** A plugin as a document has it; it may go without a name. */
+/** A plugin as in a document; its name is optional. */
 export type GivenPlugin = Omit<PluginFields, 'name'> & { name?: string }
 
 /** A whole document. */

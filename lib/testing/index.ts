@@ -11,48 +11,48 @@ export { type PluginApp, type PluginAppOptions, plugin_app } from './plugin-app.
 export type { RecordedEvent } from './recorder.ts'
 export { stream_body, type Upstream } from './upstream.ts'
 
-/** Makes a source, and what is behind it, for one case. */
+/** Creates a source, and its backend, for one case. */
 export type SourceSetup = () => SourceFixture | Promise<SourceFixture>
 
-/** How patient `checkSource` is. */
+/** Options of `checkSource`. */
 export interface CheckOptions {
   /**
-   * How long anything may take that must happen, in milliseconds.
+   * Longest wait for something that must happen, in milliseconds.
    *
    * @default 5000
    */
   readonly patience_ms?: number
   /**
-   * How long to wait for what must not happen, in milliseconds.
+   * Wait for something that must not happen, in milliseconds.
    *
    * @default 200
    */
   readonly quiet_ms?: number
   /**
-   * Size of the document that must come whole, in bytes.
+   * Size of the large document, in bytes.
    *
    * @default 3145728
    */
   readonly big_bytes?: number
 }
 
-/** What `run` uses of what test runners hand to a test: those of Node and Vitest let it be skipped. */
+/** What `run` uses of a test runner's context. Those of Node and Vitest can skip a test. */
 export interface TestContext {
   skip?(reason?: string): unknown
 }
 
-/** One thing that a source must do. */
+/** A test case for a source. */
 export interface SourceCase {
   readonly name: string
   /**
-   * Makes a source and looks. Resolves once it is shown, and rejects with an AssertionError that says what is wrong. Where
-   * the case does not apply, it calls the context's `skip` with the reason. Run one case at a time.
+   * Creates a source and tests it. Rejects with an AssertionError that says what is wrong. If the case does not apply, it calls
+   * the context's `skip` with the reason. Run one case at a time.
    */
   run(context?: TestContext): Promise<void>
 }
 
 /**
- * The cases that say whether a source is one that dynacode can rely on. They need no particular test runner.
+ * Test cases for everything that dynacode relies on in a source. They work with any test runner.
  *
  * @example
  * for (const { name, run } of checkSource(setup)) test(name, run)

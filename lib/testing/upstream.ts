@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Middleware } from 'koa'
 
-/** What answers behind the plugins: middleware, one or many; an error, which is thrown; or a body. `null`: nothing does. */
+/** The app behind the plugins: middleware, or several; an error to throw; or a body. `null`: no app. */
 export type Upstream = Middleware | readonly Middleware[] | Error | string | Uint8Array | object | null
 
 /** Makes the middleware that stands for the app. */
@@ -27,8 +27,7 @@ export function createUpstream(app: Upstream | undefined): readonly Middleware[]
 }
 
 /**
- * Makes middleware that answers with a stream, one chunk after the other. An error among the chunks is where the stream
- * breaks.
+ * Creates middleware that answers with a stream, one chunk after the other. An error among the chunks breaks the stream.
  *
  * @param type its Content-Type
  * @example

@@ -1,16 +1,16 @@
 import type { Document, PluginSpec, RefusedPlugin } from '../document.ts'
 
-/** Something that is different in the second of two documents. */
+/** A difference between two documents. */
 export interface Difference {
   readonly kind: 'added' | 'removed' | 'changed'
-  /** Undefined for what concerns the document as a whole. */
+  /** Undefined for a difference of the whole document. */
   readonly domain: string | null
-  /** Undefined for what concerns the domain as a whole. */
+  /** Undefined for a difference of the whole domain. */
   readonly plugin: string | null
   readonly phase: string | null
-  /** In words, one change a line. */
+  /** In words, one change per line. */
   readonly changes: readonly string[]
-  /** The plugin's code before and after, where it is another. */
+  /** The plugin's code before and after, if it changed. */
   readonly code: { readonly before: string; readonly after: string } | null
 }
 

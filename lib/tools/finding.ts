@@ -16,7 +16,7 @@ export const RULES: readonly string[] = Object.freeze([
   'host-matching',
 ])
 
-/** Something found in a document. */
+/** A finding in a document. */
 export interface Finding {
   readonly rule: string
   readonly severity: Severity
@@ -25,7 +25,7 @@ export interface Finding {
   readonly plugin: string | null
   readonly domain: string | null
   readonly phase: string | null
-  /** Where in the document, such as `domains[0].plugins[2]`; '' for all of it. */
+  /** Position in the document, such as `domains[0].plugins[2]`; '' for the whole document. */
   readonly path: string
   /** The file with the code, in a folder. */
   readonly file: string | null

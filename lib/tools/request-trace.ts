@@ -8,17 +8,17 @@ import type { PluginApp } from '../testing/plugin-app.ts'
 import { listChanges, type Snapshot, takeSnapshot } from './request-changes.ts'
 import { whyNotDomain, whyNotPlugin } from './skip-reason.ts'
 
-/** How a plugin fared. */
+/** What one plugin did. */
 export interface PluginTrace {
   readonly plugin: string
   readonly domain: string
   readonly phase: Phase | null
-  /** `shadow`: it ran, and changed nothing; `refused`: dynacode does not take it as it is in the document. */
+  /** `shadow`: it ran without effect; `refused`: dynacode refuses it. */
   readonly outcome: 'ran' | 'failed' | 'shadow' | 'skipped' | 'refused'
   /** Why it did not run, or how it failed. */
   readonly reason: string | null
   readonly changes: readonly string[]
-  /** How often it was called: `body_filter` is for every chunk. */
+  /** How often it was called: a `body_filter` is called for every chunk. */
   readonly calls: number
   readonly duration_ms: number | null
 }

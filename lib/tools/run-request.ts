@@ -13,29 +13,29 @@ import { steadyNow } from '../time/steady-clock.ts'
 import { checkArguments } from '../validation/arguments.ts'
 import { type PluginTrace, type RequestTrace, traceRequest } from './request-trace.ts'
 
-/** A request that is tried out. */
+/** A request to run through the plugins. */
 export interface GivenRequest {
   /** @default 'GET' */
   readonly method?: string
-  /** Its host decides which plugins there are; nothing is sent there. */
+  /** Its host selects the plugins; nothing is sent to that host. */
   readonly url: string | URL
   readonly headers?: Readonly<Record<string, string | readonly string[]>>
   readonly body?: string | Uint8Array
   /**
-   * Where it is from.
+   * The client's address.
    *
    * @default '127.0.0.1'
    */
   readonly ip?: string
 }
 
-/** What is around the plugins while a request is tried out. */
+/** Options of `run_request`. */
 export interface RunRequestOptions extends Pick<PluginAppOptions, 'app' | 'globals'> {
-  /** @default the time of the machine */
+  /** @default the machine's time */
   readonly now?: Time
 }
 
-/** What became of the request. */
+/** The result of a request. */
 export interface Ran {
   readonly request: { readonly method: string; readonly url: string }
   /** Every plugin of the document, in the order of the phases. */

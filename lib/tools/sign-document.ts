@@ -4,7 +4,7 @@ import { checkFreshness } from '../background/trust/verifier.ts'
 import type { Document } from '../document.ts'
 import { DynacodeError } from '../errors.ts'
 
-/** A key that documents are signed with. */
+/** A private key that signs documents. */
 export interface PrivateKey extends JWK {
   readonly alg: string
 }

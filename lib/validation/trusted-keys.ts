@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import * as z from 'zod'
 
-/** A public key that documents may be signed with, as a JSON Web Key (RFC 7517). Members not listed here are ignored. */
+/** A public key that verifies documents, as a JSON Web Key (RFC 7517). Members not listed here are ignored. */
 export interface TrustedKey {
   /** `OKP` for Ed25519, `EC` for P-256. */
   readonly kty: string
@@ -12,11 +12,11 @@ export interface TrustedKey {
   readonly x: string
   /** With P-256. */
   readonly y?: string | undefined
-  /** By which signatures refer to the key. Those that name a key are checked with that one alone. */
+  /** The key's name. A signature that names a key is verified with that key only. */
   readonly kid?: string | undefined
 }
 
-/** Public keys that documents may be signed with, as a JWK Set: any of them suffices. */
+/** Public keys that verify documents, as a JWK Set: one valid signature is enough. */
 export interface TrustedKeys {
   readonly keys: readonly TrustedKey[]
 }

@@ -15,15 +15,15 @@ import { describeLine, isLogged, type Level, type LogFields } from './line.ts'
 const debug = createDebug('dynacode:logger')
 
 /**
- * What dynacode can write its log to: a logger of pino's kind. Each method is called with an object of plain data and a
- * message, and with the logger as its `this`. What it throws, or rejects with, harms nothing.
+ * A logger with the methods of pino. Each method is called with an object of plain data and a message, and with the logger as
+ * its `this`. Errors of a logger are ignored.
  */
 export interface Logger {
   debug(fields: LogFields, message: string): unknown
   info(fields: LogFields, message: string): unknown
   warn(fields: LogFields, message: string): unknown
   error(fields: LogFields, message: string): unknown
-  /** Whether lines of a level are written at all, where the logger can tell: what is not written is not made. */
+  /** Optional: whether lines of a level are written. Lines that are not written are not created. */
   isLevelEnabled?(level: string): boolean
 }
 

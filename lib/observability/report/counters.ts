@@ -4,15 +4,15 @@ import { estimateQuantile } from '../durations.ts'
 import type { Tallies, Tally } from '../tally.ts'
 import { fill } from './rows.ts'
 
-/** What was counted since `started_at`. */
+/** Counts since `started_at`. */
 export interface ReportedCounters {
-  /** How often each event came. */
+  /** How often each event was emitted. */
   readonly events: Readonly<Record<string, number>>
-  /** How refreshes ended. */
+  /** The number of refreshes per result. */
   readonly refreshes: Readonly<Record<string, number>>
-  /** `on_error`, by section. */
+  /** The number of `on_error` events per section. */
   readonly errors: Readonly<Record<string, number>>
-  /** The busiest plugins, first the busiest. */
+  /** The busiest plugins, busiest first. */
   readonly plugins: readonly PluginCounters[]
   readonly plugins_left_out: number
 }
@@ -25,14 +25,14 @@ export interface PluginCounters {
   readonly calls: number
   /** Calls that failed. */
   readonly errors: number
-  /** Calls that ended the request on purpose. */
+  /** Calls that ended the request with `exit()` or an http-error. */
   readonly exits: number
   readonly shadow_runs: number
   /** Shadow runs that would have ended the request, changed something in it, or failed; one may be several of these. */
   readonly shadow_exits: number
   readonly shadow_changes: number
   readonly shadow_errors: number
-  /** Time of all calls together in which the event loop waited for the plugin. */
+  /** How long the plugin blocked the event loop, in all calls together. */
   readonly sync_ms: number
   /** Estimates of the median and the 99th percentile; null without calls. */
   readonly p50_ms: number | null

@@ -9,41 +9,41 @@ import { limitText } from '../plain-error.ts'
 import { MAX_TEXT_LENGTH, type ReportedError, reportError } from './error.ts'
 import { fill } from './rows.ts'
 
-/** Which document: version, bytes and tag as the source had them. */
+/** The identity of a document: its version, bytes and tag. */
 interface DocumentIdentity {
-  /** `general.version`, or else the first 12 digits of `sha1`. */
+  /** `general.version`, otherwise the first 12 digits of `sha1`. */
   readonly version: number | string
-  /** SHA-1 of the document's bytes as they came, after decompression, in hex. */
+  /** SHA-1 of the document's bytes as received, after decompression, in hex. */
   readonly sha1: string
-  /** The ETag that it came with; null where it had none. */
+  /** The ETag that came with it; null if there was none. */
   readonly etag: string | null
   readonly from: Origin
 }
 
-/** The document that is live. */
+/** The live document. */
 export interface ReportedDocument extends DocumentIdentity {
   readonly since: number
-  /** When it was last found to be what the source has. */
+  /** When the source last confirmed it. */
   readonly validated_at: number | null
-  /** Whether it switches the plugins on. */
+  /** Whether it enables the plugins. */
   readonly enabled: boolean
 }
 
-/** The document that was looked at last. */
+/** The document that was processed last. */
 export interface ReportedAttempt extends DocumentIdentity {
   readonly at: number
-  /** `ack`: it is live; `partial`: it is live, but for what is `refused`; `nack`: it was refused whole. */
+  /** `ack`: it is live; `partial`: it is live, except what is in `refused`; `nack`: the whole document was refused. */
   readonly verdict: 'ack' | 'partial' | 'nack'
-  /** Why it was refused whole. */
+  /** Why the whole document was refused. */
   readonly reason: NoUpdate['reason'] | null
   readonly error: ReportedError | null
   /** Its plugins and other parts that were refused. */
   readonly refused: readonly RefusedPart[]
-  /** How many more there were. */
+  /** How many were omitted. */
   readonly refused_left_out: number
 }
 
-/** A plugin that was refused; or a domain or another part, with null in place of the plugin. */
+/** A refused plugin; or a refused domain or other part, with null instead of the plugin. */
 export interface RefusedPart {
   readonly domain: string | null
   readonly name: string | null

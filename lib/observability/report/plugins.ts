@@ -5,12 +5,12 @@ import { limitText } from '../plain-error.ts'
 import { MAX_TEXT_LENGTH } from './error.ts'
 import { fill } from './rows.ts'
 
-/** How the plugins of the live document fare. */
+/** The state of the live document's plugins. */
 export interface ReportedPlugins {
   readonly total: number
   readonly states: Readonly<Record<PluginState, number>>
   readonly breakers: Readonly<Record<BreakerState, number>>
-  /** Those that are not simply live, the ones in trouble first. */
+  /** Plugins that are not simply live, problems first. */
   readonly notable: readonly PluginStatus[]
   readonly notable_left_out: number
 }

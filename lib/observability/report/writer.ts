@@ -13,11 +13,11 @@ import type { ReportOccasion } from './schedule.ts'
 
 /** What an instance sends to `report_uri`. Times are in milliseconds since 1970. docs/reporting.md is its reference. */
 export interface Report {
-  /** Changes when something that was here is no longer, or means something else. */
+  /** Changes if a field is removed or changes its meaning. */
   readonly format: 1
-  /** Random for each instance. */
+  /** Random id of the instance. */
   readonly instance: string
-  /** Grows with each report of the instance: one that comes late can be told from a new one. */
+  /** Increases with each report of the instance, so that late reports can be recognized. */
   readonly sequence: number
   /** `report_name`. */
   readonly name: string | null
@@ -25,28 +25,28 @@ export interface Report {
   readonly pid: number
   readonly dynacode: string
   readonly node: string
-  /** When the instance was made. */
+  /** When the instance was created. */
   readonly started_at: number
   readonly sent_at: number
   /** `report_interval`, in seconds. */
   readonly interval: number
-  /** Why there is a report now. */
+  /** The reasons for this report. */
   readonly occasions: readonly ReportOccasion[]
   /** Whether it is the last one of the instance. */
   readonly closing: boolean
-  /** Whether this process's own kill switch is thrown. */
+  /** Whether the plugins are switched off in this process. */
   readonly disabled: boolean
   readonly stale: boolean
-  /** The document that is live; null before there is one. */
+  /** The live document; null before there is one. */
   readonly active: ReportedDocument | null
-  /** The document that was looked at last, and what came of it. */
+  /** The document that was processed last, and the result. */
   readonly attempted: ReportedAttempt | null
   readonly last_refresh: ReportedRefresh | null
   readonly plugins: ReportedPlugins
   readonly counters: ReportedCounters
 }
 
-/** What came of the last refresh. */
+/** The result of the last refresh. */
 export interface ReportedRefresh {
   readonly at: number
   readonly result: 'updated' | NoUpdate['reason']

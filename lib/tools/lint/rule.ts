@@ -3,7 +3,7 @@ import type { Node } from '../../background/compiling/syntax-tree.ts'
 import type { PluginSpec } from '../../document.ts'
 import { isFunction, listVisits, patternNames, type Visit } from './syntax-tree.ts'
 
-/** How bad a finding is: an `error` will go wrong, a `warning` may, a `note` is there to be known. */
+/** How severe a finding is: an `error` will fail, a `warning` may fail, a `note` is information. */
 export type Severity = 'error' | 'warning' | 'note'
 
 /** Something found in a plugin's code. */
