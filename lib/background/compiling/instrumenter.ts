@@ -195,7 +195,7 @@ export function findEdits(code: string, root: Node, offset: number, names: Guard
   function frameOf(node: Node & FunctionNode, parent: Node | undefined, kind: Kind) {
     const check = checkFor(countPlainCalls(node.body as Node))
     const how = kind === 'other' ? ANYWHERE : isCallback(node, parent) ? CALLED : undefined
-    const begun = how === undefined ? check : `${check}${names.resume}(${names.run},0,${how});`
+    const begun = how === undefined ? check : `${names.resume}(${names.run},0,${how});${check}`
     const isBlock = (node.body as Node).type === 'BlockStatement'
     if ((how === undefined && kind === 'plain') || (isBlock && !fitsIntoBlock(node))) return { entry: begun, exit: '' }
     const { caught, fail, run } = names

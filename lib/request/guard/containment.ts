@@ -91,7 +91,7 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
   function look(run: Run): void {
     if (run.dead !== null) return
     time.count(run)
-    if (run.spent > run.budget_ms && time.isOver(run)) kill(run)
+    if (time.isOver(run)) kill(run)
   }
 
   function kill(run: Run): void {
@@ -170,7 +170,7 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
     if (!run.is_timed && run.n >= 0) return value
     try {
       if (run.n < 0 || run.turn !== -1) look(run)
-      else time.pause(run)
+      time.pause(run)
     } catch {
       // Nothing is thrown here, not even for want of room on the stack: what is to be awaited would be left to itself.
     }
@@ -179,10 +179,10 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
 
   function resume<T>(run: Run, value?: T, how?: 1 | 2): T | undefined {
     if (how === 1) room()
-    run.n -= CALL_WEIGHT
     if (how === undefined) time.goOn(run)
     // Others had the thread until now, unless somebody has called what goes on.
     else if (run.is_timed || run.n < 0) look(run)
+    run.n -= CALL_WEIGHT
     if (run.dead !== null || run.n < 0 || run.spent > run.budget_ms) over(run)
     marker.resume(run.plugin.life)
     return value

@@ -67,6 +67,7 @@ export function createOwnTime(
   function begin(run: Run, at: number): void {
     current = run
     // Which turn it is takes long to ask, and does not matter to who has hardly begun.
+    run.earlier = run.spent
     if (run.spent > run.budget_ms / 4) startTurn(run)
     if (run.is_timed) add(run, Math.min(at - run.last, ((run.batch - run.n) / CALL_WEIGHT) * HOP_MS))
     run.is_timed = true
@@ -77,12 +78,15 @@ export function createOwnTime(
     queue(end)
   }
 
+  /** What was taken before this stretch counts only if that was in the same turn. */
   function startTurn(run: Run): void {
     const turn = readTurn()
-    if (turn === run.turn) return
-    run.turn = turn
-    run.spent = 0
-    run.cpu_at = readCpu()
+    if (turn !== run.turn) {
+      run.turn = turn
+      run.spent -= run.earlier
+      run.cpu_at = readCpu()
+    }
+    run.earlier = -1
   }
 
   function add(run: Run, time_ms: number): void {
@@ -95,18 +99,27 @@ export function createOwnTime(
     run.last = at
   }
 
+  /** Whether its code is running by all that is known: a run that has paused is, once it has come to a check since. */
+  const isRunning = (run: Run) => current === run && run.n !== run.paused_n
+
+  function pause(run: Run): void {
+    if (run.is_timed && isRunning(run)) charge(run, now())
+    run.paused_n = run.n
+  }
+
   return Object.freeze({
     enter(run) {
       const outer = current
-      if (outer === run) return outer
-      if (outer?.is_timed) charge(outer, now())
+      if (outer !== null && isRunning(outer)) {
+        if (outer === run) return outer
+        if (outer.is_timed) charge(outer, now())
+      }
       if (run.is_timed) begin(run, now())
       else current = run
       return outer
     },
     leave(run, outer) {
-      if (outer === run) return
-      if (run.is_timed && current === run) charge(run, now())
+      pause(run)
       current = outer
       if (outer?.is_timed) outer.last = now()
     },
@@ -118,20 +131,19 @@ export function createOwnTime(
       const at = now()
       // What was before is not known; what comes now is looked at closely, until it has turned out to be quick.
       let fitting = run.turn === -1 ? FIRST_BATCH / 8 : 1
-      if (current === run && run.is_timed) {
+      if (run.is_timed && isRunning(run)) {
         if (run.turn !== -1) fitting = ((run.batch - run.n) * LOOK_EVERY_MS) / Math.max(at - run.last, 0.01)
         charge(run, at)
       } else begin(run, at)
       // Whoever has hardly begun may have used what it has: observed or not, it begins with a full budget.
-      if (run.turn === -1) startTurn(run)
+      if (run.turn === -1) run.earlier = run.spent
+      if (run.earlier !== -1 && (run.turn === -1 || run.spent - run.earlier > LOOK_EVERY_MS / 2)) startTurn(run)
       run.batch = Math.min(Math.max(Math.ceil(Math.min(fitting, run.batch * 8)), 1), LARGEST_BATCH)
       run.n = run.batch
     },
     isOver({ spent, budget_ms, cpu_at }) {
       return spent > budget_ms && (spent > budget_ms + WAITED_MS || readCpu() - cpu_at >= budget_ms)
     },
-    pause(run) {
-      if (run.is_timed && current === run) charge(run, now())
-    },
+    pause,
   } satisfies OwnTime)
 }

@@ -25,12 +25,16 @@ export interface Run {
   batch: number
   /** Whether the clock is read whenever its code is entered and left; not before it has turned out to do much. */
   is_timed: boolean
+  /** Checks that were left when its code may have been left: where as many still are, others may have had the thread. */
+  paused_n: number
   /** Until when its time is counted, in milliseconds of the steady clock. */
   last: number
   /** The turn of the event loop that `spent` is of. */
   turn: number
   /** Time that its code has taken of that turn, in milliseconds. */
   spent: number
+  /** How much of it was taken before its code was last entered or went on, maybe in a turn before; -1 once that is known. */
+  earlier: number
   /** How much processor time the process had used when that began to be counted, in milliseconds. */
   cpu_at: number
   /** Time that its code has taken in all, as far as it was timed, in milliseconds. */
@@ -70,9 +74,11 @@ export function createRun(state: RequestState, plugin: LivePlugin): Run {
     n: FIRST_BATCH,
     batch: FIRST_BATCH,
     is_timed: false,
+    paused_n: -1,
     last: 0,
     turn: -1,
     spent: 0,
+    earlier: 0,
     cpu_at: 0,
     own_ms: 0,
     dead: null,

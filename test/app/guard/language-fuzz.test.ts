@@ -31,7 +31,7 @@ const program = fc.letrec<{ expression: string; statement: string }>((tie) => ({
   ),
 }))
 
-it('small programs do the same with the guard and without: values, errors, order and functions', async () => {
+it('G53 small programs do the same with the guard and without: values, errors, order and functions', async () => {
   await fc.assert(
     fc.asyncProperty(program.statement, async (body) => {
       const code = `const { seen } = params; const f = (x) => x, p = Promise.resolve(1);\n${body}\nawait new Promise((r) => setTimeout(r, 1))`

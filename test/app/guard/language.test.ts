@@ -30,8 +30,8 @@ const SEEN = [
   'const f = async ({ a }) => a; try { await f(null) } catch (e) { return e.constructor.name }',
 ]
 
-describe('code sees nothing of the guard', () => {
-  it.each(SEEN)('%s', async (code) => {
+describe('G53 code sees nothing of the guard', () => {
+  it.each(SEEN)('G53 %s', async (code) => {
     const bare = await outcomeOf(code, 'off')
     expect(bare).not.toContain('CompileError')
     expect(await outcomeOf(code, 'on')).toBe(bare)
