@@ -21,7 +21,7 @@ const ORIGINS: Readonly<Record<string, string>> = {
 }
 
 /** Why somebody should look at a process, most important first; [] where nobody has to. */
-export function findTrouble(status: Answer): readonly string[] {
+function findTrouble(status: Answer): readonly string[] {
   const open = status.plugins.filter((plugin: Answer) => plugin.breaker !== 'closed').length
   return [
     status.closed && 'closed: no plugin runs',
