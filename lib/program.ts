@@ -67,6 +67,10 @@ export interface Uses {
   readonly store: boolean
   /** Whether it may change the headers of the request: whoever only reads them has not to pay for a copy. */
   readonly request_headers: boolean
+  /** Whether it may change anything of the request or the response: of whoever does not, nothing has to be taken back. */
+  readonly writes: boolean
+  /** The only headers of the response that it may write, in lower case; null when it may be any. */
+  readonly headers: readonly string[] | null
 }
 
 /** What a version of a plugin gathers while it runs; it ends with the version. */

@@ -3,10 +3,11 @@ import { pipeline } from 'node:stream'
 import type { Context } from 'koa'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events/table.ts'
+import type { LivePlugin } from '../program.ts'
 import { beginChanges, endChanges, takeChangesBack } from './response/changes.ts'
 import { cutResponse } from './response/cut.ts'
 import { freeBody, isStreamed, toReadable } from './response/stream.ts'
-import type { Ending, RequestState } from './run/state.ts'
+import { changesOf, type Ending, type RequestState } from './run/state.ts'
 
 /** Headers that describe the body that is replaced, or how long it may be kept. */
 export const ABOUT_THE_BODY: ReadonlySet<string> = new Set([
@@ -84,17 +85,19 @@ function clearBody(ctx: Context, answered: boolean): void {
 }
 
 /** @throws what is wrong with the answer */
-function fill({ ctx, changes }: RequestState, { status, body, headers, plugin }: Ending): void {
-  if (changes !== null && plugin !== undefined) beginChanges(changes, plugin)
+function fill(state: RequestState, { status, body, headers, plugin }: Ending): void {
+  const { ctx } = state
+  const changes = plugin === undefined ? null : changesOf(state)
+  if (changes !== null) beginChanges(changes, plugin as LivePlugin, null)
   try {
     ctx.status = status
     for (const [name, value] of collectHeaders(headers)) ctx.set(name, value as string | string[])
     if (body !== undefined) ctx.body = toBody(body)
     ctx.status = status
-    const error = changes !== null && plugin !== undefined ? endChanges(changes) : undefined
+    const error = changes === null ? undefined : endChanges(changes)
     if (error !== undefined) throw error
   } catch (error) {
-    if (changes !== null && plugin !== undefined) takeChangesBack(changes)
+    if (changes !== null) takeChangesBack(changes)
     throw error
   }
 }

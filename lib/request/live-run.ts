@@ -8,11 +8,11 @@ import type { Guard } from './guard/containment.ts'
 import { createKit } from './guard/kit.ts'
 import type { Trampoline } from './guard/strict.ts'
 import type { Observation } from './observation.ts'
-import { beginChanges, endChanges, takeChangesBack } from './response/changes.ts'
+import { beginChanges, type Changes, endChanges, takeChangesBack } from './response/changes.ts'
 import { toChunk } from './returned-chunk.ts'
 import { EXIT } from './run/exit.ts'
 import { createRun, killRun, leaveRequest, type Run } from './run/record.ts'
-import type { RequestState } from './run/state.ts'
+import { changesOf, type RequestState } from './run/state.ts'
 
 /** Runs a plugin that may run, from its first line to its outcome. */
 export type RunLive = (state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined) => unknown
@@ -37,7 +37,8 @@ export function createLiveRuns({
     if (breaker !== undefined) run.breaker_period = breaker.period()
     if (state.observed) observation.begin(run)
     if (plugin.uses.kit) run.kit = createKit(run, guard.contain)
-    if (state.changes !== null) beginChanges(state.changes, plugin)
+    const changes = plugin.uses.writes ? changesOf(state) : null
+    if (changes !== null) beginChanges(changes, plugin, plugin.uses.headers)
     try {
       const begin = () => start(run, state, chunk, last)
       const result = run.trace === null ? start(run, state, chunk, last) : observation.enter(run, begin)
@@ -110,7 +111,8 @@ export function createLiveRuns({
     if (dead !== null) return thrown(run, dead)
     const isChunk = plugin.phase === 'body_filter' && !deliberate && state?.shadow === undefined
     const value = isChunk ? toChunk(result, chunk) : result
-    const refused = state === null || state.changes === null ? undefined : endChanges(state.changes)
+    const changes = changesBy(run)
+    const refused = changes === null ? undefined : endChanges(changes)
     if (refused !== undefined) return thrown(run, refused)
     finish(run)
     const { breaker } = plugin.life
@@ -136,7 +138,8 @@ export function createLiveRuns({
       return undefined
     }
     finish(run)
-    if (state !== null && state.changes !== null) takeChangesBack(state.changes)
+    const changes = changesBy(run)
+    if (changes !== null) takeChangesBack(changes)
     failures.fail(run, dead ?? error)
     leaveRequest(run)
     return undefined
@@ -149,6 +152,11 @@ export function createLiveRuns({
   }
 
   return runLive
+}
+
+/** What the plugin does to its request; null where it can do nothing to it. */
+function changesBy({ plugin, state }: Run): Changes | null {
+  return plugin.uses.writes && state !== null ? state.changes : null
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

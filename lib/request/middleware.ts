@@ -9,10 +9,9 @@ import type { RunRecord } from './debug/run-record.ts'
 import { applyEnding } from './ending.ts'
 import { type ErrorFilters, type Filtered, filterErrorResponse } from './error-response.ts'
 import type { Observation } from './observation.ts'
-import { watchChanges } from './response/changes.ts'
 import { cutResponse } from './response/cut.ts'
 import { isNodeStream } from './response/stream.ts'
-import { createState, type RequestState } from './run/state.ts'
+import { changesOf, createState, type RequestState } from './run/state.ts'
 import type { Runner } from './runner.ts'
 
 /** What a request without a program gets. */
@@ -82,7 +81,12 @@ export function createMiddleware({
     if (chain === null) return next()
     if (isClosed()) return chain.isClosedAt(Date.now()) ? refuse(ctx) : next()
     if (record !== null) record.chain = chain
-    return serve(createState(ctx, chain, record !== null || observation.isWanted(), record), next)
+    return serve(createState(ctx, chain, record !== null || observation.isWanted(), record, refuseLeftover), next)
+  }
+
+  function refuseLeftover(state: RequestState, plugin: LivePlugin, error: unknown): boolean {
+    runner.failPlugin(state, plugin, error)
+    return plugin.spec.on_failure !== 'closed'
   }
 
   async function passNotLoaded(ctx: Context, next: Next, record: RunRecord | null): Promise<unknown> {
@@ -98,10 +102,8 @@ export function createMiddleware({
   // request with a plugin. So do Koa's shorthands on `ctx`.
   async function serve(state: RequestState, next: Next): Promise<void> {
     const { ctx, chain } = state
-    state.changes = watchChanges(ctx, (plugin, error) => {
-      runner.failPlugin(state, plugin, error)
-      return plugin.spec.on_failure !== 'closed'
-    })
+    // Over HTTP/2 the response's methods are watched: from the beginning, below those that are put in their place.
+    if (ctx.req.httpVersionMajor >= 2) changesOf(state)
     const { res } = ctx
     if (chain.log.length > 0) {
       // Node knows the address of a socket that is gone if it was asked in time.

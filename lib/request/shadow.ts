@@ -21,7 +21,7 @@ export function createShadowView({ ctx, chain, observed, record }: RequestState)
   const view = copyContext(ctx)
   const before = describe(view)
   const errors: unknown[] = []
-  const state = createState(view, chain, observed, record, errors)
+  const state = createState(view, chain, observed, record, null, errors)
 
   return {
     state,

@@ -15,6 +15,7 @@ import {
 } from './guarded-code.ts'
 import { describeLua } from './lua.ts'
 import { type ParsedCode, parseCode } from './parser.ts'
+import { findWrites } from './writes.ts'
 
 /** What every plugin of one instance gets: the instance's own, or made for that plugin alone. */
 export interface Environment {
@@ -89,6 +90,7 @@ export function createCompiler({
     const after = isTimed ? `}finally{${names.end}(${names.run})}\n}}` : '}}'
     const scope = ['store', 'log', ...GUARD_PARAMETERS.map((part) => names[part]), ...globalNames]
     const make = compileWith(name, `${before}${text}\n${after}`, scope, before.length)
+    const { writes, headers } = findWrites(parsed.block, (given) => globalNames.includes(given))
     const uses = shareUses({
       exit: isUsed('exit'),
       say: isUsed('say'),
@@ -96,14 +98,16 @@ export function createCompiler({
       signal: isUsed('signal'),
       kit: guarded && (kit.length > 0 || isUsed('Function')),
       store: isUsed('store'),
-      request_headers: mayChangeHeaders(code),
+      request_headers: headers === null && mayChangeHeaders(code),
+      writes,
+      headers,
     })
     return createCode(sha1, uses, isUsed('log'), make, createEvaluator(names), globalValues)
   }
 
   /** The codes of a large document are of a few kinds. */
   function shareUses(uses: Uses): Uses {
-    const key = Object.values(uses).join()
+    const key = JSON.stringify(uses)
     const known = shared.get(key)
     if (known !== undefined) return known
     shared.set(key, Object.freeze(uses))

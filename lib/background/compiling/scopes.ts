@@ -29,7 +29,7 @@ function variablesIn(node: Node): string[] {
 }
 
 /** Names that a pattern binds. */
-function namesIn(pattern: Node | null): string[] {
+export function namesIn(pattern: Node | null): string[] {
   if (pattern === null) return []
   if (pattern.type === 'Identifier') return [pattern.name]
   if (pattern.type === 'AssignmentPattern') return namesIn(pattern.left as Node)

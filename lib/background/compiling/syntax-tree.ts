@@ -35,6 +35,19 @@ export function childrenOf(node: Node): Node[] {
   return sorted ? children : children.sort((a, b) => a.start - b.start)
 }
 
+/** Adds the nodes right below a node to a list, in any order; what stands there once may come twice. */
+export function pushChildren(node: Node, list: Node[]): void {
+  for (const key in node) {
+    const value = (node as unknown as Record<string, unknown>)[key]
+    if (typeof value !== 'object' || value === null || key === 'range') continue
+    if (!Array.isArray(value)) {
+      if ('type' in value) list.push(value as Node)
+      continue
+    }
+    for (const child of value) if (typeof child === 'object' && child !== null && 'type' in child) list.push(child)
+  }
+}
+
 /** The name of the method that is called; empty when what is called is something else. */
 export function methodOf(callee: Node): string {
   if (callee.type !== 'MemberExpression' || callee.computed || callee.property.type !== 'Identifier') return ''

@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import type { LivePlugin } from '../../program.ts'
-import { beginHead, type HeadWatch, noteHead, takeHeadersBack, type Writer, watchHead, watchWriting } from './head.ts'
+import { beginHead, type HeadWatch, noteHead, watchHead } from './head.ts'
+import { watchWriting } from './head-methods.ts'
+import { type HeaderChange, takeHeadersBack, type Writer } from './header-changes.ts'
 import { type KeptStream, keepStream, releaseStream } from './kept-stream.ts'
 import { checkLeftovers } from './leftovers.ts'
 import { watchBody } from './plugin-body.ts'
@@ -15,7 +17,7 @@ interface KoaResponse {
 }
 
 /** What Node notes when a header is removed, and decides by on headers of its own. */
-type Removals = Pick<ServerResponse, 'sendDate'> & {
+interface Removals {
   _removedConnection?: boolean | undefined
   _removedContLen?: boolean | undefined
   _removedTE?: boolean | undefined
@@ -34,8 +36,8 @@ interface RequestHeaders {
 export interface Changes extends Writer {
   readonly ctx: Context
   readonly watch: HeadWatch
-  /** How many headers had been written before; this and what follows is as it was when the plugin began. */
-  written: number
+  /** The last header that had been written before; this and what follows is as it was when the plugin began. */
+  written: HeaderChange | null
   method: string | undefined
   url: string | undefined
   request_headers: RequestHeaders | null
@@ -46,7 +48,10 @@ export interface Changes extends Writer {
   is_status_chosen: boolean | undefined
   is_body_emptied: boolean | undefined
   respond: boolean | undefined
-  readonly removals: Partial<Removals>
+  sends_date: boolean
+  removed_connection: boolean | undefined
+  removed_length: boolean | undefined
+  removed_encoding: boolean | undefined
   stream: KeptStream | null
 }
 
@@ -61,7 +66,7 @@ export function watchChanges(ctx: Context, refused: Writer['refused']): Changes 
     refused,
     ctx,
     watch: watchHead(ctx.res),
-    written: 0,
+    written: null,
     method: undefined,
     url: undefined,
     request_headers: null,
@@ -71,18 +76,25 @@ export function watchChanges(ctx: Context, refused: Writer['refused']): Changes 
     is_status_chosen: undefined,
     is_body_emptied: undefined,
     respond: undefined,
-    removals: { sendDate: true },
+    sends_date: true,
+    removed_connection: undefined,
+    removed_length: undefined,
+    removed_encoding: undefined,
     stream: null,
   }
 }
 
-/** A plugin begins. */
-export function beginChanges(changes: Changes, plugin: LivePlugin): void {
+/**
+ * A plugin begins.
+ *
+ * @param headers the only headers of the response that it may write, in lower case; null when it may be any
+ */
+export function beginChanges(changes: Changes, plugin: LivePlugin, headers: readonly string[] | null): void {
   const { ctx, watch } = changes
   const { req, res } = ctx
   const response = ctx.response as KoaResponse
   changes.plugin = plugin
-  changes.written = watch.changes.length
+  changes.written = watch.newest
   changes.method = req.method
   changes.url = req.url
   changes.status = res.statusCode
@@ -91,10 +103,10 @@ export function beginChanges(changes: Changes, plugin: LivePlugin): void {
   changes.is_status_chosen = response._explicitStatus
   changes.is_body_emptied = response._explicitNullBody
   changes.respond = ctx.respond
-  if (!watch.http2) readRemovals(res, changes.removals)
+  if (!watch.http2) noteRemovals(res, changes)
   changes.request_headers = plugin.uses.request_headers ? { object: req.headers, copy: { ...req.headers } } : null
   changes.stream = plugin.phase === 'header_filter' ? keepStream(response._body, res) : null
-  beginHead(watch, changes)
+  beginHead(watch, changes, headers)
 }
 
 /**
@@ -109,14 +121,16 @@ export function endChanges(changes: Changes): Error | undefined {
   noteHead(watch)
   watch.writer = null
   const isChanged =
-    watch.changes.length !== changes.written ||
+    watch.newest !== changes.written ||
     body !== changes.body ||
     res.statusCode !== changes.status ||
     (!watch.http2 && res.statusMessage !== changes.message)
   if (isChanged) {
     const error = checkLeftovers(changes, body)
     if (error !== undefined) return error
-    if (watch.changes.some(({ name }) => name === 'trailer')) watchWriting(watch)
+    for (let change = watch.newest; change !== null && change !== changes.written; change = change.earlier) {
+      if (change.name === 'trailer') watchWriting(watch)
+    }
   }
   if (changes.stream !== null) releaseStream(changes.stream, true)
   if (body !== changes.body) {
@@ -150,14 +164,21 @@ export function takeChangesBack(changes: Changes): void {
   if (res.statusCode !== changes.status) res.statusCode = changes.status
   if (watch.http2) return
   if (res.statusMessage !== changes.message) res.statusMessage = changes.message
-  Object.assign(res, changes.removals)
+  putRemovalsBack(res, changes)
 }
 
-function readRemovals(res: ServerResponse & Partial<Removals>, into: Partial<Removals>): void {
-  into.sendDate = res.sendDate
-  into._removedConnection = res._removedConnection
-  into._removedContLen = res._removedContLen
-  into._removedTE = res._removedTE
+function noteRemovals(res: ServerResponse & Removals, changes: Changes): void {
+  changes.sends_date = res.sendDate
+  changes.removed_connection = res._removedConnection
+  changes.removed_length = res._removedContLen
+  changes.removed_encoding = res._removedTE
+}
+
+function putRemovalsBack(res: ServerResponse & Removals, changes: Changes): void {
+  res.sendDate = changes.sends_date
+  res._removedConnection = changes.removed_connection
+  res._removedContLen = changes.removed_length
+  res._removedTE = changes.removed_encoding
 }
 
 function putUrlBack({ req }: Context, url: string): void {

@@ -1,231 +1,123 @@
-import { OutgoingMessage, type ServerResponse, validateHeaderName, validateHeaderValue } from 'node:http'
-import type { LivePlugin } from '../../program.ts'
-import { cutResponse } from './cut.ts'
-
-export type HeaderValue = number | string | string[] | undefined
-
-/** A plugin at work, and what becomes of it when Node refuses to send what it left in the head. */
-export interface Writer {
-  plugin: LivePlugin
-  /** Has the plugin fail; returns whether the response may go on without what it left there. */
-  readonly refused: (plugin: LivePlugin, error: unknown) => boolean
-}
-
-/** A header as it was before a plugin wrote it. */
-interface HeaderChange extends Readonly<Writer> {
-  /** In lower case. */
-  readonly name: string
-  readonly before: HeaderValue
-}
-
-/** The methods by which a head is written, as they are without dynacode. */
-type HeadMethods = Pick<ServerResponse, 'setHeader' | 'removeHeader' | 'appendHeader' | 'getHeader' | 'writeHead'>
+import { OutgoingMessage, type ServerResponse } from 'node:http'
+import { watcherOf, watchMethods } from './head-methods.ts'
+import { type HeaderValue, type HeadRecord, noteHeader, type Writer } from './header-changes.ts'
 
 /** What plugins write into the head of one response: over HTTP/1 by a look before and after, over HTTP/2 by watching its methods. */
-export interface HeadWatch {
-  readonly res: ServerResponse
+export interface HeadWatch extends HeadRecord {
   readonly http2: boolean
-  methods: HeadMethods
-  /** Every header that a plugin wrote, oldest first. */
-  readonly changes: HeaderChange[]
   /** Who is writing; null while no plugin runs. */
   writer: Writer | null
-  /** Where the head is looked at before and after a plugin: what was there before; null where its methods are watched. */
-  before: Before | null
+  /** Whether the head is looked at before and after a plugin, rather than its methods watched. */
+  readonly looks: boolean
+  /** The headers that are looked at, in lower case. */
+  names: readonly string[]
+  /** Whether there may be others after the plugin. */
+  any: boolean
+  /** What Node kept of each before the plugin. */
+  entries: readonly (Stored | undefined)[]
+  /** A copy of each value that is a list, which is added to in place. */
+  lists: readonly (string[] | undefined)[] | null
 }
 
-/** The headers that there were, as Node keeps them, and a copy of the values where these are a list, which is added to in place. */
-interface Before {
-  readonly keys: readonly string[]
-  readonly entries: readonly Stored[]
-  readonly lists: readonly (string[] | null)[]
-}
 type Stored = readonly [name: string, value: HeaderValue]
 
 /** Where Node keeps the headers of a response: an object whose entries are replaced, or null. */
 const STORED = Object.getOwnPropertySymbols(new OutgoingMessage()).find(
   ({ description }) => description === 'kOutHeaders',
 )
-const NONE: Before = Object.freeze({ keys: [], entries: [], lists: [] })
+const NONE: readonly never[] = Object.freeze([])
 
 function readStored(res: ServerResponse): Readonly<Record<string, Stored>> | null {
   return (res as unknown as Record<symbol, Record<string, Stored> | null>)[STORED as symbol] ?? null
 }
 
-/** A plugin begins to write. */
-export function beginHead(watch: HeadWatch, writer: Writer): void {
+/**
+ * Watches the head of a response. Where the methods are watched, all instances of dynacode that a request passes share what
+ * they see: no two plugins run at a time.
+ */
+export function watchHead(res: ServerResponse): HeadWatch {
+  const known = watcherOf<HeadWatch>(res)
+  if (known !== undefined) return known
+  const http2 = res.req.httpVersionMajor >= 2
+  // To look is cheaper than to be told: Node's own code is slower with a response that has methods of its own.
+  const looks = !http2 && STORED !== undefined
+  const watch: HeadWatch = {
+    res,
+    methods: res,
+    newest: null,
+    http2,
+    writer: null,
+    looks,
+    names: NONE,
+    any: false,
+    entries: NONE,
+    lists: null,
+  }
+  if (!looks) watchMethods(watch)
+  return watch
+}
+
+/**
+ * A plugin begins to write.
+ *
+ * @param names the only headers that it may write, in lower case; null when it may be any
+ */
+export function beginHead(watch: HeadWatch, writer: Writer, names: readonly string[] | null): void {
   watch.writer = writer
-  if (watch.before === null) return
+  if (!watch.looks) return
   const stored = readStored(watch.res)
+  watch.any = names === null
+  watch.lists = null
   if (stored === null) {
-    watch.before = NONE
+    watch.names = names ?? NONE
+    watch.entries = NONE
     return
   }
-  const keys = Object.keys(stored)
-  const entries: Stored[] = []
-  const lists: (string[] | null)[] = []
-  for (const key of keys) {
-    const entry = stored[key] as Stored
-    entries.push(entry)
-    lists.push(Array.isArray(entry[1]) ? entry[1].slice() : null)
+  const looked = names ?? Object.keys(stored)
+  const entries: (Stored | undefined)[] = new Array(looked.length)
+  for (let index = 0; index < looked.length; index += 1) {
+    const entry = stored[looked[index] as string]
+    entries[index] = entry
+    if (entry !== undefined && Array.isArray(entry[1])) watch.lists = copyList(watch.lists, index, entry[1])
   }
-  watch.before = { keys, entries, lists }
+  watch.names = looked
+  watch.entries = entries
+}
+
+function copyList(lists: HeadWatch['lists'], index: number, list: readonly string[]): (string[] | undefined)[] {
+  const copies = (lists ?? []) as (string[] | undefined)[]
+  copies[index] = list.slice()
+  return copies
 }
 
 /** A plugin has written, for now: what it did to the headers is among the changes. */
 export function noteHead(watch: HeadWatch): void {
-  const { before, writer, changes, res } = watch
-  if (before === null || writer === null) return
+  const { writer, res, names, entries, lists } = watch
+  if (!watch.looks || writer === null) return
   const stored = readStored(res)
-  const { keys, entries, lists } = before
-  if (stored === null && keys.length === 0) return
-  const { plugin, refused } = writer
   let kept = 0
-  for (let index = 0; index < keys.length; index += 1) {
-    const key = keys[index] as string
-    const entry = entries[index] as Stored
-    const list = lists[index] ?? null
-    const now = stored?.[key]
+  for (let index = 0; index < names.length; index += 1) {
+    const name = names[index] as string
+    const entry = entries[index]
+    const now = stored?.[name]
     if (now !== undefined) kept += 1
-    if (now === entry && (list === null ? !Array.isArray(entry[1]) : isSame(list, entry[1]))) continue
-    changes.push({ plugin, refused, name: key, before: list ?? entry[1] })
+    const list = lists?.[index]
+    if (now === entry && (entry === undefined || isSame(list, entry[1]))) continue
+    noteHeader(watch, writer, name, list ?? entry?.[1])
   }
-  if (stored === null) return
+  if (!watch.any || stored === null) return
   const after = Object.keys(stored)
   if (after.length === kept) return
-  for (const name of after) if (!keys.includes(name)) changes.push({ plugin, refused, name, before: undefined })
+  for (const name of after) if (!names.includes(name)) noteHeader(watch, writer, name, undefined)
 }
 
-function isSame(list: readonly string[], value: HeaderValue): boolean {
+/** Whether a value is still that of which this is the copy, if it was a list. */
+function isSame(list: readonly string[] | undefined, value: HeaderValue): boolean {
+  if (list === undefined) return !Array.isArray(value)
   return Array.isArray(value) && value.length === list.length && value.every((each, index) => each === list[index])
 }
 
-/** Has Node's own check of the head count, where a plugin left what it finds fault with only when all is known. */
-export function watchWriting(watch: HeadWatch): void {
-  const { res } = watch
-  if (watch.before === null || (res as Partial<Watched>)[WATCH] !== undefined) return
-  watch.methods = readMethods(res)
-  ;(res as Watched)[WATCH] = watch
-  res.writeHead = writeWatched as typeof res.writeHead
-}
-
-const WATCH = Symbol('dynacode head')
-
-type Watched = ServerResponse & { [WATCH]: HeadWatch }
-
-/**
- * Watches the head of a response. All instances of dynacode that a request passes share what they see: no two plugins run
- * at a time.
- */
-export function watchHead(res: ServerResponse): HeadWatch {
-  const known = (res as Watched)[WATCH] as HeadWatch | undefined
-  if (known !== undefined) return known
-  const http2 = res.req.httpVersionMajor >= 2
-  // To look is cheaper than to be told: Node's own code is slower with a response that has methods of its own.
-  if (!http2 && STORED !== undefined) return { res, http2, methods: res, changes: [], writer: null, before: NONE }
-  const watch: HeadWatch = { res, http2, methods: readMethods(res), changes: [], writer: null, before: null }
-  // Functions of all responses, rather than of each.
-  ;(res as Watched)[WATCH] = watch
-  res.setHeader = setWatched as ServerResponse['setHeader']
-  res.removeHeader = removeWatched
-  res.appendHeader = appendWatched as ServerResponse['appendHeader']
-  res.getHeader = getWatched
-  res.writeHead = writeWatched as ServerResponse['writeHead']
-  return watch
-}
-
-function readMethods({ setHeader, removeHeader, appendHeader, getHeader, writeHead }: ServerResponse): HeadMethods {
-  return { setHeader, removeHeader, appendHeader, getHeader, writeHead }
-}
-
-/** Puts every header back that was written since there were so many changes. */
-export function takeHeadersBack(watch: HeadWatch, from: number): void {
-  const changes = watch.changes.splice(from)
-  if (watch.res.headersSent) return
-  for (const change of changes.reverse()) putBack(watch, change)
-}
-
-/** The headers that plugins wrote and that are there still, as they are now. */
-export function readWritten(watch: HeadWatch, isMeant: (plugin: LivePlugin) => boolean): [string, HeaderValue][] {
-  const names = new Set(watch.changes.filter(({ plugin }) => isMeant(plugin)).map(({ name }) => name))
-  return [...names].map((name) => [name, watch.methods.getHeader.call(watch.res, name)])
-}
-
-function putBack({ res, methods }: HeadWatch, { name, before }: HeaderChange): void {
-  if (before === undefined) methods.removeHeader.call(res, name)
-  else methods.setHeader.call(res, name, before)
-}
-
-function note(watch: HeadWatch, { plugin, refused }: Writer, name: unknown): void {
-  if (typeof name !== 'string') return
-  const before = watch.methods.getHeader.call(watch.res, name)
-  // A list may be added to in place: the cookies of Koa's are.
-  const kept = Array.isArray(before) ? before.slice() : before
-  watch.changes.push({ plugin, refused, name: name.toLowerCase(), before: kept })
-}
-
-function setWatched(this: ServerResponse, name: string, value: number | string | readonly string[]): ServerResponse {
-  const watch = (this as Watched)[WATCH]
-  if (watch.writer !== null) {
-    note(watch, watch.writer, name)
-    if (watch.http2) validate(name, value)
-  }
-  return watch.methods.setHeader.call(this, name, value)
-}
-
-function removeWatched(this: ServerResponse, name: string): void {
-  const watch = (this as Watched)[WATCH]
-  if (watch.writer !== null) note(watch, watch.writer, name)
-  watch.methods.removeHeader.call(this, name)
-}
-
-function appendWatched(this: ServerResponse, name: string, value: string | readonly string[]): ServerResponse {
-  const watch = (this as Watched)[WATCH]
-  if (watch.writer !== null) {
-    note(watch, watch.writer, name)
-    if (watch.http2) validate(name, value)
-  }
-  return watch.methods.appendHeader.call(this, name, value)
-}
-
-function getWatched(this: ServerResponse, name: string): HeaderValue {
-  const watch = (this as Watched)[WATCH]
-  const value = watch.methods.getHeader.call(this, name)
-  if (watch.writer !== null && Array.isArray(value)) note(watch, watch.writer, name)
-  return value
-}
-
-/** Over HTTP/2 Node destroys the stream for a name that is none, and leaves values to the library beneath. */
-function validate(name: string, value: unknown): void {
-  validateHeaderName(name)
-  for (const each of [value].flat()) validateHeaderValue(name, each as string)
-}
-
-/** Node's own checks have the last word: what a plugin left that they refuse is taken back, and the rest is sent. */
-function writeWatched(this: ServerResponse, ...given: Parameters<ServerResponse['writeHead']>): ServerResponse {
-  const watch = (this as Watched)[WATCH]
-  const { methods, changes } = watch
-  if (watch.writer !== null || changes.length === 0) return methods.writeHead.apply(this, given)
-  for (;;) {
-    try {
-      return methods.writeHead.apply(this, given)
-    } catch (error) {
-      const blamed = this.headersSent ? undefined : changes.findLast((change) => isAbout(error, change))
-      if (blamed === undefined) throw error
-      const { plugin, name } = blamed
-      const theirs = changes.filter((change) => change.plugin === plugin && change.name === name)
-      for (const change of theirs.reverse()) {
-        putBack(watch, change)
-        changes.splice(changes.indexOf(change), 1)
-      }
-      if (blamed.refused(plugin, error)) continue
-      cutResponse(this, error)
-      return this
-    }
-  }
-}
-
-function isAbout(error: unknown, { name }: HeaderChange): boolean {
-  const { code, message } = error as NodeJS.ErrnoException
-  return code === 'ERR_HTTP_TRAILER_INVALID' ? name === 'trailer' : String(message).toLowerCase().includes(`"${name}"`)
+/** A header as it is, by its name in lower case. */
+export function readHeader(watch: HeadWatch, name: string): HeaderValue {
+  return watch.looks ? readStored(watch.res)?.[name]?.[1] : watch.methods.getHeader.call(watch.res, name)
 }

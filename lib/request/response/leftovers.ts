@@ -4,15 +4,16 @@ import { ReadableStream } from 'node:stream/web'
 import type { Context } from 'koa'
 import type { Phase } from '../../document.ts'
 import { DynacodeError } from '../../errors.ts'
-import type { HeaderValue, HeadWatch } from './head.ts'
+import { type HeadWatch, readHeader } from './head.ts'
+import type { HeaderChange, HeaderValue } from './header-changes.ts'
 
 /** What a plugin may have changed, and how it was before. */
 interface Before {
   readonly ctx: Context
   readonly watch: HeadWatch
   readonly plugin: { readonly phase: Phase }
-  /** How many headers had been written. */
-  readonly written: number
+  /** The last header that had been written. */
+  readonly written: HeaderChange | null
   readonly status: number
   readonly message: string
   readonly body: unknown
@@ -47,8 +48,8 @@ export function checkLeftovers(before: Before, body: unknown): DynacodeError | u
     if (res.headersSent) return undefined
     if (res.statusCode !== before.status) checkStatus(res.statusCode)
     if (!watch.http2 && res.statusMessage !== before.message) checkMessage(res.statusMessage)
-    for (let index = before.written; index < watch.changes.length; index += 1) {
-      checkHeader(before, body, watch.changes[index]?.name as string)
+    for (let change = watch.newest; change !== null && change !== before.written; change = change.earlier) {
+      checkHeader(before, body, change.name)
     }
     return undefined
   } catch (error) {
@@ -81,7 +82,7 @@ function checkMessage(message: unknown): void {
 
 function checkHeader({ plugin, watch }: Before, body: unknown, name: string): void {
   const { res, methods, http2 } = watch
-  const value = methods.getHeader.call(res, name)
+  const value = readHeader(watch, name)
   if (value === undefined) return
   // Node has looked at it when it was set.
   if (!http2 && !OF_THE_BODY.has(name) && (typeof value === 'string' || typeof value === 'number')) return
@@ -96,7 +97,7 @@ function checkHeader({ plugin, watch }: Before, body: unknown, name: string): vo
     methods.setHeader.call(res, name, text)
   }
   if (name === 'content-length') checkLength(plugin.phase, res.req.method, String(text), body)
-  const length = methods.getHeader.call(res, 'Content-Length')
+  const length = readHeader(watch, 'content-length')
   if (name === 'transfer-encoding' && (String(text).toLowerCase() !== 'chunked' || length !== undefined)) {
     throw refusal(`Transfer-Encoding: ${text}`)
   }

@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import type { Chain, ExitHeaders, LivePlugin } from '../../program.ts'
 import type { RunRecord } from '../debug/run-record.ts'
-import type { Changes } from '../response/changes.ts'
+import { type Changes, watchChanges } from '../response/changes.ts'
 
 /** A response that a plugin ended the request with. */
 export interface Ending {
@@ -27,11 +27,20 @@ export interface RequestState {
   readonly record: RunRecord | null
   /** Whether the app writes the body past Koa, and the filters are in between. */
   is_past_koa: boolean
-  /** What plugins do to the request and its response; null where that is not for them to change. */
+  /** What plugins do to the request and its response; null before one that may do anything. */
   changes: Changes | null
+  /** Has a plugin fail for what it did to these; null where they are not for plugins to change. */
+  readonly refuse: Refuse | null
   /** Where the errors of a shadow run go; undefined where plugins run for real. */
   readonly shadow: unknown[] | undefined
 }
+
+/**
+ * Has a plugin fail whose response cannot be sent.
+ *
+ * @returns whether the response may go on without what the plugin did to it
+ */
+export type Refuse = (state: RequestState, plugin: LivePlugin, error: unknown) => boolean
 
 /** Begins what there is to know of a request, or of a part of it that ends by itself. */
 export function createState(
@@ -39,7 +48,27 @@ export function createState(
   chain: Chain,
   observed: boolean,
   record: RunRecord | null = null,
+  refuse: Refuse | null = null,
   shadow?: unknown[],
 ): RequestState {
-  return { ctx, chain, ending: null, filters: null, observed, record, is_past_koa: false, changes: null, shadow }
+  return {
+    ctx,
+    chain,
+    ending: null,
+    filters: null,
+    observed,
+    record,
+    is_past_koa: false,
+    changes: null,
+    refuse,
+    shadow,
+  }
+}
+
+/** What plugins do to a request and its response, from now on; null where that is not for them to change. */
+export function changesOf(state: RequestState): Changes | null {
+  const { refuse } = state
+  if (refuse === null) return null
+  state.changes ??= watchChanges(state.ctx, (plugin, error) => refuse(state, plugin, error))
+  return state.changes
 }

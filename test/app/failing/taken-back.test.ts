@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { createReadStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import type { Context } from 'koa'
@@ -42,12 +43,61 @@ const DEEDS: readonly (readonly [string, string])[] = [
   ['who responds', `ctx.respond = false`],
 ]
 
+/** The same by ways that a look at the code does not go. */
+const DETOURS: readonly (readonly [string, string])[] = [
+  ['another name', `const c = ctx; c.body = 'half'; c.set('X-Left', '1')`],
+  ['a name for a part', `const { req, response } = ctx; req.url = '/elsewhere'; response.set('X-Left', '1')`],
+  ['the other part', `ctx.response.ctx.body = 'half'; ctx.request.response.set('X-Left', '1')`],
+  [
+    'Object.assign',
+    `Object.assign(ctx, { body: 'half', path: '/elsewhere' }); Object.assign(ctx.response, { status: 201 })`,
+  ],
+  ['Reflect', `Reflect.set(ctx, 'status', 201); Reflect.apply(ctx.set, ctx, ['X-Left', '1'])`],
+  ['a computed name', `ctx['bo' + 'dy'] = 'half'; ctx['se' + 't']('X-Left', '1')`],
+  ['a helper of the app', `helper(ctx)`],
+  ['a helper that knows the context', `helper()`],
+  ['a helper in the store', `store.get('helper')(ctx)`],
+  ['a context in the store', `store.set('ctx', ctx); store.get('ctx').set('X-Left', '1')`],
+  ['a method by itself', `const set = ctx.set.bind(ctx); set('X-Left', '1')`],
+  ['destructuring', `[ctx.status, ctx.type] = [201, 'html']; ({ path: ctx.path } = { path: '/elsewhere' })`],
+  ['a loop', `for (ctx.status of [201, 202]) ctx.type = 'html'`],
+  ['eval', `eval("ctx.status = 201; ctx.set('X-Left', '1')")`],
+  ['Function', `new Function('c', "c.status = 201; c.set('X-Left', '1')")(ctx)`],
+  ['this', `(function () { this.status = 201; this.set('X-Left', '1') }).call(ctx)`],
+  ['arguments', `(function () { arguments[0].set('X-Left', '1') })(ctx)`],
+  ['an inner function', `const left = () => { ctx.set('X-Left', '1'); ctx.status = 201 }; [1].forEach(left)`],
+  ['a promise', `await Promise.resolve().then(() => { ctx.set('X-Left', '1'); ctx.path = '/elsewhere' })`],
+  ['a timer', `await new Promise((done) => setTimeout(() => done(ctx.set('X-Left', '1')), 1))`],
+  ['an inherited setter', `const o = { __proto__: ctx }; o.status = 201; o.set('X-Left', '1')`],
+  ['a class', `class C { static c = ctx } C.c.status = 201; C.c.set('X-Left', '1')`],
+  ['lists of headers', `ctx.set({ 'X-Left': '1', 'X-App': '3' }); ctx.cookies.set('left', '1')`],
+  ['a list that is there', `const app = ctx.response.get('Set-Cookie'); if (app) app.push('left=1')`],
+  [
+    'what it names',
+    `ctx.set('X-Left', '1'); ctx.append('X-App', 'x'); ctx.remove('Set-Cookie'); ctx.status = 201; ctx.type = 'html'`,
+  ],
+  ['a body that it names', `ctx.body = 'half'; ctx.body += ' more'; say('lines')`],
+  ['an answer', `ctx.body = new Response('half', { headers: { 'X-Left': '1' } })`],
+]
+
 describe('a plugin that fails open', () => {
   const endings = [`throw new Error('oops')`, `await null; throw new Error('oops')`]
   const phases = ['rewrite', 'access', 'content', 'balancer', 'header_filter', 'body_filter'] as const
 
-  it('G48 has had no effect on the request or its response, whatever it did to them', async () => {
-    const running = await startApp({ inner: echo, options: { globals: { Readable } } })
+  it.each([
+    ['whatever it did to them', DEEDS],
+    ['by whatever way', DETOURS],
+  ])('G48 has had no effect on the request or its response, %s', async (_how, DEEDS) => {
+    const current = new AsyncLocalStorage<Context>()
+    const helper = (ctx = current.getStore() as Context) => {
+      ctx.set('X-Left', '1')
+      ctx.path = '/elsewhere'
+    }
+    const running = await startApp({
+      inner: echo,
+      outer: [(ctx, next) => current.run(ctx, next)],
+      options: { globals: { Readable, helper } },
+    })
     const ask = async (path: string) => {
       const response = await fetch(`${running.uri}${path}?a=1`, { headers: { 'X-Sent': '1' } })
       const { date: _date, ...headers } = Object.fromEntries(response.headers)
