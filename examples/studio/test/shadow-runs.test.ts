@@ -7,7 +7,7 @@ const instance = (id: string, plugins: unknown) => ({
   host: 'web',
   pid: 1,
   received_at,
-  report: { counters: { plugins } },
+  report: JSON.stringify({ counters: { plugins } }),
 })
 const row = (name: string, shadow_runs: number, others: object = {}) => ({
   domain: '*',
@@ -18,10 +18,15 @@ const row = (name: string, shadow_runs: number, others: object = {}) => ({
   ...others,
 })
 
-test('adds up what instances would have done, and says of which instance it is', () => {
+test('adds up what instances would have done, and says of which instance it is', async () => {
   const exits = { shadow_exits: 2, shadow_changes: 1, shadow_errors: 0 }
-  const found = countShadowRuns(
-    [instance('a', [row('block', 3, exits), row('live', 0)]), instance('b', [row('block', 4, exits), row('other', 9)])],
+  const found = await countShadowRuns(
+    [
+      [
+        instance('a', [row('block', 3, exits), row('live', 0)]),
+        instance('b', [row('block', 4, exits), row('other', 9)]),
+      ],
+    ],
     {},
   )
   expect(found).toMatchObject([
@@ -38,9 +43,11 @@ test('adds up what instances would have done, and says of which instance it is',
       ],
     },
   ])
-  expect(countShadowRuns([instance('a', [row('a', 1), row('b', 1)])], { plugin: 'b' })).toMatchObject([{ plugin: 'b' }])
+  expect(await countShadowRuns([[instance('a', [row('a', 1), row('b', 1)])]], { plugin: 'b' })).toMatchObject([
+    { plugin: 'b' },
+  ])
 })
 
-test.each([null, {}, [null], [{ shadow_runs: 'many' }], [row('x', -1)]])('takes %j for nothing', (plugins) => {
-  expect(countShadowRuns([instance('a', plugins)], {})).toEqual([])
+test.each([null, {}, [null], [{ shadow_runs: 'many' }], [row('x', -1)]])('takes %j for nothing', async (plugins) => {
+  expect(await countShadowRuns([[instance('a', plugins)]], {})).toEqual([])
 })

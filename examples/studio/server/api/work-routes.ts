@@ -1,8 +1,9 @@
+import { Readable } from 'node:stream'
 import { z } from 'zod'
 import { INSTANCE, SHADOW_RUNS } from '../../shared/fleet.ts'
 import { REPORT } from '../../shared/report.ts'
 import { RAN } from '../../shared/trial.ts'
-import { listInstances, takeReport } from '../fleet/reports.ts'
+import { readInstances, takeReport, writeInstances } from '../fleet/reports.ts'
 import { countShadowRuns } from '../fleet/shadow-runs.ts'
 import type { Press } from '../publishing/publish.ts'
 import { putTogether } from '../review/document-parts.ts'
@@ -83,7 +84,10 @@ export function workRoutes({ db, documents }: Press, trials: Trials, streams: Ev
       summary: 'Which instances there are, and what each reported last',
       role: 'viewer',
       answer: z.array(INSTANCE),
-      handle: () => listInstances(db),
+      handle({ ctx }) {
+        ctx.body = Readable.from(writeInstances(db))
+        ctx.type = 'application/json'
+      },
     }),
     route({
       method: 'get',
@@ -93,7 +97,7 @@ export function workRoutes({ db, documents }: Press, trials: Trials, streams: Ev
       role: 'viewer',
       query: z.object({ domain: z.string().optional(), plugin: z.string().optional() }),
       answer: z.array(SHADOW_RUNS),
-      handle: async ({ query }) => countShadowRuns(await listInstances(db), query),
+      handle: ({ query }) => countShadowRuns(readInstances(db), query),
     }),
     route({
       method: 'get',

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import type { Report } from '../../shared/fleet.ts'
 import { type Actor, tokenOf } from '../auth/actor.ts'
@@ -11,7 +12,8 @@ export interface Instance {
   readonly host: string
   readonly pid: number
   readonly received_at: Date
-  readonly report: Readonly<Record<string, unknown>>
+  /** As JSON. */
+  readonly report: string
 }
 
 /** After this time without a report an instance is forgotten, in milliseconds. */
@@ -89,13 +91,40 @@ async function forget(db: Kysely<Tables>): Promise<void> {
     .execute()
 }
 
-/** Every instance that is not forgotten, by host and process. */
-export async function listInstances(db: Kysely<Tables>): Promise<Instance[]> {
+/** Reports are up to 128 KB each: so many at a time, and others are answered in between. */
+const AT_ONCE = 20
+
+/** Every instance that is not forgotten, by host and process, some at a time; the report as text. */
+export async function* readInstances(db: Kysely<Tables>): AsyncGenerator<readonly Instance[]> {
   await forget(db)
-  return db
-    .selectFrom('instance')
-    .select(['id', 'host', 'pid', 'received_at', 'report'])
-    .orderBy('host')
-    .orderBy('pid')
-    .execute()
+  let after: Pick<Instance, 'host' | 'pid' | 'id'> = { host: '', pid: -1, id: '' }
+  for (;;) {
+    const { host, pid, id } = after
+    const instances = await db
+      .selectFrom('instance')
+      .select(['id', 'host', 'pid', 'received_at', sql<string>`report::text`.as('report')])
+      .where(({ eb, refTuple, tuple }) => eb(refTuple('host', 'pid', 'id'), '>', tuple(host, pid, id)))
+      .orderBy('host')
+      .orderBy('pid')
+      .orderBy('id')
+      .limit(AT_ONCE)
+      .execute()
+    yield instances
+    const last = instances.at(-1)
+    if (last === undefined || instances.length < AT_ONCE) return
+    after = last
+    await setImmediate()
+  }
+}
+
+/** The same as a list in JSON, part by part: to read a thousand reports and write them again would hold up everybody. */
+export async function* writeInstances(db: Kysely<Tables>): AsyncGenerator<string> {
+  let before = '['
+  for await (const instances of readInstances(db)) {
+    for (const { report, ...rest } of instances) {
+      yield `${before}${JSON.stringify(rest).slice(0, -1)},"report":${report}}`
+      before = ','
+    }
+  }
+  yield before === '[' ? '[]' : ']'
 }

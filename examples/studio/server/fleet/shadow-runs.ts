@@ -16,29 +16,50 @@ const COUNTED = z.object({
 })
 const COUNTERS = z.object({ counters: z.object({ plugins: z.array(z.unknown()) }) })
 
-/** Adds up what instances have reported of shadow runs. What cannot be read of a report counts as not there. */
-export function countShadowRuns(
-  instances: readonly Instance[],
+/** More than any fleet has: of further ones nothing is said. */
+const MOST_PLUGINS = 10_000
+/** Of plugins, those that ran most, and of the instances of each, as many are told of. */
+const MOST_TOLD = 200
+
+/**
+ * Adds up what instances have reported of shadow runs. What cannot be read of a report counts as not there.
+ *
+ * @param parts some instances at a time
+ */
+export async function countShadowRuns(
+  parts: AsyncIterable<readonly Instance[]> | Iterable<readonly Instance[]>,
   wanted: { readonly domain?: string | undefined; readonly plugin?: string | undefined },
-): readonly ShadowRuns[] {
+): Promise<readonly ShadowRuns[]> {
   const found = new Map<string, ShadowRuns>()
-  for (const { id, host, pid, received_at, report } of instances) {
-    for (const each of COUNTERS.safeParse(report).data?.counters.plugins ?? []) {
-      const counted = COUNTED.safeParse(each).data
-      if (counted === undefined) continue
-      const { domain, name: plugin, phase } = counted
-      if ((wanted.domain ?? domain) !== domain || (wanted.plugin ?? plugin) !== plugin) continue
-      const counts = toCounts(counted)
-      const key = JSON.stringify([domain, plugin, phase])
-      const before = found.get(key) ?? { domain, plugin, phase, ...NONE, instances: [] }
-      const own = { id, host, pid, received_at: received_at.toISOString(), ...counts }
-      found.set(key, { ...before, ...add(before, counts), instances: [...before.instances, own] })
-    }
-  }
-  return [...found.values()].sort((a, b) => b.runs - a.runs)
+  for await (const part of parts) for (const instance of part) addRuns(found, instance, wanted)
+  return [...found.values()]
+    .sort(byRuns)
+    .slice(0, MOST_TOLD)
+    .map(({ instances, ...rest }) => ({ ...rest, instances: instances.slice(0, MOST_TOLD) }))
 }
 
-const NONE: ShadowCounts = { runs: 0, exits: 0, changes: 0, errors: 0 }
+function addRuns(
+  found: Map<string, ShadowRuns>,
+  { id, host, pid, received_at, report }: Instance,
+  wanted: { readonly domain?: string | undefined; readonly plugin?: string | undefined },
+): void {
+  for (const each of COUNTERS.safeParse(JSON.parse(report)).data?.counters.plugins ?? []) {
+    const counted = COUNTED.safeParse(each).data
+    if (counted === undefined) continue
+    const { domain, name: plugin, phase } = counted
+    if ((wanted.domain ?? domain) !== domain || (wanted.plugin ?? plugin) !== plugin) continue
+    const counts = toCounts(counted)
+    const key = JSON.stringify([domain, plugin, phase])
+    const own = { id, host, pid, received_at: received_at.toISOString(), ...counts }
+    const before = found.get(key)
+    if (before !== undefined) {
+      Object.assign(before, add(before, counts))
+      before.instances.push(own)
+    } else if (found.size < MOST_PLUGINS) found.set(key, { domain, plugin, phase, ...counts, instances: [own] })
+  }
+}
+
+const byRuns = (a: { readonly runs: number }, b: { readonly runs: number }) => b.runs - a.runs
 
 function toCounts({
   shadow_runs,

@@ -82,6 +82,36 @@ describe('requests', () => {
     await ada.get('/api/shadow').expect(200)
   })
 
+  test('G56 reporter | reports | takes nobody’s turn by many that are large', { timeout: 120_000 }, async ({
+    task,
+  }) => {
+    const [send, count] = [await makeReporter('large'), 130]
+    task.meta.attacks = count
+    const plugins = Array.from({ length: 450 }, (_, at) => ({
+      domain: 'a.example',
+      name: `plugin ${at} ${'x'.repeat(60)}`,
+      phase: 'access',
+      shadow_runs: 1,
+    }))
+    const hosts = Array.from({ length: count }, (_, at) => `large-${String(at).padStart(3, '0')}`)
+    for (const host of hosts) await send(report(host, 1, { host, counters: { plugins } })).expect(204)
+    let is_over = false
+    let turns = 0
+    const counting = (async () => {
+      for (; !is_over; turns += 1) await ada.get('/api/session').expect(200)
+    })()
+    const { body: fleet } = await ada.get('/api/fleet').expect(200)
+    const large = fleet.filter(({ id }: { id: string }) => id.startsWith('large-'))
+    expect(large.map(({ host }: { host: string }) => host)).toEqual(hosts)
+    expect(large[0]).toMatchObject({ pid: 7, report: { sequence: 1, counters: { plugins: { length: 450 } } } })
+    const { body: shadows } = await ada.get('/api/shadow?domain=a.example').expect(200)
+    expect(shadows).toHaveLength(200)
+    expect(shadows[0]).toMatchObject({ runs: count, instances: { length: count } })
+    is_over = true
+    await counting
+    expect(turns).toBeGreaterThan(5)
+  })
+
   test('G56 reporter | fuzz | says anything, and all pages go on', { timeout: 120_000 }, async ({ task }) => {
     const send = await makeReporter('fuzz')
     const runs = 60
