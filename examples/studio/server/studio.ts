@@ -10,6 +10,7 @@ import { liveRoutes } from './api/live-routes.ts'
 import { describeApi } from './api/openapi.ts'
 import { peopleRoutes } from './api/people-routes.ts'
 import { answerProblems } from './api/problems.ts'
+import { proposalRoutes } from './api/proposal-routes.ts'
 import { createRouter } from './api/route.ts'
 import { sessionRoutes } from './api/session-routes.ts'
 import { versionRoutes } from './api/version-routes.ts'
@@ -118,6 +119,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     ...draftRoutes(database),
     ...liveRoutes(press),
     ...versionRoutes(press, served.reload),
+    ...proposalRoutes(press, served.reload),
     ...workRoutes(press, trials, streams),
     ...importRoutes(press),
     ...gitRoutes(follower),

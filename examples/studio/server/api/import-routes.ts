@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
 import { PREVIEW } from '../../shared/review.ts'
-import type { Press } from '../publishing/publish.ts'
+import type { Press } from '../publishing/press.ts'
 import { putTogether } from '../review/document-parts.ts'
 import { GIVEN } from '../review/given-import.ts'
 import { importDraft } from '../store/import.ts'

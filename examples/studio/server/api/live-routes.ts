@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { LIVE, LIVE_DOMAIN, LIVE_PLUGIN } from '../../shared/live.ts'
 import { countPublishers } from '../auth/accounts.ts'
-import type { Press } from '../publishing/publish.ts'
+import type { Press } from '../publishing/press.ts'
 import type { LiveQuestion } from '../review/live-index.ts'
 import { type Route, route } from './route.ts'
 import { PAGE } from './schemas.ts'

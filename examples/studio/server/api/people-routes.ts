@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import {
   ACCOUNT,
+  AUDIT_ENTRY,
   LINK,
   LISTED_ACCOUNT,
   MADE_LINK,
@@ -19,13 +20,14 @@ import type { LoginLimit } from '../auth/login-limit.ts'
 import { resetSecondFactor } from '../auth/second-factor.ts'
 import { needsSecond, type TwoPersonRules } from '../auth/second-person.ts'
 import { beginSession } from '../auth/sessions.ts'
+import { listAudit } from '../store/audit.ts'
 import type { Database } from '../store/database.ts'
 import { type Route, route } from './route.ts'
-import { ACCOUNT_NAME, CODE, ID, PASSWORD } from './schemas.ts'
+import { ACCOUNT_NAME, CODE, ID, PAGE, PASSWORD } from './schemas.ts'
 import { begin, withCode } from './session-routes.ts'
 
 const SECRET = z.string().max(200)
-/** Who may do what: people, links for them, and tokens of programs. */
+/** Who may do what, and who did what: people, links for them, tokens of programs, and the log. */
 export function peopleRoutes({ db }: Database, limit: LoginLimit, rules: TwoPersonRules): readonly Route[] {
   return [
     route({
@@ -174,6 +176,15 @@ export function peopleRoutes({ db }: Database, limit: LoginLimit, rules: TwoPers
       role: 'publisher',
       params: z.object({ id: ID }),
       handle: ({ actor, params }) => revokeApiToken(db, actor, params.id),
+    }),
+    route({
+      method: 'get',
+      path: '/audit',
+      summary: 'Who did what, the newest first',
+      role: 'viewer',
+      query: PAGE.pick({ limit: true }).extend({ before: ID.optional() }),
+      answer: z.array(AUDIT_ENTRY),
+      handle: ({ query }) => listAudit(db, query.limit, query.before),
     }),
   ]
 }

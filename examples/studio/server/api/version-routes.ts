@@ -1,30 +1,16 @@
-import type { Context } from 'koa'
 import { z } from 'zod'
-import { AUDIT_ENTRY } from '../../shared/people.ts'
-import { DIFFERENCE, DRAFT, FINDING, PROPOSAL, VERSION } from '../../shared/review.ts'
-import {
-  approveProposal,
-  closeProposal,
-  compareProposal,
-  listProposals,
-  proposeDraft,
-} from '../publishing/proposals.ts'
-import { type Press, publishDraft, rollBack } from '../publishing/publish.ts'
+import { DIFFERENCE, DRAFT, FINDING, VERSION } from '../../shared/review.ts'
+import type { Press } from '../publishing/press.ts'
+import { proposeDraft } from '../publishing/proposals.ts'
+import { publishDraft, rollBack } from '../publishing/publish-draft.ts'
 import { throwSwitch } from '../publishing/switches.ts'
-import { listVersions, type Version } from '../publishing/versions.ts'
-import type { Slice } from '../review/tasks.ts'
-import { listAudit } from '../store/audit.ts'
+import { listVersions } from '../publishing/versions.ts'
+import { AFTER, countAll, PUBLISHED, SEEN, serveFirst } from './published.ts'
 import { type Route, route } from './route.ts'
-import { GIVEN_NUMBER, ID, NUMBER, PAGE } from './schemas.ts'
+import { ID, NUMBER, PAGE } from './schemas.ts'
 
-const MESSAGE = z.string().trim().min(1, 'say what is new').max(500)
-const PUBLISHED = z.object({ version: z.int() })
-
-const AFTER = z.object({ from: NUMBER.default(0) })
 const DIFFERENCES = z.object({ items: z.array(DIFFERENCE), total: z.int() })
 const FINDINGS = z.object({ items: z.array(FINDING), total: z.int() })
-/** What was looked at before it is published; `draft`: its revision, as GET /draft says it. */
-const SEEN = z.object({ message: MESSAGE, base: GIVEN_NUMBER, draft: GIVEN_NUMBER.optional() })
 
 /**
  * From the draft to what is live, and back.
@@ -33,12 +19,7 @@ const SEEN = z.object({ message: MESSAGE, base: GIVEN_NUMBER, draft: GIVEN_NUMBE
  */
 export function versionRoutes(press: Press, published: () => Promise<void>): readonly Route[] {
   const { db, rules, documents, reviewer } = press
-  /** Who has published finds it served when the answer comes. */
-  const serve = async (made: Promise<Version>) => {
-    const version = await made
-    await published()
-    return version
-  }
+  const serve = serveFirst(published)
 
   return [
     route({
@@ -118,55 +99,6 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
     }),
     route({
       method: 'get',
-      path: '/proposals',
-      summary: 'What waits for a second person',
-      role: 'viewer',
-      answer: z.array(PROPOSAL),
-      handle: () => listProposals(db),
-    }),
-    route({
-      method: 'post',
-      path: '/proposals',
-      summary: 'Propose the draft to the publishers',
-      role: 'author',
-      body: SEEN,
-      answer: z.object({ proposal: z.int() }),
-      status: 201,
-      handle: async ({ actor, body: { draft, ...body } }) => ({
-        proposal: await proposeDraft(press, actor, { ...body, revision: draft }),
-      }),
-    }),
-    route({
-      method: 'get',
-      path: '/proposals/:id/changes',
-      summary: 'What a proposal would change of what is live; 200 at a time, the number of all in Total-Count',
-      role: 'viewer',
-      params: z.object({ id: ID }),
-      query: AFTER,
-      answer: z.array(DIFFERENCE),
-      handle: async ({ ctx, params, query }) => count(ctx, await compareProposal(press, params.id, query.from)),
-    }),
-    route({
-      method: 'post',
-      path: '/proposals/:id/approve',
-      is_urgent: true,
-      summary: 'Publish what somebody else has proposed',
-      role: 'publisher',
-      params: z.object({ id: ID }),
-      answer: PUBLISHED,
-      status: 201,
-      handle: ({ actor, params }) => serve(approveProposal(press, actor, params.id)),
-    }),
-    route({
-      method: 'delete',
-      path: '/proposals/:id',
-      summary: 'Take a proposal back; another’s, as a publisher',
-      role: 'author',
-      params: z.object({ id: ID }),
-      handle: ({ actor, params }) => closeProposal(db, actor, params.id),
-    }),
-    route({
-      method: 'get',
       path: '/versions/:version',
       summary: 'The document of a version',
       role: 'viewer',
@@ -188,7 +120,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
       answer: z.array(DIFFERENCE),
       async handle({ ctx, params, query }) {
         const [before, after] = [await documents.textOf(params.before), await documents.textOf(params.after)]
-        return count(ctx, await reviewer.compare(before, after, query.from))
+        return countAll(ctx, await reviewer.compare(before, after, query.from))
       },
     }),
     route({
@@ -218,20 +150,5 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
       status: 201,
       handle: ({ actor, body }) => serve(throwSwitch(press, actor, body)),
     }),
-    route({
-      method: 'get',
-      path: '/audit',
-      summary: 'Who did what, the newest first',
-      role: 'viewer',
-      query: PAGE.pick({ limit: true }).extend({ before: ID.optional() }),
-      answer: z.array(AUDIT_ENTRY),
-      handle: ({ query }) => listAudit(db, query.limit, query.before),
-    }),
   ]
-}
-
-/** Says how many there are of what is answered in part. */
-function count<T>(ctx: Context, { items, total }: Slice<T>): readonly T[] {
-  ctx.set('Total-Count', String(total))
-  return items
 }

@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import { Problem } from '../problem.ts'
-import type { Ledger } from '../publishing/publish.ts'
+import type { Ledger } from '../publishing/press.ts'
 import { putTogether } from '../review/document-parts.ts'
 import type { Reviewer } from '../review/reviewer.ts'
 import type { Tables } from '../store/tables.ts'

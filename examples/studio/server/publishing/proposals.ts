@@ -8,7 +8,9 @@ import type { Slice } from '../review/tasks.ts'
 import { announce } from '../store/announcements.ts'
 import { writeAudit } from '../store/audit.ts'
 import type { Tables } from '../store/tables.ts'
-import { demandBase, demandPublishable, demandRevision, type Press, publish, type Seen } from './publish.ts'
+import type { Press } from './press.ts'
+import { demandPublishable, publish } from './publish.ts'
+import { demandBase, demandRevision, type Seen } from './publish-draft.ts'
 import type { Version } from './versions.ts'
 
 /** A draft as it was when somebody asked for it to be published. */

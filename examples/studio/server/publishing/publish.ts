@@ -1,55 +1,17 @@
-import type { PrivateKey } from 'dynacode/tools'
 import type { Kysely } from 'kysely'
 import type { VersionKind } from '../../shared/review.ts'
 import type { Actor } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
 import { type DocumentParts, putTogether } from '../review/document-parts.ts'
-import type { Reviewer } from '../review/reviewer.ts'
 import { announce } from '../store/announcements.ts'
 import { writeAudit } from '../store/audit.ts'
 import { lockPublishing } from '../store/database.ts'
 import type { Tables } from '../store/tables.ts'
-import type { Documents, Live } from './documents.ts'
+import type { Live } from './documents.ts'
+import type { LedgerEntry, Press } from './press.ts'
 import { findNewest, type Version } from './versions.ts'
 
 type Db = Kysely<Tables>
-
-/** How documents are made public. */
-export interface PublishingRules {
-  /** By which versions are signed. */
-  readonly key: PrivateKey | undefined
-  /** Whether what one person has drafted is published by another alone. Switching off and rolling back is for everybody. */
-  readonly two_persons: boolean
-  /** As in TwoPersonRules; a day, if left out. */
-  readonly wait_ms?: number
-}
-
-/** What publishing works with. */
-export interface Press {
-  readonly db: Db
-  readonly rules: PublishingRules
-  readonly documents: Documents
-  readonly reviewer: Reviewer
-  readonly ledger?: Ledger | undefined
-}
-
-/** Where versions are written down besides: a folder in git, say. */
-export interface Ledger {
-  /**
-   * Does what takes long, before anything is locked.
-   *
-   * @throws Problem when it cannot be written down now
-   */
-  prepare(kind: VersionKind, document: DocumentParts, live: Live): Promise<LedgerEntry>
-  /** Remembers that a version is what is written down there already, or since just now. */
-  note(transaction: Db, written: string, version: number): Promise<void>
-}
-
-/** What will be written down. */
-export interface LedgerEntry {
-  /** @returns by what it is found there; undefined: it is to be made up for later */
-  write(author: string, message: string): Promise<string | undefined>
-}
 
 /** How long a signed version holds, in milliseconds. */
 export const HOLDS_MS = 30 * 24 * 3_600_000
@@ -174,53 +136,3 @@ export async function demandPublishable({ reviewer }: Press, document: string, l
 
 /** There is nothing to be published. */
 export class Unchanged extends Problem {}
-
-/** @throws Problem when another version is live than was looked at */
-export function demandBase({ version }: Live, base: number): void {
-  if (version === base) return
-  const text = `version ${version} was published since you looked at the differences; look at them once more`
-  throw new Problem(409, text, { current: { version } })
-}
-
-/** What was looked at before it is published. */
-export interface Seen {
-  readonly message: string
-  /** The version that the differences were to. */
-  readonly base: number
-  /** The draft's revision, where the publisher says it. */
-  readonly revision?: number | undefined
-}
-
-/** @throws Problem when the draft is not what was looked at any more */
-export function demandRevision(revision: number, seen: number | undefined): void {
-  if (seen === undefined || seen === revision) return
-  throw new Problem(409, 'the draft was changed since you looked at the differences; look at them once more', {
-    current: { revision },
-  })
-}
-
-/**
- * Publishes the draft.
- *
- * @throws Problem when somebody has published since, nothing is different, or the checks find errors
- */
-export function publishDraft(press: Press, actor: Actor, { message, base, revision }: Seen): Promise<Version> {
-  return publish(press, actor, 'publish', async (live) => {
-    demandBase(live, base)
-    const document = await press.documents.draft()
-    demandRevision(document.revision, revision)
-    return { message, document }
-  })
-}
-
-/**
- * Publishes what an earlier version had, under a new number: versions only grow. The draft stays as it is.
- *
- * @throws Problem
- */
-export function rollBack(press: Press, actor: Actor, version: number): Promise<Version> {
-  return publish(press, actor, 'rollback', async () => {
-    const document = await press.reviewer.takeApart(await press.documents.textOf(version))
-    return { message: `back to version ${version}`, document: document as DocumentParts }
-  })
-}

@@ -1,7 +1,8 @@
 import { sql } from 'kysely'
 import { Problem } from '../problem.ts'
 import type { DocumentParts } from '../review/document-parts.ts'
-import { HOLDS_MS, type Press, type Publisher, publish } from './publish.ts'
+import type { Press } from './press.ts'
+import { HOLDS_MS, type Publisher, publish } from './publish.ts'
 import type { Version } from './versions.ts'
 
 /** A version is signed anew when no more than this is left of its time, in milliseconds: there are days to mend what fails. */

@@ -4,7 +4,8 @@ import { Problem } from '../problem.ts'
 import { putTogether, switchAll, switchFields } from '../review/document-parts.ts'
 import { touchDraft } from '../store/change.ts'
 import type { Tables } from '../store/tables.ts'
-import { type Press, publish } from './publish.ts'
+import type { Press } from './press.ts'
+import { publish } from './publish.ts'
 import type { Version } from './versions.ts'
 
 /** What is switched: everything, a domain, or a plugin of a domain. */

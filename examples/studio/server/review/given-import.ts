@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { parseJson, readValue } from '../api/read-value.ts'
 import { GIVEN_NUMBER } from '../api/schemas.ts'
 import { Problem } from '../problem.ts'
-import { type DraftImport, readImport } from '../store/import.ts'
+import { type DraftImport, readImport } from '../store/read-import.ts'
 import { readFolder } from './folder.ts'
 
 /** Of all of a document; whoever has more of it has something else. */

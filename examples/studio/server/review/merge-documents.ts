@@ -1,4 +1,4 @@
-import type { DraftImport, Imported } from '../store/import.ts'
+import type { DraftImport, Imported } from '../store/read-import.ts'
 
 interface Document {
   readonly general?: Readonly<Record<string, unknown>>

@@ -1,7 +1,7 @@
 import { type Difference, type Finding, type PrivateKey, sign_document } from 'dynacode/tools'
 import { type FileChanges, spreadFiles } from '../git/spread-files.ts'
 import { Problem } from '../problem.ts'
-import { type DraftImport, writeImport } from '../store/import.ts'
+import { type DraftImport, writeImport } from '../store/read-import.ts'
 import { type CheckDocument, createCheck } from './check-document.ts'
 import { compareTexts } from './compare-texts.ts'
 import { type LivePlace, takeApart } from './document-parts.ts'

@@ -3,41 +3,8 @@ import { type Insertable, type Kysely, sql } from 'kysely'
 import type { Actor } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
 import { change, findDraftRevision } from './change.ts'
+import type { DraftImport } from './read-import.ts'
 import type { Tables } from './tables.ts'
-
-type Fields = Readonly<Record<string, unknown>>
-
-/** A document that is to become the draft. */
-export interface GivenDocument {
-  readonly general?: Fields | null | undefined
-  readonly domains: readonly { readonly name: string; readonly plugins?: readonly unknown[] | null | undefined }[]
-  readonly plugins?: readonly unknown[] | null | undefined
-}
-
-/** A document as the draft has it: every domain once, with plugins that stand on their own. */
-export interface DraftImport {
-  readonly general: Fields
-  readonly domains: readonly { readonly name: string; readonly plugins: readonly Imported[] }[]
-}
-
-/**
- * Reads a document for the draft. What refers to a shared plugin gets a copy of it: the draft has no shared ones.
- *
- * @throws Problem for a plugin without a name or phase, for a reference to nothing, and for two of one name
- */
-export function readImport(document: GivenDocument): DraftImport {
-  const { version: _version, expires: _expires, ...general } = document.general ?? {}
-  return { general, domains: mergeDomains(document) }
-}
-
-/** The document that is imported, as text. */
-export function writeImport({ general, domains }: DraftImport): string {
-  const written = domains.map(({ name, plugins }) => ({
-    name,
-    plugins: plugins.map(({ name: plugin, phase, fields }) => ({ name: plugin, phase, ...fields })),
-  }))
-  return JSON.stringify({ general, domains: written })
-}
 
 /** Rows of one statement: others are answered in between. */
 const ROWS = 500
@@ -145,53 +112,6 @@ async function placePlugins(db: Kysely<Tables>, rows: readonly Insertable<Tables
       )
       .execute()
   }
-}
-
-/** A plugin as the draft has it. */
-export interface Imported {
-  readonly name: string
-  readonly phase: string
-  readonly fields: Fields
-}
-
-/** The domains, each once, with plugins that stand on their own. */
-function mergeDomains({ domains, plugins }: GivenDocument): { name: string; plugins: Imported[] }[] {
-  const shared = new Map((plugins ?? []).map((plugin) => [(plugin as { id?: unknown } | null)?.id, plugin]))
-  const merged = new Map<string, Imported[]>()
-  const taken = new Set<string>()
-  for (const [index, { name: domain, plugins: entries }] of domains.entries()) {
-    const list = merged.get(domain) ?? []
-    merged.set(domain, list)
-    for (const [at, entry] of (entries ?? []).entries()) {
-      const path = `document.domains.${index}.plugins.${at}`
-      const plugin = resolve(entry, shared, path)
-      const key = JSON.stringify([domain, plugin.name, plugin.phase])
-      if (taken.has(key))
-        throw fault(path, `${domain} has a plugin ${plugin.name} in the phase ${plugin.phase} already`)
-      taken.add(key)
-      list.push(plugin)
-    }
-  }
-  return [...merged].map(([name, plugins]) => ({ name, plugins }))
-}
-
-function resolve(entry: unknown, shared: ReadonlyMap<unknown, unknown>, path: string): Imported {
-  const own: Fields = typeof entry === 'object' && entry !== null ? (entry as Fields) : { id: entry }
-  const is_whole = own.code != null || own.variants != null
-  const target = shared.get(own.id) as Fields | undefined
-  if (!is_whole && target === undefined) throw fault(path, 'expected code, or the id of one of the document’s plugins')
-  const { id: _, ...said } = own
-  const params = { ...(target?.params as object | undefined), ...(said.params as object | undefined) }
-  const { id: _id, ...base } = target ?? {}
-  const whole: Fields = is_whole ? own : { ...base, ...said, ...(Object.keys(params).length === 0 ? {} : { params }) }
-  const { name, phase, ...fields } = whole
-  if (typeof name !== 'string' || name === '') throw fault(`${path}.name`, 'expected a name')
-  if (typeof phase !== 'string') throw fault(`${path}.phase`, 'expected a phase')
-  return { name, phase, fields }
-}
-
-function fault(path: string, message: string): Problem {
-  return new Problem(422, `${path}: ${message}`, { fields: { [path]: message } })
 }
 
 async function* slice<T>(rows: readonly T[]): AsyncGenerator<T[]> {
