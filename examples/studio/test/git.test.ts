@@ -59,7 +59,7 @@ const manifestOf = (...plugins: object[]) =>
   `${JSON.stringify({ domains: [{ name: 'a.example', plugins }] }, undefined, 2)}\n`
 const named = (name: string, file: string) => ({ name, phase: 'access', file })
 
-describe.each(databases)('a folder in git as the truth, on $name', { timeout: 60_000 }, ({ options }) => {
+describe.each(databases)('a folder in git as the truth, on $name', ({ options }) => {
   async function start(push = false, is_begun = true) {
     const repository = createRepository(is_begun)
     const running = await runStudio({ database: await options(), git: { folder: repository.folder, push } })

@@ -70,7 +70,7 @@ describe('a studio with an embedded database', () => {
     return { child, running, ended: once(child, 'close'), said: () => said }
   }
 
-  test('says at once that its port is in use, before it opens anything', { timeout: 60_000 }, async () => {
+  test('says at once that its port is in use, before it opens anything', async () => {
     const taken = createServer().listen(0, '127.0.0.1')
     await once(taken, 'listening')
     onTestFinished(() => void taken.close())
@@ -82,20 +82,20 @@ describe('a studio with an embedded database', () => {
     expect(existsSync(folder)).toBe(false)
   })
 
-  test('G55 author | inspector | opens no debugger by a signal', { timeout: 60_000 }, async () => {
+  test('G55 author | inspector | opens no debugger by a signal', async () => {
     const { child, running, ended, said } = start(makeFolder())
     await running
     child.kill('SIGUSR1')
     // Where Node can be told to have none, nobody hears of the signal at all.
     if (!process.allowedNodeEnvironmentFlags.has('--disable-sigusr1'))
-      await expect.poll(said, { timeout: 20_000 }).toContain('the studio has no debugger')
+      await expect.poll(said, { timeout: 60_000 }).toContain('the studio has no debugger')
     expect(said()).not.toContain('Debugger listening')
     child.kill('SIGTERM')
     expect(await ended).toEqual([0, null])
   })
 
   test('does not begin in a folder that another one uses, and does in one whose studio was killed', {
-    timeout: 60_000,
+    timeout: 300_000,
   }, async () => {
     const folder = makeFolder()
     const first = start(folder)
