@@ -9,7 +9,7 @@ import { pack } from '../package/pack.ts'
 const NODES = ['20.19.0', '20', '22', '24', '26']
 // The lower bound and the newest of what `peerDependencies` promises.
 const KOAS = ['2.16.0', '3']
-const SMOKES = ['smoke.mjs', 'smoke.cjs', 'plugin-app.mjs', 'command-line.mjs']
+const SMOKES = ['smoke.mjs', 'smoke.cjs', 'plugin-app.mjs', 'command-line.mjs', 'internals.mjs']
 // A process that hasn't ended by itself by then is held open by something.
 const TIMEOUT_MS = 20_000
 

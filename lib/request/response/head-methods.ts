@@ -56,7 +56,7 @@ function note(watch: WatchedHead, writer: Writer, name: unknown): void {
   const before = watch.methods.getHeader.call(watch.res, name)
   // A list may be added to in place: the cookies of Koa's are.
   const kept = Array.isArray(before) ? before.slice() : before
-  noteHeader(watch, writer, name.toLowerCase(), kept)
+  noteHeader(watch, writer, name.toLowerCase(), kept, name)
 }
 
 function setWatched(this: ServerResponse, name: string, value: number | string | readonly string[]): ServerResponse {

@@ -15,8 +15,8 @@ export interface HeadWatch extends HeadRecord {
   any: boolean
   /** What Node kept of each before the plugin. */
   entries: readonly (Stored | undefined)[]
-  /** A copy of each value that is a list, which is added to in place. */
-  lists: readonly (string[] | undefined)[] | null
+  /** The value of each; of lists a copy. Node adds to what it keeps in place. */
+  values: readonly HeaderValue[]
 }
 
 type Stored = readonly [name: string, value: HeaderValue]
@@ -51,7 +51,7 @@ export function watchHead(res: ServerResponse): HeadWatch {
     names: NONE,
     any: false,
     entries: NONE,
-    lists: null,
+    values: NONE,
   }
   if (!looks) watchMethods(watch)
   return watch
@@ -67,32 +67,29 @@ export function beginHead(watch: HeadWatch, writer: Writer, names: readonly stri
   if (!watch.looks) return
   const stored = readStored(watch.res)
   watch.any = names === null
-  watch.lists = null
   if (stored === null) {
     watch.names = names ?? NONE
     watch.entries = NONE
+    watch.values = NONE
     return
   }
   const looked = names ?? Object.keys(stored)
   const entries: (Stored | undefined)[] = new Array(looked.length)
+  const values: HeaderValue[] = new Array(looked.length)
   for (let index = 0; index < looked.length; index += 1) {
     const entry = stored[looked[index] as string]
+    const value = entry?.[1]
     entries[index] = entry
-    if (entry !== undefined && Array.isArray(entry[1])) watch.lists = copyList(watch.lists, index, entry[1])
+    values[index] = Array.isArray(value) ? value.slice() : value
   }
   watch.names = looked
   watch.entries = entries
-}
-
-function copyList(lists: HeadWatch['lists'], index: number, list: readonly string[]): (string[] | undefined)[] {
-  const copies = (lists ?? []) as (string[] | undefined)[]
-  copies[index] = list.slice()
-  return copies
+  watch.values = values
 }
 
 /** A plugin has written, for now: what it did to the headers is among the changes. */
 export function noteHead(watch: HeadWatch): void {
-  const { writer, res, names, entries, lists } = watch
+  const { writer, res, names, entries, values } = watch
   if (!watch.looks || writer === null) return
   const stored = readStored(res)
   let kept = 0
@@ -101,20 +98,19 @@ export function noteHead(watch: HeadWatch): void {
     const entry = entries[index]
     const now = stored?.[name]
     if (now !== undefined) kept += 1
-    const list = lists?.[index]
-    if (now === entry && (entry === undefined || isSame(list, entry[1]))) continue
-    noteHeader(watch, writer, name, list ?? entry?.[1])
+    const value = values[index]
+    if (now === entry && (entry === undefined || isSame(value, entry[1]))) continue
+    noteHeader(watch, writer, name, value, entry?.[0] ?? name)
   }
   if (!watch.any || stored === null) return
   const after = Object.keys(stored)
   if (after.length === kept) return
-  for (const name of after) if (!names.includes(name)) noteHeader(watch, writer, name, undefined)
+  for (const name of after) if (!names.includes(name)) noteHeader(watch, writer, name, undefined, name)
 }
 
-/** Whether a value is still that of which this is the copy, if it was a list. */
-function isSame(list: readonly string[] | undefined, value: HeaderValue): boolean {
-  if (list === undefined) return !Array.isArray(value)
-  return Array.isArray(value) && value.length === list.length && value.every((each, index) => each === list[index])
+function isSame(was: HeaderValue, is: HeaderValue): boolean {
+  if (!Array.isArray(was) || !Array.isArray(is)) return was === is
+  return was.length === is.length && was.every((each, index) => each === is[index])
 }
 
 /** A header as it is, by its name in lower case. */

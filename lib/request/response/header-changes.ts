@@ -15,6 +15,8 @@ export interface HeaderChange extends Readonly<Writer> {
   /** In lower case. */
   readonly name: string
   readonly before: HeaderValue
+  /** The name as it was written then: over HTTP/1 that is how it is sent. */
+  readonly spelled: string
   /** The one before it; null for the first. */
   earlier: HeaderChange | null
 }
@@ -34,8 +36,14 @@ export interface HeadRecord {
 }
 
 /** Notes what a header was before a plugin wrote it. */
-export function noteHeader(record: HeadRecord, { plugin, refused }: Writer, name: string, before: HeaderValue): void {
-  record.newest = { plugin, refused, name, before, earlier: record.newest }
+export function noteHeader(
+  record: HeadRecord,
+  { plugin, refused }: Writer,
+  name: string,
+  before: HeaderValue,
+  spelled: string,
+): void {
+  record.newest = { plugin, refused, name, before, spelled, earlier: record.newest }
 }
 
 /** Puts every header back that was written after another. */
@@ -63,9 +71,9 @@ export function* changesSince({ newest }: HeadRecord, last: HeaderChange | null)
   for (let change = newest; change !== null && change !== last; change = change.earlier) yield change
 }
 
-function putBack({ res, methods }: HeadRecord, { name, before }: HeaderChange): void {
+function putBack({ res, methods }: HeadRecord, { name, before, spelled }: HeaderChange): void {
   if (before === undefined) methods.removeHeader.call(res, name)
-  else methods.setHeader.call(res, name, before)
+  else methods.setHeader.call(res, spelled, before)
 }
 
 /** The headers that plugins wrote and that are there still, as they are now. */

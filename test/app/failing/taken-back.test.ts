@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { createReadStream } from 'node:fs'
+import { get, type IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Context } from 'koa'
 import { describe, expect, it } from 'vitest'
@@ -8,6 +9,7 @@ import { failures, plugin, startApp } from '../../fixtures/app.ts'
 /** What the app sees and says. */
 function echo(ctx: Context): void {
   ctx.set('X-App', ['1', '2'])
+  ctx.set('X-One', '1')
   ctx.cookies.set('app', '1')
   ctx.body = { method: ctx.method, url: ctx.url, path: ctx.path, query: ctx.query, token: ctx.get('X-Token') }
 }
@@ -28,6 +30,7 @@ const DEEDS: readonly (readonly [string, string])[] = [
   ['headers', `ctx.res.setHeaders(new Headers({ 'X-Left': '1' })); ctx.append('X-Left', '2')`],
   ['a header that is removed', `ctx.remove('Date'); ctx.remove('Connection'); ctx.remove('X-App')`],
   ['a header that is added to', `ctx.append('X-App', 'x'); ctx.res.appendHeader('X-App', 'y')`],
+  ['a header of one value that is added to', `ctx.res.appendHeader('X-One', 'x'); ctx.res.appendHeader('X-One', 'y')`],
   ['a header that is added to in place', `const list = ctx.res.getHeader('X-App'); if (list) list.push('x')`],
   ['the cookies', `ctx.cookies.set('left', '1'); ctx.cookies.set('left2', '1')`],
   ['the type', `ctx.type = 'html'; ctx.vary('X'); ctx.etag = 'x'; ctx.length = 3`],
@@ -113,6 +116,17 @@ describe('a plugin that fails open', () => {
     }
     expect(failures(running)).toHaveLength(plugins.length)
     expect(failures(running).every(({ outcome }) => outcome === 'open')).toBe(true)
+  })
+
+  it('leaves headers the names that they are sent by', async () => {
+    const { uri } = await startApp({
+      plugins: [`ctx.set('x-app', '2')`, `ctx.set(params.name ?? 'x-app', '2')`].map((deed) =>
+        plugin('header_filter', `${deed}; oops()`),
+      ),
+      inner: echo,
+    })
+    const { rawHeaders } = await new Promise<IncomingMessage>((done) => get(uri, (response) => done(response.resume())))
+    expect(rawHeaders.filter((name) => name.toLowerCase() === 'x-app')).toEqual(['X-App', 'X-App'])
   })
 
   it('leaves the app its body, though it has put another in its place', async () => {
