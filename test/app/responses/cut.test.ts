@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
-import { createServer as createHttp2Server } from 'node:http2'
+import { createSecureServer as createHttp2SecureServer, createServer as createHttp2Server } from 'node:http2'
+import { createServer as createHttpsServer } from 'node:https'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createGzip, gzipSync } from 'node:zlib'
@@ -9,6 +10,7 @@ import { describe, expect, it } from 'vitest'
 import { createApp, failures, listen, plugin, startApp } from '../../fixtures/app.ts'
 import { FRAMEWORKS } from '../../fixtures/frameworks.ts'
 import { ask, PROTOCOLS } from '../../fixtures/protocols.ts'
+import { createIdentity } from '../../fixtures/tls-api.ts'
 
 const http2 = (listener: RequestListener) => createHttp2Server(listener as never) as unknown as Server
 
@@ -56,6 +58,34 @@ function app(ctx: Context): void {
   if (ctx.path.startsWith('/flushed')) ctx.flushHeaders()
   ctx.body = Readable.from(chunks(ctx.path === '/source' ? new Error('source') : undefined))
 }
+
+describe('over TLS', async () => {
+  const identity = await createIdentity('app')
+  const servers = {
+    https: (listener: RequestListener) => createHttpsServer(identity, listener) as unknown as Server,
+    // By ALPN: with HTTP/2 for those who know it.
+    http2: (listener: RequestListener) =>
+      createHttp2SecureServer({ ...identity, allowHTTP1: true }, listener as never) as unknown as Server,
+  }
+  const spoken = [
+    ['https', 'HTTP/1.0'],
+    ['https', 'HTTP/1.1'],
+    ['http2', 'HTTP/1.0'],
+    ['http2', 'HTTP/1.1'],
+    ['http2', 'HTTP/2'],
+  ] as const
+
+  it.each(spoken)('G50 a response that is cut is seen as cut, and none hangs: %s, %s', async (server, protocol) => {
+    const { port } = await startApp({ plugins: PLUGINS, inner: app, listen: servers[server] })
+    for (const path of ['/closed', '/exit', '/throw', '/source', '/flushed', '/flushed-exit', '/flushed-throw']) {
+      const { status, cut, body } = await ask(port, protocol, path, true)
+      expect({ path, status, cut }).toEqual({ path, status: 200, cut: true })
+      if (path !== '/source') expect(body).not.toContain('three')
+    }
+    const whole = await ask(port, protocol, '/whole', true)
+    expect(whole).toMatchObject({ status: 200, body: 'onetwothree', cut: false })
+  })
+})
 
 describe.each(FRAMEWORKS)('with %s', (_name, framework) => {
   describe.each(PROTOCOLS)('over %s', (protocol) => {
