@@ -1,22 +1,15 @@
 import type { z } from 'zod'
-import {
-  type Document,
-  type Domain,
-  frameSchema,
-  MAX_NAME_LENGTH,
-  type PluginSpec,
-  type RefusedDomain,
-  type RefusedPlugin,
-} from '../../document.ts'
+import { type Document, type Domain, frameSchema, type RefusedDomain } from '../../document.ts'
 import { DocumentError } from '../../errors.ts'
-import { type HostPattern, readHostPattern } from '../../matching/host-pattern.ts'
 import { runSteps, type Steps } from '../../time/steps.ts'
-import { describeMismatch, describeValue } from '../../validation/schema-error.ts'
+import { describeMismatch } from '../../validation/schema-error.ts'
 import { checkCaps, type DocumentCaps } from './document-caps.ts'
+import { isNamed, type RawDomain, readDomain, readSkipped, type TakenNames } from './domain-reader.ts'
 import { readJson } from './json-reader.ts'
 import type { KnownDomain, KnownPlugin, Reference } from './live-text.ts'
 import { findMisspelledInDomain, refuseMisspelledFrame } from './misspelled.ts'
-import { type PluginDefaults, readPlugins, readShared, referredIds, type Shared } from './plugin-reader.ts'
+import { readShared, referredIds, type Shared } from './plugin-reader.ts'
+import type { PluginDefaults } from './plugin-specs.ts'
 
 /** How large a document may be, and what holds where it says nothing. */
 export interface DocumentRules extends PluginDefaults, DocumentCaps {}
@@ -173,11 +166,6 @@ function* neverOpened(): Steps<unknown> {
   return undefined
 }
 
-interface RawDomain {
-  readonly name: string
-  readonly plugins?: unknown
-}
-
 /** What concerns the whole document; undefined when it, or what it stands in, is not as the schema has it. */
 function readGeneral(frame: unknown): (z.infer<typeof frameSchema>['general'] & object) | undefined {
   const isFrame = typeof frame === 'object' && frame !== null && !Array.isArray(frame)
@@ -188,13 +176,6 @@ function readGeneral(frame: unknown): (z.infer<typeof frameSchema>['general'] & 
   return read.success ? (read.data.general ?? {}) : undefined
 }
 
-/** As the schema of the frame has it. */
-function isNamed(raw: unknown): raw is RawDomain {
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return false
-  const { name } = raw as { name?: unknown }
-  return typeof name === 'string' && name !== ''
-}
-
 function parseJson(text: string): unknown {
   try {
     return readJson(text)
@@ -202,67 +183,3 @@ function parseJson(text: string): unknown {
     throw new DocumentError('', `the document is not JSON: ${(cause as Error).message}`, { cause })
   }
 }
-
-function readSkipped(entries: readonly unknown[], faults: DocumentError[]): HostPattern[] {
-  return entries.flatMap((entry, index) => {
-    const pattern = readPattern(entry, `general.skip_domains[${index}]`)
-    if (!(pattern instanceof DocumentError)) return [pattern]
-    faults.push(pattern)
-    return []
-  })
-}
-
-function readPattern(name: unknown, path: string): HostPattern | DocumentError {
-  if (typeof name !== 'string' || name === '' || name.length > MAX_NAME_LENGTH) {
-    return new DocumentError(
-      path,
-      `expected a string of 1 to ${MAX_NAME_LENGTH} characters, got ${describeValue(name)}`,
-    )
-  }
-  try {
-    return readHostPattern(name)
-  } catch (cause) {
-    return new DocumentError(path, `${describeValue(name)} is no regular expression: ${(cause as Error).message}`, {
-      cause,
-    })
-  }
-}
-
-function* readDomain(
-  raw: RawDomain,
-  path: string,
-  shared: Shared,
-  taken: TakenNames,
-  defaults: PluginDefaults,
-): Steps<Domain | RefusedDomain> {
-  const { name, plugins } = raw
-  const pattern = findMisspelledInDomain(raw, path) ?? readPattern(name, `${path}.name`)
-  if (pattern instanceof DocumentError) return Object.freeze({ name, error: pattern })
-  if (!Array.isArray(plugins)) {
-    const error = new DocumentError(`${path}.plugins`, `expected an array, got ${describeValue(plugins)}`)
-    return Object.freeze({ name, error })
-  }
-  const read: (PluginSpec | RefusedPlugin)[] = []
-  for (const [index, raw] of plugins.entries()) {
-    for (const plugin of readPlugins(raw, name, `${path}.plugins[${index}]`, shared, defaults)) {
-      read.push('error' in plugin ? plugin : refuseDuplicate(plugin, taken))
-    }
-    yield
-  }
-  return Object.freeze({ name, pattern, plugins: Object.freeze(read) })
-}
-
-/** A plugin is known by its domain, name and phase; a second one of the same could not be told from the first. */
-function refuseDuplicate(plugin: PluginSpec, taken: TakenNames): PluginSpec | RefusedPlugin {
-  const key = `${plugin.phase} ${plugin.name}`
-  const first = taken.get(key)
-  if (first === undefined) {
-    taken.set(key, plugin.path)
-    return plugin
-  }
-  const message = `the domain has a plugin ${describeValue(plugin.name)} in the phase ${plugin.phase} already (${first})`
-  return Object.freeze({ ...plugin, error: new DocumentError(`${plugin.path}.name`, message) })
-}
-
-/** The paths of the plugins of all domains of one name, by what these are called. */
-type TakenNames = Map<string, string>
