@@ -1,6 +1,5 @@
 import nodeFs from 'node:fs'
 import createDebug from 'debug'
-import { steadyNow } from '../../time/steady-clock.ts'
 import { createPlace } from './file.ts'
 import { openLease } from './lease.ts'
 import { identifyThisProcess } from './process-identity.ts'
@@ -9,9 +8,7 @@ const debug = createDebug('dynacode:leader')
 
 /** Time between two looks at who leads, in milliseconds. */
 const LOOK_EVERY_MS = 500
-/** A leader renews its lead so often, in milliseconds: it may be on a machine whose processes cannot be seen from here. */
-const RENEW_EVERY_MS = 5000
-/** Who has not done so for this long leads no more, in milliseconds. */
+/** Who has not looked for this long leads no more, in milliseconds: it may be on a machine whose processes cannot be seen from here. */
 const STALE_MS = 15_000
 
 /** A share in who leads. */
@@ -31,7 +28,6 @@ export interface Lead {
  */
 export function shareLead(path: string, lead: () => () => void): Lead {
   const lease = openLease(createPlace(nodeFs, `${path}.lead`, identifyThisProcess()))
-  let renewed_at = 0
   let end: (() => void) | undefined
   let timer: NodeJS.Timeout | undefined
 
@@ -50,10 +46,7 @@ export function shareLead(path: string, lead: () => () => void): Lead {
 
   function tryLead(): boolean {
     try {
-      const isDue = end === undefined || steadyNow() - renewed_at > RENEW_EVERY_MS
-      const leads = end !== undefined && isDue ? lease.renew() : lease.take(STALE_MS)
-      if (isDue) renewed_at = steadyNow()
-      return leads
+      return lease.take(STALE_MS)
     } catch (error) {
       debug('no lease beside %s: %s', path, (error as Error).message)
       return true

@@ -9,14 +9,12 @@ import { openSafely, setTime } from './safety.ts'
  */
 export interface Lease {
   /**
-   * Takes it where it is free, or is this one's already. Where its holder has died or had it for too long, this one has it at
-   * the next call, if nobody else has been faster.
+   * Takes it where it is free, or is this one's already: then it counts anew before it is too old. Where its holder has died or
+   * had it for too long, this one has it at the next call, if nobody else has been faster.
    *
    * @throws when the disk does not allow it
    */
   take(stale_ms: number): boolean
-  /** Has it count from now; false: another process has it. */
-  renew(): boolean
   /** Gives it back, where this one has it. */
   release(): void
 }
@@ -94,14 +92,9 @@ export function openLease(place: CachePlace): Lease {
     take(stale_ms) {
       const found = find()
       if (found === undefined) return create(path)
-      if (found.text === own) return true
-      if (isOver(found, stale_ms)) replace()
-      return false
-    },
-    renew() {
-      if (find()?.text !== own) return false
-      replace()
-      return true
+      const isOwn = found.text === own
+      if (isOwn ? found.age_ms > stale_ms / 3 : isOver(found, stale_ms)) replace()
+      return isOwn
     },
     release() {
       if (find()?.text === own) unlinkIf(fs, path)

@@ -27,7 +27,7 @@ test('is had by one at a time, who may take it again, and give it back', () => {
   expect(fs.existsSync(file)).toBe(true)
   lease.release()
   expect(other.take(STALE_MS)).toBe(true)
-  expect(lease.renew()).toBe(false)
+  expect(lease.take(STALE_MS)).toBe(false)
 })
 
 test.each<[string, object | string, number]>([
@@ -71,10 +71,14 @@ test('goes to one of several that find it over at the same moment', () => {
   expect(leases.map((lease) => lease.take(STALE_MS)).filter(Boolean)).toHaveLength(1)
 })
 
-test('counts from now once it is renewed', () => {
+test('counts anew where its holder takes it again, before it is too old', () => {
   const { file, lease } = open()
   lease.take(STALE_MS)
-  fs.utimesSync(file, 1, 1)
-  expect(lease.renew()).toBe(true)
-  expect(Date.now() - fs.statSync(file).mtimeMs).toBeLessThan(STALE_MS)
+  const ages = [0.2, 0.5, 2].map((share) => {
+    const at = Date.now() - STALE_MS * share
+    fs.utimesSync(file, at / 1000, at / 1000)
+    expect(lease.take(STALE_MS)).toBe(true)
+    return Date.now() - fs.statSync(file).mtimeMs > STALE_MS * 0.1
+  })
+  expect(ages).toEqual([true, false, false])
 })
