@@ -24,77 +24,62 @@ export function createPlace(fs: FileSystem, path: string, here: ProcessIdentity)
   return Object.freeze({ fs, path, folder: dirname(path), here, temporary })
 }
 
-/** What is put in the newest generation's place. */
-interface Replacement {
-  /** The content, by its parts. */
-  readonly parts: readonly Uint8Array[]
-  /** When it was asked for, in milliseconds since 1970. */
-  readonly at: number
-  /**
-   * Asked when the content is on the disk, and nothing comes between its answer and what is done by it: whether the newest
-   * generation is to become the previous one; undefined: the content is not wanted any more.
-   */
-  readonly keeps: () => Promise<boolean | undefined>
-  /** Told of the new file as soon as it has the name: others hear of it at the same time. */
-  readonly placed: (found: Stats) => void
-  /** Lays it down: then nothing has changed. */
-  readonly closing: AbortSignal
+/** A file that is on the disk, and has no name of its own yet. */
+export interface Written {
+  readonly path: string
+  readonly found: Stats
 }
 
 /**
- * Puts a file with this content where the newest generation is, so that it is there after a crash of the machine, too. At
- * every moment each of the two names has a whole file, or none if it had none. What is long is done off the main thread.
+ * Puts some content on the disk, durably. What is long is done off the main thread.
  *
+ * @param parts the content
+ * @param at when it was asked for, in milliseconds since 1970
+ * @param closing lays it down: then nothing is left of it
  */
-export async function replaceDurably(place: CachePlace, content: Replacement): Promise<void> {
-  const { fs, path, folder } = place
-  const temporary = place.temporary()
-  let written: Stats
+export async function writeDurably(
+  place: CachePlace,
+  parts: readonly Uint8Array[],
+  at: number,
+  closing: AbortSignal,
+): Promise<Written> {
+  const { fs } = place
+  const path = place.temporary()
   try {
-    written = await writeDurably(fs, temporary, content)
-    const keep = await content.keeps()
-    content.closing.throwIfAborted()
-    if (keep === undefined) {
-      unlinkIf(fs, temporary)
-      return
+    const fd = fs.openSync(path, 'wx', 0o600)
+    try {
+      await writePieces(fs, fd, parts, closing)
+      // The time says when the content was last asked for; set before the sync, so that it lasts, too.
+      setTime(fs, fd, path, at)
+      await syncFile(fs, fd)
+      return { path, found: fs.fstatSync(fd) }
+    } finally {
+      fs.closeSync(fd)
     }
-    exchange(place, temporary, keep)
   } catch (error) {
-    unlinkIf(fs, temporary)
+    unlinkIf(fs, path)
     throw error
   }
-  const found = lookAt(fs, path)
-  if (found !== undefined && isSameContent(found, written)) content.placed(found)
-  await syncFolder(fs, folder)
-}
-
-async function writeDurably(fs: FileSystem, path: string, { parts, at, closing }: Replacement): Promise<Stats> {
-  const fd = fs.openSync(path, 'wx', 0o600)
-  try {
-    await writePieces(fs, fd, parts, closing)
-    // The time says when the content was last asked for; set before the sync, so that it lasts, too.
-    setTime(fs, fd, path, at)
-    await syncFile(fs, fd)
-    return fs.fstatSync(fd)
-  } finally {
-    fs.closeSync(fd)
-  }
 }
 
 /**
- * Gives the file to its name and, where it is to be kept, what had that name to the previous generation. By a second name
- * for it, so that two different generations are there at every moment.
+ * Gives the file to the newest generation's name and, where that is to be kept, what had that name to the previous one. By a
+ * second name for it, so that at every moment each of the two names has a whole file, and two different ones.
+ *
+ * @returns the new file, as it is found at its name; undefined where another one is there already
  */
-function exchange(place: CachePlace, from: string, keep: boolean): void {
+export function putInPlace(place: CachePlace, written: Written, keep: boolean): Stats | undefined {
   const { fs, path } = place
   const kept = keep ? linkAside(place) : undefined
   try {
-    fs.renameSync(from, path)
+    fs.renameSync(written.path, path)
     if (kept !== undefined) fs.renameSync(kept, `${path}.previous`)
   } finally {
     // Where both are names of one file already, a rename does nothing at all; see rename(2).
     if (kept !== undefined) unlinkIf(fs, kept)
   }
+  const found = lookAt(fs, path)
+  return found !== undefined && isSameContent(found, written.found) ? found : undefined
 }
 
 function linkAside(place: CachePlace): string | undefined {

@@ -2,7 +2,7 @@ import { runInSlices } from '../../time/slices.ts'
 import { steadyNow } from '../../time/steady-clock.ts'
 import { type Asked, askedAt, isLater } from './asked.ts'
 import type { Attempts } from './attempts.ts'
-import { type CachePlace, replaceDurably } from './file.ts'
+import { type CachePlace, putInPlace, syncFolder, unlinkIf, writeDurably } from './file.ts'
 import { encodeHeader, keepableTag } from './format.ts'
 import type { CacheEntry, Generation } from './generation.ts'
 import { cacheError, checkPath, lookAt, openFolder } from './safety.ts'
@@ -114,21 +114,20 @@ export function createWriter({
       checkPath(fs, `${path}.previous`)
       const content = { bytes, tag: keepableTag(entry.tag), version, source, asked }
       const header = await runInSlices(encodeHeader(content), closing)
-      let fate = 'new' as Fate
-      await replaceDurably(place, {
-        parts: [header, bytes],
-        at: asked.at,
-        closing,
-        // Once more: all that took a while.
-        async keeps() {
-          const judged = await judge(entry, asked)
-          fate = judged.fate
-          if (fate !== 'new') return undefined
-          return judged.current !== undefined && judged.current.sha1 !== sha1
-        },
-        placed: (found) => newest.learn(found, header, { ...content, sha1 }),
-      })
-      return fate !== 'late'
+      const written = await writeDurably(place, [header, bytes], asked.at, closing)
+      try {
+        // Once more: all that took a while. Between the answer and what is done by it comes nothing.
+        const { fate, current } = await judge(entry, asked)
+        closing.throwIfAborted()
+        if (fate !== 'new') return fate === 'there'
+        const found = putInPlace(place, written, current !== undefined && current.sha1 !== sha1)
+        // Sooner than the disk has its name: others hear of it now, and this process, too.
+        if (found !== undefined) newest.learn(found, header, { ...content, sha1 })
+      } finally {
+        unlinkIf(fs, written.path)
+      }
+      await syncFolder(fs, folder)
+      return true
     })
   }
 

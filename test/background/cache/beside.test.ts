@@ -101,6 +101,38 @@ describe('a large document', () => {
     expect(held).toEqual(['readFileSync'])
   })
 
+  test('is not read by the process that has written it, though the disk does not have its name yet', async () => {
+    const reads: Call[] = []
+    const path = cachePath()
+    let isNamed = () => {}
+    const named = new Promise<void>((resolve) => {
+      isNamed = resolve
+    })
+    const disk = watchedDisk((call) => {
+      if (call === 'read' || call === 'readFileSync') reads.push(call)
+    })
+    let goOn = () => {}
+    const fsync = ((fd: number, done: (error: Error | null) => void) => {
+      if (!fs.fstatSync(fd).isDirectory()) return fs.fsync(fd, done)
+      goOn = () => done(null)
+      isNamed()
+    }) as typeof fs.fsync
+    const { cache } = openCache(path, { ...disk, fsync })
+    const writing = cache.write(large)
+    await named
+    expect((await cache.fresh(60_000))?.bytes).toBe(large.bytes)
+    goOn()
+    expect([await writing, reads]).toEqual([true, []])
+  })
+
+  test('that cannot have its name leaves nothing behind', async () => {
+    const path = cachePath()
+    await openCache(path).cache.write(one)
+    const disk = watchedDisk((call, of) => (call === 'renameSync' && of[1] === path ? new Error('ENOSPC') : undefined))
+    expect(await openCache(path, disk).cache.write(two)).toBe(false)
+    expect([openCache(path).cache.read().map(textOf), temporaries(path)]).toEqual([['one'], []])
+  })
+
   test('is not read by the process that has written it', async () => {
     const reads: Call[] = []
     const { cache } = openCache(
@@ -139,7 +171,7 @@ describe('what is asked for at once', () => {
     const path = cachePath()
     await openCache(path).cache.write(one)
     let sync = () => {}
-    const fsync = ((fd: number, done: () => void) => {
+    const fsync = ((fd: number, done: (error: Error | null) => void) => {
       sync = () => fs.fsync(fd, done)
     }) as unknown as typeof fs.fsync
     const { cache } = openCache(path, { ...fs, fsync })
