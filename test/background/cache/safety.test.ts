@@ -107,6 +107,18 @@ describe('the folder of the cache', () => {
     expect(fs.statSync(folder).mode & 0o777).toBe(0o700)
   })
 
+  test('that cannot be made where its parent is there is an error, and not tried for ever', () => {
+    const mkdirSync = () => {
+      throw Object.assign(new Error('ENOENT: no such file or directory'), { code: 'ENOENT' })
+    }
+    const folder = join(dirname(cachePath()), 'a', 'b')
+    expect(() => openFolder({ ...fs, mkdirSync }, folder)).toThrow('ENOENT')
+  })
+
+  test.runIf(process.platform === 'linux')('in /proc is an error', () => {
+    expect(() => openFolder(fs, '/proc/dynacode/cache')).toThrow('ENOENT')
+  })
+
   test('is refused where everybody may replace files in it, and the message says what to do', () => {
     const folder = dirname(cachePath())
     fs.chmodSync(folder, 0o777)
