@@ -63,6 +63,9 @@ export interface Run {
 /** Checks until the first look at the clock: few calls, each of which may be a slow one into native code. */
 export const FIRST_BATCH = 32 * CALL_WEIGHT
 
+/** No count of checks comes to this one: below zero it is looked at the clock, and counted anew. */
+const NEVER_LEFT = -(2 ** 30)
+
 /** Begins a run of a plugin. */
 export function createRun(state: RequestState, plugin: LivePlugin): Run {
   return {
@@ -74,7 +77,7 @@ export function createRun(state: RequestState, plugin: LivePlugin): Run {
     n: FIRST_BATCH,
     batch: FIRST_BATCH,
     is_timed: false,
-    paused_n: -1,
+    paused_n: NEVER_LEFT,
     last: 0,
     turn: -1,
     spent: 0,
