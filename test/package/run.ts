@@ -49,7 +49,7 @@ function unpack(tarball: string): string {
 }
 
 function checkFiles(target: string): void {
-  const expected = ['LICENSE', 'README.md', 'dist', 'docs', 'package.json']
+  const expected = ['LICENSE', 'README.md', 'dist', 'docs', 'package.json', 'schema.json']
   const found = readdirSync(target).sort()
   if (found.join() !== expected.join()) throw new Error(`the tarball should hold ${expected}; it holds ${found}`)
 
