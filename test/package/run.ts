@@ -49,7 +49,8 @@ function unpack(tarball: string): string {
 }
 
 function checkFiles(target: string): void {
-  const expected = ['LICENSE', 'README.md', 'dist', 'docs', 'package.json', 'schema.json']
+  const pages = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'README.md', 'SECURITY.md']
+  const expected = [...pages, 'LICENSE', 'dist', 'docs', 'package.json', 'schema.json'].sort()
   const found = readdirSync(target).sort()
   if (found.join() !== expected.join()) throw new Error(`the tarball should hold ${expected}; it holds ${found}`)
 
