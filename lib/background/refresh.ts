@@ -2,7 +2,7 @@ import { DynacodeError } from '../errors.ts'
 import type { NoUpdate, Update } from '../events/table.ts'
 import { isFetchError } from './fetcher.ts'
 
-/** What came of a refresh. */
+/** The result of a refresh. */
 export type Refresh = ({ readonly updated: true } & Update) | ({ readonly updated: false } & NoUpdate)
 
 /** Where there is nothing to refresh any more. */
