@@ -9,7 +9,7 @@ import { pack } from '../package/pack.ts'
 const NODES = ['20.19.0', '20', '22', '24', '26']
 // The lower bound and the newest of what `peerDependencies` promises.
 const KOAS = ['2.16.0', '3']
-const SMOKES = ['smoke.mjs', 'smoke.cjs', 'plugin-app.mjs', 'command-line.mjs', 'internals.mjs']
+const SMOKES = ['smoke.mjs', 'smoke.cjs', 'plugin-app.mjs', 'command-line.mjs', 'internals.mjs', 'language.mjs']
 // A process that hasn't ended by itself by then is held open by something.
 const TIMEOUT_MS = 20_000
 
@@ -19,7 +19,8 @@ try {
   const tarball = pack(folder)
   const apps = KOAS.map((koa) => ({ koa, path: install(`koa-${koa}`, [tarball, `koa@${koa}`]) }))
   for (const { path } of apps) {
-    for (const file of ['scenario.cjs', ...SMOKES]) cpSync(join(import.meta.dirname, file), join(path, file))
+    for (const file of ['scenario.cjs', 'newer-syntax.json', ...SMOKES])
+      cpSync(join(import.meta.dirname, file), join(path, file))
   }
   const metrics = install('metrics', [tarball, 'koa@3', 'prom-client@15.1.0'])
   cpSync(join(import.meta.dirname, 'metrics.mjs'), join(metrics, 'metrics.mjs'))

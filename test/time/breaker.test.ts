@@ -107,6 +107,29 @@ describe('a breaker', () => {
     },
   )
 
+  it.each(['closed', 'open'] as const)('G60 does not take for its try what began while it was %s', (state) => {
+    const breaker = createBreaker(3, events)
+    const began = breaker.period()
+    for (let count = 0; count < 3; count += 1) breaker.failed('failure')
+    const old = state === 'closed' ? began : breaker.period()
+    pass(1000)
+    breaker.allows()
+    breaker.succeeded(old)
+    expect(breaker.state()).toBe('half_open')
+    breaker.failed('failure', old)
+    expect(breaker.state()).toBe('half_open')
+    breaker.succeeded(breaker.period())
+    expect(breaker.state()).toBe('closed')
+  })
+
+  it('grants another try when one could not be made', () => {
+    const breaker = open()
+    pass(1000)
+    breaker.allows()
+    breaker.abandoned()
+    expect([breaker.state(), breaker.allows(), breaker.state()]).toEqual(['open', true, 'half_open'])
+  })
+
   it('closes when the try goes well, and says so once', () => {
     const breaker = open()
     pass(1000)

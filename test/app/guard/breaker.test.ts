@@ -213,6 +213,70 @@ describe('the breaker of a plugin', () => {
     expect(app.status()?.breaker).toBe('closed')
   })
 
+  it('G60 is not closed by an old run that goes well while another is its try', async () => {
+    const gates = [createDeferred(), createDeferred()]
+    const code =
+      'const n = switches.runs++; if (n < 2) await wait(n); else if (switches.broken) throw new Error("broken")'
+    const app = await startFragile(
+      { code },
+      { breaker_failures: 2 },
+      { wait: (n: number) => (gates[n] as { promise: Promise<void> }).promise },
+    )
+    const old = app.send(1)
+    await vi.waitFor(() => expect(app.switches.runs).toBe(1))
+    // The second one is for the try: it waits there.
+    app.switches.runs = 2
+    await app.send(2)
+    expect(app.status()?.breaker).toBe('open')
+    pass(2000)
+    app.switches.runs = 1
+    const trying = app.send(1)
+    await vi.waitFor(() => expect(app.switches.runs).toBe(2))
+    gates[0]?.resolve()
+    await old
+    expect(app.status()?.breaker).toBe('half_open')
+    gates[1]?.resolve()
+    await trying
+    expect(app.status()?.breaker).toBe('closed')
+  })
+
+  it.each([
+    ['at once', 'return Symbol("x")'],
+    ['later', 'await null; return () => 1'],
+  ])('is opened by a body filter that returns %s what cannot be sent', async (_, code) => {
+    const app = await startFragile({ phase: 'body_filter', code })
+    await app.send(3)
+    expect(failures(app)).toHaveLength(3)
+    expect(app.status()?.breaker).toBe('open')
+  })
+
+  it('lets a shadow plugin try again that could not have its view of the request', async () => {
+    const state = { broken: false }
+    const app = await startApp({
+      plugins: [{ ...FRAGILE, mode: 'shadow' } as PluginFields],
+      options: { globals: { switches: { runs: 0, broken: true } }, breaker_failures: 1 },
+      outer: [
+        (ctx, next) => {
+          const inner = new Proxy({}, { ownKeys: () => assert(state.broken) })
+          if (state.broken) Object.defineProperty(ctx, 'state', { value: inner, configurable: true })
+          return next()
+        },
+      ],
+    })
+    const breaker = () => app.dyna.status().plugins[0]?.breaker
+    await app.request.get('/').expect(200)
+    expect(breaker()).toBe('open')
+    pass(2000)
+    state.broken = true
+    await app.request.get('/').expect(200)
+    expect(breaker()).toBe('open')
+    state.broken = false
+    await app.request.get('/').expect(200)
+    // Its try was had, and failed.
+    expect(app.dyna.status().plugins[0]).toMatchObject({ breaker: 'open' })
+    expect(app.dyna.status().plugins[0]?.retry_at).toBeGreaterThan(Date.now() + 1000)
+  })
+
   it('never opens with breaker_failures: 0', async () => {
     const app = await startFragile({}, { breaker_failures: 0 })
     await app.send(20)
@@ -239,3 +303,8 @@ describe('the breaker of a plugin', () => {
     }
   })
 })
+
+function assert(broken: boolean): string[] {
+  if (broken) throw new Error('not to be looked at')
+  return []
+}

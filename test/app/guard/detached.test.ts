@@ -72,6 +72,28 @@ describe('timers of a plugin', () => {
     expect(await app.running()).toEqual(['b'])
   })
 
+  it.each([
+    ['that starts itself again', 'const t = setTimeout(() => { counter.a += 1; t.refresh() }, 2)'],
+    [
+      'that each run clears and sets',
+      'clearInterval(store.get("t")); store.set("t", setInterval(() => { counter.a += 1 }, 2))',
+    ],
+    ['that is kept by a name of the app', 'counter.timer ??= setInterval(() => { counter.a += 1 }, 2)'],
+    ['that starts others', 'const f = () => setTimeout(() => { counter.a += 1; f() }, 2); f()'],
+  ])('end when the plugin is replaced: one %s', async (_, code) => {
+    const counter = { a: 0 }
+    const app = await startApp({
+      plugins: [{ name: 'a', phase: 'access', code }],
+      options: { globals: { counter } },
+    })
+    for (let request = 0; request < 3; request += 1) await app.request.get('/').expect(200)
+    await vi.waitFor(() => expect(counter.a).toBeGreaterThan(2))
+    await app.serve(everywhere([{ name: 'a', phase: 'access', code: '// nothing' }]))
+    const before = counter.a
+    await sleep(40)
+    expect(counter.a).toBe(before)
+  })
+
   it('end when the instance is closed', async () => {
     const app = await startCounting()
     await app.dyna.close()

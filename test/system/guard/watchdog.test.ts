@@ -39,6 +39,18 @@ const stateOf = async (app: Awaited<ReturnType<typeof start>>, name: string) =>
   (await app.status()).plugins.find((plugin) => plugin.name === name)
 
 describe('a plugin that holds up the main thread', () => {
+  it.each([
+    ['a listener of its own was called', 'ctx.res.on("own", () => {}); ctx.res.emit("own")'],
+    ['a timer of its own went off', 'await new Promise((done) => setTimeout(done, 1))'],
+  ])('is seen when %s before', async (_, before) => {
+    const folder = makeFolder()
+    const app = await start(folder, `${before}; ${STUCK}`, { exit: true })
+    const exit = once(app.process, 'exit')
+    await expect(fetch(app.uri)).rejects.toThrow()
+    expect(await exit).toEqual([null, 'SIGKILL'])
+    expect(entries(folder)).toHaveLength(1)
+  })
+
   it('is named on stderr and costs one restart, once', async () => {
     const folder = makeFolder()
     const first = await start(folder, STUCK, { exit: true })
