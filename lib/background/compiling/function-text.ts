@@ -29,6 +29,10 @@ const KEY = Symbol.for('dynacode.function_text')
 /**
  * Has functions of plugins show their text without the guard's checks. Whoever asks a function for its text, the app or a
  * plugin, by whatever way, asks the process's one `toString` of functions; of all other functions it says what it said.
+ *
+ * V8 gives the text that it has compiled, and there is no other place to step in: a `String(f)`, a template or `'' + f` in
+ * the app or a library passes by whatever plugins could be given. A proxy, not a function in its place: name, length and
+ * text stay those of a native one.
  */
 export function hideChecks(): void {
   const holder = Function.prototype as unknown as Record<symbol, unknown>

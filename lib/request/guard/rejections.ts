@@ -116,7 +116,12 @@ export function watchRejections(report: (run: Run, error: unknown) => void): Rej
   } satisfies Rejections)
 }
 
-/** Has Node ask here first who answers for a rejection that nobody handles; all others are the process's as they were. */
+/**
+ * Has Node ask here first who answers for a rejection that nobody handles; all others are the process's as they were. With
+ * a listener they would not be: one of `unhandledRejection` takes the place of what Node does by default, whatever
+ * `--unhandled-rejections` says, and counts for `listenerCount`; and handlers on the promises themselves change what
+ * plugins and libraries see of them.
+ */
 function watchProcess(): ProcessRejections {
   const holder = process as unknown as { [KEY]?: ProcessRejections }
   const known = holder[KEY]
