@@ -25,35 +25,16 @@ export function createPhaseRunner(
   applies: (state: RequestState, plugin: LivePlugin) => boolean,
   runPlugin: (state: RequestState, plugin: LivePlugin) => unknown,
 ): RunPhase {
-  function runAfter(state: RequestState, plugins: readonly LivePlugin[], plugin: LivePlugin): void | Promise<void> {
-    return state.ending === null ? runFrom(state, plugins, plugins.indexOf(plugin) + 1) : undefined
-  }
-
-  function runFrom(state: RequestState, plugins: readonly LivePlugin[], from: number): void | Promise<void> {
-    for (let index = from; index < plugins.length; index += 1) {
-      const plugin = plugins[index] as LivePlugin
-      if (plugin.applies !== null && !applies(state, plugin)) {
-        // Where that could not be told of one that fails closed, it has refused.
-        if (state.ending !== null) return undefined
-        continue
-      }
-      const result = runPlugin(state, plugin)
-      if (result instanceof Promise) {
-        return result.then(() => (state.ending === null ? runFrom(state, plugins, index + 1) : undefined))
-      }
-      if (state.ending !== null) return undefined
-    }
-    return undefined
-  }
-
-  return function runPhase(
+  /** @param listed those of the phase that may be for the request's path */
+  function runListed(
     state: RequestState,
     plugins: readonly LivePlugin[],
-    index: PathIndex<LivePlugin> | undefined,
+    listed: readonly LivePlugin[],
+    from: number,
   ): void | Promise<void> {
-    if (index === undefined) return runFrom(state, plugins, 0)
     const { url } = state.ctx.req
-    for (const plugin of index(state.ctx)) {
+    for (let index = from; index < listed.length; index += 1) {
+      const plugin = listed[index] as LivePlugin
       if (plugin.applies !== null && !applies(state, plugin)) {
         // Where that could not be told of one that fails closed, it has refused.
         if (state.ending !== null) return undefined
@@ -63,8 +44,14 @@ export function createPhaseRunner(
       if (result instanceof Promise) return result.then(() => runAfter(state, plugins, plugin))
       if (state.ending !== null) return undefined
       // With another path, others may be next.
-      if (state.ctx.req.url !== url) return runAfter(state, plugins, plugin)
+      if (listed !== plugins && state.ctx.req.url !== url) return runAfter(state, plugins, plugin)
     }
     return undefined
   }
+
+  function runAfter(state: RequestState, plugins: readonly LivePlugin[], plugin: LivePlugin): void | Promise<void> {
+    return state.ending === null ? runListed(state, plugins, plugins, plugins.indexOf(plugin) + 1) : undefined
+  }
+
+  return (state, plugins, index) => runListed(state, plugins, index?.(state.ctx) ?? plugins, 0)
 }
