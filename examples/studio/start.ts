@@ -26,18 +26,8 @@ async function start(): Promise<void> {
   const public_url = settings.PUBLIC_URL ?? address
   const demo = settings.DEMO ? startDemo(address, settings.DEMO_PORT) : undefined
 
-  console.log(`the studio is at ${public_url}/`)
-  if (studio.invitation !== undefined) {
-    const what = settings.INVITE ? 'an account' : 'nobody has an account yet; the first one'
-    console.log(`${what} is made here, once:\n  ${public_url}/join#${studio.invitation}`)
-  }
-
+  // Before anything is said: who reads it may end the studio at once.
   let stopping = false
-  studio.tryLevel().then(
-    ({ level, what }) => console.log(`what is tried out runs on the level “${level}”: in ${what}`),
-    (error: Error) => stopping || console.error(error.message),
-  )
-
   const stop = async () => {
     stopping = true
     demo?.kill()
@@ -48,6 +38,17 @@ async function start(): Promise<void> {
   }
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
+
+  console.log(`the studio is at ${public_url}/`)
+  if (studio.invitation !== undefined) {
+    const what = settings.INVITE ? 'an account' : 'nobody has an account yet; the first one'
+    console.log(`${what} is made here, once:\n  ${public_url}/join#${studio.invitation}`)
+  }
+
+  studio.tryLevel().then(
+    ({ level, what }) => console.log(`what is tried out runs on the level “${level}”: in ${what}`),
+    (error: Error) => stopping || console.error(error.message),
+  )
 }
 
 function open(settings: Settings): Promise<Studio> {
