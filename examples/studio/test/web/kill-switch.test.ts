@@ -55,6 +55,7 @@ describePages('the kill switch', () => {
     await ada.getByText(/^cors in shop.example.com is switched off/).waitFor()
     const [plugin] = (await readLive(ada)).domains[0].plugins
     expect(plugin).toMatchObject({ enabled: false, code: PLUGIN.fields.code })
+    await ada.getByText(/^Version \d+ has it switched off/).waitFor()
   })
 
   test('finds what is live, whatever the draft calls it', async () => {

@@ -94,6 +94,10 @@ describePages('from the first start to a plugin in production and back', () => {
     await ada.keyboard.press('Control+s')
     await ada.getByText('Saved in the draft').waitFor()
     expect(await ask()).toBe(null)
+    // What was never published is not live for anybody, whatever the draft says.
+    await ada.getByText('Not live: nothing of it has been published.').waitFor()
+    const steps = ada.getByRole('group', { name: 'Bring it out' })
+    expect(await steps.getByRole('button', { pressed: true }).count()).toBe(0)
   })
 
   test('its shadow changes nothing, and is counted', async () => {
@@ -119,6 +123,7 @@ describePages('from the first start to a plugin in production and back', () => {
     expect(some).toBeLessThan(120)
     await ada.goBack()
     await ada.getByRole('button', { name: '10 %', pressed: true }).waitFor()
+    await ada.getByText('Version 2 has it for 10 %.').waitFor()
     await photograph(ada, 'editor')
     await takeStep('100 %')
     await expect.poll(ask, { timeout: 5000 }).toBe('*')

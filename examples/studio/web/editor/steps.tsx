@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
 import type { Plugin } from '../../shared/draft.ts'
+import type { LivePlugin } from '../../shared/live.ts'
 import type { Draft } from '../../shared/review.ts'
 import { Dialog } from '../dialog.tsx'
 import { useAction } from '../form.tsx'
@@ -9,6 +10,7 @@ import { Findings } from '../parts/findings.tsx'
 import { describePublished, type Published } from '../parts/published.ts'
 import { usePlace } from '../router.tsx'
 import { useMay, useStudio } from '../studio.tsx'
+import { describeStep, stepOf, useLivePlugin } from './live-state.ts'
 import type { PluginForm } from './plugin-form.ts'
 
 const STEPS = [
@@ -38,7 +40,9 @@ export function Steps({
 }) {
   const may_publish = useMay('publisher')
   const [step, setStep] = useState<string>()
-  const now = form.mode === 'shadow' ? 'shadow' : form.percent === '' ? '100' : form.percent
+  const live = useLivePlugin(about)
+  const drafted = form.mode === 'shadow' ? 'shadow' : form.percent === '' ? '100' : form.percent
+  const now = live?.enabled ? stepOf(live) : undefined
   return (
     <>
       <fieldset class="steps" disabled={busy}>
@@ -67,8 +71,27 @@ export function Steps({
           ),
         )}
       </fieldset>
+      <LiveState live={live} drafted={drafted} />
       {step !== undefined && <PublishStep step={step} about={about} close={() => setStep(undefined)} />}
     </>
+  )
+}
+
+/** What is live of it, in words; the draft, where that has something else. */
+function LiveState({ live, drafted }: { live: LivePlugin | null | undefined; drafted: string }) {
+  const { live: whole } = useStudio()
+  if (live === undefined) return null
+  const draft = live === null || stepOf(live) === drafted ? '' : ` The draft has it ${describeStep(drafted)}.`
+  return (
+    <p class="hint live-state" role="status">
+      {live === null ? (
+        'Not live: nothing of it has been published.'
+      ) : (
+        <>
+          Version {whole?.version} has it {live.enabled ? describeStep(stepOf(live)) : 'switched off'}.{draft}
+        </>
+      )}
+    </p>
   )
 }
 

@@ -82,7 +82,7 @@ function Editor({ domain, loaded, reload }: { domain: Domain; loaded: Plugin | u
           change={set}
           busy={busy}
           save={(part) => save(writePlugin({ ...form, ...part }, base.fields).draft)}
-          about={{ domain: domain.name, plugin: form.name, phase: form.phase }}
+          about={{ domain: domain.name, plugin: base.name, phase: base.phase }}
         />
       )}
       <fieldset class="bare" disabled={!may_write}>
