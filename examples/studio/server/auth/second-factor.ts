@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import { Secret, TOTP } from 'otpauth'
 import { Problem } from '../problem.ts'
-import { announce } from '../store/announcements.ts'
 import { writeAudit } from '../store/audit.ts'
 import type { Tables } from '../store/tables.ts'
 import type { Actor } from './actor.ts'
@@ -101,7 +100,6 @@ async function remove(db: Db, actor: Actor, account_id: number, action: string):
     if (account === undefined) throw new Problem(404, 'there is no such account, or it has no second factor')
     await transaction.deleteFrom('recovery_code').where('account_id', '=', account_id).execute()
     await writeAudit(transaction, actor, action, account.name)
-    await announce(transaction, 'studio_draft', 'accounts')
   })
 }
 
