@@ -377,7 +377,12 @@ async function fetchDuring(
   const done = changeAll().finally(() => {
     over = true
   })
-  while (!over) came.add((await bytesOf(source)).toString())
+  // What is deleted while it is read, twice in a row, is told as missing, and is there the next time.
+  const isMissing = (error: Error) => /there is no file/.test(error.message)
+  while (!over) {
+    const bytes = await bytesOf(source).catch((error) => (isMissing(error) ? undefined : Promise.reject(error)))
+    if (bytes !== undefined) came.add(bytes.toString())
+  }
   await done
   return [...came]
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import Koa from 'koa'
 import supertest from 'supertest'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Source } from '../../../lib/sources/contract.ts'
 import { folder_source } from '../../../lib/sources/folder/source.ts'
 import { createReadyInstance, payloadsOf, record } from '../../fixtures/instance.ts'
@@ -35,11 +35,9 @@ afterEach(() => {
   stops.clear()
 })
 
-/** Watches the source, as it was fetched last; resolves when it is most likely on the watch. What changes before is found, too. */
-async function startWatch(source: Source, fetch = true) {
-  const fetched = () => textOf(source).catch(() => undefined)
-  if (fetch) await fetched()
-  const changed = vi.fn(fetched)
+/** Watches the source; resolves when it is on the watch. */
+async function startWatch(source: Source) {
+  const changed = vi.fn()
   const stop = source.watch?.(changed) as () => void
   stops.add(stop)
   await wait(150)
@@ -52,16 +50,12 @@ async function textOf(source: Source): Promise<string> {
 }
 
 const FILES = { 'dynacode.json': documentOf({ file: 'lib/a.js' }), 'lib/a.js': 'a' }
-const SOON = { interval: 10 }
-const BEFORE_LONG = { interval: 20 }
 
-/** From here on the folder is looked at when events say so, and not because a second is over. */
-function lookOnlyAfterEvents(): void {
+/** Has the folder looked at for events alone: the time never comes to look without one. */
+function useEventsAlone(): void {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
 }
-afterEach(() => {
-  vi.useRealTimers()
-})
 
 describe('a change is told', () => {
   const CHANGES: Record<string, (folder: string) => void> = {
@@ -88,43 +82,43 @@ describe('a change is told', () => {
   const NEXT = 'next'
 
   test.each(Object.entries(CHANGES))('%s', async (_when, change) => {
+    useEventsAlone()
     const folder = join(makeFolder(), 'plugins')
     writeFiles(folder, FILES)
     const source = folder_source(folder)
     const before = await textOf(source)
-    lookOnlyAfterEvents()
     const { changed } = await startWatch(source)
     expect(changed).not.toHaveBeenCalled()
     change(folder)
-    await expect.poll(() => changed.mock.calls.length, SOON).toBeGreaterThan(0)
+    await expect.poll(() => changed.mock.calls.length).toBeGreaterThan(0)
     expect(await textOf(source).catch((error) => error.message)).not.toBe(before)
   })
 
   test('when a link to the folder is turned, or one that its path leads through', async () => {
+    useEventsAlone()
     const site = folderOf({ 'r1/plugins/dynacode.json': '{"n":1}', 'r2/plugins/dynacode.json': '{"n":2}' })
     writeFiles(site, { 'r3/plugins/dynacode.json': '{"n":3}' })
     turnLink(join(site, 'release'), 'r1')
     symlinkSync(join('release', 'plugins'), join(site, 'live'))
     const [direct, through] = [folder_source(join(site, 'live')), folder_source(join(site, 'release', 'plugins'))]
-    lookOnlyAfterEvents()
     const watches = await Promise.all([startWatch(direct), startWatch(through)])
     turnLink(join(site, 'release'), 'r2')
-    for (const { changed } of watches) await expect.poll(() => changed.mock.calls.length, SOON).toBe(1)
+    for (const { changed } of watches) await expect.poll(() => changed.mock.calls.length).toBe(1)
     turnLink(join(site, 'live'), 'r3/plugins')
-    await expect.poll(() => watches[0].changed.mock.calls.length, SOON).toBe(2)
+    await expect.poll(() => watches[0].changed.mock.calls.length).toBe(2)
     expect([await textOf(direct), await textOf(through)]).toEqual(['{"n":3}', '{"n":2}'])
   })
 
   test('when a link inside the folder is turned, as Kubernetes does with a volume', async () => {
+    useEventsAlone()
     const folder = folderOf({ '..1/dynacode.json': '{"n":1}', '..2/dynacode.json': '{"n":2}' })
     turnLink(join(folder, '..data'), '..1')
     symlinkSync(join('..data', 'dynacode.json'), join(folder, 'dynacode.json'))
     const source = folder_source(folder)
-    lookOnlyAfterEvents()
     const { changed } = await startWatch(source)
     turnLink(join(folder, '..data'), '..2')
     rmSync(join(folder, '..1'), { recursive: true })
-    await expect.poll(() => changed.mock.calls.length, SOON).toBe(1)
+    await expect.poll(() => changed.mock.calls.length).toBe(1)
     expect(await textOf(source)).toBe('{"n":2}')
   })
 
@@ -133,38 +127,39 @@ describe('a change is told', () => {
     const { changed } = await startWatch(folder_source(folder))
     for (const times of [1, 2]) {
       writeFiles(folder, FILES)
-      await expect.poll(() => changed.mock.calls.length, BEFORE_LONG).toBe(times * 2 - 1)
+      await expect.poll(() => changed.mock.calls.length).toBe(times * 2 - 1)
       rmSync(folder, { recursive: true })
-      await expect.poll(() => changed.mock.calls.length, BEFORE_LONG).toBe(times * 2)
+      await expect.poll(() => changed.mock.calls.length).toBe(times * 2)
     }
   })
 
   test('when it came between the fetch and the watch', async () => {
+    useEventsAlone()
     const folder = folderOf(FILES)
     const source = folder_source(folder)
     await textOf(source)
     writeFiles(folder, { 'lib/a.js': 'b' })
-    const { changed } = await startWatch(source, false)
-    await expect.poll(() => changed.mock.calls.length, SOON).toBe(1)
+    const { changed } = await startWatch(source)
+    await expect.poll(() => changed.mock.calls.length).toBe(1)
   })
 
   test('once, though it takes many steps', async () => {
+    useEventsAlone()
     const folder = folderOf(FILES)
-    lookOnlyAfterEvents()
     const { changed } = await startWatch(folder_source(folder))
     for (let n = 1; n <= 20; n += 1) writeFiles(folder, { 'lib/a.js': `b${n}` })
-    await expect.poll(() => changed.mock.calls.length, SOON).toBe(1)
+    await expect.poll(() => changed.mock.calls.length).toBe(1)
     await wait(300)
     expect(changed).toHaveBeenCalledTimes(1)
   })
 
   test('to every watch of the source', async () => {
+    useEventsAlone()
     const folder = folderOf(FILES)
     const source = folder_source(folder)
-    lookOnlyAfterEvents()
     const watches = [await startWatch(source), await startWatch(source)]
     writeFiles(folder, { 'lib/a.js': 'b' })
-    for (const { changed } of watches) await expect.poll(() => changed.mock.calls.length, SOON).toBeGreaterThan(0)
+    for (const { changed } of watches) await expect.poll(() => changed.mock.calls.length).toBeGreaterThan(0)
   })
 })
 
@@ -186,16 +181,15 @@ describe('without events', () => {
   test.each(['ENOSPC', 'EMFILE', 'ENOSYS'])('a change is found by looking, where fs.watch throws %s', async (code) => {
     const folder = folderOf(FILES)
     events.fault = code
-    const source = folder_source(folder)
-    const { changed } = await startWatch(source)
+    const { changed } = await startWatch(folder_source(folder))
     writeFiles(folder, { 'lib/a.js': 'b' })
-    await expect.poll(() => changed.mock.calls.length, BEFORE_LONG).toBe(1)
+    await expect.poll(() => changed.mock.calls.length).toBe(1)
     // Watches can be had again: the next look takes them.
     events.fault = undefined
-    await expect.poll(() => events.open.size, BEFORE_LONG).toBeGreaterThan(0)
-    await textOf(source)
+    await expect.poll(() => events.open.size).toBeGreaterThan(0)
+    await wait(100)
     writeFiles(folder, { 'lib/a.js': 'c' })
-    await expect.poll(() => changed.mock.calls.length, SOON).toBe(2)
+    await expect.poll(() => changed.mock.calls.length).toBe(2)
   })
 
   test('a change is found by looking, where fs.watch says nothing, and where it fails later', async () => {
@@ -203,11 +197,11 @@ describe('without events', () => {
     events.silent = true
     const { changed } = await startWatch(folder_source(folder))
     writeFiles(folder, { 'lib/a.js': 'b' })
-    await expect.poll(() => changed.mock.calls.length, BEFORE_LONG).toBe(1)
+    await expect.poll(() => changed.mock.calls.length).toBe(1)
     for (const watcher of [...events.open]) watcher.emit('error', new Error('EIO'))
     await expect.poll(() => events.open.size, { interval: 5 }).toBe(0)
     writeFiles(folder, { 'dynacode.json': '{}' })
-    await expect.poll(() => changed.mock.calls.length, BEFORE_LONG).toBe(2)
+    await expect.poll(() => changed.mock.calls.length).toBe(2)
   })
 })
 
@@ -286,11 +280,11 @@ describe('an app over a folder', () => {
     const { ask, seen } = await start(folder)
     for (let n = 1; n <= 3; n += 1) {
       writeFiles(folder, { 'a.js': `say(${n})` })
-      await expect.poll(ask, BEFORE_LONG).toBe(`${n}\n`)
+      await expect.poll(ask).toBe(`${n}\n`)
     }
     writeFiles(folder, { 'dynacode.json': '{' })
-    await expect.poll(() => payloadsOf(seen, 'bg_fetch_api_generic_error').length, BEFORE_LONG).toBeGreaterThan(0)
+    await expect.poll(() => payloadsOf(seen, 'bg_fetch_api_generic_error').length).toBeGreaterThan(0)
     writeFiles(folder, { 'dynacode.json': documentOf({ code: `say('well')` }) })
-    await expect.poll(ask, BEFORE_LONG).toBe('well\n')
+    await expect.poll(ask).toBe('well\n')
   })
 })
