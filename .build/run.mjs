@@ -66,8 +66,8 @@ const { output } = await build({
 // Node keeps a file's text as long as the process lives: twice as large where one character of it is beyond Latin-1.
 for (const { fileName, code } of output) {
   if (code === undefined) continue
-  const escape = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
-  writeFileSync(join(DIST, fileName), code.replace(/[^\0-\x7f]/g, escape))
+  const escaped = (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+  writeFileSync(join(DIST, fileName), code.replace(/[^\0-\x7f]/g, escaped))
 }
 // Nothing else gets in because somebody forgot to make it a dependency.
 for (const id of output.flatMap(({ moduleIds = [] }) => moduleIds)) {
