@@ -16,7 +16,7 @@ export const addDiff: AddCommand = (program, terminal, finish) => {
     .command('diff')
     .summary('show what is different in another document')
     .description(
-      'Shows what is different in the second document: for whom, in words and as code. Ends with 1 when anything is.',
+      'Shows what is different in the second document, in words and as code. Ends with 1 when anything is different.',
     )
     .argument('<before>', 'a file, a folder with a dynacode.json, a URL, or - for stdin')
     .argument('<after>', 'the same')

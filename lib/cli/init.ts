@@ -10,9 +10,9 @@ import { writeOutput } from './output.ts'
 export const addInit: AddCommand = (program, terminal, finish) => {
   program
     .command('init')
-    .summary('begin a folder of plugins')
+    .summary('start a folder of plugins')
     .description(
-      'Begins a folder of plugins: a manifest, an example, a test, types, an app to try it on, and what git and CI need.',
+      'Starts a folder of plugins: a manifest, an example, a test, types, an app to try it on, and files for git and CI.',
     )
     .argument('[folder]', 'where to write it', '.')
     .action(async (folder: string, _: unknown, command) => {

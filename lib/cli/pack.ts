@@ -12,8 +12,8 @@ interface PackOptions extends CommonOptions {
 export const addPack: AddCommand = (program, terminal, finish) => {
   program
     .command('pack')
-    .summary('make a document of a folder')
-    .description('Makes a document of a folder: the code of its files stands in it, TypeScript without its types.')
+    .summary('pack a folder into a document')
+    .description('Packs a folder into one document that has the code of its files, TypeScript without its types.')
     .argument('<folder>', 'a folder with a dynacode.json')
     .option('-o, --output <file>', 'where to write it; stdout unless given')
     .action(async (folder: string, _: unknown, command) => {
@@ -31,8 +31,8 @@ export const addPack: AddCommand = (program, terminal, finish) => {
 
   program
     .command('unpack')
-    .summary('make a folder of a document')
-    .description('Makes a folder of a document: its dynacode.json, and a file for the code of each plugin.')
+    .summary('unpack a document into a folder')
+    .description('Unpacks a document into a folder: its dynacode.json, and a file for the code of each plugin.')
     .argument('<source>', 'a file with a document, a URL, or - for stdin')
     .argument('<folder>', 'a folder that is new or empty')
     .action(async (source: string, folder: string, _: unknown, command) => {

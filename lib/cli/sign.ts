@@ -56,7 +56,7 @@ export const addSign: AddCommand = (program, terminal, finish) => {
   program
     .command('sign')
     .summary('sign a document')
-    .description('Signs a document, or the one that a folder makes up. It needs general.version and general.expires.')
+    .description('Signs a document, or that of a folder. It needs general.version and general.expires.')
     .argument('<source>', 'a file, a folder with a dynacode.json, a URL, or - for stdin')
     .requiredOption('--key <file>', 'the private key, as keygen writes it')
     .option('-o, --output <file>', 'where to write it; stdout unless given')
@@ -86,7 +86,7 @@ export const addSign: AddCommand = (program, terminal, finish) => {
   program
     .command('verify')
     .summary('check the signature of a document')
-    .description('Checks that a document is signed by a trusted key, and is not past its end.')
+    .description('Checks that a document is signed by a trusted key and has not expired.')
     .argument('<source>', 'a file with a signed document, a URL, or - for stdin')
     .requiredOption('--keys <file>', 'the trusted keys, as keygen writes them')
     .action(async (source: string, _: unknown, command) => {

@@ -1,8 +1,10 @@
 import { EventEmitter } from 'node:events'
 import createDebug from 'debug'
 import type { Phase } from '../document.ts'
-import type { DynacodeError } from '../errors.ts'
+import { type DynacodeError, OptionError } from '../errors.ts'
 import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
+import { describeValue } from '../validation/schema-error.ts'
+import { suggest } from '../validation/suggestion.ts'
 
 const debug = createDebug('dynacode:events')
 
@@ -166,7 +168,16 @@ export type Callbacks = {
 }
 
 /** `dyna.events`: Node's emitter, typed by the table of events. */
-export type DynacodeEmitter = EventEmitter<{ [N in EventName]: [Payload<N>] }>
+export type DynacodeEmitter = EventEmitter<{ [N in EventName]: [Payload<N>] }> & Listening
+
+/** Of a wrong name, Node's own types only say that its listener cannot be; these list the names that there are. */
+interface Listening {
+  on<N extends EventName>(name: N, listener: (payload: Payload<N>) => unknown): DynacodeEmitter
+  once<N extends EventName>(name: N, listener: (payload: Payload<N>) => unknown): DynacodeEmitter
+}
+
+/** Those of the table, and those that every emitter has. */
+const KNOWN: ReadonlySet<string> = new Set([...Object.keys(CALLBACKS), 'newListener', 'removeListener', 'error'])
 
 const OWN = Symbol('dynacode')
 
@@ -201,7 +212,7 @@ export interface Events {
  * Makes the events of one instance, with the callbacks of its options as first listeners.
  */
 export function createEvents(callbacks: Callbacks, clock: Clock = SYSTEM_CLOCK): Events {
-  const emitter: DynacodeEmitter = new EventEmitter()
+  const emitter = new EventEmitter() as DynacodeEmitter
   emitter.setMaxListeners(0)
   const names = Object.keys(CALLBACKS) as EventName[]
   let closed = false
@@ -233,6 +244,16 @@ export function createEvents(callbacks: Callbacks, clock: Clock = SYSTEM_CLOCK):
       }
     }
   }
+
+  // What nobody emits is nothing to wait for.
+  const unknown = new Set<unknown>()
+  const node = emitter as EventEmitter
+  node.on('newListener', (name: unknown) => {
+    if (typeof name !== 'string' || KNOWN.has(name) || unknown.has(name)) return
+    unknown.add(name)
+    const error = new OptionError('events', `unknown event ${describeValue(name)}${suggest(name, names)}`)
+    emit('on_error', { section: 'listener', error })
+  })
 
   for (const name of names) {
     const callback = callbacks[CALLBACKS[name]]

@@ -8,7 +8,7 @@ import { createShare } from '../matching/rollout.ts'
 export function whyNotDomain({ enabled, skip }: Document, { pattern, name }: Domain, host: string): string | undefined {
   if (!enabled) return 'the document is disabled (general.status)'
   if (skip.some((each) => matches(each, host))) return `the host ${host} is among skip_domains`
-  return matches(pattern, host) ? undefined : `the host ${host} is none of ${name}`
+  return matches(pattern, host) ? undefined : `the host ${host} does not match ${name}`
 }
 
 function matches(pattern: HostPattern, host: string): boolean {

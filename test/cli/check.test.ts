@@ -112,9 +112,9 @@ describe('the phases', () => {
     ['log', "ctx.response.body = 'x'", /ctx\.response\.body changes nothing/],
     ['log', 'exit(403)', /exit is of no use in the phase log/],
     ['log', 'say(1)', /say is of no use in the phase log/],
-    ['content', 'log(chunk)', /chunk is of no use in the phase content: it is for body_filter/],
+    ['content', 'log(chunk)', /chunk has no effect in the phase content: it is for body_filter/],
     ['body_filter', 'say(1)', /say is of no use in the phase body_filter/],
-    ['access', 'ctx.status = 403', /does not keep the app from answering in the phase access/],
+    ['access', 'ctx.status = 403', /does not stop the app from answering in the phase access/],
   ])('%s: %j is told', async (phase, code, message) => {
     const findings = await inspect(phase, code)
     expect(rulesOf(findings)).toEqual(['wrong-phase'])

@@ -82,7 +82,7 @@ describe('dynacode run', () => {
   test('says why a host has no plugins', async () => {
     expect(await trace({}, [], 'http://other.example/')).toMatchObject({
       outcome: 'skipped',
-      reason: `the host other.example is none of ${HOST}`,
+      reason: `the host other.example does not match ${HOST}`,
     })
     for (const [general, reason] of [
       [{ status: 'off' }, 'the document is disabled (general.status)'],

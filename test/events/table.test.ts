@@ -166,3 +166,27 @@ test('every event has a callback whose name begins with on_', () => {
   const table: Record<keyof EventTable, string> = CALLBACKS
   expect(Object.values(table).filter((callback) => !callback.startsWith('on_'))).toEqual([])
 })
+
+describe('an event that there is not', () => {
+  test('is reported once, with the one that was meant', () => {
+    const failed = vi.fn()
+    const { emitter } = createEvents({ on_error: failed })
+    for (let count = 0; count < 2; count += 1) {
+      // @ts-expect-error a misspelled name
+      emitter.on('rt_plugins_erorr', () => undefined)
+    }
+    const message = 'unknown event "rt_plugins_erorr". Did you mean `rt_plugins_error`?'
+    expect(failed.mock.calls).toMatchObject([
+      [{ section: 'listener', error: { code: 'ERR_DYNACODE_OPTION', message } }],
+    ])
+  })
+
+  test('is none of those that each emitter has', () => {
+    const failed = vi.fn()
+    const { emitter } = createEvents({ on_error: failed })
+    for (const name of ['error', 'newListener', 'removeListener', Symbol('own'), ...NAMES]) {
+      ;(emitter as import('node:events').EventEmitter).on(name, () => undefined)
+    }
+    expect(failed).not.toHaveBeenCalled()
+  })
+})

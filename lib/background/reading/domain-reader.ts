@@ -49,9 +49,13 @@ function readPattern(name: unknown, path: string): HostPattern | DocumentError {
   try {
     return readHostPattern(name)
   } catch (cause) {
-    return new DocumentError(path, `${describeValue(name)} is no regular expression: ${(cause as Error).message}`, {
-      cause,
-    })
+    return new DocumentError(
+      path,
+      `${describeValue(name)} is not a valid regular expression: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    )
   }
 }
 

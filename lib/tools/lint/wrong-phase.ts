@@ -30,13 +30,13 @@ function judge(visit: Visit, { spec: { phase }, visits, declared }: Subject): Fa
   const fault = (message: string): Fault[] => [{ rule: 'wrong-phase', severity: 'warning', message, node }]
   if (node.type === 'Identifier' && isReference(visit) && !declared.has(node.name)) {
     const place = Object.hasOwn(OUT_OF_PLACE[phase], node.name) ? OUT_OF_PLACE[phase][node.name] : undefined
-    return place === undefined ? [] : fault(`${node.name} is of no use in the phase ${phase}: it is for ${place}`)
+    return place === undefined ? [] : fault(`${node.name} has no effect in the phase ${phase}: it is for ${place}`)
   }
   const changed = changedBy(node)
   if (changed === undefined) return []
-  if (phase === 'log') return fault(`${changed} changes nothing in the phase log: the response is out`)
+  if (phase === 'log') return fault(`${changed} has no effect in the phase log: the response is already sent`)
   if (!BEFORE_CONTENT.has(phase) || !ANSWERING_FIELDS.test(changed) || callsExit(visits)) return []
-  return fault(`${changed} = … does not keep the app from answering in the phase ${phase}: call exit(status, body)`)
+  return fault(`${changed} = … does not stop the app from answering in the phase ${phase}: call exit(status, body)`)
 }
 
 /** Names what of the response this changes. */

@@ -240,7 +240,7 @@ describe('a shared plugin', () => {
 
 describe('a faulty domain is refused alone', () => {
   test.each([
-    [{ name: '(', plugins: [] }, 'domains[1].name', /^domains\[1\]\.name: "\(" is no regular expression: /],
+    [{ name: '(', plugins: [] }, 'domains[1].name', /^domains\[1\]\.name: "\(" is not a valid regular expression: /],
     [
       { name: 'x'.repeat(2000), plugins: [] },
       'domains[1].name',
