@@ -6,12 +6,22 @@ function start(kept?: number) {
   return { cache, highest: rememberHighest(cache) }
 }
 
-test('is the highest that this process accepted, or that any did', () => {
-  const { highest } = start(5)
+test('is the highest that this process has noted, in whatever order', () => {
+  const highest = rememberHighest(undefined)
+  expect(highest.get()).toBeUndefined()
+  for (const version of [3, 5, 4]) highest.note(version)
   expect(highest.get()).toBe(5)
-  highest.note(7)
-  highest.note(6)
-  expect(highest.get()).toBe(7)
+})
+
+test.each([
+  [7, 5, 7],
+  [5, 7, 7],
+  [undefined, 5, 5],
+  [5, undefined, 5],
+])('of %s that is kept and %s that was noted is %s', (kept, noted, version) => {
+  const { highest } = start(kept)
+  if (noted !== undefined) highest.note(noted)
+  expect(highest.get()).toBe(version)
 })
 
 test('of what is on the disk holds for others: not of what was accepted since, and is still to be written', async () => {
