@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import createDebug from 'debug'
 import type { Middleware } from 'koa'
-import { chunkName } from './background/compiling/compiler.ts'
+import { chunkName } from './background/compiling/compiled-text.ts'
 import { rewriteStack } from './background/compiling/stack.ts'
 import { type BackgroundLine, createBackgroundLine, type TestTime } from './background/line.ts'
 import type { Refresh } from './background/refresh.ts'

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { compileFunction } from 'node:vm'
 import { LRUCache } from 'lru-cache'
 import type { GuardMode } from '../../document.ts'
 import { CompileError, ParseFault } from '../../errors.ts'
 import { KIT_NAMES, PARAMETERS, type PluginFunction, type Uses } from '../../program.ts'
+import { compileWith } from './compiled-text.ts'
 import { hideChecks } from './function-text.ts'
 import {
   createEvaluator,
@@ -183,11 +183,6 @@ function createCode(
   })
 }
 
-/** The name under which a plugin's code stands in stack traces and in `debug`. */
-export function chunkName(plugin: string): string {
-  return `dynacode:plugin:${plugin.replace(/[\p{Cc}\p{Zl}\p{Zp}()]+/gu, ' ')}`
-}
-
 function parse(name: string, code: string, globals: object): ParsedCode {
   try {
     const parsed = parseCode(code)
@@ -201,24 +196,4 @@ function parse(name: string, code: string, globals: object): ParsedCode {
     const message = hint === undefined || cause.message === hint ? cause.message : `${cause.message} (${hint})`
     throw new CompileError(name, message, cause, { cause })
   }
-}
-
-function compileWith(
-  name: string,
-  source: string,
-  parameters: string[],
-  offset: number,
-): (...args: unknown[]) => unknown {
-  try {
-    const options = { filename: chunkName(name), columnOffset: -offset }
-    return compileFunction(source, parameters, options) as (...args: unknown[]) => unknown
-  } catch (cause) {
-    throw new CompileError(name, (cause as Error).message, placeOf(cause as Error), { cause })
-  }
-}
-
-/** V8 puts the line into the first line of the stack (`name:line`); the column is nowhere but under a caret. */
-function placeOf(error: Error): { line?: number } {
-  const line = /^dynacode:plugin:.*:(\d+)\n/.exec(error.stack ?? '')?.[1]
-  return line === undefined ? {} : { line: Number(line) }
 }

@@ -1,4 +1,4 @@
-import { chunkName } from './compiler.ts'
+import { chunkName } from './compiled-text.ts'
 import { createLocator } from './guarded-code.ts'
 
 /** Costs a parse of the code, so that each plugin's is kept as long as the plugin itself. */

@@ -1,13 +1,13 @@
 import { types } from 'node:util'
 import { DynacodeError } from '../../errors.ts'
 import { CALL_WEIGHT } from '../../program.ts'
-import { steadyNow } from '../../time/steady-clock.ts'
 import { EXIT } from '../run/exit.ts'
 import { queue } from '../run/microtask.ts'
 import { killRun, type Run } from '../run/record.ts'
 import { createListening } from './listeners.ts'
 import { createOwnTime } from './own-time.ts'
 import { promiseOf, watchRejections } from './rejections.ts'
+import { limitReports } from './reports.ts'
 import { demandRoom } from './room.ts'
 import type { Marker } from './watchdog.ts'
 
@@ -59,11 +59,6 @@ export interface Guard {
 // Replaced later, by plugins or the app, this is still what it was.
 const { isArray } = Array
 
-/** No more errors of one run are told, */
-const MOST_TOLD = 10
-/** within so many milliseconds: each costs time that other requests could use. */
-const TOLD_WITHIN_MS = 1000
-
 /**
  * Makes the guard of one instance.
  *
@@ -71,7 +66,7 @@ const TOLD_WITHIN_MS = 1000
  * @param marker told when a plugin's code goes on
  */
 export function createGuard(report: (run: Run, error: unknown) => void, marker: Marker, time = createOwnTime()): Guard {
-  const told = new WeakMap<Run, { since: number; count: number }>()
+  const reportSome = limitReports(report)
   const rejections = watchRejections(reportSome)
   const missed: { readonly run: Run; readonly value: object; readonly how: 1 | 2 | undefined }[] = []
   const listening = createListening(contain, reportSome)
@@ -208,17 +203,6 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
       time.leave(run, outer)
       marker.leave(marked)
     }
-  }
-
-  function reportSome(run: Run, error: unknown): void {
-    const at = steadyNow()
-    let sum = told.get(run)
-    if (sum === undefined || at - sum.since > TOLD_WITHIN_MS) {
-      sum = { since: at, count: 0 }
-      told.set(run, sum)
-    }
-    sum.count += 1
-    if (sum.count <= MOST_TOLD) report(run, error)
   }
 
   return Object.freeze({

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { chunkName } from '../../../lib/background/compiling/compiler.ts'
+import { chunkName } from '../../../lib/background/compiling/compiled-text.ts'
 import { rewriteStack } from '../../../lib/background/compiling/stack.ts'
 
 // What the guard makes of this is longer than the code: the places in the stack are those of what it makes.
