@@ -32,11 +32,11 @@ interface Account {
  * Runs the actors beside each other in a world of its own: time passes there only where somebody burns it, and by a
  * microsecond whenever the guard asks for it.
  */
-async function simulate(actors: readonly Actor[]): Promise<readonly Account[]> {
+async function simulate(actors: readonly Actor[], ask_ms = 0.001): Promise<readonly Account[]> {
   let at = 0
   let turn = 0
   const now = () => {
-    at += 0.001
+    at += ask_ms
     return at
   }
   const guard = createGuard(
@@ -177,3 +177,9 @@ test.each(Object.entries(AROUND_THE_APP))(
     expect(plugin?.run?.own_ms).toBeLessThan(15)
   },
 )
+
+test('G60 a loop that calls nothing is charged all that it takes', async () => {
+  const [plugin] = await simulate([{ guarded: true, steps: ['for (;;);'] }], 1)
+  expect(plugin?.run?.dead).not.toBeNull()
+  expect(plugin?.run?.last).toBeLessThan(BUDGET_MS + 20)
+})
