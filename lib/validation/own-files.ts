@@ -1,4 +1,25 @@
+import type fs from 'node:fs'
 import type { Stats } from 'node:fs'
+import { dirname } from 'node:path'
+
+/**
+ * Makes a folder with its parents, for this user alone. Node's own way never returns where one of these takes no folder, as
+ * /proc does.
+ *
+ * @throws the system's error
+ */
+export function makeOwnFolder({ mkdirSync, lstatSync }: Pick<typeof fs, 'mkdirSync' | 'lstatSync'>, path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return
+    const parent = dirname(path)
+    if (code !== 'ENOENT' || lstatSync(parent, { throwIfNoEntry: false }) !== undefined) throw error
+    makeOwnFolder({ mkdirSync, lstatSync }, parent)
+    makeOwnFolder({ mkdirSync, lstatSync }, path)
+  }
+}
 
 /** Why a folder cannot be used, if so: others may replace the files in it. For a message, after the folder's name. */
 export function findFolderFault(found: Stats): string | undefined {

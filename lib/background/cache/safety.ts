@@ -1,8 +1,7 @@
 import type fs from 'node:fs'
 import { constants, type Stats } from 'node:fs'
-import { dirname } from 'node:path'
 import { DynacodeError } from '../../errors.ts'
-import { findFileFault, findFolderFault } from '../../validation/own-files.ts'
+import { findFileFault, findFolderFault, makeOwnFolder } from '../../validation/own-files.ts'
 
 /** What the cache needs of node:fs. */
 export type FileSystem = Pick<
@@ -40,24 +39,10 @@ export function cacheError(message: string, cause?: unknown): DynacodeError {
 export function openFolder(fs: FileSystem, folder: string): void {
   let found = ifThere(() => fs.statSync(folder))
   if (found === undefined) {
-    makeFolder(fs, folder)
+    makeOwnFolder(fs, folder)
     found = fs.statSync(folder)
   }
   checkFolder(folder, found)
-}
-
-/** Node's own way to make a folder with its parents never returns where one of these takes no folder, as /proc does. */
-function makeFolder(fs: FileSystem, folder: string): void {
-  try {
-    fs.mkdirSync(folder, { mode: 0o700 })
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') return
-    const parent = dirname(folder)
-    if (code !== 'ENOENT' || lookAt(fs, parent) !== undefined) throw error
-    makeFolder(fs, parent)
-    makeFolder(fs, folder)
-  }
 }
 
 /** As `openFolder`, of a folder that may be missing; says whether it is there. */

@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path'
 import * as z from 'zod'
 import { DynacodeError } from '../../errors.ts'
-import { findFileFault, findFolderFault } from '../../validation/own-files.ts'
+import { findFileFault, findFolderFault, makeOwnFolder } from '../../validation/own-files.ts'
 import { describeMismatch } from '../../validation/schema-error.ts'
 
 /** What is known of code that stopped a whole process; one file of JSON each, named by the code's SHA-1. */
@@ -82,7 +82,7 @@ export function openQuarantine(folder: string, failed: (error: unknown) => void)
   }
 
   const isSafe = attempt(() => {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeOwnFolder({ mkdirSync, lstatSync }, folder)
     const fault = findFolderFault(statSync(folder))
     if (fault !== undefined) throw new Error(`the quarantine's folder ${folder} ${fault}`)
     for (const name of readdirSync(folder)) {

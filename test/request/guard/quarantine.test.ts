@@ -120,3 +120,10 @@ test('a folder that is a file is told of, and nothing else happens', () => {
   expect(failures).toHaveLength(1)
   expect(existsSync(folder)).toBe(true)
 })
+
+test.runIf(process.platform === 'linux')('a folder in /proc, which takes none, is told of', () => {
+  folder = '/proc/dynacode/quarantine'
+  const { quarantine, failures } = open()
+  expect(quarantine.isSafe).toBe(false)
+  expect(failures).toEqual([expect.stringContaining('ENOENT')])
+})
