@@ -8,7 +8,10 @@ import { dirname } from 'node:path'
  *
  * @throws the system's error
  */
-export function makeOwnFolder({ mkdirSync, lstatSync }: Pick<typeof fs, 'mkdirSync' | 'lstatSync'>, path: string): void {
+export function makeOwnFolder(
+  { mkdirSync, lstatSync }: Pick<typeof fs, 'mkdirSync' | 'lstatSync'>,
+  path: string,
+): void {
   try {
     mkdirSync(path, { mode: 0o700 })
   } catch (error) {
