@@ -67,8 +67,11 @@ export interface Uses {
   readonly store: boolean
   /** Whether it may change the headers of the request: whoever only reads them has not to pay for a copy. */
   readonly request_headers: boolean
-  /** Whether it may change anything of the request or the response: of whoever does not, nothing has to be taken back. */
-  readonly writes: boolean
+  /**
+   * What it may change of the request or the response, and what may have to be taken back: nothing, some headers of the
+   * response (`headers`) alone, or anything.
+   */
+  readonly writes: 'nothing' | 'headers' | 'anything'
   /** The only headers of the response that it may write, in lower case; null when it may be any. */
   readonly headers: readonly string[] | null
 }

@@ -38,7 +38,7 @@ export function createStandIn(
       kit: false,
       store: false,
       request_headers: false,
-      writes: false,
+      writes: 'nothing',
       headers: [],
     },
     applies,

@@ -4,7 +4,7 @@ import type { Context } from 'koa'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events/table.ts'
 import type { LivePlugin } from '../program.ts'
-import { beginChanges, endChanges, takeChangesBack } from './response/changes.ts'
+import { ANYTHING, beginChanges, endChanges, takeChangesBack } from './response/changes.ts'
 import { cutResponse } from './response/cut.ts'
 import { freeBody, isStreamed, toReadable } from './response/stream.ts'
 import { changesOf, type Ending, type RequestState } from './run/state.ts'
@@ -88,7 +88,7 @@ function clearBody(ctx: Context, answered: boolean): void {
 function fill(state: RequestState, { status, body, headers, plugin }: Ending): void {
   const { ctx } = state
   const changes = plugin === undefined ? null : changesOf(state)
-  if (changes !== null) beginChanges(changes, plugin as LivePlugin, null)
+  if (changes !== null) beginChanges(changes, plugin as LivePlugin, ANYTHING)
   try {
     ctx.status = status
     for (const [name, value] of collectHeaders(headers)) ctx.set(name, value as string | string[])

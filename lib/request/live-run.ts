@@ -37,8 +37,8 @@ export function createLiveRuns({
     if (breaker !== undefined) run.breaker_period = breaker.period()
     if (state.observed) observation.begin(run)
     if (plugin.uses.kit) run.kit = createKit(run, guard.contain)
-    const changes = plugin.uses.writes ? changesOf(state) : null
-    if (changes !== null) beginChanges(changes, plugin, plugin.uses.headers)
+    const changes = plugin.uses.writes === 'nothing' ? null : changesOf(state)
+    if (changes !== null) beginChanges(changes, plugin, plugin.uses)
     try {
       const begin = () => start(run, state, chunk, last)
       const result = run.trace === null ? start(run, state, chunk, last) : observation.enter(run, begin)
@@ -156,7 +156,7 @@ export function createLiveRuns({
 
 /** What the plugin does to its request; null where it can do nothing to it. */
 function changesBy({ plugin, state }: Run): Changes | null {
-  return plugin.uses.writes && state !== null ? state.changes : null
+  return plugin.uses.writes !== 'nothing' && state !== null ? state.changes : null
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -107,13 +107,13 @@ describe('endless loops', () => {
 
 describe('the phases', () => {
   test.each([
-    ['log', "ctx.set('x', 'y')", /ctx\.set\(\) changes nothing in the phase log/],
-    ['log', 'ctx.status = 500', /ctx\.status changes nothing in the phase log/],
-    ['log', "ctx.response.body = 'x'", /ctx\.response\.body changes nothing/],
-    ['log', 'exit(403)', /exit is of no use in the phase log/],
-    ['log', 'say(1)', /say is of no use in the phase log/],
+    ['log', "ctx.set('x', 'y')", /ctx\.set\(\) has no effect in the phase log/],
+    ['log', 'ctx.status = 500', /ctx\.status has no effect in the phase log/],
+    ['log', "ctx.response.body = 'x'", /ctx\.response\.body has no effect/],
+    ['log', 'exit(403)', /exit has no effect in the phase log/],
+    ['log', 'say(1)', /say has no effect in the phase log/],
     ['content', 'log(chunk)', /chunk has no effect in the phase content: it is for body_filter/],
-    ['body_filter', 'say(1)', /say is of no use in the phase body_filter/],
+    ['body_filter', 'say(1)', /say has no effect in the phase body_filter/],
     ['access', 'ctx.status = 403', /does not stop the app from answering in the phase access/],
   ])('%s: %j is told', async (phase, code, message) => {
     const findings = await inspect(phase, code)

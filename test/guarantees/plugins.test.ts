@@ -94,7 +94,7 @@ describe('G42', () => {
     async (_, { host, level }) => {
       let least = Number.POSITIVE_INFINITY
       // Processor time, since other processes of the machine take theirs; and the least of a few, since V8's own threads do.
-      for (let times = 0; times < 4 && least > BUDGET_MS + SLACK_MS; times += 1) {
+      for (let times = 0; times < 12 && least > BUDGET_MS + SLACK_MS; times += 1) {
         errors.length = 0
         const before = process.cpuUsage()
         const answer = request.get('/').set('Host', host).expect(200, 'app')

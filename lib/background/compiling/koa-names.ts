@@ -1,5 +1,14 @@
 /** Headers that follow the body and the status. */
 export const BODY_HEADERS = Object.freeze(['content-type', 'content-length', 'transfer-encoding'])
+/** Of these Node notes more than their values: that they were removed, or how the body is sent. */
+export const NOTED_HEADERS: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'date',
+  'keep-alive',
+  'trailer',
+  'transfer-encoding',
+])
 
 const names = (text: string) => text.split(' ')
 const each = (objects: readonly string[], properties: string) =>

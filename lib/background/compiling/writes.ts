@@ -1,11 +1,12 @@
 import type { ESTree } from 'meriyah'
-import { ENVIRONMENT_NAMES } from '../../program.ts'
+import { ENVIRONMENT_NAMES, type Uses } from '../../program.ts'
 import { findBindings } from './bindings.ts'
 import {
   BODIES,
   BODY_HEADERS,
   CALLING_METHODS,
   HEADER_WRITING,
+  NOTED_HEADERS,
   OWN_METHODS,
   PLAIN_CONSTRUCTORS,
   PLAIN_FUNCTIONS,
@@ -19,14 +20,10 @@ import {
 import { FUNCTIONS, type FunctionNode, type Node, pushChildren } from './syntax-tree.ts'
 
 /** What code may change of its request and the response to it. */
-export interface Writes {
-  readonly writes: boolean
-  /** The only headers of the response, in lower case; null when it may be any. */
-  readonly headers: readonly string[] | null
-}
+export type Writes = Pick<Uses, 'writes' | 'headers'>
 
-const NOTHING: Writes = Object.freeze({ writes: false, headers: Object.freeze([]) })
-const ANYTHING: Writes = Object.freeze({ writes: true, headers: null })
+const NOTHING: Writes = Object.freeze({ writes: 'nothing', headers: Object.freeze([]) })
+const ANYTHING: Writes = Object.freeze({ writes: 'anything', headers: null })
 
 /** Nodes that are what the nodes below them are. */
 const TRANSPARENT = new Set(
@@ -54,10 +51,12 @@ export function findWrites(block: Node, isGiven: (name: string) => boolean): Wri
     if (ENVIRONMENT_NAMES.has(name) || isGiven(name) || name in globalThis) return ANYTHING
   const headers = new Set<string>()
   const pending: Node[] = [block]
-  let writes = false
+  let writes: Uses['writes'] = 'nothing'
 
-  function add(names: readonly string[]): boolean {
-    writes = true
+  /** @param only whether nothing but the headers changes */
+  function add(names: readonly string[], only = false): boolean {
+    if (!only || names.some((name) => NOTED_HEADERS.has(name))) writes = 'anything'
+    else if (writes === 'nothing') writes = 'headers'
     for (const name of names) headers.add(name)
     return true
   }
@@ -193,7 +192,7 @@ export function findWrites(block: Node, isGiven: (name: string) => boolean): Wri
     if (path !== undefined && HEADER_WRITING.has(path)) {
       const [name, ...others] = given as Node[]
       if (name?.type !== 'Literal' || typeof name.value !== 'string') return false
-      return add([name.value.toLowerCase()]) && put(...others)
+      return add([name.value.toLowerCase()], true) && put(...others)
     }
     if (path !== undefined && READING.has(path)) return put(...given)
     const method = keyOf(callee)
@@ -224,7 +223,7 @@ export function findWrites(block: Node, isGiven: (name: string) => boolean): Wri
   }
 
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) if (!judge(node)) return ANYTHING
-  return writes ? { writes, headers: keysOf(headers) } : NOTHING
+  return writes === 'nothing' ? NOTHING : { writes, headers: keysOf(headers) }
 }
 
 /** As names of properties, which V8 need not look for among all its strings before it can look them up. */

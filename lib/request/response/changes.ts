@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Context } from 'koa'
-import type { LivePlugin } from '../../program.ts'
+import type { LivePlugin, Uses } from '../../program.ts'
 import { beginHead, type HeadWatch, noteHead, watchHead } from './head.ts'
 import { watchWriting } from './head-methods.ts'
 import { type HeaderChange, takeHeadersBack, type Writer } from './header-changes.ts'
 import { type KeptStream, keepStream, releaseStream } from './kept-stream.ts'
-import { checkLeftovers } from './leftovers.ts'
+import { checkHeaders, checkLeftovers } from './leftovers.ts'
 import { watchBody } from './plugin-body.ts'
 import { freeBody, isStreamed } from './stream.ts'
 
@@ -38,6 +38,8 @@ export interface Changes extends Writer {
   readonly watch: HeadWatch
   /** The last header that had been written before; this and what follows is as it was when the plugin began. */
   written: HeaderChange | null
+  /** Whether more than headers of the response may have been changed. */
+  is_all: boolean
   method: string | undefined
   url: string | undefined
   request_headers: RequestHeaders | null
@@ -67,6 +69,7 @@ export function watchChanges(ctx: Context, refused: Writer['refused']): Changes 
     ctx,
     watch: watchHead(ctx.res),
     written: null,
+    is_all: true,
     method: undefined,
     url: undefined,
     request_headers: null,
@@ -84,17 +87,28 @@ export function watchChanges(ctx: Context, refused: Writer['refused']): Changes 
   }
 }
 
+/** What there is to be looked at where anything may be written. */
+export const ANYTHING: Pick<Uses, 'writes' | 'headers'> = Object.freeze({ writes: 'anything', headers: null })
+
 /**
  * A plugin begins.
  *
- * @param headers the only headers of the response that it may write, in lower case; null when it may be any
+ * @param what is written, by it or in its name
  */
-export function beginChanges(changes: Changes, plugin: LivePlugin, headers: readonly string[] | null): void {
+export function beginChanges(changes: Changes, plugin: LivePlugin, { writes, headers }: typeof ANYTHING): void {
+  const { watch } = changes
+  changes.plugin = plugin
+  changes.written = watch.newest
+  changes.is_all = writes === 'anything'
+  if (changes.is_all) noteAll(changes, plugin)
+  beginHead(watch, changes, headers)
+}
+
+/** How all that is no header of the response is now. */
+function noteAll(changes: Changes, plugin: LivePlugin): void {
   const { ctx, watch } = changes
   const { req, res } = ctx
   const response = ctx.response as KoaResponse
-  changes.plugin = plugin
-  changes.written = watch.newest
   changes.method = req.method
   changes.url = req.url
   changes.status = res.statusCode
@@ -106,7 +120,6 @@ export function beginChanges(changes: Changes, plugin: LivePlugin, headers: read
   if (!watch.http2) noteRemovals(res, changes)
   changes.request_headers = plugin.uses.request_headers ? { object: req.headers, copy: { ...req.headers } } : null
   changes.stream = plugin.phase === 'header_filter' ? keepStream(response._body, res) : null
-  beginHead(watch, changes, headers)
 }
 
 /**
@@ -115,6 +128,7 @@ export function beginChanges(changes: Changes, plugin: LivePlugin, headers: read
  * @returns why what it left cannot be sent; undefined when it can
  */
 export function endChanges(changes: Changes): Error | undefined {
+  if (!changes.is_all) return endHeaders(changes)
   const { ctx, watch } = changes
   const { res } = ctx
   const body = (ctx.response as KoaResponse)._body
@@ -140,6 +154,13 @@ export function endChanges(changes: Changes): Error | undefined {
   return undefined
 }
 
+function endHeaders(changes: Changes): Error | undefined {
+  const { watch } = changes
+  noteHead(watch)
+  watch.writer = null
+  return watch.newest === changes.written ? undefined : checkHeaders(changes, undefined)
+}
+
 /** A plugin has failed: everything is as it was before it, but for what was sent and what it changed inside of values. */
 export function takeChangesBack(changes: Changes): void {
   const { ctx, watch } = changes
@@ -147,6 +168,10 @@ export function takeChangesBack(changes: Changes): void {
   const response = ctx.response as KoaResponse
   noteHead(watch)
   watch.writer = null
+  if (!changes.is_all) {
+    takeHeadersBack(watch, changes.written)
+    return
+  }
   if (changes.stream !== null) releaseStream(changes.stream, false)
   if (req.method !== changes.method) req.method = changes.method as string
   if (req.url !== changes.url) putUrlBack(ctx, changes.url as string)

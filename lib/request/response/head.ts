@@ -13,10 +13,10 @@ export interface HeadWatch extends HeadRecord {
   names: readonly string[]
   /** Whether there may be others after the plugin. */
   any: boolean
-  /** What Node kept of each before the plugin. */
-  entries: readonly (Stored | undefined)[]
+  /** What Node kept of each before the plugin; the lists are used again by the next one, and may be longer than `names`. */
+  readonly entries: (Stored | undefined)[]
   /** The value of each; of lists a copy. Node adds to what it keeps in place. */
-  values: readonly HeaderValue[]
+  readonly values: HeaderValue[]
 }
 
 type Stored = readonly [name: string, value: HeaderValue]
@@ -50,8 +50,8 @@ export function watchHead(res: ServerResponse): HeadWatch {
     looks,
     names: NONE,
     any: false,
-    entries: NONE,
-    values: NONE,
+    entries: [],
+    values: [],
   }
   if (!looks) watchMethods(watch)
   return watch
@@ -66,25 +66,16 @@ export function beginHead(watch: HeadWatch, writer: Writer, names: readonly stri
   watch.writer = writer
   if (!watch.looks) return
   const stored = readStored(watch.res)
-  watch.any = names === null
-  if (stored === null) {
-    watch.names = names ?? NONE
-    watch.entries = NONE
-    watch.values = NONE
-    return
-  }
-  const looked = names ?? Object.keys(stored)
-  const entries: (Stored | undefined)[] = new Array(looked.length)
-  const values: HeaderValue[] = new Array(looked.length)
+  const { entries, values } = watch
+  const looked = names ?? (stored === null ? NONE : Object.keys(stored))
   for (let index = 0; index < looked.length; index += 1) {
-    const entry = stored[looked[index] as string]
+    const entry = stored?.[looked[index] as string]
     const value = entry?.[1]
     entries[index] = entry
     values[index] = Array.isArray(value) ? value.slice() : value
   }
+  watch.any = names === null
   watch.names = looked
-  watch.entries = entries
-  watch.values = values
 }
 
 /** A plugin has written, for now: what it did to the headers is among the changes. */

@@ -48,14 +48,29 @@ export function checkLeftovers(before: Before, body: unknown): DynacodeError | u
     if (res.headersSent) return undefined
     if (res.statusCode !== before.status) checkStatus(res.statusCode)
     if (!watch.http2 && res.statusMessage !== before.message) checkMessage(res.statusMessage)
-    for (let change = watch.newest; change !== null && change !== before.written; change = change.earlier) {
+  } catch (error) {
+    return toRefusal(error)
+  }
+  return checkHeaders(before, body)
+}
+
+/** As `checkLeftovers`, where nothing but headers can have been changed. */
+export function checkHeaders(before: Before, body: unknown): DynacodeError | undefined {
+  const { watch, written } = before
+  if (watch.res.headersSent) return undefined
+  try {
+    for (let change = watch.newest; change !== null && change !== written; change = change.earlier) {
       checkHeader(before, body, change.name)
     }
     return undefined
   } catch (error) {
-    if (error instanceof DynacodeError) return error
-    return refusal(error instanceof Error ? error.message : 'a header has no text', error)
+    return toRefusal(error)
   }
+}
+
+function toRefusal(error: unknown): DynacodeError {
+  if (error instanceof DynacodeError) return error
+  return refusal(error instanceof Error ? error.message : 'a header has no text', error)
 }
 
 function refusal(message: string, cause?: unknown): DynacodeError {

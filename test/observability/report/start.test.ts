@@ -267,7 +267,7 @@ describe('a report', () => {
 
   test('is not sent where no report_uri is given, and nobody listens to the runs then', () => {
     const { events } = createInstance({ plugin_api_uri: 'http://127.0.0.1:1/' })
-    expect(events.eventNames()).toEqual([])
+    expect((events.eventNames() as string[]).filter((name) => name !== 'newListener')).toEqual([])
   })
 })
 
