@@ -19,27 +19,47 @@ const WORTHWHILE = 4
 export function createPathIndex<T extends Listed>(items: readonly T[]): PathIndex<T> | undefined {
   const unlisted = items.flatMap(({ paths }, order) => (paths === undefined ? [order] : []))
   if (items.length - unlisted.length < WORTHWHILE) return undefined
-  const byPath = new Map<string, Set<number>>()
+  const byPath = new Map<string, number[]>()
   items.forEach(({ paths }, order) => {
-    for (const path of paths ?? []) byPath.set(path, (byPath.get(path) ?? new Set()).add(order))
+    for (const path of new Set(paths)) {
+      const orders = byPath.get(path)
+      if (orders === undefined) byPath.set(path, [order])
+      else orders.push(order)
+    }
   })
-  const elsewhere = Object.freeze(unlisted.map((order) => items[order] as T))
+  const list = (found: readonly number[]) => {
+    const orders = [...new Set([...unlisted, ...found])].sort((a, b) => a - b)
+    return Object.freeze(orders.map((order) => items[order] as T))
+  }
+  const elsewhere = list([])
+  /** By the paths that were asked for, of those that are listed. */
+  const lists = new Map<string, readonly T[]>()
+
+  function listOf(path: string): readonly T[] {
+    const known = lists.get(path)
+    if (known !== undefined) return known
+    const found = byPath.get(path)
+    if (found === undefined) return elsewhere
+    const made = list(found)
+    lists.set(path, made)
+    return made
+  }
 
   return (ctx) => {
     // A plugin has left what is no path: each of them is asked for itself, and it is the plugin that fails, not the request.
-    const paths = tryReadingPaths(ctx)
-    if (paths === undefined) return items
-    const found = paths.flatMap((path) => [...(byPath.get(path) ?? [])])
-    if (found.length === 0) return elsewhere
-    const orders = [...new Set([...unlisted, ...found])].sort((a, b) => a - b)
-    return orders.map((order) => items[order] as T)
+    const spellings = tryReadingSpellings(ctx)
+    if (spellings === undefined) return items
+    const [only] = spellings
+    if (spellings.length === 1 && only !== undefined) return listOf(only.lower)
+    const found = spellings.flatMap(({ lower }) => byPath.get(lower) ?? [])
+    return found.length === 0 ? elsewhere : list(found)
   }
 }
 
-/** In lower case; undefined where the client sent something that has none, such as `http://[`. */
-function tryReadingPaths(ctx: Parameters<typeof spellingsOf>[0]): readonly string[] | undefined {
+/** Undefined where the client sent something that has no path, such as `http://[`. */
+function tryReadingSpellings(ctx: Parameters<typeof spellingsOf>[0]): ReturnType<typeof spellingsOf> | undefined {
   try {
-    return spellingsOf(ctx).map(({ lower }) => lower)
+    return spellingsOf(ctx)
   } catch {
     return undefined
   }
