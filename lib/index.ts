@@ -5,16 +5,8 @@ export type { PluginState, PluginStatus, Status } from './control/status.ts'
 export type { FailurePolicy, GuardMode, Phase } from './document.ts'
 export { type Dynacode, dynacode } from './dynacode.ts'
 export { CompileError, DocumentError, DynacodeError, type ErrorCode, OptionError } from './errors.ts'
-export type {
-  DynacodeEmitter,
-  EventName,
-  EventTable,
-  NoUpdate,
-  Origin,
-  Payload,
-  PluginInfo,
-  Update,
-} from './events/table.ts'
+export type { DynacodeEmitter } from './events/emitter.ts'
+export type { EventName, EventTable, NoUpdate, Origin, Payload, PluginInfo, Update } from './events/table.ts'
 export type { PluginRunMessage, RefreshMessage } from './events/tracing.ts'
 export type { Logger } from './observability/log/logger.ts'
 export type { Report } from './observability/report/writer.ts'

@@ -1,6 +1,7 @@
 import createDebug from 'debug'
 import { DocumentError, DynacodeError } from '../errors.ts'
-import type { Events, Origin, Update } from '../events/table.ts'
+import type { Events } from '../events/emitter.ts'
+import type { Origin, Update } from '../events/table.ts'
 import type { LivePlugin, Program } from '../program.ts'
 import { runInSlices } from '../time/slices.ts'
 import { runSteps, type Steps } from '../time/steps.ts'

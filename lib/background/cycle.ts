@@ -1,5 +1,6 @@
 import createDebug from 'debug'
-import type { Events, NoUpdate, Update } from '../events/table.ts'
+import type { Events } from '../events/emitter.ts'
+import type { NoUpdate, Update } from '../events/table.ts'
 import { hashBytes } from '../sources/content-hash.ts'
 import { runInSlices } from '../time/slices.ts'
 import { steadyNow } from '../time/steady-clock.ts'

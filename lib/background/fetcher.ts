@@ -1,5 +1,5 @@
 import { DynacodeError } from '../errors.ts'
-import type { Events } from '../events/table.ts'
+import type { Events } from '../events/emitter.ts'
 import type { Fetched, Source } from '../sources/contract.ts'
 import { createDeadline } from '../sources/http/deadline.ts'
 import { StatusError } from '../sources/http/status-error.ts'

@@ -1,5 +1,6 @@
 import type { DynacodeError } from '../errors.ts'
-import type { Events, Origin } from '../events/table.ts'
+import type { Events } from '../events/emitter.ts'
+import type { Origin } from '../events/table.ts'
 import { createRefreshTracing } from '../events/tracing.ts'
 import type { LivePlugin, Program } from '../program.ts'
 import type { ApiSettings } from '../sources/http/options.ts'

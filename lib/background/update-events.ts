@@ -1,4 +1,5 @@
-import type { Events, Origin, Update } from '../events/table.ts'
+import type { Events } from '../events/emitter.ts'
+import type { Origin, Update } from '../events/table.ts'
 import type { Steps } from '../time/steps.ts'
 import type { Build } from './builder.ts'
 

@@ -1,4 +1,4 @@
-import type { Events } from '../events/table.ts'
+import type { Events } from '../events/emitter.ts'
 import type { Source } from '../sources/contract.ts'
 import { describeValue } from '../validation/schema-error.ts'
 import { shareLead } from './cache/leader.ts'

@@ -1,13 +1,7 @@
 import type { Phase } from '../document.ts'
+import { type DynacodeEmitter, ownListener } from '../events/emitter.ts'
 import type { Outcome, RunObserver, RunObservers } from '../events/run-observers.ts'
-import {
-  CALLBACKS,
-  type DynacodeEmitter,
-  type EventName,
-  ownListener,
-  type Payload,
-  type PluginInfo,
-} from '../events/table.ts'
+import { CALLBACKS, type EventName, type Payload, type PluginInfo } from '../events/table.ts'
 import { addDuration, createDurations, type Durations } from './durations.ts'
 
 /** What one plugin has done since it was first seen: all of its versions together. Numbers only grow. */

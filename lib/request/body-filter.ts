@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Context } from 'koa'
 import { DynacodeError } from '../errors.ts'
-import type { Events } from '../events/table.ts'
+import type { Events } from '../events/emitter.ts'
 import type { LivePlugin } from '../program.ts'
 import { createDecoders } from '../sources/content-coding.ts'
 import { applyEnding } from './ending.ts'

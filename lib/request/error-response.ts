@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Context } from 'koa'
-import type { Events } from '../events/table.ts'
+import type { Events } from '../events/emitter.ts'
 import { ABOUT_THE_BODY, applyEnding, sendPastKoa } from './ending.ts'
 import { cutResponse } from './response/cut.ts'
 import { type HeaderValue, readWritten } from './response/header-changes.ts'

@@ -1,5 +1,5 @@
 import { DynacodeError } from '../errors.ts'
-import type { Events } from '../events/table.ts'
+import type { Events } from '../events/emitter.ts'
 import type { LivePlugin } from '../program.ts'
 import type { Breaker, Strike } from '../time/breaker.ts'
 import type { Observation } from './observation.ts'

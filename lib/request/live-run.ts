@@ -1,5 +1,5 @@
 import { DynacodeError } from '../errors.ts'
-import type { Events } from '../events/table.ts'
+import type { Events } from '../events/emitter.ts'
 import type { LivePlugin } from '../program.ts'
 import { isAnswerable, isDeliberate } from './deliberate.ts'
 import { createExit, createFetch, createSay, createSignal } from './environment.ts'

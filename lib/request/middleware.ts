@@ -1,6 +1,6 @@
 import type { Context, Middleware, Next } from 'koa'
 import onFinished from 'on-finished'
-import type { Events } from '../events/table.ts'
+import type { Events } from '../events/emitter.ts'
 import { authorityOf, otherHostOf, settleHost } from '../matching/request-host.ts'
 import type { Chain, LivePlugin, Program } from '../program.ts'
 import type { BodyFilter } from './body-filter.ts'

@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
+import type { Events } from '../events/emitter.ts'
 import type { Outcome, RunObservers } from '../events/run-observers.ts'
-import type { Events } from '../events/table.ts'
 import { openPluginRunChannel, type PluginRunMessage } from '../events/tracing.ts'
 import { createHostReader, hostOfAuthority } from '../matching/request-host.ts'
 import type { LivePlugin } from '../program.ts'

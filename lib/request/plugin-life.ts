@@ -1,4 +1,5 @@
-import type { Events, PluginInfo } from '../events/table.ts'
+import type { Events } from '../events/emitter.ts'
+import type { PluginInfo } from '../events/table.ts'
 import type { LivePlugin, PluginLife } from '../program.ts'
 import { type Breaker, createBreaker } from '../time/breaker.ts'
 import type { Clock } from '../time/clock.ts'

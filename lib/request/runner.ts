@@ -1,4 +1,4 @@
-import type { Events } from '../events/table.ts'
+import type { Events } from '../events/emitter.ts'
 import type { LivePlugin } from '../program.ts'
 import type { Breaker } from '../time/breaker.ts'
 import { whyNot } from './debug/run-record.ts'

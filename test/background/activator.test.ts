@@ -6,7 +6,7 @@ import { type Asked, askNow } from '../../lib/background/cache/asked.ts'
 import { createCompiler } from '../../lib/background/compiling/compiler.ts'
 import { createPreparation } from '../../lib/background/preparation.ts'
 import type { Verifier } from '../../lib/background/trust/verifier.ts'
-import { createEvents } from '../../lib/events/table.ts'
+import { createEvents } from '../../lib/events/emitter.ts'
 import type { LivePlugin, PluginLife, Program } from '../../lib/program.ts'
 
 const RULES = {

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createFetcher, isFetchError } from '../../lib/background/fetcher.ts'
 import { DocumentError, DynacodeError } from '../../lib/errors.ts'
-import { createEvents } from '../../lib/events/table.ts'
+import { createEvents } from '../../lib/events/emitter.ts'
 import type { Fetched, Source } from '../../lib/sources/contract.ts'
 import { StatusError } from '../../lib/sources/http/status-error.ts'
 

@@ -5,7 +5,7 @@ import type { Cache } from '../../lib/background/cache/disk.ts'
 import { type Arrival, type Cycle, createCycle } from '../../lib/background/cycle.ts'
 import { createRefresher, type Refresher } from '../../lib/background/refresher.ts'
 import { DocumentError, DynacodeError } from '../../lib/errors.ts'
-import { createEvents } from '../../lib/events/table.ts'
+import { createEvents } from '../../lib/events/emitter.ts'
 import type { Fetched } from '../../lib/sources/contract.ts'
 import { steadyNow } from '../../lib/time/steady-clock.ts'
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { CALLBACKS, createEvents, type EventName } from '../../lib/events/table.ts'
+import { createEvents } from '../../lib/events/emitter.ts'
+import { CALLBACKS, type EventName } from '../../lib/events/table.ts'
 import { startLogging } from '../../lib/observability/log/logger.ts'
 import { cellOf, codeIn, namesIn, readDocsPage, tablesOf } from './pages.ts'
 

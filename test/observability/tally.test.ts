@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Phase } from '../../lib/document.ts'
+import { createEvents } from '../../lib/events/emitter.ts'
 import { createRunObservers } from '../../lib/events/run-observers.ts'
-import { CALLBACKS, createEvents, type PluginInfo } from '../../lib/events/table.ts'
+import { CALLBACKS, type PluginInfo } from '../../lib/events/table.ts'
 import { createTallies, OTHER } from '../../lib/observability/tally.ts'
 
 const KEEP_MS = 60_000

@@ -1,4 +1,5 @@
-import type { EventName, Events, EventTable, PluginInfo } from '../../events/table.ts'
+import type { Events } from '../../events/emitter.ts'
+import type { EventName, EventTable, PluginInfo } from '../../events/table.ts'
 import { describeError, limitText } from '../plain-error.ts'
 import { createLogLimit } from './limit.ts'
 

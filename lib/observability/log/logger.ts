@@ -1,13 +1,8 @@
 import { formatWithOptions } from 'node:util'
 import createDebug from 'debug'
 import * as z from 'zod'
-import {
-  CALLBACKS,
-  type DynacodeEmitter,
-  type EventName,
-  type EventTable,
-  type PluginInfo,
-} from '../../events/table.ts'
+import type { DynacodeEmitter } from '../../events/emitter.ts'
+import { CALLBACKS, type EventName, type EventTable, type PluginInfo } from '../../events/table.ts'
 import { limitText } from '../plain-error.ts'
 import { createLogLimit } from './limit.ts'
 import { describeLine, isLogged, type Level, type LogFields } from './line.ts'

@@ -1,6 +1,7 @@
 import type { Activator } from '../../background/activator.ts'
+import { type Events, ownListener } from '../../events/emitter.ts'
 import type { RunObservers } from '../../events/run-observers.ts'
-import { type EventName, type Events, type NoUpdate, ownListener, type Payload } from '../../events/table.ts'
+import type { EventName, NoUpdate, Payload } from '../../events/table.ts'
 import { createTallies } from '../tally.ts'
 import { reportError } from './error.ts'
 import type { ReportSettings } from './options.ts'

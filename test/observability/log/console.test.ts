@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { createEvents, ownListener } from '../../../lib/events/table.ts'
+import { createEvents, ownListener } from '../../../lib/events/emitter.ts'
 import { startConsoleLog } from '../../../lib/observability/log/console.ts'
 
 const plugin = { domain: 'a.com', name: 'token', phase: 'access', priority: 0, id: null } as never

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
-import { CALLBACKS, createEvents, type EventName, type EventTable } from '../../lib/events/table.ts'
+import { createEvents } from '../../lib/events/emitter.ts'
+import { CALLBACKS, type EventName, type EventTable } from '../../lib/events/table.ts'
 
 const NAMES = Object.keys(CALLBACKS) as EventName[]
 const anything = () => ({}) as never
