@@ -1,12 +1,13 @@
 import type { Readable } from 'node:stream'
-import type { Context } from 'koa'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events/emitter.ts'
 import type { LivePlugin } from '../program.ts'
 import { createDecoders } from '../sources/content-coding.ts'
 import { applyEnding } from './ending.ts'
 import { createStreamFilter } from './filtered-stream.ts'
+import { hideConditions } from './hidden-conditions.ts'
 import { filterPastKoa as watchPastKoa } from './past-koa.ts'
+import { forgetBytes, isEncoded, isExplicitlyEmpty, replaceBody, wholeBody } from './response/body.ts'
 import { type Chunk, decodeWhole, isStreamed, toReadable } from './response/stream.ts'
 import type { RequestState } from './run/state.ts'
 import type { Runner } from './runner.ts'
@@ -28,21 +29,6 @@ export interface BodyFilter {
 
 /** Statuses whose responses have no body. */
 const EMPTY_STATUS: ReadonlySet<number> = new Set([204, 205, 304])
-/** Headers that speak of the exact bytes of the body before it was filtered. */
-const ABOUT_THE_BYTES = [
-  'ETag',
-  'Last-Modified',
-  'Accept-Ranges',
-  'Content-MD5',
-  'Digest',
-  'Content-Digest',
-  'Repr-Digest',
-]
-
-/** Request headers by which an app sends a part of the body; it knows nothing of the filtered one. */
-const OF_PARTS = ['range', 'if-range'] as const
-/** Those by which it sends no body to who has it. With other methods than GET and HEAD they are about what is stored. */
-const OF_COPIES = ['if-none-match', 'if-modified-since'] as const
 
 /** Makes the body filter of one instance. */
 export function createBodyFilter({ runner, events }: { runner: Runner; events: Events }): BodyFilter {
@@ -195,55 +181,4 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
 
     filterWhole,
   } satisfies BodyFilter)
-}
-
-/** @returns what puts them back: whoever stands in front of dynacode may answer by them */
-function hideConditions({ req: { headers, method } }: Context): () => void {
-  const names = method === 'GET' || method === 'HEAD' ? [...OF_PARTS, ...OF_COPIES] : OF_PARTS
-  const hidden = names.flatMap((name) => (headers[name] === undefined ? [] : [[name, headers[name]] as const]))
-  for (const [name] of hidden) delete headers[name]
-  return () => {
-    for (const [name, value] of hidden) headers[name as 'range'] ??= value as string
-  }
-}
-
-/** The body as Koa would send it, where that is no stream. */
-function wholeBody(ctx: Context): Chunk {
-  const { body } = ctx
-  if (body == null) return messageOf(ctx) || String(ctx.status)
-  return typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body)
-}
-
-/** The words of the status; HTTP/2 has none, and Node warns whoever asks there. */
-function messageOf(ctx: Context): string | undefined {
-  return ctx.req.httpVersionMajor < 2 ? ctx.message : undefined
-}
-
-function isEncoded(ctx: Context): boolean {
-  return ctx.res.hasHeader('Content-Encoding')
-}
-
-/** Koa sends its own text for a response without a body, unless the app set the body to null itself. */
-function isExplicitlyEmpty(ctx: Context): boolean {
-  return (ctx.response as { _explicitNullBody?: boolean })._explicitNullBody === true
-}
-
-function replaceBody(ctx: Context, body: Chunk): void {
-  const { status } = ctx
-  const message = messageOf(ctx)
-  const hadBody = ctx.body != null
-  const typed = ctx.res.hasHeader('Content-Type')
-  ctx.body = body
-  if (hadBody && !typed) ctx.remove('Content-Type')
-  if (ctx.status !== status) {
-    ctx.status = status
-    if (message !== undefined) ctx.message = message
-  }
-  if (!hadBody) ctx.type = 'text'
-  for (const name of ABOUT_THE_BYTES) ctx.remove(name)
-}
-
-/** Takes away what was said about a body that will be another one, how long nobody knows yet. */
-function forgetBytes(ctx: Context): void {
-  for (const name of [...ABOUT_THE_BYTES, 'Content-Length', 'Content-Encoding']) ctx.remove(name)
 }
