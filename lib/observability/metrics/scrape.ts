@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Status } from '../../control/status.ts'
-import type { Tallies } from '../tally.ts'
+import type { Tallies } from '../tallies.ts'
 import type { LabelSets, Labels } from './label-sets.ts'
 
 /** What is to be told of one instance, at one moment. */

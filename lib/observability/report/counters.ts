@@ -1,7 +1,8 @@
 import type { Activated } from '../../background/preparation.ts'
 import type { Phase } from '../../document.ts'
 import { estimateQuantile } from '../durations.ts'
-import type { Tallies, Tally } from '../tally.ts'
+import type { Tallies } from '../tallies.ts'
+import type { Tally } from '../tally.ts'
 import { fill } from './rows.ts'
 
 /** Counts since `started_at`. */

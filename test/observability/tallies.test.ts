@@ -3,7 +3,7 @@ import type { Phase } from '../../lib/document.ts'
 import { createEvents } from '../../lib/events/emitter.ts'
 import { createRunObservers } from '../../lib/events/run-observers.ts'
 import { CALLBACKS, type PluginInfo } from '../../lib/events/table.ts'
-import { createTallies, OTHER } from '../../lib/observability/tally.ts'
+import { createTallies, OTHER } from '../../lib/observability/tallies.ts'
 
 const KEEP_MS = 60_000
 
