@@ -49,17 +49,16 @@ export function* buildExpressionIndex(
   }
   const index = createLiteralIndex()
   const known: Known[] = []
-  const chosen: (Clause | undefined)[] = []
-  for (const [number, expression] of given.entries()) {
+  for (const expression of given) {
     const earlier = previous?.known[previous.numbers.get(expression.source) ?? -1]
     // The earlier one is compiled already, where it was asked.
     const each = earlier ?? { expression, clauses: requireLiterals(expression) }
     known.push(each)
-    chosen.push(index.add(number, each.clauses))
+    index.add(each.clauses)
     yield
   }
   const alike: RegExp[] = []
-  for (const number of yield* findAlike(chosen)) {
+  for (const number of yield* findAlike(index.chosen)) {
     const { expression } = known[number] as Known
     // V8 compiles an expression when it is first used, and again when it is used more: not while a request waits for all of them.
     for (const host of ['', 'a']) expression.test(host)

@@ -2,12 +2,10 @@ import type { Clause } from './required-literals.ts'
 
 /** Tells which of many things may be in a text, each of which has strings of which one must be there. */
 export interface LiteralIndex {
-  /**
-   * Adds a thing, by that of its clauses which tells it best from the others.
-   *
-   * @returns that clause; undefined: without any it may be in every text
-   */
-  add(thing: number, clauses: readonly Clause[]): Clause | undefined
+  /** Of each thing the clause that it is known by; undefined: without any it may be in every text. */
+  readonly chosen: readonly (Clause | undefined)[]
+  /** Adds a thing, numbered by how many there are, by that of its clauses which tells it best from the others. */
+  add(clauses: readonly Clause[]): void
   /** The things that may be in a text, each once. */
   candidates(text: string): Iterable<number>
 }
@@ -36,7 +34,7 @@ const LENGTHS = Object.freeze(
  */
 export function createLiteralIndex(): LiteralIndex {
   const byPiece = new Map<number, number[]>()
-  const chosen = new Map<number, Clause>()
+  const chosen: (Clause | undefined)[] = []
   const always: number[] = []
   const used = new Set<number>()
 
@@ -53,7 +51,8 @@ export function createLiteralIndex(): LiteralIndex {
   }
 
   return {
-    add(thing, clauses) {
+    chosen,
+    add(clauses) {
       let best: { clause: Clause; pieces: Piece[]; cost: number } | undefined
       for (const clause of clauses) {
         const pieces = clause.map(findRarest)
@@ -61,18 +60,14 @@ export function createLiteralIndex(): LiteralIndex {
         const cost = pieces.reduce((sum, { length, load }) => sum + load + 1 / length ** 3, 0)
         if (best === undefined || cost < best.cost) best = { clause, pieces, cost }
       }
-      if (best === undefined) {
-        always.push(thing)
-        return undefined
-      }
-      chosen.set(thing, best.clause)
-      for (const { hash, length } of best.pieces) {
+      const thing = chosen.push(best?.clause) - 1
+      if (best === undefined) always.push(thing)
+      for (const { hash, length } of best?.pieces ?? []) {
         used.add(length)
         const things = byPiece.get(hash)
         if (things === undefined) byPiece.set(hash, [thing])
         else things.push(thing)
       }
-      return best.clause
     },
     candidates(text) {
       const hashes = hashBeginnings(text)
@@ -85,7 +80,7 @@ export function createLiteralIndex(): LiteralIndex {
           const things = byPiece.get(hashPiece(hashes, end - length, end, power))
           if (things === undefined || seen.has(things)) continue
           seen.add(things)
-          for (const thing of things) if (chosen.get(thing)?.some((string) => text.includes(string))) found.add(thing)
+          for (const thing of things) if (chosen[thing]?.some((string) => text.includes(string))) found.add(thing)
         }
       }
       return found
