@@ -1,5 +1,5 @@
 import type { ESTree } from 'meriyah'
-import { childrenOf, FUNCTIONS, LOOPS, methodOf, type Node } from './syntax-tree.ts'
+import { childrenOf, FUNCTIONS, LOOPS, leadingArrow, methodOf, type Node } from './syntax-tree.ts'
 
 /** A promise that is the object of these has a handler by then. */
 const HANDLING = new Set(['then', 'catch', 'finally'])
@@ -87,4 +87,18 @@ export function isPlain(node: Node): boolean {
   if (base.type === 'Identifier' && PLAIN.has(base.name)) return true
   if (callee.type !== 'MemberExpression' || callee.computed || callee.property.type !== 'Identifier') return false
   return PLAIN_METHODS.has(callee.property.name)
+}
+
+/** What an async function may return that is no promise. */
+const NO_PROMISE = new Set(
+  'Literal TemplateLiteral ArrayExpression ObjectExpression BinaryExpression UnaryExpression AwaitExpression ClassExpression'.split(
+    ' ',
+  ),
+)
+
+/** Whether what a function returns may be a promise. */
+export function mayBePromise(value: unknown): boolean {
+  if (value === null || value === undefined) return false
+  const node = value as Node
+  return !NO_PROMISE.has(node.type) && !FUNCTIONS.has(node.type) && leadingArrow(node) === undefined
 }
