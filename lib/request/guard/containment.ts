@@ -1,14 +1,15 @@
 import { types } from 'node:util'
-import { DynacodeError } from '../../errors.ts'
+import type { DynacodeError } from '../../errors.ts'
 import { CALL_WEIGHT } from '../../program.ts'
 import { EXIT } from '../run/exit.ts'
-import { queue } from '../run/microtask.ts'
-import { killRun, type Run } from '../run/record.ts'
+import type { Run } from '../run/record.ts'
 import { createListening } from './listeners.ts'
 import { createOwnTime } from './own-time.ts'
-import { promiseOf, watchRejections } from './rejections.ts'
+import { watchPromises } from './promise-watch.ts'
+import { watchRejections } from './rejections.ts'
 import { limitReports } from './reports.ts'
 import { demandRoom } from './room.ts'
+import { createStopping, overrun } from './stopping.ts'
 import type { Marker } from './watchdog.ts'
 
 /** What instrumented code calls. */
@@ -56,9 +57,6 @@ export interface Guard {
   finish(run: Run): void
 }
 
-// Replaced later, by plugins or the app, this is still what it was.
-const { isArray } = Array
-
 /**
  * Makes the guard of one instance.
  *
@@ -68,41 +66,9 @@ const { isArray } = Array
 export function createGuard(report: (run: Run, error: unknown) => void, marker: Marker, time = createOwnTime()): Guard {
   const reportSome = limitReports(report)
   const rejections = watchRejections(reportSome)
-  const missed: { readonly run: Run; readonly value: object; readonly how: 1 | 2 | undefined }[] = []
+  const { watch, giveAway, catchUp } = watchPromises(rejections)
+  const { over, look } = createStopping(time)
   const listening = createListening(contain, reportSome)
-
-  function over(run: Run): void {
-    look(run)
-    stopDead(run)
-  }
-
-  function stopDead(run: Run): void {
-    if (run.dead === null) return
-    run.n = 0
-    throw run.dead
-  }
-
-  /** Counts a run's time by now, and stops it when that is more than it may take. */
-  function look(run: Run): void {
-    if (run.dead !== null) return
-    time.count(run)
-    if (time.isOver(run)) kill(run)
-  }
-
-  function kill(run: Run): void {
-    try {
-      killRun(run, overrun(run))
-    } catch {
-      // No room is left for a stack trace.
-      const { stackTraceLimit } = Error
-      try {
-        Error.stackTraceLimit = 0
-        killRun(run, overrun(run))
-      } finally {
-        Error.stackTraceLimit = stackTraceLimit
-      }
-    }
-  }
 
   function room(): void {
     try {
@@ -118,33 +84,6 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
     run.n -= CALL_WEIGHT
     if (run.n < 0) over(run)
     return value
-  }
-
-  function watch(run: Run, value: object, how?: 1 | 2): void {
-    try {
-      const promise = promiseOf(value, how === 2)
-      if (promise !== undefined) rejections.claim(run, promise, how === 1)
-    } catch {
-      // For want of room on the stack; what throws on being looked at with all of its room, nobody can wait for.
-      missed.push({ run, value, how })
-      queue(watchMissed)
-    }
-  }
-
-  function watchMissed(): void {
-    for (const { run, value, how } of missed.splice(0)) {
-      try {
-        const promise = promiseOf(value, how === 2)
-        if (promise !== undefined) rejections.claim(run, promise, how === 1)
-      } catch {}
-    }
-  }
-
-  function giveAway(run: Run, value: object, each: boolean): void {
-    if (!each) watch(run, value, 1)
-    else if (isArray(value) && !types.isProxy(value)) {
-      for (const item of value) if (typeof item === 'object' && item !== null) watch(run, item, 1)
-    }
   }
 
   function give<T>(run: Run, value: T): T {
@@ -220,13 +159,8 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
     enter,
     overrun,
     finish(run) {
-      if (missed.length > 0) watchMissed()
+      catchUp()
       rejections.finish(run)
     },
   } satisfies Guard)
-}
-
-function overrun({ plugin, budget_ms }: Run): DynacodeError {
-  const message = `plugin ${JSON.stringify(plugin.info.name)} kept the event loop for more than ${budget_ms} ms (budget_ms)`
-  return new DynacodeError('ERR_DYNACODE_BUDGET', message)
 }
