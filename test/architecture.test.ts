@@ -23,7 +23,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['sources'],
   ['sources/http', 'sources/folder', 'background/compiling', 'background/cache', 'request/debug', 'request/response'],
   ['request/run'],
-  ['background', 'request/guard'],
+  ['background', 'request/guard', 'request/shadow'],
   ['request', 'control'],
   ['observability'],
   ['observability/log', 'observability/report', 'observability/metrics'],

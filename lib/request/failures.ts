@@ -5,7 +5,7 @@ import type { Breaker, Strike } from '../time/breaker.ts'
 import type { Observation } from './observation.ts'
 import type { Run } from './run/record.ts'
 import type { RequestState } from './run/state.ts'
-import { describeThrown } from './shadow.ts'
+import { describeThrown } from './shadow/effects.ts'
 
 /** What a plugin's failure means for its request, its breaker, and those who listen. */
 export interface Failures {

@@ -3,7 +3,8 @@ import { steadyNow } from '../time/steady-clock.ts'
 import type { Failures } from './failures.ts'
 import type { RunLive } from './live-run.ts'
 import type { RequestState } from './run/state.ts'
-import { createShadowView, describeBody, describeThrown, type ShadowView } from './shadow.ts'
+import { describeBody, describeThrown } from './shadow/effects.ts'
+import { createShadowView, type ShadowView } from './shadow/view.ts'
 
 /** Makes what runs plugins on a view of the request, and tells what they did to it. Nobody waits for them. */
 export function createShadowRuns(runLive: RunLive, tellShadow: Failures['tellShadow']) {
