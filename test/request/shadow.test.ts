@@ -1,7 +1,8 @@
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { Readable } from 'node:stream'
+import { inspect } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import type { Middleware } from 'koa'
+import type { Context, Middleware } from 'koa'
 import { describe, expect, it, vi } from 'vitest'
 import type { Phase } from '../../lib/index.ts'
 import { exchange, plugin, startApp, type TestAppSetup } from '../fixtures/app.ts'
@@ -132,6 +133,97 @@ describe('a plugin in shadow mode', () => {
       .expect(200, { a: '1', sent: 'sid=7', items: [{ price: 5 }] })
     expect(headers['set-cookie']).toEqual(['one=1; path=/; httponly', 'two=2; path=/; httponly'])
     expect(on_fail).not.toHaveBeenCalled()
+  })
+
+  describe.each([
+    ['what a body parser has left', 'ctx.request.body', (ctx: Context) => ctx.request],
+    ['what it has hung on the request of Node', 'ctx.req.body', (ctx: Context) => ctx.request],
+    ['the state', 'ctx.state.body', (ctx: Context) => ctx.state],
+  ] as const)('keeps to its own %s:', (_what, path, holderOf) => {
+    const shared = { n: 1 }
+    const circle: unknown[] = [1]
+    circle.push({ circle })
+
+    it.each<[string, () => unknown, string]>([
+      ['an object', () => ({ a: { b: [{ c: 1 }] } }), 'it.a.b[0].c = 22'],
+      ['one without prototype', () => Object.assign(Object.create(null), { a: { b: 1 } }), 'it.a.b = 22'],
+      ['an array', () => [[1], 2], 'it[0].push(3)'],
+      ['a Map', () => ({ map: new Map([[{ key: 1 }, { a: 1 }]]) }), 'for (const [k, v] of it.map) k.key = v.a = 22'],
+      ['a Map at the top', () => new Map([['a', 1]]), `it.set('b', 2)`],
+      ['a Set', () => ({ set: new Set([{ a: 1 }]) }), 'for (const v of it.set) v.a = 22'],
+      ['a Set at the top', () => new Set([1]), 'it.add(2)'],
+      ['a Date', () => ({ date: new Date(0) }), 'it.date.setFullYear(12_000)'],
+      ['a Buffer', () => ({ bytes: Buffer.from('hello') }), `it.bytes.fill('a'); it.more = 1`],
+      ['a Buffer at the top', () => Buffer.from('hello'), `it.fill('a')`],
+      ['other bytes', () => [new Uint8Array([1, 2])], 'it[0][0] = 3; it.push(4)'],
+      ['what is there twice', () => [shared, shared], 'it[0].n = 22'],
+    ])('%s', async (_kind, make, change) => {
+      const outer: Middleware = (ctx, next) => {
+        const holder = holderOf(ctx) as { body?: unknown }
+        holder.body = (ctx.req as { body?: unknown }).body = make()
+        return next()
+      }
+      const inner: Middleware = (ctx) => {
+        ctx.body = inspect([holderOf(ctx).body, (ctx.req as { body?: unknown }).body], { depth: 9 })
+      }
+      const { request, effects } = await startShadowed('access', `const it = ${path}; ${change}`, {
+        outer: [outer],
+        inner,
+      })
+      const expected = make()
+      await request.get('/').expect(200, inspect([expected, expected], { depth: 9 }))
+      const told = path === 'ctx.state.body' ? /^state body: .+ → / : /^request body: \d+ → \d+ bytes$/
+      expect(effects()).toEqual([[expect.stringMatching(told)]])
+    })
+
+    it('what no stack has room for, and circles', async () => {
+      const deep = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`)
+      for (const body of [deep, circle]) {
+        const length = body.length
+        const outer: Middleware = (ctx, next) => {
+          const holder = holderOf(ctx) as { body?: unknown }
+          holder.body = (ctx.req as { body?: unknown }).body = body
+          return next()
+        }
+        const { request } = await startShadowed('access', `${path}.push(1)`, { outer: [outer], inner: 'app' })
+        await request.get('/').expect(200, 'app')
+        expect(body).toHaveLength(length)
+      }
+    })
+  })
+
+  it('leaves to the app what it has in its request besides data', async () => {
+    class Upload {
+      size = 1
+    }
+    const upload = new Upload()
+    const outer: Middleware = (ctx, next) => {
+      Object.assign(ctx.request, { body: { upload } })
+      return next()
+    }
+    const code = 'ctx.request.body.upload.size += 1'
+    const { request } = await startShadowed('access', code, { outer: [outer], inner: 'app' })
+    await request.get('/').expect(200, 'app')
+    expect(upload.size).toBe(2)
+  })
+
+  it('neither reads a parsed body that is a stream, nor asks for one that is made when it is asked for', async () => {
+    const get = vi.fn(() => 'made')
+    const outer: Middleware = (ctx, next) => {
+      if (ctx.path === '/stream') Object.assign(ctx.request, { body: Readable.from(['from ', 'the app']) })
+      else Object.defineProperty(ctx.request, 'body', { get, configurable: true })
+      return next()
+    }
+    const inner: Middleware = async (ctx) => {
+      const { body } = ctx.path === '/stream' ? (ctx.request as unknown as { body: Readable }) : {}
+      ctx.body = body === undefined ? 'app' : (await body.toArray()).join('')
+    }
+    const code = `if (ctx.path === '/stream') for await (const chunk of ctx.request.body) exit(403)`
+    const { request, effects } = await startShadowed('access', code, { outer: [outer], inner })
+    await request.get('/stream').expect(200, 'from the app')
+    await request.get('/').expect(200, 'app')
+    expect(get).not.toHaveBeenCalled()
+    await vi.waitFor(() => expect(effects()).toEqual([[], []]), { interval: 1 })
   })
 
   it('leaves alone an app whose state throws on being looked at', async () => {

@@ -2,13 +2,13 @@ import { EventEmitter } from 'node:events'
 import { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Context } from 'koa'
-import { isStreamed } from '../response/stream.ts'
+import { isNodeStream, isStreamed } from '../response/stream.ts'
 import { attempt } from './attempt.ts'
-import { copyPlain } from './plain-copy.ts'
+import { copyData } from './data.ts'
 
 const SENT = ['headersSent', 'writableEnded', 'writableFinished'] as const
 
-/** Copies a context: the head of its request and of its response, `ctx.state` and the body. */
+/** Copies a context: the heads and bodies of its request and response, and `ctx.state`. */
 export function copyContext(ctx: Context): Context {
   const { app, req, res } = ctx
   const request = Object.create(req, {
@@ -31,19 +31,34 @@ export function copyContext(ctx: Context): Context {
   for (const part of [view, view.request]) part.originalUrl = ctx.originalUrl
   for (const part of ['request', 'response'] as const) copyOwn(ctx[part], view[part])
   copyOwn(ctx, view)
+  copyParsedBody(ctx.request, view.request)
   view.state = Object.fromEntries(
-    Object.entries(ctx.state).map(([key, value]) => [key, attempt(() => copyPlain(value)) ?? value]),
+    Object.entries(ctx.state).map(([key, value]) => [key, attempt(() => copyData(value)) ?? value]),
   )
-  ;(view.response as { _body?: unknown })._body = copyBody(ctx.body)
+  ;(view.response as { _body?: unknown })._body = copyBody(ctx.body, isStreamed)
   return view
 }
 
+/** What a body parser has left, if there is one. A body that is asked for when it is needed is not asked for here. */
+export function parsedBody(request: object): unknown {
+  return Object.getOwnPropertyDescriptor(request, 'body')?.value
+}
+
+/** Some body parsers hang it on Node's request, too. */
+function copyParsedBody(from: Context['request'], to: Context['request']): void {
+  const body = parsedBody(from)
+  const value = copyBody(body, isNodeStream)
+  if (value === body) return
+  const copied = { value, writable: true, enumerable: true, configurable: true }
+  Object.defineProperty(to, 'body', copied)
+  if (parsedBody(from.req) === body) Object.defineProperty(to.req, 'body', copied)
+}
+
 /** Koa destroys a stream that another body takes the place of; what is no stream may be changed in place. */
-function copyBody(body: unknown): unknown {
-  if (isStreamed(body)) return Readable.from([])
-  if (Buffer.isBuffer(body)) return Buffer.from(body)
-  // A circle, say, that the app will fail with, is the app's.
-  return attempt(() => copyPlain(body)) ?? body
+function copyBody(body: unknown, isStream: (body: unknown) => boolean): unknown {
+  if (isStream(body)) return Readable.from([])
+  // What cannot be looked at is the app's, and so is what comes of that.
+  return attempt(() => copyData(body)) ?? body
 }
 
 /** What Koa remembers of its own on a context or request, and works on: the view's has to be made for the view. */

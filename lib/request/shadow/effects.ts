@@ -1,6 +1,9 @@
 import { STATUS_CODES } from 'node:http'
+import { types } from 'node:util'
 import type { Context } from 'koa'
 import { attempt } from './attempt.ts'
+import { parsedBody } from './context.ts'
+import { isData, writeData } from './data.ts'
 
 export type Description = ReadonlyMap<string, unknown>
 
@@ -13,25 +16,21 @@ export function describe(ctx: Context): Description {
     ['status', status],
     ['message', res.headersSent || res.statusMessage === STATUS_CODES[status] ? undefined : res.statusMessage],
     ['respond', ctx.respond],
-    ['body', snapshot(body)],
+    ['request body', snapshot(parsedBody(ctx.request), writeData)],
+    // Koa sends as much of it as JSON says.
+    ['body', snapshot(body, JSON.stringify)],
     ['sent', res.writableEnded],
   ]
   for (const [name, value] of Object.entries(req.headers)) parts.push([`request header ${name}`, String(value)])
   for (const [name, value] of Object.entries(res.getHeaders())) parts.push([`header ${name}`, String(value)])
-  for (const [name, value] of Object.entries(state)) parts.push([`state ${name}`, snapshot(value)])
+  for (const [name, value] of Object.entries(state)) parts.push([`state ${name}`, snapshot(value, writeData)])
   return new Map(parts)
 }
 
-/** What JSON says of a value that may be changed in place; of all else, the value itself. */
-function snapshot(value: unknown): unknown {
-  const isPlain = Array.isArray(value) || (typeof value === 'object' && value !== null && hasPlainClass(value))
-  if (isPlain) return attempt(() => JSON.stringify(value)) ?? value
-  return Buffer.isBuffer(value) ? Buffer.from(value) : value
-}
-
-function hasPlainClass(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
+/** What is written of a value that may be changed in place; of all else, the value itself. */
+function snapshot(value: unknown, write: (data: object) => string): unknown {
+  if (types.isUint8Array(value)) return Buffer.from(value)
+  return isData(value) ? (attempt(() => write(value)) ?? value) : value
 }
 
 /** What has changed between two descriptions, in words. */
@@ -49,6 +48,8 @@ function tell(name: string, before: Description, after: Description): string {
   const [was, is] = [before.get(name), after.get(name)]
   if (name === 'sent') return 'sent a response of its own'
   if (name === 'body') return describeBody(was, is)
+  // As of the response's body: what users have sent is for nobody's log.
+  if (name === 'request body') return `request ${describeBody(was, is)}`
   if (name.startsWith('header '))
     return `${is === undefined ? 'remove' : 'set'} ${name.slice(7)}${is === undefined ? '' : `: ${is}`}`
   if (is === undefined) return `remove ${name}`

@@ -11,9 +11,9 @@ export interface ShadowView {
 }
 
 /**
- * Makes the view: a Koa context of its own over copies of the request's head, of the response's head and of `ctx.state`.
- * Values inside of these are the same objects, so a plugin that changes something in their depth does change it. Streams
- * are not among them: to read, replace or end the request's body or the response's would do it for real.
+ * Makes the view: a Koa context of its own over copies of the request's head and parsed body, of the response's head, and of
+ * `ctx.state`. Data in these is copied in all its depth; other objects are the same, so a plugin that changes one of them does
+ * change it. Streams are not among them: to read, replace or end the request's body or the response's would do it for real.
  */
 export function createShadowView({ ctx, chain, observed, record }: RequestState): ShadowView {
   const view = copyContext(ctx)
