@@ -7,7 +7,8 @@ import type { Steps } from '../time/steps.ts'
 import { compare, listChanged } from './comparison.ts'
 import type { Compiler } from './compiling/compiler.ts'
 import { claimedKeys, indexPlugins, keyOf, listEntries } from './earlier-versions.ts'
-import { type Compilation, createPluginBuilder, type Failure, type Mount, type Outcome } from './plugin-builder.ts'
+import { createPluginBuilder, type Failure, type Outcome } from './plugin-builder.ts'
+import type { Compilation, Mount } from './plugin-maker.ts'
 import type { PartlyRead } from './reading/validator.ts'
 
 /** A new program, and how it came about. */

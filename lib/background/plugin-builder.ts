@@ -1,21 +1,10 @@
 import type { PluginSpec, RefusedPlugin } from '../document.ts'
 import { DocumentError, DynacodeError } from '../errors.ts'
 import type { PluginInfo } from '../events/table.ts'
-import type { Draw } from '../matching/rollout.ts'
-import { createScopeTest, listScopePaths } from '../matching/scope.ts'
-import type { LivePlugin, PluginFunction, PluginLife, Uses } from '../program.ts'
-import type { Clock } from '../time/clock.ts'
-import { steadyNow } from '../time/steady-clock.ts'
+import type { LivePlugin } from '../program.ts'
 import type { Steps } from '../time/steps.ts'
-import type { CompiledCode, Compiler } from './compiling/compiler.ts'
 import { type Entry, earlierVariants, earlierVersions } from './earlier-versions.ts'
-import { createStandIn, mustGuard, standInScope } from './stand-in.ts'
-
-/** A plugin that was compiled for this program. */
-export interface Compilation {
-  readonly info: PluginInfo
-  readonly duration_ms: number
-}
+import { createInfo, createPluginMaker, type Made, type Workshop } from './plugin-maker.ts'
 
 /** A plugin that the new program could not take as the document has it. */
 export interface Failure {
@@ -24,23 +13,6 @@ export interface Failure {
   readonly path: string
   readonly error: DynacodeError
   readonly kept_last_good: boolean
-}
-
-/** The request line's part in a plugin: an environment for its code, and what it gathers while it lives. */
-export interface Mount {
-  bind(compiled: CompiledCode, info: PluginInfo): PluginFunction
-  begin(info: PluginInfo, sha1: string): PluginLife
-  end(plugin: LivePlugin): void
-  /** Why this code may not run: for what it did before, or because the guard that it asks for cannot be had. */
-  quarantined(sha1: string, guard: PluginSpec['guard']): DynacodeError | undefined
-}
-
-/** What plugins are built with, in one instance. */
-export interface Workshop {
-  readonly compiler: Compiler
-  readonly mount: Mount
-  readonly clock: Clock
-  readonly draw: Draw
 }
 
 /** What of the program before concerns its plugins' new versions. */
@@ -52,14 +24,10 @@ export interface Before {
 }
 
 /** What came of the plugins that were built so far. */
-export interface Outcome {
-  /** Those that were not in the program before. */
-  readonly begun: LivePlugin[]
-  readonly compiled: Compilation[]
+export interface Outcome extends Made {
   readonly failures: Failure[]
   /** Those that are live in an earlier version, each with the fault in the document's. */
   readonly kept: Map<LivePlugin, DynacodeError>
-  reused: number
 }
 
 /** Builds the plugins of one program. */
@@ -83,54 +51,14 @@ interface Part {
  *
  * @param outcome takes down what comes of each
  */
-export function createPluginBuilder(
-  { compiler, mount, clock, draw }: Workshop,
-  { live, claimed }: Before,
-  outcome: Outcome,
-): PluginBuilder {
-  const { begun, compiled, failures, kept } = outcome
-
-  function begin(plugin: LivePlugin): LivePlugin {
-    begun.push(plugin)
-    return plugin
-  }
+export function createPluginBuilder(workshop: Workshop, { live, claimed }: Before, outcome: Outcome): PluginBuilder {
+  const { failures, kept } = outcome
+  const { prepare, standIn } = createPluginMaker(workshop, outcome)
 
   function keep(last: readonly LivePlugin[], error: DynacodeError): LivePlugin[] {
     const fresh = last.filter((live) => !kept.has(live))
     for (const live of fresh) kept.set(live, error)
     return fresh
-  }
-
-  /**
-   * Compiles a plugin, and nothing else yet: one of its variants may turn out not to compile.
-   *
-   * @returns what takes it into the program
-   */
-  function prepare(spec: PluginSpec, last: LivePlugin | undefined): () => LivePlugin {
-    if (last !== undefined && !last.guard && isSameSpec(last.spec, spec)) {
-      return () => {
-        outcome.reused += 1
-        return last
-      }
-    }
-    const started = steadyNow()
-    const { compiled: code, fresh } = compiler.compile(spec)
-    checkShadow(spec, code.uses)
-    const forbidden = mount.quarantined(code.sha1, spec.guard)
-    if (forbidden !== undefined) throw forbidden
-    const { uses, sha1 } = code
-    const info = createInfo(spec)
-    const run = mount.bind(code, info)
-    const applies = createScopeTest(spec.scope, draw, clock)
-    const paths = listScopePaths(spec.scope)
-    if (fresh) compiled.push({ info, duration_ms: steadyNow() - started })
-    return () => {
-      if (!fresh) outcome.reused += 1
-      const life = mount.begin(info, sha1)
-      compiler.hold({ sha1, guard: spec.guard })
-      const phase = spec.phase
-      return begin(Object.freeze({ info, spec, phase, run, uses, sha1, guard: false, applies, paths, life }))
-    }
   }
 
   function fail(plugin: PluginSpec | RefusedPlugin, error: DynacodeError, last: readonly LivePlugin[]): LivePlugin[] {
@@ -141,9 +69,8 @@ export function createPluginBuilder(
     const good = plugin.scope.enabled ? last.filter((live) => !live.guard) : []
     failures.push({ info, path: pathOf(plugin, error), error, kept_last_good: good.length > 0 })
     if (good.length > 0) return keep(good, error)
-    if (!mustGuard(plugin, clock.now())) return []
-    const scope = standInScope(plugin)
-    return [begin(createStandIn(plugin, info, mount.begin(info, ''), scope, createScopeTest(scope, draw, clock)))]
+    const guard = standIn(plugin, info)
+    return guard === undefined ? [] : [guard]
   }
 
   function* build(entry: Entry): Steps<LivePlugin[]> {
@@ -189,26 +116,6 @@ export function createPluginBuilder(
   return Object.freeze({ build, keep } satisfies PluginBuilder)
 }
 
-function isSameSpec(a: PluginSpec, b: PluginSpec): boolean {
-  if (a === b) return true
-  return (
-    a.code === b.code &&
-    a.name === b.name &&
-    a.id === b.id &&
-    a.priority === b.priority &&
-    a.on_failure === b.on_failure &&
-    a.guard === b.guard &&
-    a.budget_ms === b.budget_ms &&
-    a.timeout_ms === b.timeout_ms &&
-    a.shadow === b.shadow &&
-    JSON.stringify([a.params, a.scope, a.shadow_allows]) === JSON.stringify([b.params, b.scope, b.shadow_allows])
-  )
-}
-
-function createInfo({ name, id, domain, phase }: PluginSpec | RefusedPlugin): PluginInfo {
-  return Object.freeze({ name: name ?? String(id), domain, phase: phase ?? null })
-}
-
 function pathOf(plugin: PluginSpec | RefusedPlugin, error: DynacodeError): string {
   if (error instanceof DocumentError) return error.path
   return 'path' in plugin ? plugin.path : ''
@@ -217,14 +124,4 @@ function pathOf(plugin: PluginSpec | RefusedPlugin, error: DynacodeError): strin
 function locate(error: unknown, plugin: PluginSpec): DynacodeError {
   if (error instanceof DynacodeError) return error
   return new DocumentError(plugin.path, (error as Error).message, { cause: error })
-}
-
-/** What a shadow run does outside of its own request is done for real, so that it has to be asked for. */
-function checkShadow({ shadow, shadow_allows, path }: PluginSpec, uses: Uses): void {
-  if (!shadow) return
-  for (const name of ['fetch', 'store'] as const) {
-    if (!uses[name] || shadow_allows.includes(name)) continue
-    const message = `the code uses ${name}, whose effects a shadow run cannot hold back; allow it with "shadow_allows": ["${name}"]`
-    throw new DocumentError(`${path}.mode`, message)
-  }
 }
