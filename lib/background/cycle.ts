@@ -1,16 +1,12 @@
 import createDebug from 'debug'
 import type { Events } from '../events/emitter.ts'
 import type { NoUpdate, Update } from '../events/table.ts'
-import { hashBytes } from '../sources/content-hash.ts'
-import { runInSlices } from '../time/slices.ts'
 import { steadyNow } from '../time/steady-clock.ts'
 import type { Activator } from './activator.ts'
-import { type Asked, askNow, earlier, isLater } from './cache/asked.ts'
+import type { Ask, Course } from './asking.ts'
+import { type Asked, isLater } from './cache/asked.ts'
 import type { Cache, CacheEntry } from './cache/disk.ts'
-import type { Fetcher } from './fetcher.ts'
-import type { Activated } from './preparation.ts'
 import { closedRefresh, type Refresh, reasonOf } from './refresh.ts'
-import type { HighestVersion } from './trust/highest-version.ts'
 
 const debug = createDebug('dynacode:refresher')
 
@@ -29,24 +25,6 @@ export interface Sharing {
   readonly stale_ms: number
 }
 
-/** What is known of bytes that came by the network. */
-export interface Arrival {
-  /** In hex. */
-  readonly sha1: string
-  /** When the answer began, by the steady clock. */
-  readonly answered_at: number
-}
-
-/** How far a cycle is. */
-export interface Course {
-  /** Whether it came to ask the source. */
-  fetched: boolean
-  /** SHA-1 of what the source had, before that is live. */
-  answer: string | undefined
-  /** Settles when the disk has what is live, or has refused it. Nothing that is live waits for that. */
-  kept: Promise<void>
-}
-
 /** Finds out once what should be live, and makes it so. */
 export interface Cycle {
   /** Never rejects. */
@@ -57,24 +35,16 @@ export interface Cycle {
   last_error(): Error | null
 }
 
-/**
- * Makes the cycle of one instance; one at a time.
- *
- * @param arrivals what is known of bytes that came by the network
- */
+/** Makes the cycle of one instance; one at a time. */
 export function createCycle({
-  fetch,
-  arrivals,
+  ask,
   activator,
-  highest,
   sharing,
   events,
   closing,
 }: {
-  fetch: Fetcher
-  arrivals: { get(bytes: Uint8Array): Arrival | undefined }
+  ask: Ask
   activator: Activator
-  highest: HighestVersion
   sharing: Sharing | undefined
   events: Events
   closing: AbortSignal
@@ -104,7 +74,7 @@ export function createCycle({
         }
       }
       if (closing.aborted) return closedRefresh()
-      return await fetchOnce(course, duration)
+      return healthy(await ask(course, duration))
     } catch (error) {
       return failed(error)
     } finally {
@@ -136,51 +106,6 @@ export function createCycle({
       events.emit('on_error', { section: 'cache', error })
       return undefined
     }
-  }
-
-  async function fetchOnce(course: Course, duration: () => number): Promise<Refresh> {
-    course.fetched = true
-    events.emit('bg_cache_miss', {})
-    // What comes was true when it was asked for; later it may have changed already.
-    const [asked_now, started] = [askNow(), steadyNow()]
-    const active = activator.activated()
-    const fetched = await fetch(active?.tag, active !== null)
-    if (closing.aborted) return closedRefresh()
-    if (fetched.unchanged === true) {
-      if (active !== null) found(active, active.tag, asked_now, course)
-      return healthy(undefined)
-    }
-    const { bytes, tag } = fetched
-    const arrival = arrivals.get(bytes)
-    // It may have been here before anybody asked, as what a long poll brought is.
-    const asked = arrival === undefined ? asked_now : earlier(asked_now, started - arrival.answered_at)
-    const sha1 = arrival?.sha1 ?? (await runInSlices(hashBytes(bytes), closing))
-    // From now on these bytes go by the tag that the source gives them today.
-    if (sha1 === active?.sha1) {
-      found(active, tag, asked, course)
-      return healthy(undefined)
-    }
-    course.answer = sha1
-    const write = (version: number | string, urgent: boolean) =>
-      keep(version, ({ write }) => write({ bytes, tag, version, sha1 }, asked, urgent))
-    let isKept = false
-    const update = await activator.activate({ bytes, sha1, tag, asked, from: 'network' }, duration, (version) => {
-      isKept = true
-      return write(version, true)
-    })
-    if (update !== undefined && !isKept) course.kept = write(update.version, false)
-    return healthy(update)
-  }
-
-  /** The source has what was live when it was asked. */
-  function found({ sha1, version }: Activated, tag: string | undefined, asked: Asked, course: Course): void {
-    if (activator.activated()?.sha1 === sha1) activator.confirm(asked, tag)
-    course.kept = keep(version, (cache) => cache.touch(sha1, tag, asked))
-  }
-
-  /** The version of a signed document comes to the disk after the document, whenever that gets there. */
-  async function keep(version: number | string, put: (cache: Cache) => Promise<boolean>): Promise<void> {
-    if (sharing !== undefined && (await put(sharing.cache))) await highest.persist(version)
   }
 
   function healthy(update: Update | undefined): Refresh {

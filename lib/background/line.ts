@@ -9,11 +9,12 @@ import { identifySource } from '../sources/http/source-identity.ts'
 import { takeSource } from '../sources/in-use.ts'
 import type { Clock } from '../time/clock.ts'
 import { type Activator, createActivator } from './activator.ts'
+import { type Arrival, createAsking } from './asking.ts'
 import { createBackoff } from './backoff.ts'
 import { createBuilder } from './builder.ts'
 import { createCache } from './cache/disk.ts'
 import { createCompiler } from './compiling/compiler.ts'
-import { type Arrival, type Cycle, createCycle } from './cycle.ts'
+import { type Cycle, createCycle } from './cycle.ts'
 import { createFetcher } from './fetcher.ts'
 import type { UpdateSettings } from './options.ts'
 import type { Mount } from './plugin-maker.ts'
@@ -124,11 +125,18 @@ export function createBackgroundLine({
       origin ??= from
     },
   })
-  const cycle = createCycle({
+  const ask = createAsking({
     fetch: createFetcher({ source, timeout_ms, events, closing: closing.signal }),
     arrivals,
     activator,
     highest,
+    cache,
+    events,
+    closing: closing.signal,
+  })
+  const cycle = createCycle({
+    ask,
+    activator,
     sharing: cache && { cache, max_age_ms: interval_ms * SHARE_OF_INTERVAL, stale_ms: timeout_ms * 2 },
     events,
     closing: closing.signal,

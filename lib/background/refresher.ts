@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RefreshTracing } from '../events/tracing.ts'
 import type { Activator } from './activator.ts'
-import type { Course, Cycle, Occasion } from './cycle.ts'
+import type { Course } from './asking.ts'
+import type { Cycle, Occasion } from './cycle.ts'
 import { closedRefresh, type Refresh } from './refresh.ts'
 
 /** Has cycles run, one at a time. */

@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Activator } from '../../lib/background/activator.ts'
+import { type Arrival, createAsking } from '../../lib/background/asking.ts'
 import { type Asked, askNow } from '../../lib/background/cache/asked.ts'
 import type { Cache } from '../../lib/background/cache/disk.ts'
-import { type Arrival, type Cycle, createCycle } from '../../lib/background/cycle.ts'
+import { type Cycle, createCycle } from '../../lib/background/cycle.ts'
 import { createRefresher, type Refresher } from '../../lib/background/refresher.ts'
 import { DocumentError, DynacodeError } from '../../lib/errors.ts'
 import { createEvents } from '../../lib/events/emitter.ts'
@@ -41,11 +42,18 @@ function create(sharing?: {
   for (const name of ['bg_cache_hit', 'bg_cache_miss', 'bg_didnt_update_plugins', 'on_error'] as const) {
     events.emitter.on(name, (payload: object) => heard.push([name, payload]))
   }
-  const cycle = createCycle({
+  const ask = createAsking({
     fetch,
     arrivals,
     activator: activator as unknown as Activator,
     highest,
+    cache: sharing?.cache,
+    events,
+    closing: closing.signal,
+  })
+  const cycle = createCycle({
+    ask,
+    activator: activator as unknown as Activator,
     sharing,
     events,
     closing: closing.signal,
