@@ -1,27 +1,18 @@
 import createDebug from 'debug'
-import { DocumentError, DynacodeError } from '../errors.ts'
 import type { Events } from '../events/emitter.ts'
 import type { Origin, Update } from '../events/table.ts'
 import type { LivePlugin, Program } from '../program.ts'
 import { runInSlices } from '../time/slices.ts'
 import { runSteps, type Steps } from '../time/steps.ts'
 import type { Builder } from './builder.ts'
-import { type Asked, isLater } from './cache/asked.ts'
+import type { Asked } from './cache/asked.ts'
 import type { Activated, Course, Preparation, Prepared, Received } from './preparation.ts'
 import { NO_TEXT } from './reading/live-text.ts'
+import { type Attempted, createStanding } from './standing.ts'
 import type { Verifier } from './trust/verifier.ts'
 import { tellOfUpdate } from './update-events.ts'
 
 const debug = createDebug('dynacode:activator')
-
-/** The document that was looked at last. */
-export interface Attempted extends Omit<Received, 'bytes' | 'asked' | 'trusted'> {
-  readonly version: number | string
-  /** When, in milliseconds since 1970. */
-  readonly at: number
-  /** Why it was refused whole; null when it went live. */
-  readonly error: DynacodeError | null
-}
 
 /**
  * Makes documents live. The one place where that is decided: what was asked for earlier never replaces what was asked for
@@ -78,43 +69,9 @@ export function createActivator({
   swap: (program: Program, begun: readonly LivePlugin[], from: Origin) => void
   validated: (at: number) => void
 }): Activator {
-  let activated: Activated | null = null
-  let attempted: Attempted | null = null
+  const { activated, attempted, take, refuse, confirm, isSettled } = createStanding(validated)
   let live = NO_TEXT
   let running: Promise<unknown> = Promise.resolve()
-
-  /** Not before it is decided: what is under way was neither taken nor refused. */
-  function note({ sha1, tag, from }: Received, version: number | string, error: DynacodeError | null): void {
-    attempted = Object.freeze({ version, sha1, tag, from, at: Date.now(), error })
-  }
-
-  /** Whoever asks later wants to know what was wrong with it. */
-  function refuse(received: Received, version: number | string, error: unknown): never {
-    note(
-      received,
-      version,
-      error instanceof DynacodeError ? error : new DocumentError('', String(error), { cause: error }),
-    )
-    throw error
-  }
-
-  function confirm(asked: Asked, tag: string | undefined): void {
-    if (activated === null || (activated.asked !== undefined && isLater(activated.asked, asked))) return
-    activated = Object.freeze({ ...activated, asked, tag })
-    const { version, sha1, from, at } = activated
-    attempted = Object.freeze({ version, sha1, tag, from, at, error: null })
-    validated(asked.at)
-  }
-
-  /** Whether a document changes nothing: it is live, or older than what is. */
-  function isSettled({ sha1, asked, tag }: Received): boolean {
-    if (activated === null) return false
-    if (asked === undefined) return true
-    if (activated.asked !== undefined && isLater(activated.asked, asked)) return true
-    if (activated.sha1 !== sha1) return false
-    confirm(asked, tag)
-    return true
-  }
 
   function* goLive(received: Received, prepared: Prepared, duration: () => number): Steps<Update> {
     const { sha1, tag, from, asked } = received
@@ -122,8 +79,7 @@ export function createActivator({
     const { program, failures, faults, kept } = built
     const { expires } = document
     const build = { program, failures, faults, kept }
-    activated = Object.freeze({ version, sha1, document_sha1, tag, from, asked, at: Date.now(), expires, build })
-    note(received, version, null)
+    take(Object.freeze({ version, sha1, document_sha1, tag, from, asked, at: Date.now(), expires, build }))
     live = NO_TEXT
     swap(program, built.begun, from)
     // Before anybody is told: whoever looks then sees that it is fresh.
@@ -151,16 +107,16 @@ export function createActivator({
     const { version, built } = prepared
     try {
       await keep(version)
-      preparation.checkAgain(prepared, received.from, activated)
+      preparation.checkAgain(prepared, received.from, activated())
       return await inSlices(goLive(received, prepared, duration))
     } catch (error) {
-      if (activated?.build.program !== built.program) runSteps(builder.end(built.begun))
+      if (activated()?.build.program !== built.program) runSteps(builder.end(built.begun))
       throw error
     }
   }
 
   /** Before the first document is live, it is what an app that starts waits for. */
-  const inSlices = <T>(steps: Steps<T>) => runInSlices(steps, closing, activated === null)
+  const inSlices = <T>(steps: Steps<T>) => runInSlices(steps, closing, activated() === null)
 
   /** What a document is built beside must not change meanwhile. */
   function inTurn<T>(run: () => Promise<T>): Promise<T> {
@@ -170,8 +126,8 @@ export function createActivator({
   }
 
   return Object.freeze({
-    activated: () => activated,
-    attempted: () => attempted,
+    activated,
+    attempted,
     confirm,
     async activate(received, duration, keep) {
       const course = begin(received)
@@ -180,22 +136,25 @@ export function createActivator({
         const text = signed ? (await verifier.verify(received.bytes, inSlices)).text_bytes : received.bytes
         return await inTurn(async () => {
           if (isSettled(received)) return undefined
-          const prepared = await inSlices(preparation.prepare(received, course, text, signed, activated, live))
+          const prepared = await inSlices(preparation.prepare(received, course, text, signed, activated(), live))
           if (signed && keep !== undefined) return goLiveKept(received, prepared, keep, duration)
           return inSlices(goLive(received, prepared, duration))
         })
       } catch (error) {
-        return refuse(received, course.version, error)
+        // Whoever asks later wants to know what was wrong with it.
+        refuse(received, course.version, error)
+        throw error
       }
     },
     activateTrusted(received, duration) {
       if (isSettled(received)) return undefined
       const course = begin(received)
       try {
-        const steps = preparation.prepare(received, course, received.bytes, false, activated, live)
+        const steps = preparation.prepare(received, course, received.bytes, false, activated(), live)
         return runSteps(goLive(received, runSteps(steps), duration))
       } catch (error) {
-        return refuse(received, course.version, error)
+        refuse(received, course.version, error)
+        throw error
       }
     },
   } satisfies Activator)

@@ -1,7 +1,7 @@
-import type { Attempted } from '../../background/activator.ts'
 import type { Failure } from '../../background/plugin-builder.ts'
 import type { Activated } from '../../background/preparation.ts'
 import { reasonOf } from '../../background/refresh.ts'
+import type { Attempted } from '../../background/standing.ts'
 import type { Phase } from '../../document.ts'
 import { CompileError, type DocumentError } from '../../errors.ts'
 import type { NoUpdate, Origin } from '../../events/table.ts'

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
-import type { Attempted } from '../../background/activator.ts'
 import type { Activated } from '../../background/preparation.ts'
+import type { Attempted } from '../../background/standing.ts'
 import type { NoUpdate } from '../../events/table.ts'
 import { VERSION } from '../../version.ts'
 import { limitText } from '../plain-error.ts'
