@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { promisify } from 'node:util'
-import Koa from 'koa'
 import * as memjs from 'memjs'
 import * as redis from 'redis'
 import ts from 'typescript'
@@ -42,7 +41,7 @@ async function run(
     ...modules,
   }
   const body = `${outputText}\nreturn { ${names.join(', ')} }`
-  const scope = { require: (name: string) => all[name] ?? require(name), exports: {}, app: new Koa(), ...variables }
+  const scope = { require: (name: string) => all[name] ?? require(name), exports: {}, ...variables }
   return new AsyncFunction(...Object.keys(scope), body)(...Object.values(scope))
 }
 
