@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Middleware } from 'koa'
@@ -18,6 +19,16 @@ import {
 } from '../fixtures/app.ts'
 import { createInstance } from '../fixtures/instance.ts'
 import { startPluginApi } from '../fixtures/plugin-api.ts'
+
+/** Milliseconds for which this thread had a processor; where the system does not say, all threads of the process. */
+function readProcessorTime(): number {
+  try {
+    return Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[0]) / 1e6
+  } catch {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1000
+  }
+}
 
 describe('G42', () => {
   const BUDGET_MS = 50
@@ -93,14 +104,13 @@ describe('G42', () => {
     'G42 %s is stopped within its budget and 50 ms',
     async (_, { host, level }) => {
       let least = Number.POSITIVE_INFINITY
-      // Processor time, since other processes of the machine take theirs; and the least of a few, since V8's own threads do.
+      // Processor time, since other processes of the machine take theirs; and the least of a few, since V8 collects garbage.
       for (let times = 0; times < 12 && least > BUDGET_MS + SLACK_MS; times += 1) {
         errors.length = 0
-        const before = process.cpuUsage()
+        const before = readProcessorTime()
         const answer = request.get('/').set('Host', host).expect(200, 'app')
         await Promise.all([answer, expect.poll(() => errors.length, { interval: 2, timeout: 5000 }).toBe(1)])
-        const { user, system } = process.cpuUsage(before)
-        least = Math.min(least, (user + system) / 1000)
+        least = Math.min(least, readProcessorTime() - before)
         expect(errors).toMatchObject([{ plugin: { name: host }, error: { code: level[1] } }])
         await request.get('/').set('Host', 'others.test').expect(200, 'app')
       }
