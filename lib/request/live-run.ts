@@ -40,8 +40,10 @@ export function createLiveRuns({
     const changes = plugin.uses.writes === 'nothing' ? null : changesOf(state)
     if (changes !== null) beginChanges(changes, plugin, plugin.uses)
     try {
-      const begin = () => start(run, state, chunk, last)
-      const result = run.trace === null ? start(run, state, chunk, last) : observation.enter(run, begin)
+      const result =
+        run.trace === null
+          ? start(run, state, chunk, last)
+          : observation.enter(run, () => start(run, state, chunk, last))
       if (isThenable(result)) return settle(run, result, chunk)
       return succeed(run, result, chunk)
     } catch (error) {
