@@ -37,6 +37,7 @@ describe('docs/reporting.md', () => {
     ['field of `plugins`', example.plugins],
     ['field of `counters`', example.counters],
     ['field of `counters.plugins`', example.counters.plugins[0]],
+    ['field of `last_error`', example.counters.plugins[0].last_error],
   ])('lists every %s, and no other', (column, shown) => {
     const names = tablesOf(page, column).flatMap(({ rows }) => namesIn([{ header: [], rows }]))
     expect(sorted(names)).toEqual(sorted(Object.keys(shown)))

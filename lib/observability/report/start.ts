@@ -4,6 +4,7 @@ import type { RunObservers } from '../../events/run-observers.ts'
 import type { EventName, NoUpdate, Payload } from '../../events/table.ts'
 import { createTallies } from '../tallies.ts'
 import { reportError } from './error.ts'
+import { createLastErrors } from './last-errors.ts'
 import type { ReportSettings } from './options.ts'
 import { type Reporter, startReporter } from './schedule.ts'
 import { createReportSender } from './sender.ts'
@@ -41,6 +42,7 @@ export function startReporting(
     started_at: Date.now(),
     interval: report_interval,
     tallies,
+    last_errors: createLastErrors(emitter, MAX_TALLIES),
     activated: activator.activated,
     attempted: activator.attempted,
   })

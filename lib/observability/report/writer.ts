@@ -8,6 +8,7 @@ import type { Tallies } from '../tallies.ts'
 import { describeCounters, type ReportedCounters } from './counters.ts'
 import { describeActive, describeAttempt, type ReportedAttempt, type ReportedDocument } from './document.ts'
 import { MAX_TEXT_LENGTH, type ReportedError } from './error.ts'
+import type { LastErrors } from './last-errors.ts'
 import { describePlugins, type ReportedPlugins } from './plugins.ts'
 import type { ReportOccasion } from './schedule.ts'
 
@@ -60,6 +61,7 @@ export interface ReportSubject {
   readonly started_at: number
   readonly interval: number
   readonly tallies: Tallies
+  readonly last_errors: LastErrors
   activated(): Activated | null
   attempted(): Attempted | null
   validated_at(): number | null
@@ -77,7 +79,7 @@ export function createReportWriter(subject: ReportSubject): ReportWriter {
 
   return function write(occasions, last_refresh) {
     const now = Date.now()
-    const { instance, name, started_at, interval, tallies } = subject
+    const { instance, name, started_at, interval, tallies, last_errors } = subject
     const activated = subject.activated()
     sequence += 1
     return {
@@ -100,7 +102,7 @@ export function createReportWriter(subject: ReportSubject): ReportWriter {
       attempted: describeAttempt(subject.attempted(), activated),
       last_refresh,
       plugins: describePlugins(activated, now),
-      counters: describeCounters(tallies, activated, now),
+      counters: describeCounters(tallies, last_errors, activated, now),
     }
   }
 }

@@ -187,7 +187,7 @@ describe('a report', () => {
     expect(receiver.reports.flatMap(({ occasions }) => occasions)).toEqual(['start', 'update', 'refused'])
   })
 
-  test('counts what the plugins did, the busiest first', async () => {
+  test('counts what the plugins did: those that fail, then the busiest', async () => {
     const { receiver, dyna } = await setUp({
       breaker_failures: 0,
       document: document(
@@ -203,21 +203,73 @@ describe('a report', () => {
     for (const path of ['/', '/', '/end']) await request.get(path)
     const { counters } = await receiver.saw((report) => report.counters.plugins.length === 4)
     const times = { sync_ms: expect.any(Number), p50_ms: expect.any(Number), p99_ms: expect.any(Number) }
+    const buckets = (calls: number) =>
+      expect.toSatisfy(
+        (counts: number[]) => counts.length === 13 && counts.reduce((sum, count) => sum + count) === calls,
+      )
     const shadow = { shadow_runs: 0, shadow_exits: 0, shadow_changes: 0, shadow_errors: 0 }
-    const row = { domain: '*', phase: 'access', errors: 0, exits: 0, ...shadow, ...times }
+    const row = {
+      domain: '*',
+      phase: 'access',
+      errors: 0,
+      errors_closed: 0,
+      exits: 0,
+      ...shadow,
+      ...times,
+      last_error: null,
+    }
     const tried = { calls: 0, shadow_runs: 3, shadow_exits: 3, sync_ms: 0, p50_ms: null, p99_ms: null }
     expect(counters.plugins).toEqual([
-      { ...row, name: 'calm', calls: 3 },
-      { ...row, name: 'failing', calls: 3, errors: 3 },
-      { ...row, ...tried, name: 'trying' },
-      { ...row, name: 'ending', calls: 1, exits: 1 },
+      { ...row, name: 'failing', calls: 3, errors: 3, buckets: buckets(3), last_error: expect.any(Object) },
+      { ...row, name: 'calm', calls: 3, buckets: buckets(3) },
+      { ...row, ...tried, name: 'trying', buckets: buckets(0) },
+      { ...row, name: 'ending', calls: 1, exits: 1, buckets: buckets(1) },
     ])
+    expect(counters.bounds_ms).toHaveLength(12)
     expect(counters).toMatchObject({
       events: { rt_plugins_error: 3, bg_updated_plugins: 1 },
       refreshes: { updated: 1 },
       errors: {},
       plugins_left_out: 0,
     })
+  })
+
+  test('has the last error of each plugin, with its place in the code, and nothing of the request in it', async () => {
+    const { receiver, dyna } = await setUp({
+      breaker_failures: 0,
+      document: document(
+        1,
+        plugin('access', '\nthrow new Error("no user " + ctx.query.user + " of " + ctx.get("x-shop"))', {
+          name: 'own',
+        }),
+        plugin('access', 'const users = {}\nusers[ctx.query.user].name', { name: 'reads' }),
+        plugin('access', 'JSON.parse(ctx.query.user)', { name: 'parses' }),
+        plugin('access', 'throw ctx.query.user', { name: 'throws' }),
+        plugin('access', 'for (;;);', { name: 'endless', budget_ms: 5 }),
+        plugin('access', 'ctx.nothing()', { name: 'closed', on_failure: 'closed' }),
+      ),
+    })
+    await dyna.refresh()
+    const request = await serveBehind(dyna)
+    await request.get('/?user=hunter2%20s3cret').set('X-Shop', 'hats4all').expect(503)
+    const { counters } = await receiver.saw((report) => report.counters.plugins.length === 6)
+    const errors = Object.fromEntries(counters.plugins.map(({ name, last_error }) => [name, last_error]))
+    const at = expect.any(Number)
+    const open = { at, code: null, column: expect.any(Number), outcome: 'open' }
+    expect(errors).toEqual({
+      own: { ...open, line: 2, message: 'Error: no user … of …' },
+      reads: { ...open, line: 2, message: "TypeError: Cannot read properties of undefined (reading 'name')" },
+      parses: {
+        ...open,
+        line: 1,
+        message: expect.stringMatching(/^SyntaxError: Unexpected token '…', "….* is not valid JSON$/),
+      },
+      throws: { ...open, line: null, column: null, message: 'string: …' },
+      endless: { ...open, line: 1, code: 'ERR_DYNACODE_BUDGET', message: expect.stringContaining('5 ms') },
+      closed: { ...open, line: 1, outcome: 'closed', message: 'TypeError: ctx.nothing is not a function' },
+    })
+    expect(JSON.stringify(receiver.reports)).not.toMatch(/hunter2|s3cret|hats4all/)
+    expect(counters.plugins.find(({ name }) => name === 'closed')).toMatchObject({ errors: 1, errors_closed: 1 })
   })
 
   test('comes when a breaker opens, a switch is thrown, a plugin or the document expires', async () => {
