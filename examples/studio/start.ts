@@ -41,12 +41,12 @@ async function start(): Promise<void> {
 
   console.log(`the studio is at ${public_url}/`)
   if (studio.invitation !== undefined) {
-    const what = settings.INVITE ? 'an account' : 'nobody has an account yet; the first one'
-    console.log(`${what} is made here, once:\n  ${public_url}/join#${studio.invitation}`)
+    const what = settings.INVITE ? 'create an account' : 'no accounts yet: create the first one'
+    console.log(`${what} with this link, which works once:\n  ${public_url}/join#${studio.invitation}`)
   }
 
   studio.tryLevel().then(
-    ({ level, what }) => console.log(`what is tried out runs on the level “${level}”: in ${what}`),
+    ({ level, what }) => console.log(`requests are tried on the isolation level “${level}”: in ${what}`),
     (error: Error) => stopping || console.error(error.message),
   )
 }

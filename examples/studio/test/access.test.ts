@@ -65,7 +65,7 @@ describe.each(databases)('access on $name', ({ options }) => {
     await back.sign('/api/accounts', { ...given, name: 'Ada' })
     await back.get('/api/session').expect(200, /"name":"Bob"/)
     await bob.get('/api/session').expect(401)
-    await look().expect(410, /used already/)
+    await look().expect(410, /already used/)
     await supertest(server).post('/api/accounts').send(given).expect(410)
     await bob.sign('/api/session', { name: 'Bob', password: PASSWORD })
     await ada.post('/api/accounts/999/password-link', {}).expect(404)

@@ -158,7 +158,7 @@ describe.each(databases)('a folder in git as the truth, on $name', ({ options })
     commit('broken', { 'block.js': 'exit(' })
     expect(await sync()).toMatchObject({
       version: 1,
-      problem: 'an error keeps this from being published',
+      problem: '1 error prevents publishing',
       findings: [{ rule: 'compile', plugin: 'block' }],
     })
     await addPlugin('other', 'exit(404)')
@@ -181,7 +181,7 @@ describe.each(databases)('a folder in git as the truth, on $name', ({ options })
     const mine = 'exit(402)'
     write({ 'block.js': 'exit(500) // not done', 'new.js': mine })
     await addPlugin('other', 'exit(404)')
-    await publish('other', 1).expect(409, /not committed: .*block\.js.*new\.js/)
+    await publish('other', 1).expect(409, /uncommitted changes: .*block\.js.*new\.js/)
     expect((await ada.get('/api/git')).body).toMatchObject({ dirty: ['plugins/block.js', 'plugins/new.js'] })
     // It touches the manifest alone, which nobody is working at: so it can be committed.
     await ada.send('post', '/api/switch', { domain: 'a.example', plugin: 'block', on: false }).expect(201)
@@ -197,7 +197,7 @@ describe.each(databases)('a folder in git as the truth, on $name', ({ options })
     expect((await served()).general.version).toBe(3)
     expect(await sync()).toMatchObject({ version: 2 })
     commit('without it', {})
-    expect((await sync()).problem).toContain('without what version 3 has')
+    expect((await sync()).problem).toContain('lacks changes of version 3')
     expect((await served()).general.version).toBe(3)
     const { body } = await ada.send('post', '/api/git/take', {}).expect(200)
     expect(body).toMatchObject({ version: 4, problem: null })
@@ -265,13 +265,13 @@ test.each(databases)('a commit whose version was lost is published by the next l
   await sql`alter table git_commit drop constraint lost`.execute(db)
   await follower.sync()
   expect(await findLatest(db)).toMatchObject({ version: 1, kind: 'import', message: 'lost' })
-  await expect(publishDraft(press, actor, { message: 'next', base: 1 })).rejects.toThrow('nothing is different')
+  await expect(publishDraft(press, actor, { message: 'next', base: 1 })).rejects.toThrow('there are no changes')
 })
 
 test('says of a folder that is none of a working copy what is wrong', async () => {
   const { root } = createRepository()
   const begin = (folder: string) => startStudio({ database: { folder: 'memory' }, git: { folder, push: false } })
   await expect(begin(root)).rejects.toThrow(/GIT_FOLDER: expected a folder in a git working copy/)
-  await expect(begin(join(root, 'none'))).rejects.toThrow(/there is no such folder/)
+  await expect(begin(join(root, 'none'))).rejects.toThrow(/folder does not exist/)
   expect(existsSync(join(root, 'none'))).toBe(false)
 })

@@ -77,7 +77,7 @@ describe.each(databases)('publishing on $name', ({ open }) => {
     await addCors()
     await publishDraft(press, actor, { message: 'cors', base: 0 })
     await expect(publishDraft(press, actor, { message: 'again', base: 0 })).rejects.toThrow('version 1 was')
-    await expect(publishDraft(press, actor, { message: 'again', base: 1 })).rejects.toThrow('nothing is')
+    await expect(publishDraft(press, actor, { message: 'again', base: 1 })).rejects.toThrow('nothing to publish')
   })
 
   test('refuses a draft that is not the one that was looked at', async () => {
@@ -127,7 +127,7 @@ describe.each(databases)('publishing on $name', ({ open }) => {
     await database.db.insertInto('version').values(version).execute()
     await throwSwitch(press, actor, { domain: 'a', on: false })
     expect(await live()).toMatchObject({ general: { version: 2 }, domains: [{ plugins: [{ enabled: false }] }] })
-    await expect(throwSwitch(press, actor, { domain: 'a', on: false })).rejects.toThrow('is switched off already')
+    await expect(throwSwitch(press, actor, { domain: 'a', on: false })).rejects.toThrow('is already switched off')
   })
 
   test('of two who publish at once one is refused', async () => {
@@ -159,7 +159,7 @@ describe.each(databases)('publishing on $name', ({ open }) => {
     )
     await approveProposal(press, bob, id)
     expect(await live()).toMatchObject({ general: { version: 1 }, domains: [{ plugins: [CORS.fields] }] })
-    await expect(approveProposal(press, bob, id)).rejects.toThrow('decided on already')
+    await expect(approveProposal(press, bob, id)).rejects.toThrow('already decided')
     expect(await listProposals(database.db)).toEqual([])
   })
 

@@ -50,14 +50,14 @@ export function createApi(csrf: () => string, ended: () => void): Api {
       })
     } catch (error) {
       if (signal?.aborted) throw error
-      throw new Problem(0, { title: 'the studio cannot be reached; nothing you typed is lost' })
+      throw new Problem(0, { title: 'the studio cannot be reached. What you typed is kept' })
     }
     if (response.status === 204) return undefined as T
     const answer = await response.json().catch((error) => {
       if (signal?.aborted) throw error
       // What answered with an error may be a proxy, in words of its own.
       if (!response.ok) return {}
-      throw new Problem(0, { title: 'the answer of the studio broke off' })
+      throw new Problem(0, { title: "the studio's response was cut off. Try again" })
     })
     if (response.ok) return answer as T
     if (response.status === 401 && path !== '/session') ended()

@@ -89,7 +89,7 @@ export function Confirm({
             if (await start(run)) close()
           }}
         >
-          {busy ? 'One moment…' : action}
+          {busy ? 'Please wait…' : action}
         </button>
       </footer>
     </Dialog>

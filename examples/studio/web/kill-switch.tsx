@@ -33,10 +33,10 @@ export function KillSwitch({ what, close }: { what: Target; close(): void }) {
       <Dialog title={`${on ? 'Switch on' : 'Switch off'} ${name}?`} close={close} danger={!on}>
         <p>
           {on
-            ? 'It runs again within moments, as it is live.'
+            ? 'It runs again within moments, in the version that is live.'
             : target.domain === undefined
-              ? 'No plugin runs anywhere, for any request. Plugins that guard something guard it no longer.'
-              : 'It stops within moments, wherever it is live. The rest of the draft is not published.'}
+              ? 'No plugin runs for any request, anywhere. Plugins that protect something stop protecting it.'
+              : 'It stops running everywhere within moments. Nothing else in the draft is published.'}
         </p>
         {problem && <Failed problem={problem} />}
         <footer>
@@ -51,13 +51,13 @@ export function KillSwitch({ what, close }: { what: Target; close(): void }) {
             onClick={async () => {
               const done = await run(async () => {
                 const { version } = await api.send<{ version: number }>('POST', '/switch', { ...target, on })
-                say(`${name} is switched ${on ? 'on' : 'off'}: version ${version}`)
+                say(`${name} was switched ${on ? 'on' : 'off'}: version ${version}`)
                 refreshLive()
               })
               if (done) close()
             }}
           >
-            {busy ? 'One moment…' : on ? 'Switch on' : 'Switch off'}
+            {busy ? 'Please wait…' : on ? 'Switch on' : 'Switch off'}
           </button>
         </footer>
       </Dialog>
@@ -65,7 +65,7 @@ export function KillSwitch({ what, close }: { what: Target; close(): void }) {
   }
   return (
     <Dialog title="Kill switch" close={close} danger>
-      {live?.version === 0 && <p class="notice">Nothing is live yet: there is nothing to switch off.</p>}
+      {live?.version === 0 && <p class="notice">Nothing is live yet, so there is nothing to switch off.</p>}
       {is_off ? (
         <button type="button" class="primary big whole" onClick={() => ask({}, true)}>
           Switch everything on again
@@ -134,7 +134,7 @@ function Finder({ choose }: { choose(target: Target, on: boolean): void }) {
       </ul>
       <More of={plugins} what="plugins" by_sight={false} />
       {plugins.items?.length === 0 && domains.items?.length === 0 && (
-        <p class="hint">{wanted === '' ? 'Nothing is live.' : 'Nothing that is live is called that.'}</p>
+        <p class="hint">{wanted === '' ? 'Nothing is live.' : 'Nothing live has that name.'}</p>
       )}
     </section>
   )

@@ -115,7 +115,7 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
   return (
     <StudioProvider value={studio}>
       <a class="skip" href="#content">
-        To the content
+        Skip to content
       </a>
       <header class="top">
         <Link href="/" class="brand">
@@ -165,7 +165,7 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
       )}
       {!connected && (
         <div class="notice banner" role="status">
-          The studio cannot be reached just now. What you see may be old; what you type is kept.
+          The studio cannot be reached. What you see may be out of date; what you type is kept.
         </div>
       )}
       <main id="content" ref={content} tabIndex={-1}>
@@ -205,9 +205,9 @@ function Route({ path, role }: { path: string; role: Session['role'] }): Compone
   if (path === '/people' && role === 'publisher') return <PeoplePage />
   return (
     <Empty>
-      <h1>There is no such page</h1>
+      <h1>Page not found</h1>
       <p>
-        <Link href="/">To the plugins</Link>
+        <Link href="/">Go to Plugins</Link>
       </p>
     </Empty>
   )

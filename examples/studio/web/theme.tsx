@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks'
 type Theme = 'auto' | 'light' | 'dark'
 
 const NEXT = { auto: 'light', light: 'dark', dark: 'auto' } as const
-const NAMES = { auto: 'as the system', light: 'light', dark: 'dark' } as const
+const NAMES = { auto: 'system', light: 'light', dark: 'dark' } as const
 const SIGNS = { auto: '◐', light: '☀', dark: '☾' } as const
 
 /** Changes between light, dark, and what the system says; `theme.js` puts it in place before the page is drawn. */

@@ -8,8 +8,7 @@ export function gitRoutes(follower: GitFollower | undefined): readonly Route[] {
     route({
       method: 'get',
       path: '/git',
-      summary:
-        'How the folder in git and what is live stand to each other; nothing, with 204, where there is no folder',
+      summary: 'The state of the folder in git and what is live; 204 where there is no folder',
       role: 'viewer',
       answer: GIT_STATE.nullable(),
       handle: async () => (await follower?.state()) ?? null,
@@ -34,7 +33,7 @@ function changingRoutes(follower: GitFollower): readonly Route[] {
     route({
       method: 'post',
       path: '/git/take',
-      summary: 'Publish the commit that is checked out, though what is live has something that it has not',
+      summary: 'Publish the commit that is checked out, even if it lacks something that is live',
       role: 'publisher',
       answer: GIT_STATE,
       async handle() {

@@ -33,7 +33,7 @@ export function peopleRoutes({ db }: Database, limit: LoginLimit, rules: TwoPers
     route({
       method: 'post',
       path: '/invitations',
-      summary: 'Invite somebody; the secret is the end of a link, and works once',
+      summary: 'Invite someone; the secret is the end of a link, and works once',
       role: 'publisher',
       body: z.object({ role: PERSON_ROLE }),
       answer: MADE_LINK,
@@ -54,7 +54,7 @@ export function peopleRoutes({ db }: Database, limit: LoginLimit, rules: TwoPers
     route({
       method: 'delete',
       path: '/invitations/:id',
-      summary: 'Take a link back',
+      summary: 'Revoke a link',
       role: 'publisher',
       params: z.object({ id: ID }),
       handle: ({ actor, params }) => revokeLink(db, actor, params.id),
@@ -62,7 +62,7 @@ export function peopleRoutes({ db }: Database, limit: LoginLimit, rules: TwoPers
     route({
       method: 'post',
       path: '/invitations/:id/confirm',
-      summary: 'Agree, as the second publisher, to what makes somebody a publisher or lets somebody in as one',
+      summary: 'Approve, as the second publisher, what makes someone a publisher or invites one',
       role: 'publisher',
       params: z.object({ id: ID }),
       handle: ({ actor, params }) => confirmLink(db, actor, params.id, rules),
@@ -126,7 +126,7 @@ export function peopleRoutes({ db }: Database, limit: LoginLimit, rules: TwoPers
     route({
       method: 'post',
       path: '/accounts/:id/password-link',
-      summary: 'Make a link for who has forgotten the password; its secret works once',
+      summary: 'Create a link for someone who forgot their password; its secret works once',
       role: 'publisher',
       params: z.object({ id: ID }),
       answer: MADE_LINK,
@@ -141,7 +141,7 @@ export function peopleRoutes({ db }: Database, limit: LoginLimit, rules: TwoPers
       method: 'delete',
       path: '/accounts/:id/second-factor',
       summary:
-        'Remove the second factor of who has lost it; signing in takes the password alone until there is another',
+        'Remove the second factor of someone who lost it; until there is a new one, the password alone is enough',
       role: 'publisher',
       params: z.object({ id: ID }),
       handle: ({ actor, params }) => resetSecondFactor(db, actor, params.id),
@@ -157,7 +157,7 @@ export function peopleRoutes({ db }: Database, limit: LoginLimit, rules: TwoPers
     route({
       method: 'post',
       path: '/tokens',
-      summary: 'Make a token; its secret is shown once',
+      summary: 'Create a token; its secret is shown once',
       role: 'publisher',
       body: z.object({
         name: ACCOUNT_NAME,

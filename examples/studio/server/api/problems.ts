@@ -9,7 +9,7 @@ export function answerProblems(failed: (error: unknown) => void): Middleware {
     } catch (error) {
       const problem = toProblem(error)
       if (problem === undefined) failed(error)
-      const { status, message, details } = problem ?? new Problem(500, 'something went wrong here; the log has more')
+      const { status, message, details } = problem ?? new Problem(500, 'internal error; see the log of the studio')
       const { headers = {}, ...rest } = details
       ctx.status = status
       ctx.set(headers)

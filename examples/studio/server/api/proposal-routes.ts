@@ -61,7 +61,7 @@ export function proposalRoutes(press: Press, published: () => Promise<void>): re
     route({
       method: 'delete',
       path: '/proposals/:id',
-      summary: 'Take a proposal back; another’s, as a publisher',
+      summary: 'Withdraw a proposal; a publisher can reject another’s',
       role: 'author',
       params: z.object({ id: ID }),
       handle: ({ actor, params }) => closeProposal(db, actor, params.id),

@@ -4,7 +4,7 @@ import type { Version } from '../publishing/versions.ts'
 import type { Slice } from '../review/tasks.ts'
 import { GIVEN_NUMBER, NUMBER } from './schemas.ts'
 
-const MESSAGE = z.string().trim().min(1, 'say what is new').max(500)
+const MESSAGE = z.string().trim().min(1, 'expected a message that says what changes').max(500)
 /** What was looked at before it is published; `draft`: its revision, as GET /draft says it. */
 export const SEEN = z.object({ message: MESSAGE, base: GIVEN_NUMBER, draft: GIVEN_NUMBER.optional() })
 export const PUBLISHED = z.object({ version: z.int() })

@@ -24,6 +24,6 @@ export function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString())
   } catch (error) {
-    throw new Problem(400, `the request is not JSON: ${(error as Error).message}`)
+    throw new Problem(400, `the request is not valid JSON: ${(error as Error).message}`)
   }
 }

@@ -26,7 +26,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
       method: 'get',
       path: '/draft',
       summary:
-        'What is different in the draft from what is live, and what the checks find, errors first; of each no more than 200, ' +
+        'The differences between the draft and the live version, and what the checks find, errors first; at most 200 of each, ' +
         'and how many there are',
       role: 'viewer',
       answer: DRAFT,
@@ -64,7 +64,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
     route({
       method: 'post',
       path: '/check',
-      summary: 'Check a document that was not saved, as while somebody types; no more than 200 findings, errors first',
+      summary: 'Check a document that was not saved, such as while someone types; at most 200 findings, errors first',
       role: 'viewer',
       body: z.object({ document: z.looseObject({ domains: z.array(z.unknown()) }) }),
       answer: z.object({ findings: z.array(FINDING), findings_total: z.int() }),
@@ -127,7 +127,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
       method: 'post',
       path: '/versions/:version/rollback',
       is_urgent: true,
-      summary: 'Publish once more what an earlier version had',
+      summary: 'Roll back: publish an earlier version again',
       role: 'publisher',
       params: z.object({ version: NUMBER }),
       answer: PUBLISHED,
@@ -144,7 +144,7 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
         .object({ domain: z.string().optional(), plugin: z.string().optional(), on: z.boolean() })
         .refine(({ domain, plugin }) => plugin === undefined || domain !== undefined, {
           path: ['domain'],
-          message: 'say of which domain the plugin is',
+          message: 'expected the domain of the plugin',
         }),
       answer: PUBLISHED,
       status: 201,

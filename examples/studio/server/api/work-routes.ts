@@ -92,8 +92,7 @@ export function workRoutes({ db, documents }: Press, trials: Trials, streams: Ev
     route({
       method: 'get',
       path: '/shadow',
-      summary:
-        'What plugins in shadow mode would have done, as the instances have counted it, those that ran most first',
+      summary: 'What plugins in shadow mode would have done, as counted by the instances; most runs first',
       role: 'viewer',
       query: z.object({ domain: z.string().optional(), plugin: z.string().optional() }),
       answer: z.array(SHADOW_RUNS),

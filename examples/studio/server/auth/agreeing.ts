@@ -23,10 +23,11 @@ export async function confirmLink(db: Db, actor: Actor, id: number, rules: TwoPe
       .where('invitation.needs_second', '=', true)
       .where('invitation.confirmed_by', 'is', null)
       .executeTakeFirst()
-    if (link === undefined) throw new Problem(404, 'there is nothing to agree to')
-    if (link.created_by === actor.account_id) throw new Problem(403, 'somebody else has to agree: this is your own')
+    if (link === undefined) throw new Problem(404, 'there is nothing to approve')
+    if (link.created_by === actor.account_id) throw new Problem(403, 'someone else has to approve: you created this')
     // Of whom it makes a publisher is not the one to ask.
-    if (link.account_id === actor.account_id) throw new Problem(403, 'somebody else has to agree: this is about you')
+    if (link.account_id === actor.account_id)
+      throw new Problem(403, 'someone else has to approve: this is about your account')
     await refuseDependent(transaction, actor.account_id, link, rules)
     const used_at = link.is_promotion ? new Date() : null
     const set = { confirmed_by: actor.account_id, used_at }
@@ -60,7 +61,7 @@ async function refuseDependent(
   for (const [one, on] of pairs) {
     const until = await dependsUntil(db, one, on, rules)
     if (until === undefined) continue
-    const message = `somebody else has to agree: one of you has made the other a publisher; you count as two persons from ${until.toISOString()} on`
+    const message = `someone else has to approve: one of you made the other a publisher; you count as two persons from ${until.toISOString()} on`
     throw new Problem(403, message)
   }
 }

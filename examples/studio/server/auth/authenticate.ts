@@ -32,7 +32,7 @@ export function authenticate(db: Kysely<Tables>, report_token: string | undefine
     const cookie = ctx.cookies.get(cookieName(ctx.secure))
     if (bearer !== undefined) {
       ctx.state.actor = isSame(bearer, report_token) ? REPORTER : await findApiToken(db, bearer)
-      if (ctx.state.actor === undefined) throw new Problem(401, 'the token is wrong, has ended, or was revoked')
+      if (ctx.state.actor === undefined) throw new Problem(401, 'the token is wrong, expired or revoked')
     } else if (cookie !== undefined) {
       ctx.state.actor = await findSession(db, cookie)
       ctx.state.session = cookie

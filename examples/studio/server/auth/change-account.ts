@@ -32,7 +32,7 @@ export async function changeAccount(
       .execute()
     const steps_down = (change.role !== undefined && change.role !== 'publisher') || change.active === false
     if (steps_down && publishers.length === 1 && publishers[0]?.id === id) {
-      throw new Problem(409, 'this is the only publisher: nobody could publish any more, or invite anybody')
+      throw new Problem(409, 'this is the only publisher: without one, nobody can publish or invite people')
     }
     const before = await transaction
       .selectFrom('account')

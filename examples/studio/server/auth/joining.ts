@@ -30,7 +30,7 @@ export async function describeInvitation(
     .executeTakeFirst()
   if (found === undefined) throw ended()
   if (found.needs_second && found.confirmed_by === null) {
-    throw new Problem(409, 'another publisher has to agree before this link works: on the page People')
+    throw new Problem(409, 'another publisher has to approve this link on the page People before it works')
   }
   return { name: found.name, account_id: found.account_id }
 }
@@ -54,7 +54,8 @@ export async function acceptInvitation(
 ): Promise<Account> {
   const known = await describeInvitation(db, secret)
   const called = known.name ?? name
-  if (called === undefined) throw new Problem(422, 'the name is missing', { fields: { name: 'say how you sign in' } })
+  if (called === undefined)
+    throw new Problem(422, 'the name is missing', { fields: { name: 'expected a name and a password' } })
   const password_hash = await hashPassword(password, called)
   return db.transaction().execute(async (transaction) => {
     // Who made it may have lost the right while the password was hashed.
@@ -113,7 +114,7 @@ async function refuseTaken(db: Db, name: string): Promise<void> {
     .where((builder) => builder(builder.fn<string>('lower', ['name']), '=', name.toLowerCase()))
     .executeTakeFirst()
   if (taken !== undefined)
-    throw new Problem(409, 'the name is taken', { fields: { name: 'there is an account of that name' } })
+    throw new Problem(409, 'the name is taken', { fields: { name: 'an account of that name exists' } })
 }
 
-const ended = () => new Problem(410, 'the link was used already, or has ended; ask for another')
+const ended = () => new Problem(410, 'the link was already used, or has expired; ask for a new one')

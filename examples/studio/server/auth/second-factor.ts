@@ -37,7 +37,7 @@ export async function beginSecondFactor(
     .where('id', '=', actor.account_id)
     .where('totp_secret', 'is', null)
     .executeTakeFirst()
-  if (begun.numUpdatedRows === 0n) throw new Problem(409, 'there is a second factor already; remove it first')
+  if (begun.numUpdatedRows === 0n) throw new Problem(409, 'the account already has a second factor; remove it first')
   return { secret, uri: totpOf(secret, name).toString() }
 }
 
@@ -56,7 +56,7 @@ export async function turnOnSecondFactor(db: Db, actor: Actor, session: string, 
       .where('id', '=', actor.account_id)
       .forUpdate()
       .executeTakeFirstOrThrow()
-    if (totp_pending === null) throw new Problem(409, 'there is no key yet; begin once more')
+    if (totp_pending === null) throw new Problem(409, 'there is no key yet; start again')
     const step = stepOf(totp_pending, code)
     if (step === undefined) throw wrongCode(422)
     const set = { totp_secret: totp_pending, totp_pending: null, totp_step: step }
@@ -84,7 +84,8 @@ export async function turnOffSecondFactor(
 
 /** Removes that of somebody who has lost it. @throws Problem for one's own: the password and a code are for that */
 export async function resetSecondFactor(db: Db, actor: Actor, account_id: number): Promise<void> {
-  if (account_id === actor.account_id) throw new Problem(403, 'your own you remove with your password and a code')
+  if (account_id === actor.account_id)
+    throw new Problem(403, 'remove your own second factor with your password and a code')
   await remove(db, actor, account_id, 'reset second factor')
 }
 
@@ -130,7 +131,7 @@ export async function demandSecondFactor(
   const secret = found?.totp_secret ?? null
   if (secret === null) return
   if (code === undefined || code.trim() === '') {
-    const fields = { code: 'expected the code that your authenticator app shows, or one for recovery' }
+    const fields = { code: 'expected a code from your authenticator app, or a recovery code' }
     throw new Problem(status, 'this account has a second factor', { fields })
   }
   const step = stepOf(secret, code)
@@ -177,7 +178,7 @@ async function demandPassword(db: Db, actor: Actor, password: string): Promise<{
 }
 
 const wrongCode = (status: number) =>
-  new Problem(status, 'the code is wrong', { fields: { code: 'is wrong, or was used already' } })
+  new Problem(status, 'the code is wrong', { fields: { code: 'is wrong, or was already used' } })
 
 /** In groups of four, for who writes them down. */
 function makeRecoveryCode(): string {

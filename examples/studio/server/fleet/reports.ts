@@ -45,7 +45,7 @@ export async function takeReport(db: Kysely<Tables>, actor: Actor, report: Repor
       .executeTakeFirst()
     const is_anothers = known?.reported_by != null && known.reported_by !== reported_by
     if (is_anothers && (await isOfUse(transaction, known.reported_by as string, known.received_at))) {
-      throw new Problem(403, 'instance: another token reports this one', { fields: { instance: 'is another’s' } })
+      throw new Problem(403, 'instance: it is reported with another token', { fields: { instance: 'is another’s' } })
     }
     const is_recent = known !== undefined && Date.now() - known.received_at.getTime() < OVERTAKEN_WITHIN_MS
     if (is_recent && Number(known.report.sequence) > sequence) return

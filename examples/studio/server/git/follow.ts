@@ -63,7 +63,7 @@ export function createFollower(
       if (!files.has('dynacode.json')) return await note(null)
       const sound = await findCommit(db, true)
       if (sound !== undefined && (sound.version ?? 0) !== live.version && !is_taken) {
-        const message = `the commit was made without what version ${live.version} has, and would take it back: take the commit, or change it`
+        const message = `the commit lacks changes of version ${live.version} and would undo them: publish the commit as it is, or add them to it`
         throw new Problem(409, message)
       }
       await publishCommit(commit, files)
@@ -156,7 +156,7 @@ export function createFollower(
       return {
         commit: commit ?? null,
         version: sound?.version ?? null,
-        problem: is_known ? (known?.problem ?? null) : commit === undefined ? null : 'it was not looked at yet',
+        problem: is_known ? (known?.problem ?? null) : commit === undefined ? null : 'it has not been checked yet',
         findings: is_known ? (known?.findings ?? []) : [],
         dirty: await copy.listDirty(),
         push_problem,

@@ -32,7 +32,7 @@ export function createGit(folder: string): Git {
       const child = execFile('git', args, options, (error, stdout, stderr) => {
         if (error === null) return resolve(stdout)
         const said = stderr.toString().trim() || stdout.toString().trim() || error.message
-        reject(new GitError(`git ${args[0]}: ${error.killed ? 'it took too long' : said}`, { cause: error }))
+        reject(new GitError(`git ${args[0]}: ${error.killed ? 'git took too long' : said}`, { cause: error }))
       })
       child.stdin?.on('error', () => undefined).end(input)
     })

@@ -69,7 +69,7 @@ export function createLedger(db: Kysely<Tables>, copy: WorkingCopy, reviewer: Re
       return {
         async write(author, message) {
           if ((await copy.head()) !== head)
-            throw new Problem(409, 'somebody has made a commit in the folder; try again')
+            throw new Problem(409, 'a commit was made in the folder in the meantime; try again')
           if (changes.written.size + changes.removed.length === 0) return head
           try {
             return await copy.commit(head, changes, author, message)

@@ -34,7 +34,7 @@ export async function openWorkingCopy(folder: string): Promise<WorkingCopy> {
   const git = createGit(folder)
   const prefix = await ask(git, 'rev-parse', '--show-prefix').catch((error: Error) => {
     const { code } = (error.cause ?? {}) as { code?: unknown }
-    const why = code === 'ENOENT' ? 'there is no such folder, or git is not installed' : error.message
+    const why = code === 'ENOENT' ? 'the folder does not exist, or git is not installed' : error.message
     throw new Error(`GIT_FOLDER: expected a folder in a git working copy, got ${folder}: ${why}`)
   })
 
@@ -111,8 +111,5 @@ export async function demandClean(copy: WorkingCopy): Promise<void> {
   const dirty = await copy.listDirty()
   if (dirty.length === 0) return
   const names = `${dirty.slice(0, 5).join(', ')}${dirty.length > 5 ? ` and ${dirty.length - 5} more` : ''}`
-  throw new Problem(
-    409,
-    `the folder in git has changes that were not committed: ${names}; commit them, or take them back`,
-  )
+  throw new Problem(409, `the folder in git has uncommitted changes: ${names}; commit or discard them`)
 }

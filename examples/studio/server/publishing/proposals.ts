@@ -88,11 +88,12 @@ export async function compareProposal(
 export function approveProposal(press: Press, actor: Actor, id: number): Promise<Version> {
   return publish(press, actor, 'publish', async (live) => {
     const { message, created_by, document, base } = await findOpen(press.db, id)
-    if (created_by === actor.account_id) throw new Problem(403, 'somebody else has to agree: this is your own proposal')
+    if (created_by === actor.account_id)
+      throw new Problem(403, 'someone else has to approve: this is your own proposal')
     const { two_persons, wait_ms = WAIT_MS } = press.rules
     const until = await dependsUntil(press.db, actor.account_id, created_by, { two_persons, wait_ms })
     if (two_persons && until !== undefined) {
-      const message = `somebody else has to agree: your account was made a publisher by who proposes this; it counts as another person's from ${until.toISOString()} on`
+      const message = `someone else has to approve: your account was made a publisher by the person who proposes this; it counts as another person's from ${until.toISOString()} on`
       throw new Problem(403, message)
     }
     demandBase(live, base)
@@ -124,7 +125,7 @@ async function findOpen(db: Kysely<Tables>, id: number) {
     .where('id', '=', id)
     .where('closed_at', 'is', null)
     .executeTakeFirst()
-  if (found === undefined) throw new Problem(404, 'there is no such proposal, or it was decided on already')
+  if (found === undefined) throw new Problem(404, 'there is no such proposal, or it was already decided')
   return found
 }
 
@@ -136,5 +137,5 @@ async function close(db: Kysely<Tables>, id: number): Promise<void> {
     .where('closed_at', 'is', null)
     .returning('id')
     .executeTakeFirst()
-  if (closed === undefined) throw new Problem(404, 'it was decided on already')
+  if (closed === undefined) throw new Problem(404, 'it was already decided')
 }

@@ -9,7 +9,7 @@ import type { Version } from './versions.ts'
 /** @throws Problem when another version is live than was looked at */
 export function demandBase({ version }: Live, base: number): void {
   if (version === base) return
-  const text = `version ${version} was published since you looked at the differences; look at them once more`
+  const text = `version ${version} was published since you looked at the differences; review them again`
   throw new Problem(409, text, { current: { version } })
 }
 
@@ -25,7 +25,7 @@ export interface Seen {
 /** @throws Problem when the draft is not what was looked at any more */
 export function demandRevision(revision: number, seen: number | undefined): void {
   if (seen === undefined || seen === revision) return
-  throw new Problem(409, 'the draft was changed since you looked at the differences; look at them once more', {
+  throw new Problem(409, 'the draft was changed since you looked at the differences; review them again', {
     current: { revision },
   })
 }

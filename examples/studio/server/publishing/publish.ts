@@ -128,10 +128,11 @@ export async function demandPublishable({ reviewer }: Press, document: string, l
   )
   if (errors > 0) {
     const found = findings.items.filter(({ severity }) => severity === 'error')
-    const text = `${errors === 1 ? 'an error keeps' : `${errors} errors keep`} this from being published`
+    const text = errors === 1 ? '1 error prevents publishing' : `${errors} errors prevent publishing`
     throw new Problem(422, text, { findings: found })
   }
-  if (differences.total === 0) throw new Unchanged(409, `nothing is different from version ${live.version}`)
+  if (differences.total === 0)
+    throw new Unchanged(409, `nothing to publish: there are no changes since version ${live.version}`)
 }
 
 /** There is nothing to be published. */

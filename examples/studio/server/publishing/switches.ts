@@ -28,7 +28,7 @@ export function throwSwitch(press: Press, actor: Actor, given: Switch): Promise<
     const document = await press.reviewer.takeApart(live.document, given)
     if (document === undefined) throw new Problem(404, `nothing live is called ${what}`)
     if (putTogether(document, {}) === live.document)
-      throw new Problem(409, `${what} is switched ${on ? 'on' : 'off'} already`)
+      throw new Problem(409, `${what} is already switched ${on ? 'on' : 'off'}`)
     const message = `${what} is switched ${on ? 'on' : 'off'}`
     return { message, document, settle: (transaction) => switchDraft(transaction, given) }
   })

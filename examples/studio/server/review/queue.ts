@@ -47,8 +47,8 @@ export function createQueue<T>(): Queue<T> {
       }
       const own = others.get(account_id) ?? []
       // The studio's own work is asked for by all.
-      if (account_id !== 0 && own.length >= MOST_OF_ACCOUNT) throw busy('you are having too much checked')
-      if (count() >= MOST_WAITING) throw busy('too much is being checked')
+      if (account_id !== 0 && own.length >= MOST_OF_ACCOUNT) throw busy('too many checks are running for your account')
+      if (count() >= MOST_WAITING) throw busy('too many checks are running')
       if (signal?.aborted) throw new Problem(499, 'nobody waits for this any more')
       others.set(account_id, [...own, entry])
       signal?.addEventListener('abort', () => drop(entry), { once: true })

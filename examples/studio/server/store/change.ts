@@ -43,5 +43,5 @@ export async function findDraftRevision(db: Db): Promise<number> {
 /** Somebody else was there first: what is there now is part of the answer, so that nobody's work is lost. */
 export async function describeConflict(find: () => Promise<object>): Promise<Problem> {
   const current = await find()
-  return new Problem(409, 'somebody else has changed this since you opened it', { current })
+  return new Problem(409, 'someone else changed this after you opened it', { current })
 }

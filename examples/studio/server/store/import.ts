@@ -43,7 +43,7 @@ export async function placeImport(
   // One more than before, by this very change.
   const current = (await findDraftRevision(transaction)) - 1
   if (revision !== undefined && revision !== current) {
-    const message = 'the draft was changed since you looked at what this would change; look at it once more'
+    const message = 'the draft was changed since the preview; preview the import again'
     throw new Problem(409, message, { current: { revision: current } })
   }
   const ids = await placeDomains(transaction, domains)

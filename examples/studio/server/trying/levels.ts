@@ -8,8 +8,8 @@ import { bubblewrap, unshare } from './namespaces.ts'
  * What is around code that is tried, the strongest first.
  *
  * - `namespaces`: no network, no process and no file but those that it needs; of Linux, by bubblewrap or unshare
- * - `user`: a user of its own, that nothing else belongs to; where the studio is root
- * - `process`: a process of its own
+ * - `user`: a separate user, that nothing else belongs to; where the studio is root
+ * - `process`: a separate process
  *
  * On each of them it has a session of its own, Node's permission model without anything but its own file to read, an empty
  * environment, and an end to its memory and time.
@@ -45,8 +45,8 @@ export function listWays(bundle: Bundle): readonly Way[] {
   const plain = [process.execPath, ...permitted(bundle.file)]
   return [
     ...ways,
-    ...own_user.map((id) => ({ level: 'user' as const, what: 'a user of its own', command: plain, id })),
-    { level: 'process' as const, what: 'a process of its own', command: plain, id: undefined },
+    ...own_user.map((id) => ({ level: 'user' as const, what: 'a separate user', command: plain, id })),
+    { level: 'process' as const, what: 'a separate process', command: plain, id: undefined },
   ].map((way) => Object.freeze({ ...way, command: limited(way.command) }))
 }
 

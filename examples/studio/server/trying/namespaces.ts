@@ -21,7 +21,7 @@ export function bubblewrap(bundle: Bundle, given: readonly string[]): Wrap | und
     ...librariesOf(process.execPath),
   ]
   return {
-    what: 'namespaces of its own, by bubblewrap',
+    what: 'separate namespaces (bubblewrap)',
     command: [
       program,
       '--unshare-all',
@@ -51,7 +51,7 @@ export function unshare(bundle: Bundle, given: readonly string[]): Wrap | undefi
   ]
   const binds = [...new Map(files.map(([from, to]) => [to, from]))].flatMap(([to, from]) => [from, to] as string[])
   return {
-    what: 'namespaces of its own, by unshare',
+    what: 'separate namespaces (unshare)',
     command: [
       tools.unshare as string,
       ...['--user', '--map-root-user', '--mount', '--net', '--ipc', '--uts', '--cgroup', '--pid', '--fork'],

@@ -67,8 +67,8 @@ export function createTrials(wanted: (way: Way) => boolean = () => true, patienc
 
   return Object.freeze({
     async run(trial, account_id, signal) {
-      if (running.has(account_id)) throw busy('you are trying something out already; wait for its end')
-      if (running.size >= AT_ONCE) throw busy('others are trying something out; try again in a moment')
+      if (running.has(account_id)) throw busy('a request of yours is already running; wait until it has finished')
+      if (running.size >= AT_ONCE) throw busy('others are trying requests; try again in a moment')
       running.add(account_id)
       try {
         const { way } = await find()
@@ -106,7 +106,10 @@ async function findWay(wanted: (way: Way) => boolean, signal: AbortSignal): Prom
   }
   await bundle.remove()
   if (signal.aborted) throw new Problem(503, 'the studio is closing')
-  throw new Problem(503, `nothing can be tried out here: ${faults.join('; ') || 'this machine has no such level'}`)
+  throw new Problem(
+    503,
+    `requests cannot be tried on this machine: ${faults.join('; ') || 'this machine has no such level'}`,
+  )
 }
 
 const NOTHING: Trial = { document: '{"domains":[]}', request: { url: 'http://localhost/' } }
@@ -124,8 +127,8 @@ const ANSWER = z.union([
 function read({ answer, said, was_ended, end }: Ended): Ran {
   const parsed = ANSWER.safeParse(parse(answer))
   if (!parsed.success) {
-    const why = was_ended ? `it took too long, or said too much` : said || end
-    throw new Problem(422, `the request could not be tried out: ${why}`)
+    const why = was_ended ? 'it took too long, or wrote too much output' : said || end
+    throw new Problem(422, `the request could not be tried: ${why}`)
   }
   if ('ran' in parsed.data) return parsed.data.ran
   const { failed, option } = parsed.data

@@ -59,7 +59,9 @@ describe('a studio for two persons, on the first day', () => {
     const bob = await invite(ada, 'Bob', 'publisher')
     const proposal = await propose(ada, '/api/versions')
     await ada.post(`/api/proposals/${proposal}/approve`, {}).expect(403, /your own/)
-    await bob.post(`/api/proposals/${proposal}/approve`, {}).expect(403, /made a publisher by who proposes this/)
+    await bob
+      .post(`/api/proposals/${proposal}/approve`, {})
+      .expect(403, /made a publisher by the person who proposes this/)
     // Nor by an account that this one makes.
     const { body } = await bob.post('/api/invitations', { role: 'publisher' }).expect(201)
     expect(body.needs_second).toBe(true)
@@ -100,7 +102,7 @@ describe('a studio for two persons', () => {
     const { body: first } = await ada.post('/api/invitations', { role: 'publisher' }).expect(201)
     const { body: second } = await ada.post('/api/invitations', { role: 'publisher' }).expect(201)
     await use(first.secret, { name: 'Bob', password: PASSWORD }).expect(201)
-    await use(second.secret).expect(409, /another publisher has to agree/)
+    await use(second.secret).expect(409, /another publisher has to approve/)
   })
 
   test('G55 publisher | two persons | takes nobody over by a link from before that one was a publisher', async ({
@@ -137,10 +139,10 @@ describe('a studio for two persons', () => {
   test('G55 publisher | two persons | lets nobody in as a publisher alone', async ({ task }) => {
     task.meta.attacks = 4
     const { body: invited } = await ada.post('/api/invitations', { role: 'publisher' }).expect(201)
-    await use(invited.secret).expect(409, /another publisher has to agree/)
+    await use(invited.secret).expect(409, /another publisher has to approve/)
     const { body: links } = await ada.get('/api/invitations').expect(200)
     expect(links[0]).toMatchObject({ kind: 'account', role: 'publisher', created_by: 'Ada', waits: true })
-    await ada.post(`/api/invitations/${links[0].id}/confirm`, {}).expect(403, /your own/)
+    await ada.post(`/api/invitations/${links[0].id}/confirm`, {}).expect(403, /you created this/)
 
     // By a new password for a colleague.
     const { body: link } = await ada.post(`/api/accounts/${await idOf('Bob')}/password-link`, {}).expect(201)

@@ -154,7 +154,7 @@ export async function write(page: Page, code: string, how: 'insertText' | 'type'
 /** Publishes the draft as it is. */
 export async function publish(page: Page, message: string): Promise<void> {
   await page.goto(new URL('/review', page.url()).href)
-  await page.getByLabel('What is new, and why').fill(message)
+  await page.getByLabel('Message: what changes, and why').fill(message)
   await page.getByRole('button', { name: /^Publish version/ }).click()
   await page.getByText(/^Version \d+ is live$/).waitFor()
 }
@@ -163,7 +163,7 @@ export async function publish(page: Page, message: string): Promise<void> {
 export async function invite(page: Page, role: 'viewer' | 'author' | 'publisher'): Promise<string> {
   await page.goto(new URL('/people', page.url()).href)
   await page.getByLabel('As', { exact: true }).selectOption(role)
-  await page.getByRole('button', { name: 'Make a link' }).click()
+  await page.getByRole('button', { name: 'Create a link' }).click()
   return page.getByLabel('Secret').inputValue()
 }
 

@@ -25,7 +25,7 @@ describePages('the draft', () => {
   test('has its domains and plugins in an order that is changed by keyboard', async () => {
     const { ada, base } = visited
     await ada.goto(`${base}/?domain=${domains[0]?.id}`)
-    await ada.getByRole('button', { name: 'Order the plugins' }).click()
+    await ada.getByRole('button', { name: 'Reorder the plugins' }).click()
     const up = ada.getByRole('button', { name: 'Move third up' })
     await up.focus()
     for (const expected of [
@@ -41,7 +41,7 @@ describePages('the draft', () => {
     }
     expect(await up.isDisabled()).toBe(true)
     await checkAccess(ada)
-    await ada.getByRole('button', { name: 'Order the domains' }).click()
+    await ada.getByRole('button', { name: 'Reorder the domains' }).click()
     await ada.getByRole('button', { name: 'Move one.example down' }).click()
     await expect.poll(() => namesOf('/domains')).toEqual(['two.example', 'one.example', 'three.example'])
   })
@@ -68,7 +68,7 @@ describePages('the draft', () => {
     await checkAccess(ada)
     await ada.getByRole('button', { name: 'Move to three.example' }).click()
     await ada.getByText('second is in three.example now').waitFor()
-    await ada.getByRole('navigation', { name: 'Where this is' }).getByText('three.example').waitFor()
+    await ada.getByRole('navigation', { name: 'Breadcrumb' }).getByText('three.example').waitFor()
     expect(await namesOf(`/plugins?domain_id=${domains[2]?.id}`)).toEqual(['second'])
   })
 
@@ -78,7 +78,7 @@ describePages('the draft', () => {
     await ada.getByRole('link', { name: /^first/ }).click()
     await ada.getByRole('button', { name: 'Split into variants…' }).click()
     await write(ada, "ctx.set('X-By', 'other'")
-    await ada.getByText('An error keeps this from being published.').waitFor()
+    await ada.getByText('1 error prevents publishing.').waitFor()
     await ada.locator('.cm-lintRange-error').first().waitFor()
     // The error is that of the variant, and not of the one beside it.
     await ada.getByRole('button', { name: 'old 50 %' }).click()
@@ -87,10 +87,10 @@ describePages('the draft', () => {
     await ada.getByRole('button', { name: 'new, line 1' }).click()
     await expect.poll(() => ada.locator('.cm-content').textContent()).toBe("ctx.set('X-By', 'other'")
     await write(ada, "ctx.set('X-By', 'other')")
-    await ada.getByLabel('Its share in percent').fill('60')
-    await ada.getByText('All together are 110 %').waitFor()
-    await ada.getByLabel('Its share in percent').fill('10')
-    await ada.getByText('40 % run none of them.').waitFor()
+    await ada.getByLabel('Share (%)').fill('60')
+    await ada.getByText('Expected at most 100 % together, got 110 %').waitFor()
+    await ada.getByLabel('Share (%)').fill('10')
+    await ada.getByText('40 % of the requests run none of them.').waitFor()
     await checkAccess(ada)
     await ada.keyboard.press('Control+s')
     await ada.getByText('Saved in the draft').waitFor()
@@ -102,7 +102,7 @@ describePages('the draft', () => {
         { name: 'new', percent: 10, code: "ctx.set('X-By', 'other')" },
       ],
     })
-    await ada.getByText('The checks find nothing to say.').waitFor()
+    await ada.getByText('No problems found').waitFor()
     await ada.reload()
     await ada.getByRole('button', { name: 'old 50 %' }).click()
     await ada.getByRole('button', { name: 'Remove this variant' }).click()
@@ -120,16 +120,16 @@ describePages('the draft', () => {
     await joinBy(bob, await invite(ada, 'author'), 'bob')
     await ada.goto(`${base}/document`)
     await bob.goto(`${base}/document`)
-    const field = 'Hosts for which no plugin runs'
+    const field = 'Hosts without plugins'
     await bob.getByLabel(field).fill('metrics.example')
     await ada.getByLabel(field).fill('health.example\n\n internal.example ')
     await ada.getByRole('button', { name: 'Save', exact: true }).click()
     await ada.getByText('Saved in the draft').waitFor()
-    await bob.getByText(/Somebody else has saved this meanwhile\..*health\.example/).waitFor()
+    await bob.getByText(/Someone else saved this in the meantime\..*health\.example/).waitFor()
     expect(await bob.getByLabel(field).inputValue()).toBe('metrics.example')
     expect(await measureOverflow(bob)).toBe(0)
     await checkAccess(bob)
-    await bob.getByRole('button', { name: 'Take theirs, drop mine' }).click()
+    await bob.getByRole('button', { name: 'Use theirs, discard mine' }).click()
     expect(await bob.getByLabel(field).inputValue()).toBe('health.example\ninternal.example')
     const { fields } = await call<{ fields: object }>(ada, 'GET', '/general')
     expect(fields).toMatchObject({ skip_domains: ['health.example', 'internal.example'] })

@@ -32,10 +32,10 @@ describePages('the editor', () => {
     const { ada } = visited
     await ada.route('**/api/check', (route) => route.fulfill({ status: 200, body: '{ "findings": [' }))
     await write(ada, '(')
-    await ada.getByText('It could not be checked: the answer of the studio broke off').waitFor()
+    await ada.getByText("The code could not be checked: the studio's response was cut off. Try again").waitFor()
     await ada.unroute('**/api/check')
     await write(ada, '((')
-    await ada.getByText('An error keeps this from being published.').waitFor()
+    await ada.getByText('1 error prevents publishing.').waitFor()
   })
 
   test('keeps what was typed and not saved', async () => {
@@ -45,12 +45,12 @@ describePages('the editor', () => {
     await ada.getByText('Not saved', { exact: true }).waitFor()
     ada.once('dialog', (dialog) => dialog.accept())
     await ada.reload()
-    await ada.getByText('This is what you had typed and not saved.').waitFor()
+    await ada.getByText('Your unsaved changes were restored.').waitFor()
     await expect.poll(() => ada.locator('.cm-content').textContent()).toBe("log('not saved, typed at once')")
     expect(await ada.getByLabel('Parameters').inputValue()).toBe('{ "half":')
     await ada.getByRole('button', { name: 'Save', exact: true }).click()
-    await ada.getByText('Not saved yet: some fields are not right').waitFor()
-    await ada.getByRole('button', { name: 'Drop it' }).click()
+    await ada.getByText('Not saved: some fields are not valid').waitFor()
+    await ada.getByRole('button', { name: 'Discard them' }).click()
     await expect.poll(() => ada.locator('.cm-content').textContent()).toMatch(/^ctx\.set/)
   })
 

@@ -35,7 +35,7 @@ describePages('history and the audit log', () => {
     await ada.goto(`${base}/history?before=3&after=1`)
     await comparison.getByText(`+ ${code('one')}`).waitFor()
     await ada.goto(`${base}/history?before=2&after=2`)
-    await comparison.getByText('They are the same.').waitFor()
+    await comparison.getByText('No differences.').waitFor()
     await ada.goto(`${base}/history?before=1&after=99`)
     await comparison.getByRole('alert').waitFor()
   })

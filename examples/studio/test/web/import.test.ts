@@ -43,8 +43,8 @@ describePages('bringing in and taking out', () => {
     await ada.getByRole('region', { name: 'Import' }).scrollIntoViewIfNeeded()
     await photograph(ada, 'import')
     expect(await plugins()).toEqual(['cors'])
-    await ada.getByRole('button', { name: 'Put it in place of the draft' }).click()
-    await ada.getByText('It is the draft now').waitFor()
+    await ada.getByRole('button', { name: 'Replace the draft' }).click()
+    await ada.getByText('Imported into the draft').waitFor()
     expect(await plugins()).toEqual(['cors', 'vary'])
   })
 
@@ -60,8 +60,8 @@ describePages('bringing in and taking out', () => {
       await download.saveAs(file)
       expect((await readFile(file)).length).toBeGreaterThan(0)
       await ada.getByLabel(/^A document/).setInputFiles(file)
-      await ada.getByText('2 plugins in 1 domain: just what the draft is.').waitFor()
-      await ada.getByRole('button', { name: 'Leave it' }).click()
+      await ada.getByText('2 plugins in 1 domain: the same as the draft.').waitFor()
+      await ada.getByRole('button', { name: 'Cancel' }).click()
     }
   })
 
@@ -72,18 +72,18 @@ describePages('bringing in and taking out', () => {
     await ada.getByLabel(/^A document/).setInputFiles(join(folder, 'empty.json'))
     await ada.getByText('0 plugins in 0 domains').waitFor()
     await call(ada, 'POST', '/domains', { name: 'meanwhile.example.com' })
-    await ada.getByRole('button', { name: 'Put it in place of the draft' }).click()
+    await ada.getByRole('button', { name: 'Replace the draft' }).click()
     await ada.getByRole('region', { name: 'Import' }).getByRole('alert').waitFor()
     expect(await plugins()).toEqual(['cors', 'vary'])
     await ada.getByRole('button', { name: 'Try again' }).click()
     await ada.getByText('meanwhile.example.com').waitFor()
-    await ada.getByRole('button', { name: 'Put it in place of the draft' }).click()
-    await ada.getByText('It is the draft now').waitFor()
+    await ada.getByRole('button', { name: 'Replace the draft' }).click()
+    await ada.getByText('Imported into the draft').waitFor()
     expect(await plugins()).toEqual([])
   })
 
   test.each([
-    ['no-json.json', '{ "domains"', /No-json\.json is no JSON/],
+    ['no-json.json', '{ "domains"', /No-json\.json is not valid JSON/],
     ['no-document.json', '{ "plugins": [] }', /domains/],
     ['no-archive.tar.gz', 'text', /expected a tar\.gz/i],
   ])('says what is wrong with %s', async (name, content, message) => {
@@ -92,6 +92,6 @@ describePages('bringing in and taking out', () => {
     await ada.goto(`${base}/document`)
     await ada.getByLabel(/^A document/).setInputFiles(join(folder, name))
     await ada.getByRole('alert').getByText(message).waitFor()
-    expect(await ada.getByRole('button', { name: 'Put it in place of the draft' }).count()).toBe(0)
+    expect(await ada.getByRole('button', { name: 'Replace the draft' }).count()).toBe(0)
   })
 })

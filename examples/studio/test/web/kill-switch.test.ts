@@ -52,10 +52,10 @@ describePages('the kill switch', () => {
     await ada.getByRole('link', { name: /^cors/ }).click()
     await ada.getByRole('button', { name: 'Switch off…' }).click()
     await ada.getByRole('dialog').getByRole('button', { name: 'Switch off', exact: true }).click()
-    await ada.getByText(/^cors in shop.example.com is switched off/).waitFor()
+    await ada.getByText(/^cors in shop.example.com was switched off/).waitFor()
     const [plugin] = (await readLive(ada)).domains[0].plugins
     expect(plugin).toMatchObject({ enabled: false, code: PLUGIN.fields.code })
-    await ada.getByText(/^Version \d+ has it switched off/).waitFor()
+    await ada.getByText(/^Live in version \d+: switched off/).waitFor()
   })
 
   test('finds what is live, whatever the draft calls it', async () => {
@@ -66,14 +66,14 @@ describePages('the kill switch', () => {
     await ada.getByRole('button', { name: 'Kill switch' }).click()
     const search = ada.getByLabel('Find a domain or plugin that is live')
     await search.fill('renam')
-    await ada.getByText('Nothing that is live is called that.').waitFor()
+    await ada.getByText('Nothing live has that name.').waitFor()
     await search.fill('cor')
     await ada.getByText('shop.example.com · header_filter').waitFor()
     // It was switched off above.
     expect(await ada.getByRole('button', { name: 'Switch off cors' }).count()).toBe(0)
     await ada.getByRole('button', { name: 'Switch on cors' }).click()
     await ada.getByRole('button', { name: 'Switch on', exact: true }).click()
-    await ada.getByText(/^cors in shop.example.com is switched on/).waitFor()
+    await ada.getByText(/^cors in shop.example.com was switched on/).waitFor()
     const { name, enabled } = (await readLive(ada)).domains[0].plugins[0]
     expect([name, enabled]).toEqual(['cors', undefined])
   })

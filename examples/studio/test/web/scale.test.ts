@@ -47,7 +47,7 @@ describePages('with 10,000 plugins', { timeout: 120_000 }, () => {
     await ada.keyboard.type('plugin-199-49')
     await ada.getByRole('link', { name: /^plugin-199-49/ }).click()
     await expect.poll(() => ada.locator('.cm-content').textContent()).toBe("ctx.set('X-Plugin-49', '199')")
-    await ada.getByText('The checks find nothing to say.').waitFor()
+    await ada.getByText('No problems found').waitFor()
   })
 
   test('the review shows some of the differences, and publishes all', async () => {
@@ -55,7 +55,7 @@ describePages('with 10,000 plugins', { timeout: 120_000 }, () => {
     await ada.goto(`${base}/review`)
     await ada.getByText('10200 differences from nothing').waitFor({ timeout: 60_000 })
     expect(await ada.locator('.differences > li').count()).toBeLessThan(MOST_SHOWN)
-    await ada.getByLabel('What is new, and why').fill('ten thousand')
+    await ada.getByLabel('Message: what changes, and why').fill('ten thousand')
     await ada.getByRole('button', { name: /^Publish version/ }).click()
     await ada.getByText('Version 1 is live', { exact: true }).waitFor({ timeout: 60_000 })
     await ada.getByRole('button', { name: 'Kill switch' }).click()

@@ -14,7 +14,7 @@ export function ExportCard() {
       <div class="grid">
         <TextField
           label="Version"
-          hint="The draft, if empty."
+          hint="Leave it empty for the draft."
           inputMode="numeric"
           value={text}
           change={setText}

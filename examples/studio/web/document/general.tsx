@@ -62,11 +62,11 @@ function GeneralForm({ loaded }: { loaded: General }) {
       {is_behind && is_changed && (
         <div class="notice" role="status">
           <span>
-            Somebody else has saved this meanwhile. What they have: <code>{JSON.stringify(loaded.fields)}</code>. Saving
+            Someone else saved this in the meantime. Their version: <code>{JSON.stringify(loaded.fields)}</code>. Saving
             puts yours in its place.
           </span>
           <button type="button" onClick={() => take(loaded)}>
-            Take theirs, drop mine
+            Use theirs, discard mine
           </button>
         </div>
       )}
@@ -74,7 +74,7 @@ function GeneralForm({ loaded }: { loaded: General }) {
         <div class="grid">
           <SelectField
             label="Plugins are"
-            hint="For all at once, now: the kill switch."
+            hint="To switch all plugins off right now, use the kill switch."
             value={form.status}
             options={[
               ['enabled', 'enabled'],
@@ -89,12 +89,12 @@ function GeneralForm({ loaded }: { loaded: General }) {
               checked={form.allow_removal}
               onChange={({ currentTarget }) => set({ allow_removal: currentTarget.checked })}
             />
-            May drop more plugins than the apps allow at once
+            Allow this document to remove more plugins than the apps' limit
           </label>
         </div>
         <AreaField
-          label="Hosts for which no plugin runs"
-          hint="One a line, written like a domain's name."
+          label="Hosts without plugins"
+          hint="One per line, written like the name of a domain. No plugin runs for these hosts."
           rows={Math.min(12, form.skip_domains.split('\n').length + 1)}
           value={form.skip_domains}
           change={(skip_domains) => set({ skip_domains })}
@@ -103,7 +103,7 @@ function GeneralForm({ loaded }: { loaded: General }) {
         {(form.other !== '' || wrong !== undefined) && (
           <AreaField
             label="Other fields"
-            hint="JSON; what has no place above."
+            hint="JSON, for fields that are not shown above."
             rows={Math.min(12, form.other.split('\n').length + 1)}
             value={form.other}
             change={(other) => set({ other })}

@@ -32,10 +32,10 @@ export function ImportCard() {
   return (
     <section class="card" aria-label="Import">
       <h2>Import</h2>
-      <p class="hint">In place of the draft. You see first what it changes; nothing goes live by it.</p>
+      <p class="hint">Replaces the draft. You see the changes first; nothing goes live until you publish.</p>
       <div class="grid" ref={inputs}>
         <label class="field">
-          <span>A document, or a .tar.gz</span>
+          <span>A document (.json) or an archive (.tar.gz)</span>
           <input
             type="file"
             accept=".json,.tar.gz,.tgz,.gz"
@@ -59,7 +59,7 @@ export function ImportCard() {
           />
         </label>
       </div>
-      {busy && preview === undefined && <p role="status">Looking at it…</p>}
+      {busy && preview === undefined && <p role="status">Comparing…</p>}
       {problem && (
         <Failed
           problem={problem}
@@ -71,7 +71,7 @@ export function ImportCard() {
           <PreviewDetails preview={preview} />
           <footer>
             <button type="button" onClick={forget}>
-              Leave it
+              Cancel
             </button>
             {preview.differences_total > 0 && (
               <button
@@ -81,12 +81,12 @@ export function ImportCard() {
                 onClick={() =>
                   run(async () => {
                     await api.send('POST', '/import', { ...given, draft: preview.draft })
-                    say('It is the draft now')
+                    say('Imported into the draft')
                     forget()
                   })
                 }
               >
-                Put it in place of the draft
+                Replace the draft
               </button>
             )}
           </footer>
@@ -103,20 +103,20 @@ function PreviewDetails({ preview }: { preview: Preview }) {
       <p>
         {plugins} {plugins === 1 ? 'plugin' : 'plugins'} in {domains} {domains === 1 ? 'domain' : 'domains'}:{' '}
         {differences_total === 0
-          ? 'just what the draft is.'
+          ? 'the same as the draft.'
           : `${differences_total === 1 ? 'one difference' : `${differences_total} differences`} from the draft.`}
         {errors > 0 && (
-          <b class="problem"> {errors === 1 ? 'An error keeps' : `${errors} errors keep`} it from being published.</b>
+          <b class="problem"> {errors === 1 ? '1 error prevents' : `${errors} errors prevent`} publishing.</b>
         )}
       </p>
       <Differences differences={differences} />
       {differences_total > differences.length && (
-        <p class="hint">{differences_total - differences.length} further differences</p>
+        <p class="hint">{differences_total - differences.length} more differences</p>
       )}
       {findings.length > 0 && (
         <details open={errors > 0}>
           <summary>
-            <h3>{findings_total === 1 ? 'One remark' : `${findings_total} remarks`} of the checks</h3>
+            <h3>{findings_total === 1 ? '1 problem' : `${findings_total} problems`} found</h3>
           </summary>
           <Findings findings={findings} />
         </details>

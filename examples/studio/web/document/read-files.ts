@@ -20,7 +20,7 @@ export async function readFile(file: File): Promise<Given> {
   try {
     return { document: JSON.parse(await file.text()) }
   } catch (error) {
-    throw new Error(`${file.name} is no JSON: ${(error as Error).message}`)
+    throw new Error(`${file.name} is not valid JSON: ${(error as Error).message}`)
   }
 }
 

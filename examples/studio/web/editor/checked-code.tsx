@@ -64,15 +64,15 @@ export function CheckedCode({
       />
       <div class="checked" role="status" aria-live="polite">
         {problem !== undefined ? (
-          <p class="problem">It could not be checked: {problem.message}</p>
+          <p class="problem">The code could not be checked: {problem.message}</p>
         ) : findings.length === 0 ? (
-          <p class="fine">✓ The checks find nothing to say.</p>
+          <p class="fine">✓ No problems found</p>
         ) : (
           <>
             <p class={errors > 0 ? 'problem' : 'hint'}>
               {errors > 0
-                ? `${errors === 1 ? 'An error keeps' : `${errors} errors keep`} this from being published.`
-                : 'Worth a look:'}
+                ? `${errors === 1 ? '1 error prevents' : `${errors} errors prevent`} publishing.`
+                : 'Warnings'}
             </p>
             <Findings
               findings={findings}

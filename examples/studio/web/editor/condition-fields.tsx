@@ -7,9 +7,9 @@ const NAMES = { headers: 'Header', cookies: 'Cookie', query: 'Query parameter', 
 const HOWS = [
   ['is', 'is'],
   ['one_of', 'is one of'],
-  ['regex', 'matches'],
-  ['present', 'is there'],
-  ['absent', 'is not there'],
+  ['regex', 'matches regex'],
+  ['present', 'exists'],
+  ['absent', 'does not exist'],
 ] as const
 
 /** The conditions of a plugin. @param problemAt what is wrong with a field, by its path below `when` */
@@ -36,7 +36,7 @@ export function ConditionFields({
         />
         <AreaField
           label="Paths"
-          hint="One a line, such as /users/:id or /static/*file"
+          hint="One per line, such as /users/:id or /static/*file"
           wide={false}
           value={value.paths}
           change={(paths) => set({ paths })}
@@ -44,8 +44,8 @@ export function ConditionFields({
         />
         {has_raw && (
           <AreaField
-            label="Paths as sent"
-            hint="The same for the path exactly as the client sent it. Not for what guards something: a path has many spellings"
+            label="Raw paths"
+            hint="Matched against the path exactly as the client sent it. Do not use it to protect something: the same path can be spelled in many ways"
             wide={false}
             value={value.paths_raw}
             change={(paths_raw) => set({ paths_raw })}
@@ -53,8 +53,8 @@ export function ConditionFields({
           />
         )}
         <AreaField
-          label="Addresses"
-          hint="One a line, such as 10.0.0.0/8"
+          label="IP addresses"
+          hint="One per line, such as 10.0.0.0/8"
           wide={false}
           value={value.ips}
           change={(ips) => set({ ips })}
@@ -73,7 +73,7 @@ export function ConditionFields({
       <div class="adders">
         {!has_raw && (
           <button type="button" onClick={() => setHasRaw(true)}>
-            + Path as sent
+            + Raw path
           </button>
         )}
         {([...NAMED, 'user_agent'] as const)

@@ -49,13 +49,13 @@ export function Conflict({
 
   return (
     <section class="conflict card" aria-label="Two versions">
-      <h2>Somebody else has saved this plugin while you worked on it</h2>
+      <h2>Someone else saved this plugin while you were editing it</h2>
       {keys.length === 0 ? (
-        <p>Both of you made the same of it.</p>
+        <p>Both versions are the same.</p>
       ) : (
         <p>
-          Nothing of yours is lost, and nothing of theirs. Choose for each field, and change the code on the right as it
-          should be.
+          Both versions are kept until you decide. Choose one for each field, and edit the code on the right into what
+          should be saved.
         </p>
       )}
       {rest.length > 0 && (
@@ -93,20 +93,20 @@ export function Conflict({
         <>
           <div class="sides">
             <b>Theirs</b>
-            <b>Yours, as it will be saved</b>
+            <b>Yours (this will be saved)</b>
           </div>
           <MergeField theirs={String(others.code ?? '')} mine={code} change={setCode} />
         </>
       )}
       <footer>
         <button type="button" disabled={busy} onClick={() => resolve(undefined)}>
-          Take theirs, drop mine
+          Use theirs, discard mine
         </button>
         <button type="button" disabled={busy} onClick={() => resolve(mine)}>
           Save mine over theirs
         </button>
         <button type="button" class="primary" disabled={busy} onClick={() => resolve(merge())}>
-          Save as chosen
+          Save the chosen fields
         </button>
       </footer>
     </section>

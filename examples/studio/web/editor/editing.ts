@@ -72,7 +72,7 @@ export function useEditing(domain: Domain, loaded: Plugin | undefined, reload: (
     let saved: Plugin | undefined
     await run(async () => {
       if (over === undefined && Object.keys(problems).length > 0)
-        throw new Problem(422, { title: 'not saved yet: some fields are not right', fields: problems })
+        throw new Problem(422, { title: 'not saved: some fields are not valid', fields: problems })
       try {
         saved =
           base === undefined

@@ -24,7 +24,7 @@ export function EditorHead({
   const stop = () => setDoing(undefined)
   return (
     <>
-      <nav class="crumbs" aria-label="Where this is">
+      <nav class="crumbs" aria-label="Breadcrumb">
         <Link href={`/?domain=${domain.id}`}>{domain.name}</Link> <span aria-hidden="true">/</span>
       </nav>
       <div class="head">
@@ -76,7 +76,7 @@ export function EditorHead({
             go(`/?domain=${domain.id}`)
           }}
         >
-          It goes from the draft.
+          The plugin is removed from the draft.
         </Removal>
       )}
     </>

@@ -18,7 +18,7 @@ export function MovePlugin({ plugin, close }: { plugin: Plugin; close(): void })
   const { busy, problem, run } = useAction()
   return (
     <Dialog title={`Move ${plugin.name} to another domain`} close={close}>
-      <p class="hint">In the draft. Within its domain, a plugin is moved on the page Plugins.</p>
+      <p class="hint">This changes the draft. To change the order within a domain, use the page Plugins.</p>
       <SearchField label="Find a domain" value={search} change={setSearch} />
       {problem && <Failed problem={problem} />}
       <Show of={domains}>
@@ -45,7 +45,7 @@ export function MovePlugin({ plugin, close }: { plugin: Plugin; close(): void })
                   </button>
                 </li>
               ))}
-              {others.length === 0 && <li class="hint">No other domain is called that.</li>}
+              {others.length === 0 && <li class="hint">No other domain has that name.</li>}
             </ul>
           )
         }}

@@ -21,8 +21,8 @@ export function PluginFields({
   const has_not = JSON.stringify(form.not) !== JSON.stringify(NO_CONDITION)
   return (
     <>
-      <section class="card" aria-label="How it runs">
-        <h2>How it runs</h2>
+      <section class="card" aria-label="Settings">
+        <h2>Settings</h2>
         <div class="grid">
           <label class="check">
             <input
@@ -34,7 +34,7 @@ export function PluginFields({
           </label>
           <SelectField
             label="Mode"
-            hint="Shadow: it only tells what it would do."
+            hint="In shadow mode the plugin changes nothing; it reports what it would do."
             value={form.mode}
             options={[
               ['live', 'live'],
@@ -44,18 +44,18 @@ export function PluginFields({
             problem={problemAt('mode')}
           />
           <SelectField
-            label="If it fails"
+            label="On failure"
             value={form.on_failure}
             options={[
-              ['open', 'the request goes on (open)'],
-              ['closed', 'the request gets 503 (closed)'],
+              ['open', 'open: the request continues'],
+              ['closed', 'closed: the request gets 503'],
             ]}
             change={set('on_failure')}
             problem={problemAt('on_failure')}
           />
           <TextField
             label="Priority"
-            hint="Higher runs first; 0 if empty."
+            hint="Higher runs first. Default: 0."
             inputMode="decimal"
             value={form.priority}
             change={set('priority')}
@@ -74,7 +74,7 @@ export function PluginFields({
                     change({ shadow_allows: currentTarget.checked ? [...rest, name] : rest })
                   }}
                 />
-                The shadow may use {name}
+                Allowed in shadow mode {name}
               </label>
             ))}
           </div>
@@ -83,7 +83,7 @@ export function PluginFields({
           label="Parameters"
           hint={
             <>
-              JSON; the code finds it as <code>params</code>.
+              JSON. The code reads it as <code>params</code>.
             </>
           }
           rows={form.params === '' ? 2 : Math.min(12, form.params.split('\n').length + 1)}
@@ -92,32 +92,32 @@ export function PluginFields({
           problem={problemAt('params')}
         />
       </section>
-      <section class="card" aria-label="A share of the traffic">
-        <h2>A share of the traffic, and when</h2>
+      <section class="card" aria-label="Rollout">
+        <h2>Rollout and schedule</h2>
         <div class="grid">
           <TextField
             label="Percent"
-            hint={form.variants.length > 0 ? 'Each variant has its own.' : 'All, if empty.'}
+            hint={form.variants.length > 0 ? 'Set for each variant.' : 'Default: 100.'}
             inputMode="decimal"
             value={form.percent}
             change={set('percent')}
             problem={problemAt('rollout.percent')}
           />
           <SelectField
-            label="Counted by"
+            label="Sticky by"
             value={form.by}
             options={[
-              ['ip', 'address'],
+              ['ip', 'client IP'],
               ['header', 'header'],
               ['cookie', 'cookie'],
               ['query', 'query parameter'],
-              ['random', 'chance'],
+              ['random', 'nothing (random)'],
             ]}
             change={set('by')}
           />
           {form.by !== 'ip' && form.by !== 'random' && (
             <TextField
-              label={`Which ${form.by}`}
+              label={`Name of the ${form.by === 'query' ? 'query parameter' : form.by}`}
               value={form.by_name}
               change={set('by_name')}
               problem={problemAt('rollout.by')}
@@ -125,7 +125,7 @@ export function PluginFields({
           )}
           <TextField
             label="Starts at"
-            hint="In your time zone."
+            hint="Your time zone."
             type="datetime-local"
             value={form.starts_at}
             change={set('starts_at')}
@@ -133,7 +133,7 @@ export function PluginFields({
           />
           <TextField
             label="Expires at"
-            hint="In your time zone."
+            hint="Your time zone."
             type="datetime-local"
             value={form.expires_at}
             change={set('expires_at')}
@@ -143,13 +143,15 @@ export function PluginFields({
       </section>
       <details class="card" open={has_when || has_not}>
         <summary>
-          <h2>For which requests</h2>
+          <h2>Matches</h2>
         </summary>
-        <p class="hint">All that is filled in has to hold. Nothing filled in: every request of the domain.</p>
+        <p class="hint">
+          A request has to meet every condition. With none, the plugin runs for every request of the domain.
+        </p>
         <ConditionFields value={form.when} change={set('when')} problemAt={(path) => problemAt(`when.${path}`)} />
         <details open={has_not}>
           <summary>
-            <h3>But not if</h3>
+            <h3>Excludes</h3>
           </summary>
           <ConditionFields value={form.not} change={set('not')} problemAt={(path) => problemAt(`when.not.${path}`)} />
         </details>
@@ -159,14 +161,14 @@ export function PluginFields({
         open={form.guard !== '' || form.budget_ms !== '' || form.timeout_ms !== '' || form.other !== ''}
       >
         <summary>
-          <h2>Bounds, and fields of the document</h2>
+          <h2>Limits and raw JSON</h2>
         </summary>
         <div class="grid">
           <SelectField
             label="Guard"
             value={form.guard}
             options={[
-              ['', 'as the app says'],
+              ['', 'default of the app'],
               ['on', 'on'],
               ['strict', 'strict'],
               ['off', 'off'],
@@ -175,16 +177,16 @@ export function PluginFields({
             problem={problemAt('guard')}
           />
           <TextField
-            label="Budget in ms"
-            hint="At a stretch."
+            label="Time budget (ms)"
+            hint="For one stretch of synchronous code."
             inputMode="decimal"
             value={form.budget_ms}
             change={set('budget_ms')}
             problem={problemAt('budget_ms')}
           />
           <TextField
-            label="Timeout in ms"
-            hint="In all."
+            label="Timeout (ms)"
+            hint="For the whole run, waiting included."
             inputMode="decimal"
             value={form.timeout_ms}
             change={set('timeout_ms')}
@@ -193,7 +195,7 @@ export function PluginFields({
         </div>
         <AreaField
           label="Other fields"
-          hint={<>JSON; what has no place above.</>}
+          hint={<>JSON, for fields that are not shown above.</>}
           rows={form.other === '' ? 2 : Math.min(16, form.other.split('\n').length + 1)}
           value={form.other}
           change={set('other')}

@@ -176,7 +176,7 @@ export function writePlugin(
     if (value !== undefined) fields[key] = value
   }
 
-  if (form.name.trim() === '') problems.name = 'give it a name'
+  if (form.name.trim() === '') problems.name = 'expected a name'
   const other = object('other')
   // Several codes stand in place of one.
   const has_variants = form.variants.length > 0 || other?.variants !== undefined
@@ -188,7 +188,8 @@ export function writePlugin(
   put('on_failure', form.on_failure === 'closed' ? 'closed' : undefined)
   put('priority', number('priority'))
   const by = form.by === 'ip' || form.by === 'random' ? form.by : `${form.by}:${form.by_name.trim()}`
-  if (by.endsWith(':')) problems['rollout.by'] = `say which ${form.by}`
+  if (by.endsWith(':'))
+    problems['rollout.by'] = `expected the name of the ${form.by === 'query' ? 'query parameter' : form.by}`
   // Where there are no variants, which have their own, the format has no `by` without a percentage.
   const percent = number('percent') ?? (by === 'ip' || has_variants ? undefined : 100)
   const rollout = { ...(percent === undefined ? {} : { percent }), ...(by === 'ip' ? {} : { by }) }

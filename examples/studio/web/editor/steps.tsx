@@ -46,7 +46,7 @@ export function Steps({
   return (
     <>
       <fieldset class="steps" disabled={busy}>
-        <legend>Bring it out</legend>
+        <legend>Rollout</legend>
         {STEPS.filter(([value]) => form.variants.length === 0 || value === 'shadow' || value === '100').map(
           ([value, name]) => (
             <button
@@ -81,14 +81,14 @@ export function Steps({
 function LiveState({ live, drafted }: { live: LivePlugin | null | undefined; drafted: string }) {
   const { live: whole } = useStudio()
   if (live === undefined) return null
-  const draft = live === null || stepOf(live) === drafted ? '' : ` The draft has it ${describeStep(drafted)}.`
+  const draft = live === null || stepOf(live) === drafted ? '' : ` In the draft: ${describeStep(drafted)}.`
   return (
     <p class="hint live-state" role="status">
       {live === null ? (
-        'Not live: nothing of it has been published.'
+        'Not live: this plugin has not been published yet.'
       ) : (
         <>
-          Version {whole?.version} has it {live.enabled ? describeStep(stepOf(live)) : 'switched off'}.{draft}
+          Live in version {whole?.version}: {live.enabled ? describeStep(stepOf(live)) : 'switched off'}.{draft}
         </>
       )}
     </p>
@@ -128,16 +128,16 @@ function PublishStep({
     others?.every(({ kind, domain, plugin }) => kind === 'added' && domain === about.domain && plugin === null)
   return (
     <Dialog title={`${verb} ${about.plugin} at ${step}?`} close={close}>
-      {draft === undefined && problem === undefined && <p role="status">Looking at the differences…</p>}
+      {draft === undefined && problem === undefined && <p role="status">Comparing…</p>}
       {errors.length > 0 && (
         <>
-          <p class="notice failed">The draft has errors: it cannot be published yet.</p>
+          <p class="notice failed">The draft has errors. Fix them before you publish.</p>
           <Findings findings={errors.slice(0, MOST_ERRORS)} />
         </>
       )}
-      {draft && errors.length === 0 && draft.differences.length === 0 && <p>It is live like this already.</p>}
+      {draft && errors.length === 0 && draft.differences.length === 0 && <p>This is live already.</p>}
       {draft && errors.length === 0 && others !== undefined && !is_alone && (
-        <p class="notice">The draft has more that is new: look at all of it before you publish.</p>
+        <p class="notice">The draft has other changes too. Review all of them before you publish.</p>
       )}
       {draft && <Differences differences={draft.differences} />}
       {problem && <Failed problem={problem} />}

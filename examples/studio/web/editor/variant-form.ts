@@ -31,8 +31,8 @@ export function writeVariants(variants: readonly VariantForm[], problems: Record
   const seen = new Set<string>()
   return variants.map(({ name, percent, code }, index) => {
     const trimmed = name.trim()
-    if (trimmed === '') problems[`variants[${index}].name`] = 'give it a name'
-    else if (seen.has(trimmed)) problems[`variants[${index}].name`] = 'is the name of another one'
+    if (trimmed === '') problems[`variants[${index}].name`] = 'expected a name'
+    else if (seen.has(trimmed)) problems[`variants[${index}].name`] = 'is the name of another variant'
     seen.add(trimmed)
     const share = Number(percent)
     if (percent.trim() === '' || !Number.isFinite(share))

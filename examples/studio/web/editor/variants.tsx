@@ -74,13 +74,14 @@ export function Variants({
           problem={problemAt(`variants[${shown}].name`)}
         />
         <TextField
-          label="Its share in percent"
-          hint={rest === 0 ? 'Together they have all of it.' : rest > 0 ? `${rest} % run none of them.` : undefined}
+          label="Share (%)"
+          hint={rest === 0 ? 'Together: 100 %.' : rest > 0 ? `${rest} % of the requests run none of them.` : undefined}
           inputMode="decimal"
           value={variant.percent}
           change={(percent) => set({ percent })}
           problem={
-            problemAt(`variants[${shown}].percent`) ?? (rest < 0 ? `all together are ${100 - rest} %` : undefined)
+            problemAt(`variants[${shown}].percent`) ??
+            (rest < 0 ? `expected at most 100 % together, got ${100 - rest} %` : undefined)
           }
         />
         <button

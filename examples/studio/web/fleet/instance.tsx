@@ -72,7 +72,7 @@ export function InstanceEntry({ instance }: { instance: Instance }) {
                       {plugin === null ? '' : ` / ${plugin}`}
                       {line === null ? '' : `:${line}`}
                     </b>{' '}
-                    {message} {kept_last_good && <small>an earlier version runs</small>}
+                    {message} {kept_last_good && <small>the last good version runs</small>}
                   </span>
                 </li>
               ))}
@@ -82,7 +82,7 @@ export function InstanceEntry({ instance }: { instance: Instance }) {
         )}
         {notable.length > 0 && (
           <>
-            <h3>Not simply live</h3>
+            <h3>Needs attention</h3>
             <ul class="rows">
               {notable.map((plugin) => (
                 <li key={`${plugin.domain} ${plugin.name} ${plugin.phase}`}>

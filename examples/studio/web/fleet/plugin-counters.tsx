@@ -12,8 +12,8 @@ export function PluginCounters({ instances }: { instances: readonly Instance[] }
   if (totals.length === 0) return null
   return (
     <section aria-label="Plugins">
-      <h2>What the plugins did</h2>
-      <Scrolled kind="scroll" label="Counts of plugins">
+      <h2>Plugin activity</h2>
+      <Scrolled kind="scroll" label="Plugin activity">
         <table class="numbers">
           <thead>
             <tr>
@@ -47,7 +47,7 @@ export function PluginCounters({ instances }: { instances: readonly Instance[] }
           </tbody>
         </table>
       </Scrolled>
-      <p class="hint">Since each instance began. The times are those of the slowest instance.</p>
+      <p class="hint">Counted since each instance started. Times are those of the slowest instance.</p>
     </section>
   )
 }

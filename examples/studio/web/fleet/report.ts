@@ -12,11 +12,11 @@ export function judge(
   if (Date.now() - Date.parse(received_at) > interval * 3000) return { text: 'silent', kind: 'bad' }
   if (attempted?.verdict === 'nack') return { text: `refused version ${attempted.version}`, kind: 'bad' }
   if (active === null || active === undefined) return { text: 'nothing loaded', kind: 'bad' }
-  if (disabled) return { text: 'disabled in the process', kind: 'warn' }
+  if (disabled) return { text: 'disabled in the app', kind: 'warn' }
   if (stale) return { text: 'stale', kind: 'bad' }
-  if (attempted?.verdict === 'partial') return { text: 'refused parts', kind: 'bad' }
-  if ((plugins?.states.quarantined ?? 0) > 0) return { text: 'a plugin in quarantine', kind: 'bad' }
-  if ((plugins?.breakers.open ?? 0) > 0) return { text: 'a breaker is open', kind: 'warn' }
+  if (attempted?.verdict === 'partial') return { text: 'some plugins refused', kind: 'bad' }
+  if ((plugins?.states.quarantined ?? 0) > 0) return { text: 'plugin quarantined', kind: 'bad' }
+  if ((plugins?.breakers.open ?? 0) > 0) return { text: 'breaker open', kind: 'warn' }
   if (!active.enabled) return { text: 'switched off', kind: 'warn' }
   if (live !== undefined && typeof active.version === 'number' && active.version < live)
     return { text: 'behind', kind: 'warn' }

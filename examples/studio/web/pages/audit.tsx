@@ -19,10 +19,10 @@ export function AuditPage() {
       <div class="head">
         <h1>Audit log</h1>
       </div>
-      <p class="hint">The database lets nobody change or remove an entry.</p>
+      <p class="hint">Entries cannot be changed or removed: the database refuses it.</p>
       {log.problem && <Failed problem={log.problem} again={log.reload} />}
       {log.items === undefined && log.loading && <Loading />}
-      {log.items?.length === 0 && <Empty>Nothing has happened yet.</Empty>}
+      {log.items?.length === 0 && <Empty>No entries yet.</Empty>}
       {log.items && log.items.length > 0 && (
         <Scrolled kind="scroll" label="Entries">
           <table class="audit">
@@ -31,7 +31,7 @@ export function AuditPage() {
                 <th scope="col">When</th>
                 <th scope="col">Who</th>
                 <th scope="col">What</th>
-                <th scope="col">More</th>
+                <th scope="col">Details</th>
               </tr>
             </thead>
             <tbody>

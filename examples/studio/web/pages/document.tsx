@@ -12,7 +12,7 @@ export function DocumentPage() {
   return (
     <>
       <div class="head">
-        <h1>The document</h1>
+        <h1>Document</h1>
       </div>
       <GitCard />
       <GeneralCard />

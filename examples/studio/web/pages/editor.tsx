@@ -55,15 +55,15 @@ function Editor({ domain, loaded, reload }: { domain: Domain; loaded: Plugin | u
       <EditorHead domain={domain} loaded={loaded} editing={editing} />
       {editing.drop && (
         <div class="notice" role="status">
-          <span>This is what you had typed and not saved.</span>
+          <span>Your unsaved changes were restored.</span>
           <button type="button" onClick={editing.drop}>
-            Drop it
+            Discard them
           </button>
         </div>
       )}
       {editing.is_behind && (
         <div class="notice" role="status">
-          <span>Somebody else has saved this plugin meanwhile. When you save, you see both versions.</span>
+          <span>Someone else saved this plugin in the meantime. When you save, you see both versions.</span>
         </div>
       )}
       {problem && <Failed problem={problem} again={editing.clear} />}
@@ -112,7 +112,7 @@ function Editor({ domain, loaded, reload }: { domain: Domain; loaded: Plugin | u
       {may_write && (
         <details class="card" open={trying} onToggle={({ currentTarget }) => setTrying(currentTarget.open)}>
           <summary>
-            <h2>Try it, as it is here</h2>
+            <h2>Try this code</h2>
           </summary>
           {trying && <TryForm document={document} host={hostOf(domain.name)} />}
         </details>

@@ -26,7 +26,7 @@ export function FleetPage() {
     <>
       <div class="head">
         <h1>Fleet</h1>
-        <span class="hint">Live: reports come in by themselves.</span>
+        <span class="hint">Updates live as reports arrive.</span>
       </div>
       <Show of={fleet}>
         {(instances) =>
@@ -36,7 +36,7 @@ export function FleetPage() {
                 <strong>No instance has reported yet.</strong>
               </p>
               <p>
-                Give dynacode <code>report_uri: '{location.origin}/api/reports'</code> and, in{' '}
+                In the options of dynacode, set <code>report_uri: '{location.origin}/api/reports'</code> and, in{' '}
                 <code>report_headers</code>, a token from the page People.
               </p>
             </Empty>
@@ -74,7 +74,7 @@ function Summary({ instances }: { instances: readonly Instance[] }) {
       {trouble > 0 && (
         <>
           {' '}
-          · <b class="problem">{trouble} in trouble</b>
+          · <b class="problem">{trouble} with problems</b>
         </>
       )}
     </p>

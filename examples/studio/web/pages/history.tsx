@@ -38,7 +38,7 @@ export function HistoryPage() {
       {versions.items?.length === 0 && (
         <Empty>
           <p>
-            <strong>Nothing was published yet.</strong>
+            <strong>Nothing has been published yet.</strong>
           </p>
           <p>
             <Link href="/review">Review the draft</Link>
@@ -90,11 +90,11 @@ export function HistoryPage() {
               <span class="number">0</span>
               <span class="what">
                 <b>nothing</b>
-                <small>before anything was published</small>
+                <small>nothing published yet</small>
               </span>
               <button
                 type="button"
-                aria-label="Roll back to nothing"
+                aria-label="Roll back to no plugins"
                 onClick={() =>
                   setBack({ version: 0, kind: 'publish', message: 'nothing', created_by: null, created_at: '' })
                 }
@@ -124,8 +124,8 @@ export function HistoryPage() {
           }}
         >
           <p>
-            “{back.message}” is published once more, as version {newest + 1}, and is live within moments. The draft
-            stays as it is.
+            “{back.message}” is published again, as version {newest + 1}, and is live within moments. The draft stays as
+            it is.
           </p>
           <LoadedDifferences path={`/versions/${newest}/changes/${back.version}`} />
         </Confirm>

@@ -28,10 +28,10 @@ export function JoinPage({ api, begin }: { api: Api; begin(session: Session): vo
         {problem ? (
           <Failed problem={problem} />
         ) : (
-          <p>The link is not whole: what stands behind its # is missing. Copy all of it, or ask for another.</p>
+          <p>The link is incomplete: the part after # is missing. Copy the whole link, or ask for a new one.</p>
         )}
         <p>
-          <Link href="/">To sign in</Link>
+          <Link href="/">Sign in</Link>
         </p>
       </Door>
     )

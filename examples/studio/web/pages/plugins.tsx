@@ -63,11 +63,11 @@ export function PluginsPage() {
       {wanted === '' && domains.items?.length === 0 ? (
         <Empty>
           <p>
-            <strong>There is no domain yet.</strong>
+            <strong>No domains yet.</strong>
           </p>
           <p>
-            A domain says for which hosts plugins run: <code>shop.example.com</code>, <code>*.example.com</code>, or{' '}
-            <code>*</code> for all.
+            A domain groups the plugins for a host, such as <code>shop.example.com</code>, <code>*.example.com</code>,
+            or <code>*</code> for all.
           </p>
           {may_write && (
             <button type="button" class="primary" onClick={() => setAdding(true)}>

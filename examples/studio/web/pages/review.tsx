@@ -52,11 +52,7 @@ function Review({ draft, loading, reload, given }: { draft: Draft; loading: bool
     <>
       {error_count > 0 && (
         <section class="card bad" aria-label="Errors">
-          <h2>
-            {error_count === 1
-              ? 'An error keeps this from being published'
-              : `${error_count} errors keep this from being published`}
-          </h2>
+          <h2>{error_count === 1 ? '1 error prevents publishing' : `${error_count} errors prevent publishing`}</h2>
           <Findings findings={errors} />
           {error_count > errors.length && <p class="hint">{error_count - errors.length} more</p>}
         </section>
@@ -64,10 +60,10 @@ function Review({ draft, loading, reload, given }: { draft: Draft; loading: bool
       {count === 0 && error_count === 0 ? (
         <Empty>
           <p>
-            <strong>The draft is what is live.</strong>
+            <strong>No changes: the draft is the same as the live version.</strong>
           </p>
           <p>
-            <Link href="/">Change a plugin</Link>, and it stands here.
+            <Link href="/">Edit a plugin</Link> to see its changes here.
           </p>
         </Empty>
       ) : (
@@ -82,7 +78,7 @@ function Review({ draft, loading, reload, given }: { draft: Draft; loading: bool
       {remarks > 0 && (
         <details class="card">
           <summary>
-            <h2>{remarks === 1 ? 'One remark' : `${remarks} remarks`} of the checks</h2>
+            <h2>{remarks === 1 ? '1 warning' : `${remarks} warnings`}</h2>
           </summary>
           <Findings findings={others} />
           {remarks > others.length && <p class="hint">{remarks - others.length} more</p>}
@@ -90,9 +86,9 @@ function Review({ draft, loading, reload, given }: { draft: Draft; loading: bool
       )}
       {live?.two_persons && live.publishers === 1 && may_publish && (
         <p class="notice">
-          You are the only publisher, and publishing takes two: nobody can agree to what you propose. Let an author
-          propose it, or invite a second publisher on the page <Link href="/people">People</Link>. One whom you invite
-          can agree to what you propose from the next day on. Switching off and rolling back take nobody else.
+          You are the only publisher, and publishing takes two people: nobody can approve what you propose. Let an
+          author propose it, or invite a second publisher on the page <Link href="/people">People</Link>. A publisher
+          you invite can approve your proposals after one day. You can switch off and roll back on your own.
         </p>
       )}
       {count > 0 && may_propose && (
@@ -112,7 +108,7 @@ function Review({ draft, loading, reload, given }: { draft: Draft; loading: bool
             })
           }}
         >
-          <Field label="What is new, and why" problem={problem?.fields.message} wide>
+          <Field label="Message: what changes, and why" problem={problem?.fields.message} wide>
             {(props) => (
               <input
                 {...props}
@@ -128,14 +124,14 @@ function Review({ draft, loading, reload, given }: { draft: Draft; loading: bool
           <footer>
             <button type="submit" class="primary big" disabled={busy || !is_publishable}>
               {busy
-                ? 'One moment…'
+                ? 'Please wait…'
                 : `${live?.two_persons || !may_publish ? 'Propose' : 'Publish'} version ${base + 1}`}
             </button>
-            {error_count > 0 && <span class="problem">The errors above have to go first.</span>}
+            {error_count > 0 && <span class="problem">Fix the errors above first.</span>}
           </footer>
         </form>
       )}
-      {!may_publish && count > 0 && <p class="notice">A publisher has to publish this.</p>}
+      {!may_publish && count > 0 && <p class="notice">Only a publisher can publish this.</p>}
     </>
   )
 }

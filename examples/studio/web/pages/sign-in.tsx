@@ -14,7 +14,7 @@ export function SignInPage({ api, begin, has_ended }: { api: Api; begin(session:
         action="Sign in"
         send={async (credentials) => begin(await api.send<Session>('POST', '/session', credentials))}
       />
-      <p class="hint">No account? A publisher can make you a link under People.</p>
+      <p class="hint">No account? Ask a publisher for an invitation (page People).</p>
     </Door>
   )
 }

@@ -20,8 +20,8 @@ export function TryPage() {
         <h1>Try it</h1>
       </div>
       <p class="hint">
-        A request goes through the plugins, in a process of its own and before an app that answers “app”. Nothing goes
-        out from there: what plugins fetch is answered by what you fill in.
+        Sends a request through the plugins, in an isolated process with a test app that answers “app”. Nothing leaves
+        that process: you fill in the responses that plugins get from fetch.
       </p>
       <TryForm host="example.com" />
     </>
@@ -90,7 +90,7 @@ export function TryForm({ document: given, host }: { document?: object; host: st
         </div>
         <AreaField
           label="Headers"
-          hint="One a line, such as X-User: ada"
+          hint="One per line, such as X-User: ada"
           value={headers}
           change={setHeaders}
           problem={problem?.fields.headers ?? firstBelow(problem?.fields, 'request.headers')}
@@ -103,17 +103,17 @@ export function TryForm({ document: given, host }: { document?: object; host: st
           disabled={method === 'GET' || method === 'HEAD'}
         />
         <AreaField
-          label="Answers to fetch"
-          hint={'One a line, such as GET https://api.example.com/stock 200 {"left":3}'}
+          label="Responses to fetch"
+          hint={'One per line, such as GET https://api.example.com/stock 200 {"left":3}'}
           value={answers}
           change={setAnswers}
           problem={problem?.fields.answers ?? firstBelow(problem?.fields, 'answers')}
         />
         <div class="grid">
-          <TextField label="From address" placeholder="127.0.0.1" value={ip} change={setIp} problem={at('ip')} />
+          <TextField label="Client IP" placeholder="127.0.0.1" value={ip} change={setIp} problem={at('ip')} />
           <TextField
-            label="At"
-            hint="Now, if empty."
+            label="Time"
+            hint="Default: now."
             type="datetime-local"
             value={now}
             change={setNow}
@@ -121,11 +121,11 @@ export function TryForm({ document: given, host }: { document?: object; host: st
           />
           {given === undefined && (
             <SelectField
-              label="Through"
+              label="Plugins of"
               value={source}
               options={[
                 ['draft', 'the draft'],
-                ['live', 'what is live'],
+                ['live', 'the live version'],
               ]}
               change={(value) => setSource(value)}
             />
@@ -134,12 +134,12 @@ export function TryForm({ document: given, host }: { document?: object; host: st
         {problem && !Object.keys(problem.fields).some((field) => FIELDS.test(field)) && <Failed problem={problem} />}
         <footer>
           <button type="submit" class="primary" disabled={busy}>
-            {busy ? 'On its way…' : 'Send'}
+            {busy ? 'Sending…' : 'Send'}
           </button>
         </footer>
       </form>
-      <section aria-label="What came of it" aria-live="polite">
-        {ran === undefined ? <p class="state empty">What came of it will stand here.</p> : <Trace ran={ran} />}
+      <section aria-label="Result" aria-live="polite">
+        {ran === undefined ? <p class="state empty">Send a request to see the result here.</p> : <Trace ran={ran} />}
       </section>
     </div>
   )

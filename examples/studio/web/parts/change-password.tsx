@@ -18,12 +18,12 @@ export function ChangePassword({ close }: { close(): void }) {
           event.preventDefault()
           const done = await run(() => api.send('PUT', '/session/password', { current, password }))
           if (!done) return
-          say('Your password is changed; you are signed out everywhere else')
+          say('Password changed. Your other sessions are signed out')
           close()
         }}
       >
         <TextField
-          label="Password until now"
+          label="Current password"
           type="password"
           autocomplete="current-password"
           value={current}
@@ -34,7 +34,7 @@ export function ChangePassword({ close }: { close(): void }) {
         />
         <TextField
           label="New password"
-          hint="12 characters or more."
+          hint="At least 12 characters."
           type="password"
           autocomplete="new-password"
           minLength={12}

@@ -5,7 +5,7 @@ export function CodeField({
   value,
   change,
   problem,
-  hint = 'As your authenticator app shows it, or one of your recovery codes.',
+  hint = 'From your authenticator app, or one of your recovery codes.',
 }: {
   value: string
   change(value: string): void

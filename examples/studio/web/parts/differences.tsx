@@ -83,7 +83,7 @@ export function LoadedDifferences({ path }: { path: string }) {
       {told === undefined ? (
         loading && <Loading />
       ) : told.length === 0 ? (
-        <p>They are the same.</p>
+        <p>No differences.</p>
       ) : (
         <Differences differences={told} more={has_more ? more : undefined} />
       )}

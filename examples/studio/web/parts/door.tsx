@@ -65,7 +65,7 @@ export function CredentialsForm({
       {known_name === undefined && (
         <TextField
           label="Name"
-          {...(is_new ? { hint: 'Others see it beside what you do.' } : {})}
+          {...(is_new ? { hint: 'Others see it in the audit log.' } : {})}
           value={name}
           change={setName}
           problem={problem?.fields.name}
@@ -76,7 +76,7 @@ export function CredentialsForm({
       )}
       <TextField
         label="Password"
-        {...(is_new ? { hint: '12 characters or more.', minLength: 12 } : {})}
+        {...(is_new ? { hint: 'At least 12 characters.', minLength: 12 } : {})}
         type="password"
         value={password}
         change={setPassword}
@@ -87,7 +87,7 @@ export function CredentialsForm({
       {has_second && <CodeField value={code} change={setCode} problem={is_asked ? undefined : problem?.fields.code} />}
       {problem && !is_asked && <Failed problem={problem} />}
       <button type="submit" class="primary" disabled={busy}>
-        {busy ? 'One moment…' : action}
+        {busy ? 'Please wait…' : action}
       </button>
     </form>
   )

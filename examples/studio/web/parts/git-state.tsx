@@ -25,7 +25,7 @@ export function GitNotice() {
   if (said === undefined || said === null) return null
   return (
     <div class="notice" role="status">
-      <span>The folder in git: {said}. The page Document has more.</span>
+      <span>The folder in git: {said}. See the page Document.</span>
     </div>
   )
 }
@@ -45,7 +45,7 @@ export function GitCard() {
       <h2>Folder in git</h2>
       <p>
         {commit === null ? (
-          'There is no commit yet: the first version makes one.'
+          'No commit yet. The first version creates one.'
         ) : (
           <>
             Commit <code>{commit.slice(0, 10)}</code>
@@ -58,8 +58,7 @@ export function GitCard() {
       {dirty.length > 0 && (
         <>
           <p class="problem">
-            {sentence(describeDirty(dirty))}. Until {dirty.length === 1 ? 'it is' : 'they are'}, nothing can be
-            published.
+            {sentence(describeDirty(dirty))}. Commit or discard {dirty.length === 1 ? 'it' : 'them'} before you publish.
           </p>
           <ul>
             {dirty.slice(0, MOST_FILES).map((file) => (
@@ -70,7 +69,7 @@ export function GitCard() {
           </ul>
         </>
       )}
-      {push_problem !== null && <p class="problem">The remote does not have it: {push_problem}</p>}
+      {push_problem !== null && <p class="problem">The push failed: {push_problem}</p>}
       {failed && <Failed problem={failed} />}
       <footer>
         {may_write && (
@@ -85,7 +84,7 @@ export function GitCard() {
               })
             }
           >
-            {busy ? 'Looking…' : 'Look for a commit now'}
+            {busy ? 'Checking…' : 'Check for new commits'}
           </button>
         )}
         {may_publish && problem !== null && commit !== null && (
@@ -102,12 +101,15 @@ export function GitCard() {
           close={() => setTaking(false)}
           run={async () => {
             await api.send('POST', '/git/take')
-            say('The commit is published')
+            say('Commit published')
             git.reload()
             refreshLive()
           }}
         >
-          <p>What is live and is not in the commit goes. Earlier versions keep it. What has errors is not published.</p>
+          <p>
+            Everything that is live but not in the commit is removed; earlier versions keep it. Nothing is published if
+            the commit has errors.
+          </p>
         </Confirm>
       )}
     </section>
@@ -115,5 +117,5 @@ export function GitCard() {
 }
 
 function describeDirty(files: readonly string[]): string {
-  return files.length === 1 ? 'a file was not committed' : `${files.length} files were not committed`
+  return files.length === 1 ? '1 file has uncommitted changes' : `${files.length} files have uncommitted changes`
 }

@@ -7,7 +7,7 @@ export function Guarded({ children }: { children: ComponentChildren }) {
   if (error === undefined) return <>{children}</>
   return (
     <div class="notice" role="alert">
-      <p>This page has failed: {error instanceof Error ? error.message : String(error)}</p>
+      <p>This page failed: {error instanceof Error ? error.message : String(error)}</p>
       <button type="button" onClick={again}>
         Try again
       </button>

@@ -4,5 +4,5 @@ export type Published = { readonly version: number } | { readonly proposal: numb
 export function describePublished(published: Published): string {
   return 'version' in published
     ? `Version ${published.version} is live`
-    : 'Proposed: it goes live once somebody else agrees'
+    : 'Proposed. It goes live when another person approves it'
 }

@@ -33,7 +33,7 @@ export function Removal({
         removed()
       }}
     >
-      <p>{children} What is live stays until you publish, and earlier versions keep it.</p>
+      <p>{children} It stays live until you publish, and earlier versions keep it.</p>
     </Confirm>
   )
 }

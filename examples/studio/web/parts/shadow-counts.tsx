@@ -10,17 +10,17 @@ export function ShadowCounts({ of, by }: { of: Loaded<readonly ShadowRuns[]>; by
   const { value = [], problem } = of
   if (value.length === 0) return problem ? <p class="problem">{problem.message}</p> : null
   return (
-    <section aria-label="Shadow runs">
-      <h2>What the {by === 'plugin' ? 'shadows' : 'shadow'} would have done</h2>
-      <Scrolled kind="scroll" label="Counts of shadow runs">
+    <section aria-label="Shadow results">
+      <h2>Shadow results</h2>
+      <Scrolled kind="scroll" label="Shadow results">
         <table class="numbers">
           <thead>
             <tr>
               <th scope="col">{by === 'plugin' ? 'Plugin' : 'Instance'}</th>
               <th scope="col">Phase</th>
               <th scope="col">Runs</th>
-              <th scope="col">Ended it</th>
-              <th scope="col">Changed it</th>
+              <th scope="col">Would end</th>
+              <th scope="col">Would change</th>
               <th scope="col">Failed</th>
             </tr>
           </thead>
@@ -53,7 +53,7 @@ export function ShadowCounts({ of, by }: { of: Loaded<readonly ShadowRuns[]>; by
           </tbody>
         </table>
       </Scrolled>
-      <p class="hint">Requests, since each instance began. One may be in several columns.</p>
+      <p class="hint">Requests since each instance started. A request can be in several columns.</p>
     </section>
   )
 }

@@ -19,7 +19,7 @@ export function Trace({ ran: { request, plugins, response, duration_ms } }: { ra
       <p class="hint">
         {request.method} {request.url} · {duration_ms.toFixed(1)} ms
       </p>
-      {plugins.length === 0 && <p>There is no plugin at all.</p>}
+      {plugins.length === 0 && <p>There are no plugins.</p>}
       <ol class="phases">
         {[...PHASES, null].map((phase) => {
           const own = plugins.filter((each) => each.phase === phase && shown.has(each))
@@ -51,7 +51,7 @@ export function Trace({ ran: { request, plugins, response, duration_ms } }: { ra
           )
         })}
       </ol>
-      {skipped.length > MOST_SKIPPED && <p class="hint">{skipped.length - MOST_SKIPPED} more were skipped.</p>}
+      {skipped.length > MOST_SKIPPED && <p class="hint">{skipped.length - MOST_SKIPPED} more skipped.</p>}
       <h3>Response</h3>
       <Scrolled label="Response">
         <pre>

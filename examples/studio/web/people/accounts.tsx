@@ -19,7 +19,7 @@ export function Accounts({ made }: { made(): void }) {
   const change = (account: ListedAccount, part: Partial<ListedAccount>) =>
     run(async () => {
       const { waits } = await api.send<{ waits?: boolean }>('PATCH', `/accounts/${account.id}`, part)
-      say(waits ? `Another publisher has to agree that ${account.name} becomes one` : `${account.name} is changed`)
+      say(waits ? `Another publisher has to approve that ${account.name} becomes one` : `${account.name} was changed`)
       if (waits) made()
     }).then(() => accounts.reload())
   return (
@@ -29,7 +29,7 @@ export function Accounts({ made }: { made(): void }) {
       {link && (
         <Secret
           key={link.link}
-          what={`By this link ${link.name} sets a new password, once, within 48 hours${link.waits ? ', when another publisher has agreed to it below' : ''}. It is shown only now.`}
+          what={`With this link ${link.name} sets a new password, once, within 48 hours${link.waits ? ', once another publisher has approved it below' : ''}. It is shown only once.`}
           text={link.link}
         />
       )}
@@ -47,7 +47,7 @@ export function Accounts({ made }: { made(): void }) {
                 {account.active ? (
                   <>
                     <select
-                      aria-label={`PersonRole of ${account.name}`}
+                      aria-label={`Role of ${account.name}`}
                       value={account.role}
                       onChange={({ currentTarget }) => change(account, { role: currentTarget.value as PersonRole })}
                     >
@@ -84,19 +84,19 @@ export function Accounts({ made }: { made(): void }) {
                         Second factor…
                       </button>
                     )}
-                    <button type="button" aria-label={`Shut out ${account.name}`} onClick={() => setAsked(account)}>
-                      Shut out…
+                    <button type="button" aria-label={`Block ${account.name}`} onClick={() => setAsked(account)}>
+                      Block…
                     </button>
                   </>
                 ) : (
                   <>
-                    <span class="badge bad">shut out</span>
+                    <span class="badge bad">blocked</span>
                     <button
                       type="button"
-                      aria-label={`Let in again: ${account.name}`}
+                      aria-label={`Unblock ${account.name}`}
                       onClick={() => change(account, { active: true })}
                     >
-                      Let in again
+                      Unblock
                     </button>
                   </>
                 )}
@@ -113,20 +113,20 @@ export function Accounts({ made }: { made(): void }) {
           close={() => setReset(undefined)}
           run={async () => {
             await api.send('DELETE', `/accounts/${reset.id}/second-factor`)
-            say(`${reset.name} signs in by the password alone now`)
+            say(`${reset.name} now signs in with the password alone`)
             accounts.reload()
           }}
         >
           <p>
-            This is for who has lost the phone and the recovery codes. Make sure that it is {reset.name} who asks: until
-            there is another one, the password is enough.
+            Do this for someone who lost both the phone and the recovery codes. Make sure that it is {reset.name} who
+            asks: until a new second factor is set up, the password alone is enough to sign in.
           </p>
         </Confirm>
       )}
       {asked && (
         <Confirm
-          title={`Shut ${asked.name} out?`}
-          action="Shut out"
+          title={`Block ${asked.name}?`}
+          action="Block"
           danger
           close={() => setAsked(undefined)}
           run={async () => {
@@ -135,7 +135,7 @@ export function Accounts({ made }: { made(): void }) {
           }}
         >
           <p>
-            {asked.name} is signed out everywhere at once, and the tokens that {asked.name} made no longer work.
+            {asked.name} is signed out everywhere at once. Tokens that {asked.name} created stop working.
           </p>
         </Confirm>
       )}

@@ -15,8 +15,8 @@ export function Invite({ made }: { made(): void }) {
   const [waits, setWaits] = useState(false)
   const { busy, problem, run } = useAction()
   return (
-    <section class="card" aria-label="Invite somebody">
-      <h2>Invite somebody</h2>
+    <section class="card" aria-label="Invite someone">
+      <h2>Invite someone</h2>
       <form
         class="line"
         onSubmit={(event) => {
@@ -37,13 +37,13 @@ export function Invite({ made }: { made(): void }) {
           problem={problem?.fields.role}
         />
         <button type="submit" class="primary" disabled={busy}>
-          Make a link
+          Create a link
         </button>
       </form>
       {problem && <Failed problem={problem} />}
       {link && (
         <Secret
-          what={`The link works once, within 48 hours${waits ? ', when another publisher has agreed to it below' : ''}. It is shown only now.`}
+          what={`The link works once, within 48 hours${waits ? ', once another publisher has approved it below' : ''}. It is shown only once.`}
           text={link}
         />
       )}

@@ -29,17 +29,17 @@ export function Links({ links, agreed }: { links: Loaded<readonly ListedLink[]>;
                   <span class="what">
                     <b>{describe(link)}</b>{' '}
                     <small>
-                      by {link.created_by ?? 'who started the studio'}, <Ago at={link.created_at} />
+                      by {link.created_by ?? 'the studio'}, <Ago at={link.created_at} />
                     </small>
                   </span>
                   {link.waits && <span class="badge warn">needs a second publisher</span>}
                   {link.waits && link.created_by !== session.name && (
                     <button
                       type="button"
-                      aria-label={`Agree: ${describe(link)}`}
-                      onClick={() => change('POST', `/invitations/${link.id}/confirm`, 'Agreed')}
+                      aria-label={`Approve: ${describe(link)}`}
+                      onClick={() => change('POST', `/invitations/${link.id}/confirm`, 'Approved')}
                     >
-                      Agree
+                      Approve
                     </button>
                   )}
                   <button

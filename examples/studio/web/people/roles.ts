@@ -1,9 +1,9 @@
 import { PERSON_ROLES } from '../../shared/roles.ts'
 
 const MAY = {
-  viewer: 'viewer: may look',
-  author: 'author: may write the draft, and try it',
-  publisher: 'publisher: may publish, switch off and invite',
+  viewer: 'viewer: can view',
+  author: 'author: can edit the draft and try it',
+  publisher: 'publisher: can publish, switch off and invite',
 } as const
 
 /** Roles, and what somebody with each may do. */

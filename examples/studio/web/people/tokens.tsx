@@ -8,9 +8,9 @@ import { useStudio } from '../studio.tsx'
 import { ROLE_OPTIONS } from './roles.ts'
 import { Secret } from './secret.tsx'
 
-const TOKEN_OPTIONS = [['reporter', 'reporter: may send reports of instances'] as const, ...ROLE_OPTIONS]
+const TOKEN_OPTIONS = [['reporter', 'reporter: can send the reports of instances'] as const, ...ROLE_OPTIONS]
 
-/** What programs come in by. */
+/** Tokens, by which programs sign in. */
 export function Tokens() {
   const { api, say } = useStudio()
   const tokens = useLoad<readonly Token[]>('/tokens')
@@ -45,30 +45,30 @@ export function Tokens() {
           required
         />
         <SelectField
-          label="May do what a"
+          label="Role"
           value={role}
           options={TOKEN_OPTIONS}
           change={setRole}
           problem={problem?.fields.role}
         />
         <TextField
-          label="Until"
-          hint="For good, if empty."
+          label="Expires at"
+          hint="Default: no expiry."
           type="datetime-local"
           value={expires_at}
           change={setExpiry}
           problem={problem?.fields.expires_at}
         />
         <button type="submit" class="primary" disabled={busy}>
-          Make a token
+          Create a token
         </button>
       </form>
       {problem && <Failed problem={problem} />}
-      {made && <Secret what="The token is shown only now." text={made} />}
+      {made && <Secret what="Copy the token now: it is shown only once." text={made} />}
       <Show of={tokens}>
         {(list) =>
           list.length === 0 ? (
-            <Empty>No program has a token.</Empty>
+            <Empty>No tokens yet.</Empty>
           ) : (
             <ul class="rows">
               {list.map((token) => (
@@ -104,11 +104,11 @@ export function Tokens() {
           close={() => setAsked(undefined)}
           run={async () => {
             await api.send('DELETE', `/tokens/${asked.id}`)
-            say(`${asked.name} is revoked`)
+            say(`${asked.name} was revoked`)
             tokens.reload()
           }}
         >
-          <p>What uses it can no longer do anything here.</p>
+          <p>Programs that use it are refused from now on.</p>
         </Confirm>
       )}
     </section>

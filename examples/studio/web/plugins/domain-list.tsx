@@ -51,7 +51,7 @@ export function DomainList({
       </ul>
       {may_write && search === '' && (items?.length ?? 0) > 1 && (
         <button type="button" class="quiet small" aria-pressed={ordering} onClick={() => setOrdering(!ordering)}>
-          Order<span class="visually-hidden"> the domains</span>
+          Reorder<span class="visually-hidden"> the domains</span>
         </button>
       )}
     </aside>

@@ -23,7 +23,7 @@ export function DomainName({ domain, close }: { domain?: Domain; close(): void }
       return
     }
     await api.send('PUT', `/domains/${domain.id}`, { name, revision: theirs?.revision ?? revision })
-    say(`${domain.name} is called ${name} in the draft`)
+    say(`${domain.name} was renamed to ${name} in the draft`)
   }
   return (
     <Dialog title={domain === undefined ? 'New domain' : `Rename ${domain.name}`} close={close}>
@@ -38,7 +38,7 @@ export function DomainName({ domain, close }: { domain?: Domain; close(): void }
           label="Hosts"
           hint={
             <>
-              <code>shop.example.com</code>: that host. <code>*.example.com</code>: its subdomains. <code>*</code>:
+              <code>shop.example.com</code> matches that host, <code>*.example.com</code> its subdomains, <code>*</code>{' '}
               every host. Anything else is a regular expression.
             </>
           }
@@ -49,7 +49,9 @@ export function DomainName({ domain, close }: { domain?: Domain; close(): void }
           autofocus
         />
         {theirs ? (
-          <p class="notice">Somebody else has changed it meanwhile: it is called {theirs.name}. Save to rename that.</p>
+          <p class="notice">
+            Someone else renamed it in the meantime: it is now called {theirs.name}. Save to rename it anyway.
+          </p>
         ) : (
           problem && problem.fields.name === undefined && <Failed problem={problem} />
         )}

@@ -44,11 +44,11 @@ export function PluginList({
       {items?.length === 0 && (
         <Empty>
           {search !== '' ? (
-            <p>No plugin is called “{search}”.</p>
+            <p>No plugin matches “{search}”.</p>
           ) : chosen === undefined ? (
-            <p>There is no plugin yet. Choose a domain, and write one.</p>
+            <p>No plugins yet. Choose a domain and create one.</p>
           ) : (
-            <p>This domain has no plugin yet.</p>
+            <p>This domain has no plugins yet.</p>
           )}
         </Empty>
       )}
@@ -104,7 +104,7 @@ function DomainHead({
       )}
       {may_write && order && (
         <button type="button" aria-pressed={ordering} onClick={order}>
-          Order<span class="visually-hidden"> the plugins</span>
+          Reorder<span class="visually-hidden"> the plugins</span>
         </button>
       )}
       {may_write && domain && (
@@ -131,7 +131,7 @@ function DomainHead({
           close={stop}
           removed={() => go('/')}
         >
-          The domain and its {domain.plugins} plugins go from the draft.
+          The domain and its {domain.plugins} plugins are removed from the draft.
         </Removal>
       )}
     </div>

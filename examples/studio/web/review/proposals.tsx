@@ -15,7 +15,7 @@ export function Proposals() {
   if (proposals.value === undefined || proposals.value.length === 0) return null
   return (
     <section class="card" aria-label="Proposals">
-      <h2>Waiting for a second person</h2>
+      <h2>Waiting for approval</h2>
       {proposals.value.map((proposal) => (
         <ProposalEntry key={proposal.id} proposal={proposal} reload={proposals.reload} />
       ))}
@@ -39,18 +39,18 @@ function ProposalEntry({ proposal, reload }: { proposal: Proposal; reload(): voi
       {(may_publish || is_own) && (
         <footer>
           <button type="button" onClick={() => setAsked('close')}>
-            {is_own ? 'Take it back' : 'Turn it down'}
+            {is_own ? 'Withdraw' : 'Reject'}
           </button>
           {may_publish && (
             <button type="button" class="primary" disabled={is_own} onClick={() => setAsked('approve')}>
-              {is_own ? 'Somebody else has to agree' : 'Agree and publish'}
+              {is_own ? 'Someone else has to approve' : 'Approve and publish'}
             </button>
           )}
         </footer>
       )}
       {asked === 'approve' && (
         <Confirm
-          title="Agree and publish?"
+          title="Approve and publish?"
           action="Publish"
           close={() => setAsked(undefined)}
           run={async () => {
@@ -66,8 +66,8 @@ function ProposalEntry({ proposal, reload }: { proposal: Proposal; reload(): voi
       )}
       {asked === 'close' && (
         <Confirm
-          title={is_own ? 'Take the proposal back?' : 'Turn the proposal down?'}
-          action={is_own ? 'Take it back' : 'Turn it down'}
+          title={is_own ? 'Withdraw the proposal?' : 'Reject the proposal?'}
+          action={is_own ? 'Withdraw' : 'Reject'}
           close={() => setAsked(undefined)}
           run={async () => {
             await api.send('DELETE', `/proposals/${id}`)

@@ -32,8 +32,8 @@ function TurnOn({ close }: { close(): void }) {
       }}
     >
       <p>
-        It is off: whoever learns your password can sign in as you. With it, the studio asks for a code of an
-        authenticator app as well.
+        It is off: anyone who learns your password can sign in as you. When it is on, signing in also takes a code from
+        an authenticator app.
       </p>
       <TextField
         label="Your password"
@@ -46,7 +46,7 @@ function TurnOn({ close }: { close(): void }) {
         autofocus
       />
       {problem && problem.fields.password === undefined && <Failed problem={problem} />}
-      <Footer action="Go on" busy={busy} close={close} />
+      <Footer action="Continue" busy={busy} close={close} />
     </form>
   )
 }
@@ -70,11 +70,11 @@ function Confirm({ own, close }: { own: SecondFactorKey; close(): void }) {
             { code },
           )
           setCodes(recovery_codes)
-          say('The second factor is on; you are signed out everywhere else')
+          say('The second factor is on. Your other sessions are signed out')
         })
       }}
     >
-      <p>Scan this with an authenticator app, or type the key in there.</p>
+      <p>Scan this with an authenticator app, or enter the key there by hand.</p>
       <QrCode text={own.uri} />
       <p class="key">
         <code>{own.secret.match(/.{1,4}/g)?.join(' ')}</code>
@@ -95,8 +95,8 @@ function RecoveryCodes({ codes, close }: { codes: readonly string[]; close(): vo
   return (
     <div class="stack">
       <p>
-        It is on. By each of these codes you can sign in once, without the app. Keep them where you find them without
-        your phone: they are shown only now.
+        It is on. Each of these recovery codes lets you sign in once without the app. Store them where you can find them
+        without your phone: they are shown only once.
       </p>
       <ul class="recovery">
         {codes.map((code) => (
@@ -110,7 +110,7 @@ function RecoveryCodes({ codes, close }: { codes: readonly string[]; close(): vo
           Copy
         </button>
         <button type="button" class="primary" onClick={close}>
-          I have kept them
+          I have stored them
         </button>
       </footer>
     </div>
@@ -132,7 +132,7 @@ function TurnOff({ close }: { close(): void }) {
         close()
       }}
     >
-      <p>It is on. To turn it off, or to begin with another phone, show that you have it.</p>
+      <p>It is on. To turn it off, or to move it to another phone, enter your password and a code.</p>
       <TextField
         label="Your password"
         type="password"
