@@ -64,7 +64,9 @@ function show({ kind, domain, plugin, phase, changes, code }: Difference, { prin
   const lines =
     code.before === ''
       ? code.after.split('\n').map((line) => ({ kind: '+' as const, line }))
-      : diffLines(code.before, code.after)
+      : code.after === ''
+        ? code.before.split('\n').map((line) => ({ kind: '-' as const, line }))
+        : diffLines(code.before, code.after)
   const changed = lines.flatMap((each, index) => (each.kind === ' ' ? [] : [index]))
   const shown = new Set(
     changed.flatMap((index) => Array.from({ length: 2 * AROUND + 1 }, (_, step) => index - AROUND + step)),

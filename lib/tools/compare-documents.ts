@@ -8,15 +8,24 @@ export interface Difference {
   /** Undefined for a difference of the whole domain. */
   readonly plugin: string | null
   readonly phase: string | null
-  /** In words, one change per line. */
+  /** In words, one change per line. Of an added or removed plugin, every field that it runs or ran with, defaults included. */
   readonly changes: readonly string[]
-  /** The plugin's code before and after, if it changed. */
+  /** The same field by field. Members of objects have a dotted name, such as `params.limit`. */
+  readonly fields: readonly FieldChange[]
+  /** The plugin's code before and after, if it changed. Of an added plugin, `before` is empty; of a removed one, `after` is. */
   readonly code: { readonly before: string; readonly after: string } | null
+}
+
+/** A field before and after; null: the document does not have it. What is not a string is written as JSON. */
+export interface FieldChange {
+  readonly name: string
+  readonly before: string | null
+  readonly after: string | null
 }
 
 /** Compares what two documents mean: where references lead, and which defaults hold. */
 export function compareDocuments(before: Document, after: Document): Difference[] {
-  const whole = listChanges(describeWhole(before), describeWhole(after))
+  const whole = compareFields(describeWhole(before), describeWhole(after))
   const [old, now] = [indexPlugins(before), indexPlugins(after)]
   const domains = compareDomains(before, after)
   const plugins = [...new Set([...old.keys(), ...now.keys()])].flatMap((key) =>
@@ -24,11 +33,18 @@ export function compareDocuments(before: Document, after: Document): Difference[
   )
   const about = { domain: null, plugin: null, phase: null, code: null }
   return [
-    ...(whole.length === 0 ? [] : [{ kind: 'changed' as const, ...about, changes: whole }]),
+    ...(whole.length === 0 ? [] : [{ ...tell('changed', whole), ...about }]),
     ...domains,
     ...compareOrders(old, now),
     ...plugins,
   ]
+}
+
+/** The fields, and the same in words. */
+function tell(kind: Difference['kind'], fields: readonly FieldChange[]) {
+  const words = ({ before, after }: FieldChange) =>
+    kind === 'changed' ? `${before ?? 'none'} → ${after ?? 'none'}` : (after ?? before)
+  return { kind, changes: fields.map((field) => `${field.name}: ${words(field)}`), fields }
 }
 
 type Plugin = PluginSpec | RefusedPlugin
@@ -44,19 +60,13 @@ function nameOf({ name, id }: Plugin): string {
 }
 
 function comparePlugins(old: Plugin | undefined, now: Plugin | undefined): Difference[] {
-  const about = (plugin: Plugin) => ({ domain: plugin.domain, plugin: nameOf(plugin), phase: plugin.phase ?? null })
-  if (now === undefined) return old === undefined ? [] : [{ kind: 'removed', ...about(old), changes: [], code: null }]
+  const plugin = now ?? old
+  if (plugin === undefined) return []
+  const about = { domain: plugin.domain, plugin: nameOf(plugin), phase: plugin.phase ?? null }
   const code = codeOf(old, now)
-  if (old === undefined) return [{ kind: 'added', ...about(now), changes: describeScope(now), code }]
-  const is_refused = 'error' in old || 'error' in now
-  const changes = is_refused
-    ? listChanges({ refused: faultOf(old) }, { refused: faultOf(now) })
-    : listChanges(describePlugin(old), describePlugin(now))
-  return changes.length === 0 && code === null ? [] : [{ kind: 'changed', ...about(now), changes, code }]
-}
-
-function faultOf(plugin: Plugin): string | undefined {
-  return 'error' in plugin ? plugin.error.message : undefined
+  const fields = compareFields(...describeBoth(old, now))
+  const kind = old === undefined ? 'added' : now === undefined ? 'removed' : 'changed'
+  return kind === 'changed' && fields.length === 0 && code === null ? [] : [{ ...tell(kind, fields), ...about, code }]
 }
 
 /** Which plugins of a domain and phase now run in another order; new ones do not count. */
@@ -75,43 +85,31 @@ function compareOrders(old: ReadonlyMap<string, Plugin>, now: ReadonlyMap<string
     const [domain, phase] = JSON.parse(group)
     const [was, is] = [before.get(group)?.join(', ') ?? '', names.join(', ')]
     if (was === is) return []
-    return [
-      { kind: 'changed', domain, plugin: null, phase, changes: [`order in ${phase}: ${was} → ${is}`], code: null },
-    ]
+    const order = { name: `order in ${phase}`, before: was, after: is }
+    return [{ ...tell('changed', [order]), domain, plugin: null, phase, code: null }]
   })
 }
 
-function codeOf(old: Plugin | undefined, now: Plugin): Difference['code'] {
-  if ('error' in now || (old !== undefined && 'error' in old)) return null
-  const before = old?.code ?? ''
-  return before === now.code ? null : { before, after: now.code }
+function codeOf(old: Plugin | undefined, now: Plugin | undefined): Difference['code'] {
+  // What was refused ran as something else, or not at all: its fault says so.
+  if ((old !== undefined && 'error' in old) || (now !== undefined && 'error' in now)) return null
+  const [before, after] = [old?.code ?? '', now?.code ?? '']
+  return before === after ? null : { before, after }
 }
 
 function compareDomains(before: Document, after: Document): Difference[] {
-  const [old, now] = [before, after].map(({ domains }) => new Set(domains.map(({ name }) => name))) as [
-    Set<string>,
-    Set<string>,
-  ]
-  const tell = (kind: 'added' | 'removed') => (domain: string) => ({
-    kind,
-    domain,
-    plugin: null,
-    phase: null,
-    changes: [],
-    code: null,
+  const faults = (document: Document) =>
+    new Map(document.domains.map((domain) => [domain.name, 'error' in domain ? domain.error.message : null]))
+  const [old, now] = [faults(before), faults(after)]
+  const about = (domain: string) => ({ domain, plugin: null, phase: null, code: null })
+  const changed = [...now].flatMap(([domain, is]): Difference[] => {
+    const was = old.get(domain)
+    if (was === undefined || was === is) return []
+    return [{ ...tell('changed', [{ name: 'refused', before: was ?? 'no', after: is ?? 'no' }]), ...about(domain) }]
   })
-  const refused = (document: Document) =>
-    new Map(document.domains.flatMap((domain) => ('error' in domain ? [[domain.name, domain.error.message]] : [])))
-  const changed = [...now].flatMap((domain): Difference[] => {
-    const [was, is] = [refused(before).get(domain), refused(after).get(domain)]
-    if (!old.has(domain) || was === is) return []
-    return [{ ...tell('added')(domain), kind: 'changed', changes: [`refused: ${was ?? 'no'} → ${is ?? 'no'}`] }]
-  })
-  return [
-    ...[...old].filter((domain) => !now.has(domain)).map(tell('removed')),
-    ...[...now].filter((domain) => !old.has(domain)).map(tell('added')),
-    ...changed,
-  ]
+  const only = (kind: 'added' | 'removed', some: typeof old, other: typeof old) =>
+    [...some.keys()].filter((name) => !other.has(name)).map((name) => ({ ...tell(kind, []), ...about(name) }))
+  return [...only('removed', old, now), ...only('added', now, old), ...changed]
 }
 
 function describeWhole({ enabled, version, expires, allow_removal, skip }: Document): Record<string, unknown> {
@@ -132,44 +130,50 @@ function describeWhole({ enabled, version, expires, allow_removal, skip }: Docum
   }
 }
 
-function describePlugin(plugin: PluginSpec): Record<string, unknown> {
-  const { params, priority, on_failure, guard, budget_ms, timeout_ms, shadow, shadow_allows } = plugin
-  const { when, share, starts_at, expires_at, enabled } = plugin.scope
+/** Of a plugin that was refused, or is now, its fault alone. */
+function describeBoth(
+  old: Plugin | undefined,
+  now: Plugin | undefined,
+): [Record<string, unknown>?, Record<string, unknown>?] {
+  const described = [old && describePlugin(old), now && describePlugin(now)] as const
+  const is_refused = described.some((each) => each !== undefined && 'refused' in each)
+  return is_refused ? [{ refused: described[0]?.refused }, { refused: described[1]?.refused }] : [...described]
+}
+
+/** Every field that a plugin runs with; what is new in the format comes by itself. */
+function describePlugin(plugin: Plugin): Record<string, unknown> {
+  if ('error' in plugin) return { refused: plugin.error.message }
+  const { domain: _domain, name: _name, id: _id, phase: _phase, path: _path, code: _code, ...settings } = plugin
+  const { scope, shadow, ...rest } = settings
+  const { share, enabled, when, starts_at, expires_at, ...conditions } = scope
   return {
     enabled,
     mode: shadow ? 'shadow' : 'live',
     when,
-    rollout: share && { percent: share.to - share.from, by: share.by, from: share.from },
+    rollout: share && { percent: share.to - share.from, by: share.by, from: share.from || undefined },
     starts_at: timeOf(starts_at),
     expires_at: timeOf(expires_at),
-    params,
-    priority,
-    on_failure,
-    guard,
-    budget_ms,
-    timeout_ms,
-    shadow_allows,
+    ...conditions,
+    ...rest,
   }
 }
 
-/** For whom a new plugin is, as far as that is not everybody. */
-function describeScope(plugin: Plugin): string[] {
-  if ('error' in plugin) return [`refused: ${plugin.error.message}`]
-  const { enabled, mode, when, rollout, starts_at, expires_at } = describePlugin(plugin)
-  const off = enabled === true ? undefined : enabled
-  const said = { enabled: off, mode: mode === 'live' ? undefined : mode, when, rollout, starts_at, expires_at }
-  return Object.entries(said).flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${write(value)}`]))
-}
-
-function listChanges(before: Record<string, unknown>, after: Record<string, unknown>): string[] {
-  return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((name) => {
-    const [old, now] = [write(before[name]), write(after[name])]
-    return old === now ? [] : [`${name}: ${old} → ${now}`]
+function compareFields(before: Record<string, unknown> = {}, after: Record<string, unknown> = {}): FieldChange[] {
+  const [old, now] = [new Map(flatten(before)), new Map(flatten(after))]
+  return [...new Set([...old.keys(), ...now.keys()])].flatMap((name) => {
+    const change = { name, before: old.get(name) ?? null, after: now.get(name) ?? null }
+    return change.before === change.after ? [] : [change]
   })
 }
 
-function write(value: unknown): string {
-  return value === undefined ? 'none' : typeof value === 'string' ? value : JSON.stringify(value)
+/** Members of objects each by itself; what is undefined or empty is as if it were not there. */
+function* flatten(fields: object, above = ''): Generator<[name: string, written: string]> {
+  for (const [key, value] of Object.entries(fields)) {
+    const name = above === '' ? key : `${above}.${key}`
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) continue
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) yield* flatten(value, name)
+    else yield [name, typeof value === 'string' ? value : JSON.stringify(value)]
+  }
 }
 
 function timeOf(time: number | undefined): string | undefined {

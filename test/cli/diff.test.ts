@@ -8,6 +8,8 @@ import { tries } from '../fixtures/tries.ts'
 
 const LIMIT = { name: 'limit', phase: 'access', code: 'const key = ctx.ip\nif (key) exit(429)\nlog(1)\nlog(2)\nlog(3)' }
 
+const DEFAULTS = ['priority: 0', 'on_failure: open', 'guard: on', 'budget_ms: 50', 'timeout_ms: 5000']
+
 function write(before: unknown, after: unknown): [string, string] {
   const folder = makeFolder()
   writeFiles(folder, { 'a.json': before, 'b.json': after })
@@ -35,17 +37,48 @@ describe('dynacode diff', () => {
     expect(exit_code).toBe(1)
     expect(output.split('\n')).toEqual([
       'changed limit (access, a.com)',
-      '  rollout: {"percent":10,"by":"ip","from":0} → {"percent":50,"by":"ip","from":0}',
+      '  rollout.percent: 10 → 50',
       '    const key = ctx.ip',
       '  - if (key) exit(429)',
       '  + if (params.on) exit(429)',
       '    log(1)',
       '    log(2)',
       'removed cors (log, a.com)',
+      ...['enabled: true', 'mode: live', ...DEFAULTS].map((field) => `  ${field}`),
+      '  - log(1)',
       'added hello (content, a.com)',
-      '  when: {"paths":"/hello"}',
+      ...['enabled: true', 'mode: live', 'when.paths: /hello', ...DEFAULTS].map((field) => `  ${field}`),
       "  + say('hi')",
     ])
+  })
+
+  test('shows every field that a new plugin runs with, and those of objects each by itself', async () => {
+    const params = { limit: 5, per: { address: true } }
+    const runs = { on_failure: 'closed', guard: 'strict', budget_ms: 20, priority: 7, params, mode: 'shadow' }
+    const rollout = { percent: 10, by: 'cookie:sid' }
+    const [a, b] = write(
+      documentOf([]),
+      documentOf([{ ...LIMIT, ...runs, rollout, starts_at: '2027-01-01T00:00:00Z' }]),
+    )
+    const [added] = await callJson('diff', a, b)
+    expect(added.changes).toEqual([
+      'enabled: true',
+      'mode: shadow',
+      'rollout.percent: 10',
+      'rollout.by: cookie:sid',
+      'starts_at: 2027-01-01T00:00:00.000Z',
+      'params.limit: 5',
+      'params.per.address: true',
+      'priority: 7',
+      'on_failure: closed',
+      'guard: strict',
+      'budget_ms: 20',
+      'timeout_ms: 5000',
+    ])
+    const [removed] = await callJson('diff', b, a)
+    expect(removed).toMatchObject({ kind: 'removed', code: { before: LIMIT.code, after: '' } })
+    expect(removed.changes).toEqual(added.changes)
+    expect(removed.fields).toContainEqual({ name: 'params.limit', before: '5', after: null })
   })
 
   test('sees nothing where the same is written otherwise', async () => {
@@ -77,7 +110,7 @@ describe('dynacode diff', () => {
       {
         kind: 'changed',
         domain: null,
-        changes: ['general.status: enabled → disabled', 'general.skip_domains: [] → ["*.x"]'],
+        changes: ['general.status: enabled → disabled', 'general.skip_domains: none → ["*.x"]'],
       },
       { kind: 'removed', domain: 'a.com', plugin: null },
       { kind: 'added', domain: '(', plugin: null },

@@ -24,6 +24,7 @@ export const DIFFERENCE = z.object({
   plugin: z.string().nullable(),
   phase: z.string().nullable(),
   changes: z.array(z.string()),
+  fields: z.array(z.object({ name: z.string(), before: z.string().nullable(), after: z.string().nullable() })),
   code: z.object({ before: z.string(), after: z.string() }).nullable(),
 }) satisfies z.ZodType<Difference>
 
