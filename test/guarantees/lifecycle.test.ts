@@ -1,10 +1,11 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { readdirSync, statSync } from 'node:fs'
-import { IncomingMessage, ServerResponse } from 'node:http'
+import { type ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import Koa from 'koa'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { CALLBACKS } from '../../lib/events/table.ts'
 import { type Dynacode, type DynacodeOptions, dynacode, type EventName, type Source } from '../../lib/index.ts'
 import { createDeferred, everywhere, startApp } from '../fixtures/app.ts'
@@ -101,8 +102,12 @@ describe('G37', async () => {
       general: { version, expires: new Date(Date.now() + 3_600_000).toISOString() },
     })
 
-  /** The requests that undici has begun, to any API. */
+  /** Where the requests go that this process has begun, to any API. */
   const begun: string[] = []
+  const note = (message: unknown) =>
+    begun.push(`http://${(message as { request: ClientRequest }).request.getHeader('host')}`)
+  beforeAll(() => subscribe('http.client.request.start', note))
+  afterAll(() => unsubscribe('http.client.request.start', note))
 
   /** Everything that an instance can be seen to do. */
   function watch(dyna: Dynacode, api: PluginApi, folder: string) {
@@ -161,6 +166,7 @@ describe('G37', async () => {
       for (const { seen, look } of closed) expect(look()).toEqual(seen)
     }
     expect(Math.min(ended.early, ended.late)).toBeGreaterThan(5)
+    expect(begun.length).toBeGreaterThan(ended.late)
   })
 
   const LISTENED: EventName[] = [

@@ -26,7 +26,7 @@ export interface ReportOptions {
    * undici dispatcher that sends the reports. The API's dispatcher is not used for them, because its certificate is for the
    * API. You close it. Its sockets may keep the process alive.
    *
-   * @default dynacode's own agent
+   * @default none: Node's own HTTP client
    */
   report_dispatcher?: Dispatcher
   /**

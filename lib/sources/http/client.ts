@@ -1,10 +1,13 @@
+import type { Agent, AgentOptions, IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Agent, buildConnector, Dispatcher } from 'undici'
+import type { Readable } from 'node:stream'
+import { urlToHttpOptions } from 'node:url'
+import type { Dispatcher } from 'undici'
 
 /** Sends requests to a place that the app has configured. */
 export interface HttpClient {
-  /** The only deadline is the signal's. */
-  request(uri: string, options: HttpRequest): Promise<Dispatcher.ResponseData>
+  /** The only deadline is the signal's, which ends the reading of the answer, too. */
+  request(uri: string, asked: HttpRequest): Promise<HttpAnswer>
   /** Ends what is under way, unless the dispatcher is the app's. */
   close(): Promise<void>
 }
@@ -17,45 +20,78 @@ export interface HttpRequest {
   readonly signal: AbortSignal
 }
 
+/** An answer whose body is still to be read or left. */
+export interface HttpAnswer {
+  readonly statusCode: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: Readable
+}
+
+/** How long a connection waits for the next request: less than the five seconds after which servers of Node end it. */
+const IDLE_MS = 4000
+
 /**
  * Makes a client.
  *
- * @param given the app's dispatcher; without one, an agent whose sockets never keep the process alive
+ * @param given the app's dispatcher; without one, requests go by Node's own client, over sockets that never keep the process
+ * alive: undici takes as long to load as all of dynacode, and more memory than a Koa app
  */
 export function createHttpClient(given: Dispatcher | undefined): HttpClient {
-  let own: Agent | undefined
+  return given === undefined ? createOwnClient() : createClientOf(given)
+}
+
+function createClientOf(dispatcher: Dispatcher): HttpClient {
+  return Object.freeze({
+    async request(uri, asked) {
+      const { request } = await import('undici')
+      return await request(uri, { ...asked, dispatcher, headersTimeout: 0, bodyTimeout: 0 })
+    },
+    async close() {},
+  } satisfies HttpClient)
+}
+
+function createOwnClient(): HttpClient {
+  const agents = new Map<string, Agent>()
   let closed = false
   return Object.freeze({
-    async request(uri, options) {
-      // Not before it is needed: it takes as long to load as all the rest.
-      const undici = await import('undici')
-      if (given === undefined) {
-        own ??= createUnheldAgent(undici)
-        // Closed while it was loaded, or before: what is asked for fails, as what is under way does.
-        if (closed) void own.destroy()
-      }
-      const dispatcher = given ?? (own as Agent)
-      return await undici.request(uri, { ...options, dispatcher, headersTimeout: 0, bodyTimeout: 0 })
+    async request(uri, { method, headers, body, signal }) {
+      // User and password of an address are not sent: plugin_api_headers are for that.
+      const { auth, ...where } = urlToHttpOptions(new URL(uri))
+      const protocol = where.protocol as string
+      const http = await (protocol === 'https:' ? import('node:https') : import('node:http'))
+      if (closed) throw new Error('the client was closed')
+      const agent = agents.get(protocol) ?? createUnheldAgent(http.Agent)
+      agents.set(protocol, agent)
+      return await new Promise<HttpAnswer>((resolve, reject) => {
+        const request = http.request({ ...where, method, headers, signal, agent })
+        request.on('error', reject)
+        request.on('response', (answer) => {
+          resolve({ statusCode: answer.statusCode as number, headers: answer.headers, body: answer })
+        })
+        request.end(body ?? undefined)
+      })
     },
     async close() {
       closed = true
-      await own?.destroy()
+      for (const agent of agents.values()) agent.destroy()
     },
   } satisfies HttpClient)
 }
 
 /** Makes an agent whose sockets never keep the process alive, whatever they are doing. */
-function createUnheldAgent(undici: { Agent: typeof Agent; buildConnector: typeof buildConnector }): Agent {
-  const connect = undici.buildConnector({})
-  return new undici.Agent({
-    connect(options, callback) {
-      const socket = connect(options, callback) as unknown as Socket | undefined
-      if (socket === undefined) return
-      socket.unref()
-      // Where a name has several addresses, each attempt has a handle of its own.
-      socket.on('connectionAttempt', () => socket.unref())
-      // undici holds the process while a request is under way; a refresh is no reason to stay.
-      socket.ref = () => socket
-    },
-  })
+function createUnheldAgent(Agents: new (options: AgentOptions) => Agent): Agent {
+  const agent = new Agents({ keepAlive: true, timeout: IDLE_MS }) as Agent & { createConnection: Connect }
+  const connect = agent.createConnection
+  agent.createConnection = (...to) => {
+    const socket = connect.apply(agent, to)
+    socket.unref()
+    // Where a name has several addresses, each attempt has a handle of its own.
+    socket.on('connectionAttempt', () => socket.unref())
+    // Node holds the process while a request is under way; a refresh is no reason to stay.
+    socket.ref = () => socket
+    return socket
+  }
+  return agent
 }
+
+type Connect = (...to: unknown[]) => Socket

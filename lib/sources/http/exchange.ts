@@ -1,7 +1,8 @@
+import { finished } from 'node:stream/promises'
 import type { Dispatcher } from 'undici'
 import { DynacodeError } from '../../errors.ts'
 import { describeValue } from '../../validation/schema-error.ts'
-import { createHttpClient } from './client.ts'
+import { createHttpClient, type HttpAnswer } from './client.ts'
 import { type ApiHeaders, askHeaders, type HeadersFunction } from './request-headers.ts'
 
 /** Where requests go, and what goes with each. */
@@ -26,16 +27,13 @@ export interface Asked {
   readonly body?: string
 }
 
-/** An answer whose body is still to be read or left. */
-export type Answer = Dispatcher.ResponseData
-
 /** Asks one place over HTTP. */
 export interface Exchange {
   /**
    * Asks, and once more where the answer is 401 and a function makes the headers. There is no deadline but the signal's.
    * Redirects lead on as far as is allowed; the app's own headers never go to another origin.
    */
-  ask(asked: Asked, signal: AbortSignal): Promise<Answer>
+  ask(asked: Asked, signal: AbortSignal): Promise<HttpAnswer>
   close(): Promise<void>
 }
 
@@ -48,7 +46,7 @@ export function createExchange({ uri, option, headers, dispatcher, redirects }: 
   const client = createHttpClient(dispatcher)
   const { origin } = new URL(uri)
 
-  async function askOnce(asked: Asked, signal: AbortSignal, renew: boolean): Promise<Answer> {
+  async function askOnce(asked: Asked, signal: AbortSignal, renew: boolean): Promise<HttpAnswer> {
     const own_headers = await askHeaders(option, headers, renew)
     const { method, defaults, conditions, body = null } = asked
     let at = uri
@@ -89,17 +87,24 @@ function redirected(location: string, from: string): string {
 }
 
 /** Lets go of an answer; whatever else it says is not waited for: it may come slowly, or never end. */
-export function leave({ body }: Answer): void {
+export function leave({ body }: Pick<HttpAnswer, 'body'>): void {
   body.on('error', () => undefined).destroy()
 }
 
 /** Lets a body past that is not expected to be long; what is, ends the connection. */
-export async function letPass({ body }: Answer, signal: AbortSignal): Promise<void> {
-  await body.dump({ limit: MAX_DUMPED_BYTES, signal })
+export async function letPass({ body }: HttpAnswer, signal: AbortSignal): Promise<void> {
+  let left = MAX_DUMPED_BYTES
+  body.on('data', (chunk: Uint8Array) => {
+    left -= chunk.length
+    if (left < 0) body.destroy()
+  })
+  // However it ends: what it would have said is of no interest.
+  await finished(body, { signal, cleanup: true }).catch(() => leave({ body }))
+  signal.throwIfAborted()
 }
 
 /** Retry-After, in seconds or as a date (RFC 9110, 10.2.3), as milliseconds from now. */
-export function readRetryAfter({ headers }: Answer): number | undefined {
+export function readRetryAfter({ headers }: HttpAnswer): number | undefined {
   const header = one(headers['retry-after'])
   if (header === undefined) return undefined
   if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000

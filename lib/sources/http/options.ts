@@ -42,7 +42,7 @@ export interface ApiOptions {
    * undici dispatcher that sends the requests to the API: for client certificates, a proxy or your own agent. You close it.
    * Its sockets may keep the process alive.
    *
-   * @default dynacode's own agent
+   * @default none: Node's own HTTP client
    */
   plugin_api_dispatcher?: Dispatcher
   /**

@@ -4,6 +4,7 @@ import { steadyNow } from '../../time/steady-clock.ts'
 import { ACCEPT_ENCODING } from '../content-coding.ts'
 import type { Fetched, Source } from '../contract.ts'
 import { type BodyHeaders, readBody } from './body-reader.ts'
+import type { HttpAnswer } from './client.ts'
 import { createExchange, leave, letPass, one, readRetryAfter, withoutSecrets } from './exchange.ts'
 import { createLongPoll } from './long-poll.ts'
 import type { ApiHeaders, HeadersFunction } from './request-headers.ts'
@@ -91,7 +92,7 @@ export function createHttpSource(options: HttpSourceOptions, came: Came = () => 
 }
 
 /** The headers that say how a body is to be read, each of them once. */
-function only(headers: Dispatcher.ResponseData['headers']): BodyHeaders {
+function only(headers: HttpAnswer['headers']): BodyHeaders {
   return {
     'content-encoding': one(headers['content-encoding']),
     'content-length': one(headers['content-length']),

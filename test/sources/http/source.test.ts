@@ -235,7 +235,7 @@ describe('a document', () => {
     for (const last of [undefined, '"one"', '"one"', undefined]) {
       await source.fetch(NEVER, last)
       ports.add(api.requests.at(-1)?.port)
-      // undici has the connection back a moment after the body's end.
+      // The client has the connection back a moment after the body's end.
       await wait(1)
     }
     expect(ports.size).toBe(1)
