@@ -63,8 +63,10 @@ function comparePlugins(old: Plugin | undefined, now: Plugin | undefined): Diffe
   const plugin = now ?? old
   if (plugin === undefined) return []
   const about = { domain: plugin.domain, plugin: nameOf(plugin), phase: plugin.phase ?? null }
-  const code = codeOf(old, now)
-  const fields = compareFields(...describeBoth(old, now))
+  // What is refused now does not run with other fields: what ran before it goes on, or nothing does.
+  const is_refused = now !== undefined && 'error' in now && old !== undefined && !('error' in old)
+  const code = is_refused ? null : codeOf(old, now)
+  const fields = compareFields(old && !is_refused ? describePlugin(old) : {}, now && describePlugin(now))
   const kind = old === undefined ? 'added' : now === undefined ? 'removed' : 'changed'
   return kind === 'changed' && fields.length === 0 && code === null ? [] : [{ ...tell(kind, fields), ...about, code }]
 }
@@ -91,11 +93,12 @@ function compareOrders(old: ReadonlyMap<string, Plugin>, now: ReadonlyMap<string
 }
 
 function codeOf(old: Plugin | undefined, now: Plugin | undefined): Difference['code'] {
-  // What was refused ran as something else, or not at all: its fault says so.
-  if ((old !== undefined && 'error' in old) || (now !== undefined && 'error' in now)) return null
-  const [before, after] = [old?.code ?? '', now?.code ?? '']
+  const [before, after] = [runnableCode(old), runnableCode(now)]
   return before === after ? null : { before, after }
 }
+
+/** What is refused runs as something else, or not at all: its fault says so. */
+const runnableCode = (plugin: Plugin | undefined) => (plugin === undefined || 'error' in plugin ? '' : plugin.code)
 
 function compareDomains(before: Document, after: Document): Difference[] {
   const faults = (document: Document) =>
@@ -130,16 +133,6 @@ function describeWhole({ enabled, version, expires, allow_removal, skip }: Docum
   }
 }
 
-/** Of a plugin that was refused, or is now, its fault alone. */
-function describeBoth(
-  old: Plugin | undefined,
-  now: Plugin | undefined,
-): [Record<string, unknown>?, Record<string, unknown>?] {
-  const described = [old && describePlugin(old), now && describePlugin(now)] as const
-  const is_refused = described.some((each) => each !== undefined && 'refused' in each)
-  return is_refused ? [{ refused: described[0]?.refused }, { refused: described[1]?.refused }] : [...described]
-}
-
 /** Every field that a plugin runs with; what is new in the format comes by itself. */
 function describePlugin(plugin: Plugin): Record<string, unknown> {
   if ('error' in plugin) return { refused: plugin.error.message }
@@ -166,15 +159,24 @@ function compareFields(before: Record<string, unknown> = {}, after: Record<strin
   })
 }
 
-/** Members of objects each by itself; what is undefined or empty is as if it were not there. */
+/**
+ * Members of objects each by itself, in a name that says where they are and a text that says what they are: two values
+ * that a plugin could tell apart are never written alike.
+ */
 function* flatten(fields: object, above = ''): Generator<[name: string, written: string]> {
   for (const [key, value] of Object.entries(fields)) {
-    const name = above === '' ? key : `${above}.${key}`
-    if (value === undefined || (Array.isArray(value) && value.length === 0)) continue
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) yield* flatten(value, name)
-    else yield [name, typeof value === 'string' ? value : JSON.stringify(value)]
+    const name = above === '' ? key : /^[\w-]+$/.test(key) ? `${above}.${key}` : `${above}[${JSON.stringify(key)}]`
+    if (value === undefined || (above === '' && isEmpty(value))) continue
+    if (isObject(value) && !Array.isArray(value) && !isEmpty(value)) yield* flatten(value, name)
+    else yield [name, typeof value === 'string' && !name.startsWith('params') ? value : JSON.stringify(value)]
   }
 }
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
+const isEmpty = (value: unknown) => isObject(value) && Object.keys(value).length === 0
 
 function timeOf(time: number | undefined): string | undefined {
   return time === undefined ? undefined : new Date(time).toISOString()

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { diffLines } from '../../lib/tools/line-changes.ts'
@@ -9,6 +10,11 @@ import { tries } from '../fixtures/tries.ts'
 const LIMIT = { name: 'limit', phase: 'access', code: 'const key = ctx.ip\nif (key) exit(429)\nlog(1)\nlog(2)\nlog(3)' }
 
 const DEFAULTS = ['priority: 0', 'on_failure: open', 'guard: on', 'budget_ms: 50', 'timeout_ms: 5000']
+
+/** What a plugin may find in `params`: JSON, in which -0 is 0, without what would change prototypes. */
+const PARAMS = fc
+  .dictionary(fc.constantFrom('a', 'b', 'a.b'), fc.jsonValue({ maxDepth: 2 }), { noNullPrototype: true })
+  .map((value) => JSON.parse(JSON.stringify(value), (key, held) => (key === '__proto__' ? undefined : held)))
 
 function write(before: unknown, after: unknown): [string, string] {
   const folder = makeFolder()
@@ -124,6 +130,33 @@ describe('dynacode diff', () => {
       { kind: 'changed', plugin: null, changes: ['order in log: x, y → y, x'] },
       { kind: 'added', plugin: 'n' },
     ])
+  })
+
+  test('sees every change of params that a plugin could see', () =>
+    fc.assert(
+      fc.asyncProperty(PARAMS, PARAMS, async (one, other) => {
+        const [a, b] = write(documentOf([{ ...LIMIT, params: one }]), documentOf([{ ...LIMIT, params: other }]))
+        const differences = await callJson('diff', a, b)
+        expect(differences.length > 0).toBe(!isDeepStrictEqual(one, other))
+      }),
+      {
+        ...tries(60),
+        examples: [
+          [{ a: 5 }, { a: '5' }],
+          [{ a: null }, {}],
+          [{ a: [] }, {}],
+          [{ a: {} }, {}],
+          [{ a: { b: 1 } }, { 'a.b': 1 }],
+        ],
+      },
+    ))
+
+  test('shows all of a plugin that was refused and now runs', async () => {
+    const [a, b] = write(documentOf([{ ...LIMIT, code: 7 }]), documentOf([{ ...LIMIT, params: { max: 3 } }]))
+    const [mended] = await callJson('diff', a, b)
+    expect(mended.fields).toContainEqual({ name: 'params.max', before: null, after: '3' })
+    expect(mended.changes[0]).toMatch(/^refused: .*expected a string.* → none$/)
+    expect(mended.code).toEqual({ before: '', after: LIMIT.code })
   })
 
   test('sees a plugin that is now refused, and one in another phase', async () => {
