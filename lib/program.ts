@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { LRUCache } from 'lru-cache'
 import { PHASES, type Phase, type PluginSpec } from './document.ts'
+import type { Outcome } from './events/run-observers.ts'
 import type { PluginInfo } from './events/table.ts'
 import type { Predicate } from './matching/condition.ts'
 import type { ExpressionIndex } from './matching/expression-index.ts'
@@ -76,6 +77,9 @@ export interface Uses {
   readonly headers: readonly string[] | null
 }
 
+/** Told how a run has ended, with the request going on (`open`) or refused (`closed`) where it failed. Must not throw. */
+export type RunWatch = (outcome: Outcome, duration_ms: number) => void
+
 /** What a version of a plugin gathers while it runs; it ends with the version. */
 export interface PluginLife {
   /** The number that the watchdog knows it by; 0 without one. */
@@ -86,6 +90,8 @@ export interface PluginLife {
   timers: { clear(run?: object): void } | undefined
   /** Calls off what is to be told when the plugin expires. */
   forgetExpiry: (() => void) | undefined
+  /** Told how each of its runs ends; undefined where nobody watches over it. Known before it is live. */
+  watch: RunWatch | undefined
   /** Whether this version was replaced, removed or closed. */
   ended: boolean
   /** Whether a run of this version stopped the whole process, so that it may not run again. */
@@ -110,10 +116,24 @@ export interface LivePlugin {
   readonly life: PluginLife
 }
 
+/** A phase that has plugins. */
+export interface Step {
+  readonly phase: Phase
+  readonly plugins: readonly LivePlugin[]
+  /** Leaves out, where there are many, those that are for other paths than a request's. */
+  readonly by_path: PathIndex<LivePlugin> | undefined
+}
+
 /** The plugins of one host, by phase, in the order in which they run. Frozen. */
 export type Chain = { readonly [P in Phase]: readonly LivePlugin[] } & {
   /** Leaves out, where there are many, those that are for other paths than a request's. */
   readonly by_path: { readonly [P in Phase]: PathIndex<LivePlugin> | undefined }
+  /** The phases before the app, in their order, that have plugins. */
+  readonly before_app: readonly Step[]
+  /** Whether any plugin filters the response: without one, the app's own promise is handed through. */
+  readonly is_filtered: boolean
+  /** Whether somebody watches over any plugin, so that its runs are observed whoever else listens. */
+  readonly is_watched: boolean
   /** Whether any of them fails closed and is on at this time, in milliseconds since 1970. */
   readonly isClosedAt: (time: number) => boolean
 }
@@ -157,6 +177,9 @@ interface KnownHosts {
   /** Whose answers these are. */
   expressions: ExpressionIndex | undefined
 }
+
+/** The phases before the app, in their order. */
+const BEFORE_APP = ['rewrite', 'access', 'content', 'balancer'] as const
 
 /** Chains that are kept for hosts to come. */
 const KEPT_CHAINS = 1000
@@ -253,5 +276,14 @@ function createChain(plugins: readonly LivePlugin[]): Chain {
   const isClosedAt = (time: number) =>
     closed.some(({ starts_at = time, expires_at = Infinity }) => time >= starts_at && time < expires_at)
   const by_path = Object.freeze(Object.fromEntries(indexes))
-  return Object.freeze({ ...Object.fromEntries(byPhase), by_path, isClosedAt }) as Chain
+  const chain = { ...Object.fromEntries(byPhase), by_path, isClosedAt } as Omit<
+    Chain,
+    'before_app' | 'is_filtered' | 'is_watched'
+  >
+  const before_app = BEFORE_APP.filter((phase) => chain[phase].length > 0).map((phase) =>
+    Object.freeze({ phase, plugins: chain[phase], by_path: by_path[phase] }),
+  )
+  const is_filtered = chain.header_filter.length > 0 || chain.body_filter.length > 0
+  const is_watched = plugins.some(({ life }) => life.watch !== undefined)
+  return Object.freeze({ ...chain, before_app: Object.freeze(before_app), is_filtered, is_watched })
 }

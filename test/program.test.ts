@@ -17,6 +17,7 @@ function live(
     info: { name },
     phase,
     spec: { name, priority, on_failure, scope: { enabled, ...times } },
+    life: {},
   } as unknown as LivePlugin
 }
 

@@ -10,7 +10,15 @@ import type { Clock } from '../time/clock.ts'
  * @param id the number that the watchdog knows it by
  */
 export function beginLife(id: number): PluginLife {
-  return { id, breaker: undefined, timers: undefined, forgetExpiry: undefined, ended: false, quarantined: false }
+  return {
+    id,
+    breaker: undefined,
+    timers: undefined,
+    forgetExpiry: undefined,
+    watch: undefined,
+    ended: false,
+    quarantined: false,
+  }
 }
 
 /** Has it told, once, when a plugin ends by itself. Not before it is live: there would be nothing to tell of. */

@@ -40,7 +40,16 @@ export function narrowToUpgrades(program: () => Program | null): () => Program |
     if (known === undefined) {
       const none = Object.freeze([])
       const by_path = { ...chain.by_path, log: undefined }
-      known = Object.freeze({ ...chain, content: none, header_filter: none, body_filter: none, log: none, by_path })
+      known = Object.freeze({
+        ...chain,
+        content: none,
+        header_filter: none,
+        body_filter: none,
+        log: none,
+        by_path,
+        before_app: Object.freeze(chain.before_app.filter(({ phase }) => phase !== 'content')),
+        is_filtered: false,
+      })
       narrowed.set(chain, known)
     }
     return known

@@ -19,6 +19,8 @@ export interface RequestState {
   readonly chain: Chain
   /** How a plugin ended the request, until that is put into the response. */
   ending: Ending | null
+  /** Whether a plugin of the phase `content` has made a response. */
+  is_made: boolean
   /** The plugins of `body_filter` that are for this request; decided once, since they may be called many times. */
   filters: readonly LivePlugin[] | null
   /** Whether anybody wants to hear of each run; asked once, since it rarely changes and is needed for each plugin. */
@@ -55,6 +57,7 @@ export function createState(
     ctx,
     chain,
     ending: null,
+    is_made: false,
     filters: null,
     observed,
     record,
