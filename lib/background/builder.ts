@@ -3,7 +3,7 @@ import type { DocumentError, DynacodeError } from '../errors.ts'
 import { createDraw } from '../matching/rollout.ts'
 import { buildProgram, type LivePlugin, type Program, type ProgramDomain } from '../program.ts'
 import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
-import type { Steps } from '../time/steps.ts'
+import { KNOWN_STRETCH, type Steps } from '../time/steps.ts'
 import { compare, listChanged } from './comparison.ts'
 import type { Compiler } from './compiling/compiler.ts'
 import { claimedKeys, indexPlugins, keyOf, listEntries } from './earlier-versions.ts'
@@ -117,26 +117,24 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
     /** Whether the names are at the same places as before, as far as domains were added. */
     let inPlace = true
 
-    function add(part: readonly ProgramDomain[], itsPlugins: readonly LivePlugin[]): void {
-      const at = domains.length
-      // What goes on together stood side by side before.
-      inPlace &&=
-        previous?.domains[at] === part[0] || part.every(({ name }, nth) => previous?.domains[at + nth]?.name === name)
-      domains.push(...part)
-      plugins.push(...itsPlugins)
+    function add(domain: ProgramDomain): void {
+      const before = previous?.domains[domains.length]
+      inPlace &&= before === domain || before?.name === domain.name
+      domains.push(domain)
+      for (const plugin of domain.plugins) plugins.push(plugin)
     }
 
-    for (const domain of document.domains) {
-      if ('domain' in domain) add([domain.domain], domain.domain.plugins)
+    for (const [at, domain] of document.domains.entries()) {
+      if ('domain' in domain) add(domain.domain)
       else {
         const built = 'error' in domain ? keepDomain(domain) : [yield* buildDomain(domain)]
-        changed.push(...built)
-        add(
-          built,
-          built.flatMap((each) => each.plugins),
-        )
+        for (const each of built) {
+          changed.push(each)
+          add(each)
+        }
+        yield
       }
-      yield
+      if (at % KNOWN_STRETCH === 0) yield
     }
     const { enabled, skip } = document
     const parts = { version, enabled, skip, domains: Object.freeze(domains), plugins }

@@ -1,19 +1,25 @@
 import type { LivePlugin, Program, ProgramDomain } from '../program.ts'
-import type { Steps } from '../time/steps.ts'
+import { KNOWN_STRETCH, type Steps } from '../time/steps.ts'
 import { keyOf } from './earlier-versions.ts'
 import type { PartlyRead } from './reading/validator.ts'
 
 /** The domains of the program before that do not go on as they are. */
 export function* listChanged(document: PartlyRead, previous: Program | null): Steps<readonly ProgramDomain[]> {
+  const before = previous?.domains ?? []
   const going = new Set<ProgramDomain>()
-  for (const part of document.domains) {
-    if ('domain' in part) going.add(part.domain)
-    yield
+  const places: number[] = []
+  // Nearly always it goes on at its place; then there is nothing to look for.
+  for (const [at, part] of document.domains.entries()) {
+    if (!('domain' in part) || part.domain !== before[at]) places.push(at)
+    if ('domain' in part && part.domain !== before[at]) going.add(part.domain)
+    if (at % KNOWN_STRETCH === 0) yield
   }
+  for (let at = document.domains.length; at < before.length; at += 1) places.push(at)
   const changed: ProgramDomain[] = []
-  for (const domain of previous?.domains ?? []) {
-    if (!going.has(domain)) changed.push(domain)
-    yield
+  for (const place of places) {
+    const domain = before[place]
+    if (domain !== undefined && !going.has(domain)) changed.push(domain)
+    if (place % KNOWN_STRETCH === 0) yield
   }
   return changed
 }

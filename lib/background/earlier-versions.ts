@@ -1,6 +1,6 @@
 import type { PluginSpec, RefusedPlugin } from '../document.ts'
 import type { LivePlugin, ProgramDomain } from '../program.ts'
-import type { Steps } from '../time/steps.ts'
+import { KNOWN_STRETCH, type Steps } from '../time/steps.ts'
 import type { PartlyRead } from './reading/validator.ts'
 
 /** The plugins of some live domains by domain and name, and by domain and id. */
@@ -28,7 +28,8 @@ export function* indexPlugins(domains: readonly ProgramDomain[]): Steps<Readonly
 /** What the usable plugins are known by that the document was read for. */
 export function* claimedKeys({ domains }: PartlyRead): Steps<ReadonlySet<string>> {
   const claimed = new Set<string>()
-  for (const domain of domains) {
+  for (const [at, domain] of domains.entries()) {
+    if (at % KNOWN_STRETCH === 0) yield
     if ('error' in domain || 'domain' in domain) continue
     for (const plugin of domain.plugins) {
       if (!('error' in plugin)) claimed.add(keyOf(plugin))

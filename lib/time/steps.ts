@@ -4,6 +4,9 @@ export type Steps<T> = Generator<undefined, T, undefined>
 /** Bytes that are hashed or copied without a pause: less than half a millisecond. */
 export const STRETCH = 262_144
 
+/** Items that are gone over without a pause, where there is next to nothing to be done with each: as long. */
+export const KNOWN_STRETCH = 4096
+
 /** Does all of some work at once. */
 export function runSteps<T>(steps: Steps<T>): T {
   let step = steps.next()

@@ -1,10 +1,11 @@
 import { isUtf8 } from 'node:buffer'
 import { DocumentError } from '../../errors.ts'
 import type { ProgramDomain } from '../../program.ts'
-import type { Steps } from '../../time/steps.ts'
+import { KNOWN_STRETCH, type Steps } from '../../time/steps.ts'
 import { readItem, readJson } from './json-reader.ts'
-import { type Range, splitObject } from './json-splitter.ts'
-import { digestOf, type KnownDomain, type KnownPlugin, type LiveText, NO_TEXT } from './live-text.ts'
+import { type Places, type Range, splitList, splitObject } from './json-splitter.ts'
+import { type Matches, matchList } from './list-matcher.ts'
+import { type KnownDomain, type LiveList, type LiveText, NO_TEXT } from './live-text.ts'
 import { type DocumentRules, type PartlyRead, type ReadDocument, readRaw, readText } from './validator.ts'
 
 /** A document that was read, and what is known of its text. */
@@ -45,19 +46,27 @@ export function* readBytes(
 
 /** Undefined: it has to be read as a whole. */
 function* readParts(bytes: Buffer, rules: DocumentRules, live: LiveText): Steps<Reading | undefined> {
-  const split = yield* splitObject(bytes, { start: 0, end: bytes.length }, ['domains', 'plugins'])
-  const places = split?.lists.get('domains')
-  if (split === undefined || places === undefined) return undefined
-  const listed = split.lists.get('plugins') ?? []
+  const domains: Matches = { starts: [], ends: [], live: [] }
+  const plugins: Matches = { starts: [], ends: [], live: [] }
+  const text = yield* splitObject(
+    bytes,
+    { start: 0, end: bytes.length },
+    { domains: matchList(domains, live.domains), plugins: matchList(plugins, live.plugins) },
+  )
+  if (text === undefined) return undefined
   try {
-    const frame = readJson(split.frame)
-    const plugins = yield* findParts(bytes, listed, live.plugins, (range) => readShared(bytes, range))
-    const domains = yield* findParts(bytes, places, live.domains, (range) => readDomain(bytes, range))
-    const raw = { frame, domains: domains.parts, plugins: plugins.parts }
-    const read = yield* readRaw(raw, rules, (at) => readDomain(bytes, places[at] as Range))
+    const frame = readJson(text)
+    if (!Array.isArray((frame as { domains?: unknown }).domains)) return undefined
+    const readOne = (at: number) => readDomain(bytes, rangeOf(domains, at))
+    const raw = {
+      frame,
+      plugins: yield* listParts(plugins, live.plugins, (at) => readShared(bytes, rangeOf(plugins, at))),
+      domains: yield* listParts(domains, live.domains, readOne),
+    }
+    const read = yield* readRaw(raw, rules, readOne)
     // A cap is passed by what is known: where, it takes to read it to tell.
     if (read === undefined) return live === NO_TEXT ? undefined : yield* readParts(bytes, rules, NO_TEXT)
-    return { document: read.document, learn: createLearning(read, domains.digests, plugins.digests) }
+    return { document: read.document, learn: createLearning(read, bytes, domains, plugins) }
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
@@ -67,44 +76,49 @@ function* readParts(bytes: Buffer, rules: DocumentRules, live: LiveText): Steps<
 /** Of what was read, the JSON is not held any longer: the garbage collector would move it about while programs are built. */
 function createLearning(
   { document, notes, shared }: ReadDocument,
-  domains: readonly string[],
-  plugins: readonly string[],
+  bytes: Buffer,
+  domains: Places,
+  plugins: Places,
 ): Reading['learn'] {
+  const listOf = <T>({ starts, ends }: Places, parts: readonly (T | undefined)[]): LiveList<T> =>
+    Object.freeze({ texts: new Array(parts.length).fill(bytes), starts, ends, parts })
   return function* learn(builtOf) {
-    const known = new Map<string, KnownDomain>()
+    const known: (KnownDomain | undefined)[] = []
     for (const [at, part] of document.domains.entries()) {
-      const digest = domains[at] as string
-      const note = notes[at]
-      if ('domain' in part) known.set(digest, part)
-      else if (note !== undefined) {
+      if ('domain' in part) known.push(part)
+      else {
         const domain = builtOf(part)
-        if (domain !== undefined) known.set(digest, Object.freeze({ domain, count: note.count, refers: note.refers }))
+        const note = notes[at]
+        known.push(domain && note && Object.freeze({ domain, count: note.count, refers: note.refers }))
+        yield
       }
-      yield
+      if (at % KNOWN_STRETCH === 0) yield
     }
-    const sound = new Map<string, KnownPlugin>()
-    for (const [at, part] of shared.entries()) if (part !== undefined) sound.set(plugins[at] as string, part)
-    return Object.freeze({ domains: known, plugins: sound })
+    return Object.freeze({ domains: listOf(domains, known), plugins: listOf(plugins, shared) })
   }
 }
 
-/** What is known of the items of a list, by their texts; the JSON of the others. */
-function* findParts<T extends object>(
-  bytes: Buffer,
-  places: readonly Range[],
-  live: ReadonlyMap<string, T>,
-  read: (range: Range) => Steps<unknown>,
-): Steps<{ parts: (T | { readonly raw: unknown })[]; digests: string[] }> {
+/** What is known of the items of a list; the JSON of the others. */
+function* listParts<T>(
+  { live: places }: Matches,
+  live: LiveList<T>,
+  read: (at: number) => Steps<unknown>,
+): Steps<(T | { readonly raw: unknown })[]> {
   const parts: (T | { readonly raw: unknown })[] = []
-  const digests: string[] = []
-  for (const range of places) {
-    const digest = yield* digestOf(bytes, range)
-    digests.push(digest)
-    parts.push(live.get(digest) ?? { raw: yield* read(range) })
-    yield
+  for (const [at, place] of places.entries()) {
+    if (place === -1) {
+      parts.push({ raw: yield* read(at) })
+      yield
+    } else parts.push(live.parts[place] as T)
+    if (at % KNOWN_STRETCH === 0) yield
   }
-  return { parts, digests }
+  return parts
 }
+
+const rangeOf = ({ starts, ends }: Places, at: number): Range => ({
+  start: starts[at] as number,
+  end: ends[at] as number,
+})
 
 /**
  * Reads the JSON of one domain.
@@ -112,15 +126,18 @@ function* findParts<T extends object>(
  * @throws SyntaxError when it is none
  */
 function* readDomain(bytes: Buffer, range: Range): Steps<unknown> {
-  const split = range.end - range.start < LARGE ? undefined : yield* splitObject(bytes, range, ['plugins'])
-  const items = split?.lists.get('plugins')
-  if (split === undefined || items === undefined) return readItem(textOf(bytes, range), 'domains')
+  const items: Places = { starts: [], ends: [] }
+  const isLarge = range.end - range.start >= LARGE
+  const frame = isLarge ? yield* splitObject(bytes, range, { plugins: splitList(items) }) : undefined
+  if (frame === undefined) return readItem(textOf(bytes, range), 'domains')
+  const domain = readItem(frame, 'domains') as { plugins?: unknown }
+  if (!Array.isArray(domain.plugins)) return domain
   const plugins: unknown[] = []
-  for (const item of items) {
-    plugins.push(readItem(textOf(bytes, item), 'plugins'))
+  for (let at = 0; at < items.starts.length; at += 1) {
+    plugins.push(readItem(textOf(bytes, rangeOf(items, at)), 'plugins'))
     yield
   }
-  return Object.assign(readItem(split.frame, 'domains') as object, { plugins })
+  return Object.assign(domain, { plugins })
 }
 
 // biome-ignore lint/correctness/useYield: one of them takes no time

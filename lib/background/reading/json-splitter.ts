@@ -6,13 +6,14 @@ export interface Range {
   readonly end: number
 }
 
-/** An object's text, apart from the items of some of its lists. */
-export interface SplitObject {
-  /** The object's text with these lists empty. */
-  readonly frame: string
-  /** The items of each of the lists that the object has, by key. */
-  readonly lists: ReadonlyMap<string, readonly Range[]>
+/** Where the items of a list stand, in two lists side by side: an object for each of many would be much to carry along. */
+export interface Places {
+  readonly starts: number[]
+  readonly ends: number[]
 }
+
+/** Takes the items of a list that begins here; returns the place after the list, or undefined where it is none. */
+export type TakeList = (bytes: Buffer, start: number, end: number) => Steps<number | undefined>
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -30,15 +31,15 @@ const STRETCH = 65_536
  * Splits the text of an object into the items of its lists and the rest, without reading either. If all of these are JSON
  * by themselves, the whole is, and means the same.
  *
- * @param keys the lists that are split; what stands there and is no list is part of the rest
- * @returns undefined where the text is no such object, or one that is written in an unusual way
+ * @param lists what takes the items of the lists that are split, by key; what stands there and is no list is part of the rest
+ * @returns the object's text with these lists empty; undefined where the text is no such object, or one that is written in an
+ *   unusual way
  */
 export function* splitObject(
   bytes: Buffer,
   { start, end }: Range,
-  keys: readonly string[],
-): Steps<SplitObject | undefined> {
-  const lists = new Map<string, Range[]>()
+  lists: Readonly<Record<string, TakeList>>,
+): Steps<string | undefined> {
   const seen = new Set<string>()
   const frame: string[] = []
   let copied = start
@@ -55,13 +56,12 @@ export function* splitObject(
     if (bytes[at] !== COLON) return undefined
     at = skipSpace(bytes, at + 1, end)
     // Of a key that stands there twice, the last one counts.
-    if (keys.includes(name) && seen.has(name)) return undefined
+    const takeList = Object.hasOwn(lists, name) ? lists[name] : undefined
+    if (takeList !== undefined && seen.has(name)) return undefined
     seen.add(name)
-    if (keys.includes(name) && bytes[at] === OPEN_LIST) {
-      const items: Range[] = []
-      const after: number | undefined = yield* splitList(bytes, at, end, items)
+    if (takeList !== undefined && bytes[at] === OPEN_LIST) {
+      const after: number | undefined = yield* takeList(bytes, at, end)
       if (after === undefined) return undefined
-      lists.set(name, items)
       frame.push(bytes.toString('utf8', copied, at), '[]')
       copied = after
       at = after
@@ -74,17 +74,37 @@ export function* splitObject(
   } while (bytes[at] === COMMA)
   if (bytes[at] !== CLOSE_OBJECT || skipSpace(bytes, at + 1, end) !== end) return undefined
   frame.push(bytes.toString('utf8', copied, end))
-  return { frame: frame.join(''), lists }
+  return frame.join('')
 }
 
-/** Finds the items of a list that begins here; returns the place after it. */
-function* splitList(bytes: Buffer, start: number, end: number, items: Range[]): Steps<number | undefined> {
+/** Splits a list into its items. */
+export function splitList({ starts, ends }: Places): TakeList {
+  return (bytes, start, end) =>
+    takeItems(bytes, start, end, function* take(at) {
+      const after = yield* endOfValue(bytes, at, end)
+      if (after === undefined) return undefined
+      starts.push(at)
+      ends.push(after)
+      return after
+    })
+}
+
+/**
+ * Goes from item to item of a list that begins here; returns the place after it.
+ *
+ * @param take takes the item that begins here, or several; returns the place after the last of them
+ */
+export function* takeItems(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  take: (at: number) => Steps<number | undefined>,
+): Steps<number | undefined> {
   let at = skipSpace(bytes, start + 1, end)
   if (bytes[at] === CLOSE_LIST) return at + 1
   for (;;) {
-    const after: number | undefined = yield* endOfValue(bytes, at, end)
+    const after: number | undefined = yield* take(at)
     if (after === undefined) return undefined
-    items.push({ start: at, end: after })
     yield
     at = skipSpace(bytes, after, end)
     if (bytes[at] === CLOSE_LIST) return at + 1
@@ -93,8 +113,14 @@ function* splitList(bytes: Buffer, start: number, end: number, items: Range[]): 
   }
 }
 
+/** The place of the next item of a list, behind one that ends here; undefined where there is none. */
+export function nextItem(bytes: Buffer, after: number, end: number): number | undefined {
+  const at = skipSpace(bytes, after, end)
+  return bytes[at] === COMMA ? skipSpace(bytes, at + 1, end) : undefined
+}
+
 /** The place after the value that begins here, if it is a value. */
-function* endOfValue(bytes: Buffer, start: number, end: number): Steps<number | undefined> {
+export function* endOfValue(bytes: Buffer, start: number, end: number): Steps<number | undefined> {
   let depth = 0
   let rest = start + STRETCH
   for (let at = start; at < end; ) {

@@ -2,7 +2,6 @@ import { createHash, hash } from 'node:crypto'
 import type { PluginFields } from '../../document.ts'
 import type { ProgramDomain } from '../../program.ts'
 import { STRETCH, type Steps } from '../../time/steps.ts'
-import type { Range } from './json-splitter.ts'
 import type { Id } from './plugin-reader.ts'
 
 /** A domain that is live just as its text has it. */
@@ -28,17 +27,29 @@ export interface KnownPlugin {
   readonly count: number
 }
 
-/** What is live, by the digests of the texts that it was read from. Of the texts themselves nothing is kept. */
-export interface LiveText {
-  readonly domains: ReadonlyMap<string, KnownDomain>
-  readonly plugins: ReadonlyMap<string, KnownPlugin>
+/** The items of one of the lists of the document that is live: their texts, and what is known of each. */
+export interface LiveList<T> {
+  /** The bytes that each of them stands in. */
+  readonly texts: readonly Buffer[]
+  readonly starts: readonly number[]
+  readonly ends: readonly number[]
+  /** Undefined: it is read anew in any case. */
+  readonly parts: readonly (T | undefined)[]
 }
 
+/** What is live, beside the text that it was read from. */
+export interface LiveText {
+  readonly domains: LiveList<KnownDomain>
+  readonly plugins: LiveList<KnownPlugin>
+}
+
+const EMPTY: LiveList<never> = Object.freeze({ texts: [], starts: [], ends: [], parts: [] })
+
 /** Nothing is known by its text. */
-export const NO_TEXT: LiveText = Object.freeze({ domains: new Map(), plugins: new Map() })
+export const NO_TEXT: LiveText = Object.freeze({ domains: EMPTY, plugins: EMPTY })
 
 /** What tells a text from every other, in as little memory as that takes. */
-export function* digestOf(bytes: Buffer, { start, end }: Range): Steps<string> {
+export function* digestOf(bytes: Buffer, start: number, end: number): Steps<string> {
   // One call for each of the many small ones.
   if (end - start <= STRETCH) return hash('sha256', bytes.subarray(start, end), 'binary')
   const long = createHash('sha256')

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { type Document, type Domain, frameSchema, type RefusedDomain } from '../../document.ts'
 import { DocumentError } from '../../errors.ts'
-import { runSteps, type Steps } from '../../time/steps.ts'
+import { KNOWN_STRETCH, runSteps, type Steps } from '../../time/steps.ts'
 import { describeMismatch } from '../../validation/schema-error.ts'
 import { checkCaps, type DocumentCaps } from './document-caps.ts'
 import { isNamed, type RawDomain, readDomain, readSkipped, type TakenNames } from './domain-reader.ts'
@@ -97,6 +97,7 @@ export function* readRaw(
     if ('domain' in part && !namesakes.has(part.domain.name) && isAsBefore(part, shared)) {
       read.push(part)
       notes.push(undefined)
+      if (index % KNOWN_STRETCH === 0) yield
     } else {
       const raw = ('domain' in part ? yield* open(index) : part.raw) as RawDomain
       // What is wrong with a domain may depend on its namesakes: by itself its text says nothing.
@@ -104,8 +105,8 @@ export function* readRaw(
       read.push(yield* readDomain(raw, `domains[${index}]`, shared, namesake ?? new Map(), rules))
       const count = counts.domains[index] as number
       notes.push(namesake === undefined ? { count, refers: listReferences(raw.plugins, shared) } : undefined)
+      yield
     }
-    yield
   }
   for (const { fields, referenced } of shared.values()) {
     if (fields instanceof DocumentError && !referenced) faults.push(fields)
@@ -127,11 +128,18 @@ function* listNamesakes(domains: RawDocument['domains']): Steps<Map<string, Take
   const names = new Set<string>()
   const namesakes = new Map<string, TakenNames>()
   for (const part of domains) {
-    if ('raw' in part && !isNamed(part.raw)) return undefined
-    const { name } = 'raw' in part ? (part.raw as RawDomain) : part.domain
+    if (!('raw' in part)) continue
+    if (!isNamed(part.raw)) return undefined
+    const { name } = part.raw
     if (names.has(name)) namesakes.set(name, new Map())
     names.add(name)
     yield
+  }
+  // Those that are known have no namesakes among themselves.
+  if (names.size === 0) return namesakes
+  for (const [at, part] of domains.entries()) {
+    if ('domain' in part && names.has(part.domain.name)) namesakes.set(part.domain.name, new Map())
+    if (at % KNOWN_STRETCH === 0) yield
   }
   return namesakes
 }
