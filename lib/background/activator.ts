@@ -74,12 +74,12 @@ export function createActivator({
   let running: Promise<unknown> = Promise.resolve()
 
   function* goLive(received: Received, prepared: Prepared, duration: () => number): Steps<Update> {
-    const { sha1, tag, from, asked } = received
+    const { bytes, sha1, tag, from, asked } = received
     const { document, learn, version, document_sha1, built } = prepared
     const { program, failures, faults, kept } = built
     const { expires } = document
     const build = { program, failures, faults, kept }
-    take(Object.freeze({ version, sha1, document_sha1, tag, from, asked, at: Date.now(), expires, build }))
+    take(Object.freeze({ version, bytes, sha1, document_sha1, tag, from, asked, at: Date.now(), expires, build }))
     live = NO_TEXT
     swap(program, built.begun, from)
     // Before anybody is told: whoever looks then sees that it is fresh.

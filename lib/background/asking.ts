@@ -1,8 +1,9 @@
 import type { Events } from '../events/emitter.ts'
 import type { Update } from '../events/table.ts'
-import { hashBytes } from '../sources/content-hash.ts'
+import { copyBytes, hashBytes, isSameBytes } from '../sources/content-hash.ts'
 import { runInSlices } from '../time/slices.ts'
 import { steadyNow } from '../time/steady-clock.ts'
+import type { Steps } from '../time/steps.ts'
 import type { Activator } from './activator.ts'
 import { type Asked, askNow, earlier } from './cache/asked.ts'
 import type { Cache } from './cache/disk.ts'
@@ -69,11 +70,13 @@ export function createAsking({
       if (active !== null) found(active, active.tag, asked_now, course)
       return undefined
     }
-    const { bytes, tag } = fetched
-    const arrival = arrivals.get(bytes)
+    const { tag } = fetched
+    const arrival = arrivals.get(fetched.bytes)
     // It may have been here before anybody asked, as what a long poll brought is.
     const asked = arrival === undefined ? asked_now : earlier(asked_now, started - arrival.answered_at)
-    const sha1 = arrival?.sha1 ?? (await runInSlices(hashBytes(bytes), closing))
+    const { bytes, sha1 } = arrival
+      ? { ...fetched, ...arrival }
+      : await runInSlices(own(fetched.bytes, active), closing)
     // From now on these bytes go by the tag that the source gives them today.
     if (sha1 === active?.sha1) {
       found(active, tag, asked, course)
@@ -89,6 +92,13 @@ export function createAsking({
     })
     if (update !== undefined && !isKept) course.kept = write(update.version, false)
     return update
+  }
+
+  /** A source of the app's own may use its memory again, and what is live is compared with what comes next. */
+  function* own(bytes: Uint8Array, active: Activated | null): Steps<Pick<Activated, 'bytes' | 'sha1'>> {
+    if (active !== null && (yield* isSameBytes(bytes, active.bytes))) return active
+    const copy = yield* copyBytes(bytes)
+    return { bytes: copy, sha1: yield* hashBytes(copy) }
   }
 
   /** The source has what was live when it was asked. */

@@ -91,7 +91,7 @@ export function createBackgroundLine({
   const closing = new AbortController()
   const arrivals = new WeakMap<Uint8Array, Arrival>()
   const came: Came = (bytes, sha1, answered_at) => void arrivals.set(bytes, { sha1, answered_at })
-  const source = settings.source ?? createHttpSource(settings as HttpSourceOptions, came)
+  const source = settings.source ?? createHttpSource(settings as HttpSourceOptions, came, () => activator.activated())
   const giveBack = takeSource(source, timeout_ms)
   const cache =
     cache_path === undefined

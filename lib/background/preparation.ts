@@ -25,7 +25,7 @@ export interface Received {
 }
 
 /** The document that is live. Bytes, tag and version belong together: none of them outlives the others. */
-export interface Activated extends Omit<Received, 'bytes' | 'trusted'> {
+export interface Activated extends Omit<Received, 'trusted'> {
   readonly version: number | string
   /** SHA-1 of the document itself, in hex: of the bytes, or of what is signed in them. */
   readonly document_sha1: string

@@ -11,11 +11,20 @@ import type { Fetched } from '../../lib/sources/contract.ts'
 import { steadyNow } from '../../lib/time/steady-clock.ts'
 
 const bytes = Buffer.from('{"domains":[]}')
+const other = Buffer.from('{"domains":[],"other":1}')
 const SHA1 = '6c1c6dc5f2dbf2ce5bdde6c2dc9ff9ba3e1e0e9f'
+
+interface Live {
+  readonly bytes: Uint8Array
+  readonly sha1: string
+  readonly tag: string | undefined
+  readonly asked?: Asked
+  readonly version?: number
+}
 
 const fetch = vi.fn(async (_last: string | undefined, _live: boolean): Promise<Fetched> => ({ bytes, tag: 'new' }))
 const activator = {
-  activated: vi.fn((): { sha1: string; tag: string | undefined; asked?: Asked; version?: number } | null => null),
+  activated: vi.fn((): Live | null => null),
   attempted: vi.fn(),
   confirm: vi.fn(),
   activate: vi.fn(),
@@ -96,7 +105,7 @@ describe('a cycle', () => {
     await create().refresh()
     const live = expect.objectContaining({ sha1: SHA1 })
     expect(activator.activate).toHaveBeenCalledWith(live, expect.any(Function), expect.any(Function))
-    activator.activated.mockReturnValue({ sha1: SHA1, tag: 'live' })
+    activator.activated.mockReturnValue({ bytes: other, sha1: SHA1, tag: 'live' })
     expect(await create().refresh()).toMatchObject({ reason: 'unchanged' })
     expect(activator.confirm).toHaveBeenCalledWith(ASKED, 'new')
   })
@@ -114,7 +123,7 @@ describe('a cycle', () => {
   })
 
   test('asks by the tag of the document that is live', async () => {
-    activator.activated.mockReturnValue({ sha1: SHA1, tag: 'live' })
+    activator.activated.mockReturnValue({ bytes: other, sha1: SHA1, tag: 'live' })
     fetch.mockResolvedValue({ unchanged: true })
     expect(await create().refresh()).toEqual({ updated: false, reason: 'unchanged', error: undefined })
     expect(fetch).toHaveBeenCalledWith('live', true)
@@ -124,7 +133,7 @@ describe('a cycle', () => {
 
   test('knows the bytes that are live, whatever their tag', async () => {
     const { createHash } = await import('node:crypto')
-    activator.activated.mockReturnValue({ sha1: createHash('sha1').update(bytes).digest('hex'), tag: 'live' })
+    activator.activated.mockReturnValue({ bytes, sha1: createHash('sha1').update(bytes).digest('hex'), tag: 'live' })
     expect(await create().refresh()).toMatchObject({ reason: 'unchanged' })
     expect(activator.confirm).toHaveBeenCalledWith(ASKED, 'new')
     expect(activator.activate).not.toHaveBeenCalled()
@@ -194,7 +203,7 @@ describe('while a document is being built', () => {
     const first = refresh()
     await vi.waitFor(() => expect(activator.activate).toHaveBeenCalled())
     const [{ sha1 }] = activator.activate.mock.calls[0] as [{ sha1: string }]
-    activator.activated.mockReturnValue({ sha1, tag: 'new' })
+    activator.activated.mockReturnValue({ bytes, sha1, tag: 'new' })
     expect(refresh()).toBe(first)
     told()
     await first
@@ -274,7 +283,7 @@ describe('with a cache', () => {
     const { refresh } = create(sharing)
     expect(await refresh('poll')).toMatchObject({ updated: true })
     const [{ sha1 }] = cache.write.mock.calls[0] as [{ sha1: string }]
-    activator.activated.mockReturnValue({ sha1, tag: 'new' })
+    activator.activated.mockReturnValue({ bytes, sha1, tag: 'new' })
     expect(await refresh()).toMatchObject({ updated: false, reason: 'unchanged' })
     expect(fetch).toHaveBeenCalledTimes(2)
     await vi.waitFor(() => expect(release).toHaveBeenCalledTimes(1))
@@ -318,7 +327,7 @@ describe('with a cache', () => {
   test('what another process has written is taken over when it was asked for later, and only then', async () => {
     const { takeOver } = create(sharing)
     const asked = askNow()
-    const live = { sha1: 'another', tag: undefined, asked: before(asked, 100) }
+    const live = { bytes: other, sha1: 'another', tag: undefined, asked: before(asked, 100) }
     activator.activated.mockReturnValue(live)
     for (const ms of [200, 100]) {
       cache.fresh.mockResolvedValue({ ...entry, asked: before(asked, ms) })
@@ -336,7 +345,7 @@ describe('with a cache', () => {
 
   test('a poll asks the source where what it finds was asked for before what is live', async () => {
     const asked = askNow()
-    activator.activated.mockReturnValue({ sha1: 'live', tag: undefined, asked })
+    activator.activated.mockReturnValue({ bytes: other, sha1: 'live', tag: undefined, asked })
     cache.lock.mockResolvedValue(undefined)
     cache.fresh.mockResolvedValue({ ...entry, asked: before(asked, 100) })
     await create(sharing).refresh('poll')
@@ -402,7 +411,7 @@ describe('with a cache', () => {
   })
 
   test('what reaches the disk late has its version noted then', async () => {
-    activator.activated.mockReturnValue({ sha1: SHA1, tag: 'live', version: 7 })
+    activator.activated.mockReturnValue({ bytes: other, sha1: SHA1, tag: 'live', version: 7 })
     fetch.mockResolvedValue({ unchanged: true })
     cache.touch.mockResolvedValueOnce(false).mockResolvedValueOnce(true)
     const { refresh } = create(sharing)

@@ -18,6 +18,7 @@ const DECODED_BYTES = 65_536
  * Reads a whole body, decoding its content codings as it comes.
  *
  * @param max_bytes limit on the decoded bytes; reading stops as soon as it is passed
+ * @param known what may come once more; the very same is returned then
  * @throws DynacodeError ERR_DYNACODE_FETCH_TOO_LARGE, ERR_DYNACODE_FETCH_CONTENT
  */
 export async function readBody(
@@ -25,10 +26,11 @@ export async function readBody(
   headers: BodyHeaders,
   max_bytes: number,
   signal: AbortSignal,
+  known?: Collected,
 ): Promise<Collected> {
   const encoding = headers['content-encoding']
   const decoders = createDecoders(encoding ?? '', DECODED_BYTES)
-  const collector = createCollector(max_bytes, decoders?.length === 0 ? readLength(headers) : undefined)
+  const collector = createCollector(max_bytes, decoders?.length === 0 ? readLength(headers) : undefined, known)
   async function collect(source: AsyncIterable<Uint8Array>): Promise<void> {
     for await (const chunk of source) {
       // Nearly always it is small; then this is over at once.

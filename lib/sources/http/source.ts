@@ -5,6 +5,7 @@ import { ACCEPT_ENCODING } from '../content-coding.ts'
 import type { Fetched, Source } from '../contract.ts'
 import { type BodyHeaders, readBody } from './body-reader.ts'
 import type { HttpAnswer } from './client.ts'
+import type { Collected } from './collector.ts'
 import { createExchange, leave, letPass, one, readRetryAfter, withoutSecrets } from './exchange.ts'
 import { createLongPoll } from './long-poll.ts'
 import type { ApiHeaders, HeadersFunction } from './request-headers.ts'
@@ -28,12 +29,19 @@ export interface HttpSourceOptions {
  */
 export type Came = (bytes: Uint8Array, sha1: string, answered_at: number) => void
 
+/** What the source had the last time, if it is live: what comes is compared with that. */
+export type Live = () => Collected | null
+
 /**
  * Fetches documents by conditional GET. Redirects are errors unless `plugin_api_redirects` allows some: the document
  * decides what code runs, and comes from where it was configured to come from. Headers of `plugin_api_headers` never go
  * to another origin.
  */
-export function createHttpSource(options: HttpSourceOptions, came: Came = () => undefined): Source {
+export function createHttpSource(
+  options: HttpSourceOptions,
+  came: Came = () => undefined,
+  live: Live = () => null,
+): Source {
   const { plugin_api_uri: uri, plugin_api_max_bytes, plugin_api_wait } = options
   const exchange = createExchange({
     uri,
@@ -68,7 +76,7 @@ export function createHttpSource(options: HttpSourceOptions, came: Came = () => 
       const message = `${shown} answered with a page of HTML, expected JSON: is there a portal or proxy in between?`
       throw new DynacodeError('ERR_DYNACODE_FETCH_CONTENT', message)
     }
-    const { bytes, sha1 } = await readBody(body, only(headers), plugin_api_max_bytes, signal)
+    const { bytes, sha1 } = await readBody(body, only(headers), plugin_api_max_bytes, signal, live() ?? undefined)
     came(bytes, sha1, answered_at)
     return { bytes, tag: readTag(one(headers.etag)), status }
   }

@@ -42,6 +42,27 @@ describe('a tag', () => {
   })
 })
 
+describe('the bytes', () => {
+  test('may be written over by the source as soon as it has returned them', async () => {
+    const textOf = (version: number, filler: number) =>
+      JSON.stringify({
+        general: { version },
+        domains: Array.from({ length: 60 }, (_, n) => ({
+          name: `${n}.com`,
+          plugins: [{ name: 'p', phase: 'access', code: `say(${n === 30 ? version : 0})${';'.repeat(filler)}` }],
+        })),
+      })
+    const memory = Buffer.from(textOf(1, 1000))
+    const { dyna } = startWith({ fetch: async () => ({ bytes: memory }) })
+    await dyna.ready()
+    for (const version of [2, 3, 4]) {
+      memory.write(textOf(version, 1000))
+      expect(await dyna.refresh()).toMatchObject({ updated: true, version, compiled: 1, reused: 59 })
+      expect(await dyna.refresh()).toMatchObject({ updated: false, reason: 'unchanged' })
+    }
+  })
+})
+
 describe('a watch', () => {
   const fetch = async () => ({ bytes })
   const fault = new Error('no watch today')

@@ -44,6 +44,37 @@ describe('a body in chunks', () => {
     )
   })
 
+  test('is the same whatever is known of it, and the known one itself where it comes once more', () => {
+    const bytes = patterned(700_000)
+    const sha1Of = (some: Uint8Array) => createHash('sha1').update(some).digest('hex')
+    const known = { bytes, sha1: sha1Of(bytes) }
+    const place = fc.option(fc.nat(bytes.length - 1), { nil: undefined })
+    fc.assert(
+      fc.property(
+        place,
+        fc.oneof(fc.constant(0), fc.integer({ min: -70_000, max: 70_000 })),
+        fc.integer({ min: 1, max: 300_000 }),
+        (changed, longer, size) => {
+          const came = Buffer.concat([bytes, patterned(70_000)]).subarray(0, bytes.length + longer)
+          if (changed !== undefined && changed < came.length) came[changed] = (came[changed] as number) ^ 1
+          const collector = createCollector(MAX, undefined, known)
+          for (let at = 0; at < came.length; at += size) runSteps(collector.add(came.subarray(at, at + size)))
+          const collected = runSteps(collector.collected())
+          expect(collected === known).toBe(came.equals(bytes))
+          expect(Buffer.from(collected.bytes).equals(came)).toBe(true)
+          expect(collected.sha1).toBe(sha1Of(came))
+        },
+      ),
+      { numRuns: 100 },
+    )
+  })
+
+  test('is counted against the limit while it is the known one, too', () => {
+    const bytes = patterned(2000)
+    const collector = createCollector(1000, undefined, { bytes, sha1: '' })
+    expect(() => runSteps(collector.add(bytes))).toThrow('the document has more than 1000 bytes')
+  })
+
   test('is where it shall be when its last byte comes, if its length was said', () => {
     const collector = createCollector(MAX, 3_000_000)
     const bytes = patterned(3_000_000)
