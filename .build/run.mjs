@@ -1,8 +1,10 @@
 // Builds the package into dist: the code bundled, each entry of package.json where it says, and the types file by file.
 import { execFileSync } from 'node:child_process'
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
 import { dirname, join } from 'node:path'
 import { build } from 'rolldown'
+import { esmExternalRequirePlugin } from 'rolldown/plugins'
 import ts from 'typescript'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -15,15 +17,26 @@ const entries = [...Object.values(exports).map((entry) => entry.default), ...Obj
   .filter((name) => name !== undefined)
 /** What is installed beside the package stays there. */
 const installed = Object.keys({ ...dependencies, ...peerDependencies })
-/** What is taken in, so that nobody installs and loads the greater part of it that is of no use here. */
-const taken = ['zod']
-const licenseOf = (name) => readFileSync(join(ROOT, 'node_modules', name, 'LICENSE'), 'utf8')
+/**
+ * What is taken in, so that nobody installs and loads the greater part of it that is of no use here. CommonJS is: Node would
+ * look through its text for names when it is imported, which takes longer than all of the rest.
+ */
+const taken = ['@eslint-community/regexpp', 'lru-cache', 'on-headers', 'path-to-regexp', 'secure-json-parse', 'zod']
+const isTaken = (id) => taken.some((name) => id.includes(`/node_modules/${name}/`))
+
+function licenseOf(name) {
+  const folder = join(ROOT, 'node_modules', name)
+  const file = readdirSync(folder).find((each) => each.startsWith('LICENSE'))
+  return `${name}\n\n${readFileSync(join(folder, file), 'utf8')}`
+}
 
 const common = {
   cwd: ROOT,
   platform: 'node',
   external: (id) => id.startsWith('node:') || installed.some((name) => id === name || id.startsWith(`${name}/`)),
   transform: { target: 'node20.19' },
+  // CommonJS that is taken in imports what it requires of Node: `require` would be missing where an app is bundled once more.
+  plugins: [esmExternalRequirePlugin({ external: builtinModules })],
 }
 
 /** The modules that an entry loads at once, rather than when it needs them. */
@@ -50,13 +63,13 @@ const { output } = await build({
     chunkFileNames: 'chunks/[name]-[hash].js',
     codeSplitting: {
       groups: [
-        ...taken.map((name) => ({ name, test: new RegExp(`/node_modules/${name}/`), priority: 3 })),
+        { name: 'packages', test: isTaken, priority: 3 },
         // In few files: each takes its time. The first is all that `dynacode --version` loads of the second.
         { name: 'base', test: (id) => whole.has(id) && forCommands.has(id), priority: 2 },
         { name: 'core', test: (id) => whole.has(id), priority: 1 },
       ],
     },
-    banner: ({ name }) => (taken.includes(name) ? `/*!\n${licenseOf(name)}*/` : ''),
+    banner: ({ name }) => (name === 'packages' ? `/*!\n${taken.map(licenseOf).join('\n\n')}*/` : ''),
     comments: { legal: true, annotation: true, jsdoc: false },
     // For `node --enable-source-maps`: our files and lines, in stack traces.
     sourcemap: true,
@@ -71,7 +84,7 @@ for (const { fileName, code } of output) {
 }
 // Nothing else gets in because somebody forgot to make it a dependency.
 for (const id of output.flatMap(({ moduleIds = [] }) => moduleIds)) {
-  if (id.includes('/node_modules/') && !taken.some((name) => id.includes(`/node_modules/${name}/`))) {
+  if (id.includes('/node_modules/') && !isTaken(id)) {
     throw new Error(`${id} is bundled, but package.json does not have it as a dependency`)
   }
 }
