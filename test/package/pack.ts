@@ -4,9 +4,13 @@ import { join } from 'node:path'
 
 export const ROOT = join(import.meta.dirname, '..', '..')
 
-/** Builds the package and packs it into an empty folder, as `npm publish` would; returns the tarball's path. */
+/**
+ * Builds the package and packs it into an empty folder, as `npm publish` would; returns the tarball's path. With
+ * DYNACODE_TEST_BUILT=1 it packs what .ci/run has built.
+ */
 export function pack(into: string): string {
-  execFileSync('npm', ['pack', '--silent', '--pack-destination', into], {
+  const built = process.env.DYNACODE_TEST_BUILT === '1' ? ['--ignore-scripts'] : []
+  execFileSync('npm', ['pack', '--silent', ...built, '--pack-destination', into], {
     cwd: ROOT,
     stdio: ['ignore', 'ignore', 'inherit'],
   })
