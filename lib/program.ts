@@ -88,7 +88,7 @@ export interface PluginLife {
   breaker: Breaker | undefined
   /** Its timers, and how those are cleared of all runs that are over, or of one; undefined until there was one. */
   timers: { clear(run?: object): void } | undefined
-  /** Calls off what is to be told when the plugin expires. */
+  /** Cancels the event for when the plugin expires. */
   forgetExpiry: (() => void) | undefined
   /** Told how each of its runs ends; undefined where nobody watches over it. Known before it is live. */
   watch: RunWatch | undefined

@@ -49,7 +49,7 @@ export interface Activator {
  * Makes the activator of one instance.
  *
  * @param swap makes a program the live one, of which some plugins are new; the only way in which anything changes
- * @param validated told when the source had what is live now, as far as anybody has asked, in milliseconds since 1970
+ * @param validated called when the source had what is live now, as far as anybody has asked, in milliseconds since 1970
  * @param closing breaks off what is under way, and has it cleaned up, at once
  */
 export function createActivator({

@@ -32,9 +32,9 @@ export interface Build {
 
 /** Turns documents into programs. */
 export interface Builder {
-  /** What was begun for a program is ended again, should the work be laid down before it is done. */
+  /** What was begun for a program is ended again, should the work be cancelled before it is done. */
   build(document: PartlyRead, version: number | string, previous: Program | null): Steps<Build>
-  /** Ends plugins that are no longer live, or will not be: all of them, even if the work is laid down before. */
+  /** Ends plugins that are no longer live, or will not be: all of them, even if the work is cancelled before. */
   end(plugins: readonly LivePlugin[]): Steps<void>
 }
 

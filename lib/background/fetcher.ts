@@ -8,7 +8,7 @@ import { steadyNow } from '../time/steady-clock.ts'
 import { describeValue } from '../validation/schema-error.ts'
 
 /**
- * Fetches from the source, within the deadline, and tells of it.
+ * Fetches from the source, within the deadline, and emits what came of it.
  *
  * @param last tag of the document that is live; undefined when it has none
  * @throws DynacodeError with a code that begins with ERR_DYNACODE_FETCH

@@ -62,7 +62,7 @@ const SHARE_OF_INTERVAL = 0.9
  * Makes the background line of one instance. Nothing happens before `start()`.
  *
  * @param swap makes a program live, which these plugins were begun for
- * @param settled told, once a cycle is over, where the first document came from
+ * @param settled called with where the first document came from, once a cycle is over
  */
 export function createBackgroundLine({
   settings,

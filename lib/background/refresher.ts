@@ -24,7 +24,7 @@ const NOTHING: Refresh = Object.freeze({ updated: false, reason: 'unchanged', er
 /**
  * Makes the refresher of one instance.
  *
- * @param over told when a cycle is over, and what it brought kept, unless that takes long
+ * @param over called when a cycle is over, and what it brought kept, unless that takes long
  */
 export function createRefresher({
   cycle,

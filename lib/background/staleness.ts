@@ -18,14 +18,14 @@ export interface Staleness {
  * Makes the judge of one instance.
  *
  * @param max_stale_ms how long the document may go without being found current; Infinity: for ever
- * @param tell called when it becomes stale, once each time
+ * @param emit called when it becomes stale, once each time
  */
-export function createStaleness(max_stale_ms: number, tell: (stale: EventTable['bg_stale']) => void): Staleness {
+export function createStaleness(max_stale_ms: number, emit: (stale: EventTable['bg_stale']) => void): Staleness {
   // The process's own clock: the wall's may jump by a day.
   let fresh_until = Number.POSITIVE_INFINITY
   let validated_at: number | null = null
   let expires: number | undefined
-  let told: 'age' | 'expired' | null = null
+  let emitted: 'age' | 'expired' | null = null
   let timer: NodeJS.Timeout | undefined
   let closed = false
   const now = () => steadyNow()
@@ -44,8 +44,8 @@ export function createStaleness(max_stale_ms: number, tell: (stale: EventTable['
     // Looked at once: what is still to come for the verdict must not be over for the timer.
     const left = timeLeft()
     const found = reasonOf(left)
-    if (found !== null && found !== told) tell({ reason: found })
-    told = found
+    if (found !== null && found !== emitted) emit({ reason: found })
+    emitted = found
     const next = Math.min(...[left.young, left.valid].filter((ms) => ms > 0))
     if (next === Number.POSITIVE_INFINITY) return
     timer = setTimeout(check, Math.min(Math.max(next, 1), LONGEST_TIMER_MS)).unref()

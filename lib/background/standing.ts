@@ -28,7 +28,7 @@ export interface Standing {
 /**
  * Begins with nothing that is live.
  *
- * @param validated told when the source had what is live now, as far as anybody has asked, in milliseconds since 1970
+ * @param validated called when the source had what is live now, as far as anybody has asked, in milliseconds since 1970
  */
 export function createStanding(validated: (at: number) => void): Standing {
   let activated: Activated | null = null

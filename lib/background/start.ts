@@ -12,7 +12,7 @@ import type { HighestVersion } from './trust/highest-version.ts'
  * document. Without signatures that is done when this returns, so that the first request finds it.
  *
  * @param signed whether documents are signed: they are verified first, which takes a moment
- * @param failed told of what could not be used
+ * @param failed called with what could not be used
  */
 export function startFromDisk({
   cache,

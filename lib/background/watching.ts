@@ -23,7 +23,7 @@ export type WatchState = 'none' | 'watching' | 'leading' | 'following'
  *
  * @param shared whether one process of a machine watches for all that share the cache
  * @param started resolves when what was on the disk at the start is live
- * @returns what is to be told of each poll, and what ends all of it
+ * @returns what to call after each poll, and what ends all of it
  */
 export function startWatching({
   source,
@@ -71,7 +71,7 @@ export function startWatching({
 }
 
 /**
- * A source may be the app's own: one that cannot be watched is polled. What fails with it is told, at whatever moment.
+ * A source may be the app's own: one that cannot be watched is polled. What fails with it is reported, at whatever moment.
  *
  * @returns ends the watch
  */

@@ -72,7 +72,7 @@ async function inspect(source: string, options: CheckOptions): Promise<Pick<Insp
   return { found: [...found, ...others], plugins }
 }
 
-/** What TypeScript is told: of the app's names, those that are in no declaration are of any type. */
+/** What TypeScript gets: of the app's names, those that are in no declaration are of any type. */
 async function readTypeOptions(globals: readonly string[], files: readonly string[]): Promise<TypeOptions> {
   // TypeScript itself says nothing of files that are missing.
   const texts = await Promise.all(files.map(async (file) => Buffer.from(await readBytes(file)).toString()))

@@ -65,7 +65,7 @@ export function createProgram(terminal: Terminal, finish: (exit_code: number) =>
     .configureOutput({
       writeOut: (text) => terminal.print(text.replace(/\n$/, '')),
       writeErr: (text) => {
-        if (!is_quiet) terminal.tell(text.replace(/\n$/, ''))
+        if (!is_quiet) terminal.printError(text.replace(/\n$/, ''))
       },
     })
     .description('Write, check, try out and ship plugins for dynacode.')
@@ -101,8 +101,8 @@ const isForPrograms = (words: readonly string[]) => words.includes('--json')
 function report(error: unknown, { json, debug }: CommonOptions, terminal: Terminal): number {
   const message = messageOf(error)
   if (json) terminal.print(JSON.stringify({ error: message }))
-  else terminal.tell(`${terminal.paint('red', 'error:')} ${message}`)
-  if (debug && error instanceof Error) terminal.tell(String(error.stack) + describeCause(error.cause))
+  else terminal.printError(`${terminal.paint('red', 'error:')} ${message}`)
+  if (debug && error instanceof Error) terminal.printError(String(error.stack) + describeCause(error.cause))
   return error instanceof Failure ? error.exit_code : 1
 }
 

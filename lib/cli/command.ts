@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Terminal } from './show/terminal.ts'
 
-/** What every command can be told. */
+/** What every command can be given. */
 export interface CommonOptions {
   readonly json?: boolean
   readonly debug?: boolean
@@ -12,6 +12,6 @@ export interface CommonOptions {
 /**
  * Adds one command, or some that belong together.
  *
- * @param finish told the exit code
+ * @param finish called with the exit code
  */
 export type AddCommand = (program: Command, terminal: Terminal, finish: (exit_code: number) => void) => void

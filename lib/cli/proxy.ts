@@ -19,7 +19,7 @@ const WITHIN = { headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS }
 /**
  * Makes middleware that asks another server, and answers as it does.
  *
- * @param failed told when that server cannot be reached
+ * @param failed called when that server cannot be reached
  */
 export function createProxy(against: string, failed: (message: string) => void): Middleware {
   const { origin } = new URL(against)

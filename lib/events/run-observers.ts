@@ -21,7 +21,7 @@ export interface RunObservers {
   all(): readonly RunObserver[]
   /** Returns what takes it away again. */
   add(observer: RunObserver): () => void
-  /** Nobody is told of anything any more. */
+  /** Nothing is emitted any more. */
   close(): void
 }
 

@@ -9,11 +9,11 @@ const NAMES = Object.freeze(Object.keys(CALLBACKS))
 const KNOWN: ReadonlySet<string> = new Set([...NAMES, 'newListener', 'removeListener', 'error'])
 
 /** Tells, once for each name, that somebody listens for what nobody emits, and what may have been meant. */
-export function watchNames(emitter: Pick<EventEmitter, 'on'>, tell: (error: OptionError) => void): void {
+export function watchNames(emitter: Pick<EventEmitter, 'on'>, report: (error: OptionError) => void): void {
   const unknown = new Set<unknown>()
   emitter.on('newListener', (name: unknown) => {
     if (typeof name !== 'string' || KNOWN.has(name) || unknown.has(name)) return
     unknown.add(name)
-    tell(new OptionError('events', `unknown event ${describeValue(name)}${suggest(name, NAMES)}`))
+    report(new OptionError('events', `unknown event ${describeValue(name)}${suggest(name, NAMES)}`))
   })
 }

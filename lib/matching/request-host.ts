@@ -26,7 +26,7 @@ export function isMemorable(authority: string): boolean {
   return authority.length <= LONGEST_REMEMBERED && !AMBIGUOUS.test(authority)
 }
 
-/** The host that a request is for, as plugins are matched and events told: lower case, no port, one spelling of each. */
+/** The host that a request is for, as plugins are matched and events report it: lower case, no port, one spelling of each. */
 export function hostOf(ctx: Context): string {
   const target = isForwarded(ctx) ? undefined : targetAuthorityOf(ctx)
   return normalizeHost(target === undefined ? ctx.hostname : hostnameOf(target))
@@ -37,7 +37,7 @@ export function hostOfAuthority(authority: string): string {
   return normalizeHost(hostnameOf(authority))
 }
 
-/** Makes what does the same at less cost: to read a host takes longer than all else that an event tells. */
+/** Makes what does the same at less cost: to read a host takes longer than all else that an event has. */
 export function createHostReader(): (ctx: Context) => string {
   const memory = createHostMemory<string>()
   return (ctx) => {

@@ -22,7 +22,7 @@ export function createTally({ domain, name, phase }: Pick<Tally, 'domain' | 'nam
   return { domain, name, phase, runs: Object.freeze(runs), sync_seconds: 0, shadow }
 }
 
-/** Counts a shadow run, by the words in which its effects are told; it may have several of them. */
+/** Counts a shadow run, by the words of its effects; it may have several of them. */
 export function countShadow(shadow: Tally['shadow'], effects: readonly string[]): void {
   let [exits, changes, errors] = [0, 0, 0]
   for (const effect of effects) {

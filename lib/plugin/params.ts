@@ -8,8 +8,8 @@ const MAX_DEPTH = 20
  * has is not there. Without any field, nothing is said.
  */
 export function describeParams(all: readonly Fields[]): string {
-  const told = all.filter((params) => Object.keys(params).length > 0)
-  return told.length === 0 ? 'Readonly<Record<string, any>>' : describeFields(told, all.length, 0)
+  const given = all.filter((params) => Object.keys(params).length > 0)
+  return given.length === 0 ? 'Readonly<Record<string, any>>' : describeFields(given, all.length, 0)
 }
 
 /** @param count of how many these are all that have any fields */

@@ -17,7 +17,7 @@ export interface Store {
    * @param ttl_seconds how long; without it until it is displaced
    */
   set(key: string, value: unknown, ttl_seconds?: number): void
-  /** Keeps a value if there is none under the key; tells whether it did. */
+  /** Keeps a value if there is none under the key; returns whether it did. */
   add(key: string, value: unknown, ttl_seconds?: number): boolean
   /**
    * Adds to a number, and returns the sum. A key without a value begins at `initial`.
@@ -26,7 +26,7 @@ export interface Store {
    * @throws TypeError when there is a value that is no number
    */
   incr(key: string, by?: number, initial?: number, ttl_seconds?: number): number
-  /** Forgets a key; tells whether there was one. */
+  /** Forgets a key; returns whether there was one. */
   delete(key: string): boolean
 }
 

@@ -38,7 +38,7 @@ interface Subscriber {
 /** The first wait for a new connection is up to twice that, in milliseconds. */
 const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 2000
-/** A connection that is silent for twice as long is given up: its other end may be gone without a word. */
+/** A connection that is silent for twice as long is closed: its other end may be gone without a word. */
 const HEARTBEAT_MS = 10_000
 /** When the app's client has a connection (again): a cluster's has one with each of its nodes. */
 const READY = ['ready', 'node-ready'] as const
@@ -88,7 +88,7 @@ export function watchChannel(client: ChannelClient, channel: string, changed: ()
 async function listen(
   client: ChannelClient,
   channel: string,
-  told: { readonly listening: () => void; readonly heard: () => void },
+  report: { readonly listening: () => void; readonly heard: () => void },
   stopping: AbortSignal,
 ): Promise<void> {
   const server = await findServer(client)
@@ -121,11 +121,11 @@ async function listen(
       // A server that is still loading its data lets clients listen, but answers this with an error.
       await own.ping()
       await own.subscribe(channel, () => {
-        if (!isOver) told.heard()
+        if (!isOver) report.heard()
       })
       if (isOver) return
       heartbeat = keepAsking(own, reject)
-      told.listening()
+      report.listening()
     }
     stop = resolve
     stopping.addEventListener('abort', stop)

@@ -71,7 +71,7 @@ async function readKey(client: RedisClient, key: string, max_bytes: number, sign
   const name = `Redis key ${JSON.stringify(key)}`
   const expected = `${name}: expected the document as a string`
   signal.throwIfAborted()
-  // Connecting it is left to the app, which could not do so itself any more. Once it is connected, `watch` tells of it.
+  // Connecting it is left to the app, which could not do so itself any more. Once it is connected, `watch` reports it.
   if (!client.isOpen) throw fetchError(`${expected}, but the client is not connected: call its connect()`)
   // It would queue the command, and might still do so when the deadline is over.
   if (client.isReady === false) throw fetchError(`${expected}, but the client has no connection now`)
@@ -86,7 +86,7 @@ async function readKey(client: RedisClient, key: string, max_bytes: number, sign
     const came = /^WRONGTYPE\b/.test(message) ? await describeType(client, key) : `an error: ${message}`
     throw fetchError(`${expected}, got ${came}`, cause)
   }
-  // With sentinels, version 5 does not do as it is told.
+  // With sentinels, version 5 ignores that.
   if (typeof value === 'string') value = Buffer.from(value)
   if (value instanceof Uint8Array) {
     checkSize(value.length, max_bytes, name)

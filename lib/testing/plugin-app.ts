@@ -130,7 +130,7 @@ export async function plugin_app(given: Given, options: PluginAppOptions = {}): 
     return refreshed
   }
 
-  // A stream that breaks is told of twice.
+  // A stream that breaks is reported twice.
   app.on('error', (error) => errors.includes(error) || errors.push(error))
   app.use((ctx, next) => {
     clock.check()

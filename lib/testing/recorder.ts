@@ -6,7 +6,7 @@ import { steadyNow } from '../time/steady-clock.ts'
 /** An event, by its name and payload. */
 export type RecordedEvent = { [N in EventName]: { readonly name: N; readonly payload: Payload<N> } }[EventName]
 
-/** What an instance has told. */
+/** What an instance has emitted. */
 export interface Recorder {
   readonly events: readonly RecordedEvent[]
   payloads<N extends EventName>(name: N): readonly Payload<N>[]

@@ -6,7 +6,7 @@ import type { RecordedEvent } from './recorder.ts'
 /**
  * Throws what was wrong with a document, or with any part of it.
  *
- * @param events what the refresh has told
+ * @param events what the refresh has emitted
  */
 export function throwRefusals(refreshed: Refresh, events: readonly RecordedEvent[]): void {
   if (!refreshed.updated && refreshed.reason !== 'unchanged') throw refreshed.error
@@ -20,7 +20,7 @@ export function throwRefusals(refreshed: Refresh, events: readonly RecordedEvent
   throw new AggregateError(errors, `${errors.length} plugins or domains are refused:${lines.join('')}`)
 }
 
-/** A fault of the document says where it is; whose it is, is told here. */
+/** A fault of the document says where it is; whose it is, is said here. */
 function nameIn(error: Error, plugin: string): Error {
   if (!(error instanceof DocumentError)) return error
   const said = error.message.slice(error.path === '' ? 0 : error.path.length + 2)

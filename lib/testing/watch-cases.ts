@@ -29,7 +29,7 @@ export const WATCH_CASES: Readonly<Record<string, Check>> = Object.freeze({
     return undefined
   },
 
-  'watch: tells of one document after the other': async (bench) => {
+  'watch: reports one document after the other': async (bench) => {
     const watch = await startWatch(bench)
     if (watch === undefined) return NO_WATCH
     for (const text of ['two', 'three', 'four']) {
@@ -81,7 +81,7 @@ export const WATCH_CASES: Readonly<Record<string, Check>> = Object.freeze({
     return undefined
   },
 
-  'watch: tells of a document that is published once what was broken is mended': async (bench) => {
+  'watch: reports a document that is published after a broken connection is repaired': async (bench) => {
     const { fixture, publish } = bench
     if (fixture.break === undefined || fixture.mend === undefined) return 'the fixture has no break() and mend()'
     const watch = await startWatch(bench)

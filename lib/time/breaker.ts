@@ -25,7 +25,7 @@ export interface Breaker {
   abandoned(): void
 }
 
-/** Where a breaker's life is told. */
+/** Where a breaker's life is reported. */
 export interface BreakerEvents {
   opened(details: { readonly failures: number; readonly retry_at: number }): void
   closed(): void

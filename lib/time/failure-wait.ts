@@ -11,7 +11,7 @@ export interface FailureWait {
    * @param asked_ms how long the other side asks to be left alone, in milliseconds
    */
   failed(asked_ms: number | undefined): number
-  /** After a success; tells whether there were failures before it. */
+  /** After a success; returns whether there were failures before it. */
   succeeded(): boolean
 }
 

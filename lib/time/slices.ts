@@ -15,7 +15,7 @@ const URGENT_SLICE_MS = 4
  *
  * @param urgent whether it may take most of the time
  * @param closing lays the work down at once: it cleans up after itself then
- * @throws DynacodeError ERR_DYNACODE_CLOSED when it was laid down, or what the work throws
+ * @throws DynacodeError ERR_DYNACODE_CLOSED when it was cancelled, or what the work throws
  */
 export async function runInSlices<T>(steps: Steps<T>, closing: AbortSignal, urgent = false): Promise<T> {
   const slice_ms = urgent ? URGENT_SLICE_MS : SLICE_MS

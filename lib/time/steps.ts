@@ -1,4 +1,4 @@
-/** Work that can be laid down between any two of its steps. What it makes is what it returns. */
+/** Work that can be cancelled between any two of its steps. What it makes is what it returns. */
 export type Steps<T> = Generator<undefined, T, undefined>
 
 /** Bytes that are hashed or copied without a pause: less than half a millisecond. */

@@ -41,7 +41,7 @@ export async function inspectDocument(
   const inspector = createPluginInspector(new Set(globals), createEntryFinder(written), judge)
   const found = [...document.faults, ...findAlike(document)].map((fault) => toFinding(fault))
   found.push(...caps)
-  const told = new Set<DocumentError>()
+  const reported = new Set<DocumentError>()
   for (const pattern of document.skip) {
     const deviation = pattern.kind === 'literal' ? describeDeviation(pattern.host, pattern) : undefined
     if (deviation === undefined) continue
@@ -55,7 +55,7 @@ export async function inspectDocument(
       continue
     }
     plugins += domain.plugins.length
-    found.push(...(await inspectDomain(domain, inspector, judge, told)))
+    found.push(...(await inspectDomain(domain, inspector, judge, reported)))
   }
   found.push(...listUnknownFields(written, new Set(found.map(({ finding }) => finding.path))))
   if (judge.is_missing()) {
@@ -123,12 +123,12 @@ function read(text: string): Document | Located {
   }
 }
 
-/** @param told what was found of shared plugins: each has one fault, however many domains refer to it */
+/** @param reported what was found of shared plugins: each has one fault, however many domains refer to it */
 async function inspectDomain(
   domain: Domain,
   inspector: PluginInspector,
   judge: ExpressionJudge,
-  told: Set<DocumentError>,
+  reported: Set<DocumentError>,
 ): Promise<Located[]> {
   const { name, pattern, plugins } = domain
   const found: Located[] = []
@@ -144,8 +144,8 @@ async function inspectDomain(
   for (const plugin of plugins) {
     if ('error' in plugin) {
       const { error, phase = null } = plugin
-      if (told.has(error)) continue
-      told.add(error)
+      if (reported.has(error)) continue
+      reported.add(error)
       found.push(toFinding(error, { domain: name, plugin: plugin.name ?? String(plugin.id), phase }))
     } else {
       found.push(...(await inspector(plugin)))

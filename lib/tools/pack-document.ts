@@ -11,7 +11,7 @@ import { orderAsManifest } from './spread-document.ts'
  *
  * @param files contents by the files' names
  * @throws DocumentError when a file is missing, or the document or a plugin of it would be refused; DynacodeError when the
- *   manifest is no JSON
+ *   manifest is not valid JSON
  */
 export async function packDocument(files: ReadonlyMap<string, string>): Promise<string> {
   const names = new Map([...files].map(([name, content]) => [posix.normalize(name), content]))

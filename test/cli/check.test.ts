@@ -115,7 +115,7 @@ describe('the phases', () => {
     ['content', 'log(chunk)', /chunk has no effect in the phase content: it is for body_filter/],
     ['body_filter', 'say(1)', /say has no effect in the phase body_filter/],
     ['access', 'ctx.status = 403', /does not stop the app from answering in the phase access/],
-  ])('%s: %j is told', async (phase, code, message) => {
+  ])('%s: %j is reported', async (phase, code, message) => {
     const findings = await inspect(phase, code)
     expect(rulesOf(findings)).toEqual(['wrong-phase'])
     expect(findings[0]?.message).toMatch(message)
@@ -204,7 +204,7 @@ describe('dynacode check', () => {
     const folder = makeFolder()
     writeFiles(folder, { 'a.json': documentOf({ phase: 'content', code: "say('hi')" }) })
     const called = await callCommand('check', join(folder, 'a.json'))
-    expect(called).toEqual({ exit_code: 0, output: '1 plugin checked: no problems found', told: '' })
+    expect(called).toEqual({ exit_code: 0, output: '1 plugin checked: no problems found', errors: '' })
   })
 
   test('shows the file and the line of a mistake, and ends with 1', async () => {
@@ -311,10 +311,10 @@ describe('dynacode check', () => {
 describe('dynacode check fails with one sentence and 2', () => {
   test('when there is nothing to read', async () => {
     const folder = makeFolder()
-    const { exit_code, told } = await callCommand('check', join(folder, 'none'))
+    const { exit_code, errors } = await callCommand('check', join(folder, 'none'))
     expect(exit_code).toBe(2)
-    expect(told).toBe(`error: ${join(folder, 'none')}: no such file or folder`)
-    expect((await callCommand('check', folder)).told).toContain('there is no file "dynacode.json"')
+    expect(errors).toBe(`error: ${join(folder, 'none')}: no such file or folder`)
+    expect((await callCommand('check', folder)).errors).toContain('there is no file "dynacode.json"')
   })
 
   test('when the API does not answer, or says no', async () => {
@@ -322,20 +322,20 @@ describe('dynacode check fails with one sentence and 2', () => {
     api.behave((_, response) => void response.writeHead(403).end())
     expect(await callCommand('check', api.uri)).toMatchObject({
       exit_code: 2,
-      told: expect.stringMatching(/expected status 200, got 403$/),
+      errors: expect.stringMatching(/expected status 200, got 403$/),
     })
     const gone = 'http://127.0.0.1:1/plugins.json'
-    expect((await callCommand('check', gone)).told).toMatch(/^error: http:\/\/127\.0\.0\.1:1\/plugins\.json: \S.*$/)
+    expect((await callCommand('check', gone)).errors).toMatch(/^error: http:\/\/127\.0\.0\.1:1\/plugins\.json: \S.*$/)
     const secret = await callCommand('check', 'http://user:hidden@127.0.0.1:1/')
-    expect(secret).toMatchObject({ exit_code: 2, told: expect.not.stringContaining('hidden') })
+    expect(secret).toMatchObject({ exit_code: 2, errors: expect.not.stringContaining('hidden') })
   })
 
   test('when the manifest of a folder is no JSON', async () => {
     const folder = makeFolder()
     writeFiles(folder, { 'dynacode.json': '{' })
-    const { exit_code, told } = await callCommand('check', folder)
+    const { exit_code, errors } = await callCommand('check', folder)
     expect(exit_code).toBe(2)
-    expect(told).toMatch(/dynacode\.json:1:2: expected .*, got the end$/)
+    expect(errors).toMatch(/dynacode\.json:1:2: expected .*, got the end$/)
   })
 })
 
@@ -361,7 +361,7 @@ describe('dynacode check --types', () => {
     ])
     expect((await callJson('check', folder, '--globals', 'flags')).findings).toEqual([])
     const missing = await callCommand('check', folder, '--types', '--declarations', join(folder, 'none.d.ts'))
-    expect(missing).toMatchObject({ exit_code: 2, told: expect.stringContaining('none.d.ts: no such file') })
+    expect(missing).toMatchObject({ exit_code: 2, errors: expect.stringContaining('none.d.ts: no such file') })
   })
 
   test('says how to get TypeScript where there is none', async () => {
@@ -394,10 +394,10 @@ describe('several sources', () => {
   })
 
   test('--allow refuses a rule that there is not', async () => {
-    const { exit_code, told } = await callCommand('check', 'a.json', '--allow', 'fail-open')
-    expect({ exit_code, told }).toEqual({
+    const { exit_code, errors } = await callCommand('check', 'a.json', '--allow', 'fail-open')
+    expect({ exit_code, errors }).toEqual({
       exit_code: 2,
-      told: 'error: --allow: unknown rule fail-open. Did you mean `fails-open`?',
+      errors: 'error: --allow: unknown rule fail-open. Did you mean `fails-open`?',
     })
   })
 })

@@ -29,21 +29,21 @@ describe('wrong usage', () => {
     const asJson = await callCommand(...words, '--json')
     expect({ ...asJson, output: JSON.parse(asJson.output).error }).toEqual({
       exit_code: 2,
-      told: '',
+      errors: '',
       output: typeof message === 'string' ? message : expect.stringMatching(message),
     })
     const asText = await callCommand(...words)
     expect(asText).toMatchObject({ exit_code: 2, output: '' })
-    expect(asText.told).toContain(words.length === 0 ? 'Usage: dynacode' : '--help)')
+    expect(asText.errors).toContain(words.length === 0 ? 'Usage: dynacode' : '--help)')
   })
 
   test('and what fails, too', async () => {
-    expect(await callCommand('check', '/nowhere', '--json')).toMatchObject({ exit_code: 2, told: '' })
+    expect(await callCommand('check', '/nowhere', '--json')).toMatchObject({ exit_code: 2, errors: '' })
   })
 })
 
 describe('help', () => {
-  const program = createProgram({ print() {}, tell() {}, paint: (_, text) => text }, () => {})
+  const program = createProgram({ print() {}, printError() {}, paint: (_, text) => text }, () => {})
   const names = program.commands.map((command) => command.name())
 
   test('of the program fits 80 columns, and names every command', async () => {
@@ -70,7 +70,7 @@ describe('help', () => {
   })
 
   test.each(['-v', '--version'])('%s shows the version', async (flag) => {
-    expect(await callCommand(flag)).toEqual({ exit_code: 0, output: VERSION, told: '' })
+    expect(await callCommand(flag)).toEqual({ exit_code: 0, output: VERSION, errors: '' })
   })
 })
 
@@ -114,7 +114,7 @@ describe('a source that is a URL', () => {
     expect(ran.response.status).toBe(200)
     expect(await callCommand('check', uri)).toMatchObject({
       exit_code: 2,
-      told: `error: ${uri}: expected status 200, got 401`,
+      errors: `error: ${uri}: expected status 200, got 401`,
     })
   })
 
@@ -124,7 +124,7 @@ describe('a source that is a URL', () => {
     onTestFinished(() => void vi.unstubAllEnvs())
     expect(await callCommand('check', uri, '--source-header', 'X-Team: web')).toMatchObject({ exit_code: 2 })
     vi.stubEnv('DYNACODE_SOURCE_HEADER', 'no header')
-    expect((await callCommand('check', uri)).told).toBe(
+    expect((await callCommand('check', uri)).errors).toBe(
       'error: --source-header: expected a header such as "Accept: text/html", got "no header"',
     )
   })
@@ -132,10 +132,10 @@ describe('a source that is a URL', () => {
   test('that redirects gets no headers for elsewhere, and a wrong one is not shown with its value', async () => {
     const uri = `${await startApi()}/moved`
     const words = ['check', uri, '--source-header', 'Authorization: Bearer s3cret']
-    expect((await callCommand(...words)).told).toBe(`error: ${uri}: expected status 200, got 302`)
-    const { told } = await callCommand('check', uri, '--source-header', 'Auth orization: Bearer s3cret')
-    expect(told).toContain('got "Auth orization: …"')
-    expect(told).not.toContain('s3cret')
+    expect((await callCommand(...words)).errors).toBe(`error: ${uri}: expected status 200, got 302`)
+    const { errors } = await callCommand('check', uri, '--source-header', 'Auth orization: Bearer s3cret')
+    expect(errors).toContain('got "Auth orization: …"')
+    expect(errors).not.toContain('s3cret')
   })
 })
 

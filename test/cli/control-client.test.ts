@@ -71,8 +71,8 @@ describe('dynacode status', () => {
 
   test('shows several processes, those that cannot be reached too', async () => {
     const [one, two] = [await start(), await start()]
-    const { exit_code, output, told } = await callCommand('status', one.url, 'http://127.0.0.1:1', two.url, ...AS)
-    expect({ exit_code, told }).toEqual({ exit_code: 2, told: '' })
+    const { exit_code, output, errors } = await callCommand('status', one.url, 'http://127.0.0.1:1', two.url, ...AS)
+    expect({ exit_code, errors }).toEqual({ exit_code: 2, errors: '' })
     expect(output.split('\n\n').map((block) => block.split('\n').slice(0, 2))).toEqual([
       [one.url, '1 live'],
       ['http://127.0.0.1:1', expect.stringMatching(/^error: http:\/\/127\.0\.0\.1:1\/_dynacode\/status: \S/)],
@@ -172,7 +172,11 @@ describe('the state of a process in words', () => {
   }
   function shown(more: object): string[] {
     const lines: string[] = []
-    const terminal = { print: (line: string) => lines.push(line), tell() {}, paint: (_: unknown, text: string) => text }
+    const terminal = {
+      print: (line: string) => lines.push(line),
+      printError() {},
+      paint: (_: unknown, text: string) => text,
+    }
     showStatus({ ...STATUS, ...more }, terminal, NOW)
     return lines
   }
@@ -220,10 +224,10 @@ describe('all fail with one sentence and 2', () => {
         [[api.uri, ...AS], /expected an answer of dyna\.control\(\), got status/],
         [['app', ...AS], /expected a URL such as .*, got "app"/],
       ] as const) {
-        const { exit_code, told, output } = await callCommand(name, ...words)
+        const { exit_code, errors, output } = await callCommand(name, ...words)
         expect({ exit_code, output }).toEqual({ exit_code: 2, output: '' })
-        expect(told).toMatch(message)
-        expect(told).not.toContain(TOKEN)
+        expect(errors).toMatch(message)
+        expect(errors).not.toContain(TOKEN)
       }
     },
   )

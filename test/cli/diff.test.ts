@@ -180,11 +180,11 @@ describe('dynacode diff', () => {
     const [a, b] = write({ domains: [] }, 'x')
     expect(await callCommand('diff', a, b)).toMatchObject({
       exit_code: 2,
-      told: expect.stringContaining('b.json: the document is not JSON'),
+      errors: expect.stringContaining('b.json: the document is not JSON'),
     })
     expect(await callCommand('diff', a, `${b}x`)).toMatchObject({
       exit_code: 2,
-      told: expect.stringContaining('no such file'),
+      errors: expect.stringContaining('no such file'),
     })
   })
 })

@@ -37,10 +37,10 @@ describe('dynacode init', () => {
   test('writes nothing where one of its files is there already', async () => {
     const folder = makeFolder()
     writeFiles(folder, { 'test/hello.test.js': 'mine' })
-    const { exit_code, told } = await callCommand('init', folder)
-    expect({ exit_code, told }).toEqual({
+    const { exit_code, errors } = await callCommand('init', folder)
+    expect({ exit_code, errors }).toEqual({
       exit_code: 2,
-      told: `error: ${join(folder, 'test/hello.test.js')}: file already exists`,
+      errors: `error: ${join(folder, 'test/hello.test.js')}: file already exists`,
     })
     expect(readdirSync(folder)).toEqual(['test'])
   })
@@ -48,11 +48,11 @@ describe('dynacode init', () => {
   test('says so where a file is in the way', async () => {
     const folder = makeFolder()
     writeFiles(folder, { taken: 'x' })
-    const { exit_code, told } = await callCommand('init', join(folder, 'taken'))
-    expect({ exit_code, told: told.startsWith(`error: ${join(folder, 'taken')}`) }).toEqual({
+    const { exit_code, errors } = await callCommand('init', join(folder, 'taken'))
+    expect({ exit_code, errors: errors.startsWith(`error: ${join(folder, 'taken')}`) }).toEqual({
       exit_code: 2,
-      told: true,
+      errors: true,
     })
-    expect(told).not.toContain('\n')
+    expect(errors).not.toContain('\n')
   })
 })

@@ -119,9 +119,9 @@ describe('dynacode pack', () => {
     writeFiles(folder, {
       'dynacode.json': { domains: [{ name: '*', plugins: [{ name: 'a', file: 'a.js', phase: 'log' }] }] },
     })
-    const { exit_code, told, output } = await callCommand('pack', folder)
+    const { exit_code, errors, output } = await callCommand('pack', folder)
     expect({ exit_code, output }).toEqual({ exit_code: 1, output: '' })
-    expect(told).toBe(`error: ${folder}: domains[0].plugins[0].file: there is no file "a.js"`)
+    expect(errors).toBe(`error: ${folder}: domains[0].plugins[0].file: there is no file "a.js"`)
   })
 
   test('fails with 2 for what is no folder, no JSON or no document', async () => {
@@ -132,19 +132,19 @@ describe('dynacode pack', () => {
       ['b', 'b/dynacode.json:1:1: expected a value, got "x"'],
       ['c', 'domain: unknown field. Did you mean `domains`?'],
     ]) {
-      const { exit_code, told } = await callCommand('pack', join(folder, name as string))
+      const { exit_code, errors } = await callCommand('pack', join(folder, name as string))
       expect(exit_code).toBe(2)
-      expect(told).toContain(message)
+      expect(errors).toContain(message)
     }
   })
 
   test('makes no folder that nobody asked for', async () => {
     const folder = makeFolder()
     writeFiles(folder, { 'in/dynacode.json': { domains: [] } })
-    const { exit_code, told } = await callCommand('pack', join(folder, 'in'), '-o', join(folder, 'out', 'a.json'))
-    expect({ exit_code, told }).toEqual({
+    const { exit_code, errors } = await callCommand('pack', join(folder, 'in'), '-o', join(folder, 'out', 'a.json'))
+    expect({ exit_code, errors }).toEqual({
       exit_code: 2,
-      told: `error: ${join(folder, 'out', 'a.json')}: no such folder: ${join(folder, 'out')}`,
+      errors: `error: ${join(folder, 'out', 'a.json')}: no such folder: ${join(folder, 'out')}`,
     })
     expect(readdirSync(folder)).toEqual(['in'])
   })
@@ -154,7 +154,7 @@ describe('dynacode pack', () => {
     writeFiles(folder, { 'dynacode.json': { domains: [{ name: '(', plugins: [] }] } })
     expect(await callCommand('pack', folder)).toMatchObject({
       exit_code: 1,
-      told: expect.stringContaining('domains[0].name'),
+      errors: expect.stringContaining('domains[0].name'),
     })
   })
 
@@ -163,15 +163,15 @@ describe('dynacode pack', () => {
     writeFiles(folder, { 'in/dynacode.json': { domains: [] } })
     mkdirSync(join(folder, 'out'))
     chmodSync(join(folder, 'out'), 0o500)
-    const { exit_code, told } = await callCommand('pack', join(folder, 'in'), '-o', join(folder, 'out', 'a.json'))
-    expect({ exit_code, told }).toEqual({ exit_code: 2, told: expect.stringMatching(/no permission to write/) })
+    const { exit_code, errors } = await callCommand('pack', join(folder, 'in'), '-o', join(folder, 'out', 'a.json'))
+    expect({ exit_code, errors }).toEqual({ exit_code: 2, errors: expect.stringMatching(/no permission to write/) })
   })
 
   test('fails with 2 where a folder is in the way', async () => {
     const folder = makeFolder()
     writeFiles(folder, { 'in/dynacode.json': { domains: [] } })
-    const { exit_code, told } = await callCommand('pack', join(folder, 'in'), '-o', folder)
-    expect({ exit_code, told }).toEqual({ exit_code: 2, told: `error: ${folder}: expected a file, got a folder` })
+    const { exit_code, errors } = await callCommand('pack', join(folder, 'in'), '-o', folder)
+    expect({ exit_code, errors }).toEqual({ exit_code: 2, errors: `error: ${folder}: expected a file, got a folder` })
   })
 })
 
@@ -187,10 +187,10 @@ describe('dynacode unpack', () => {
   test('writes nothing into a folder that has files', async () => {
     const folder = makeFolder()
     writeFiles(folder, { 'a.json': { domains: [] } })
-    const { exit_code, told } = await callCommand('unpack', join(folder, 'a.json'), folder)
-    expect({ exit_code, told }).toEqual({
+    const { exit_code, errors } = await callCommand('unpack', join(folder, 'a.json'), folder)
+    expect({ exit_code, errors }).toEqual({
       exit_code: 2,
-      told: `error: ${folder}: expected a new or empty folder, got one with files in it`,
+      errors: `error: ${folder}: expected a new or empty folder, got one with files in it`,
     })
   })
 
@@ -199,9 +199,9 @@ describe('dynacode unpack', () => {
     const plugins = [{ name: 'x', phase: 'log', code: '', file: 'a' }]
     writeFiles(folder, { 'a.json': '[', 'b.json': { domains: [{ name: '*', plugins }] } })
     const broken = await callCommand('unpack', join(folder, 'a.json'), join(folder, 'out'))
-    expect(broken).toMatchObject({ exit_code: 2, told: expect.stringMatching(/a\.json: the document is not JSON/) })
+    expect(broken).toMatchObject({ exit_code: 2, errors: expect.stringMatching(/a\.json: the document is not JSON/) })
     const named = await callCommand('unpack', join(folder, 'b.json'), join(folder, 'out'))
-    expect(named).toMatchObject({ exit_code: 2, told: expect.stringMatching(/"x" has a field "file"/) })
+    expect(named).toMatchObject({ exit_code: 2, errors: expect.stringMatching(/"x" has a field "file"/) })
     expect(readdirSync(folder)).toEqual(['a.json', 'b.json'])
   })
 })

@@ -152,10 +152,10 @@ describe('dynacode run', () => {
     if (code !== undefined) writeFiles(folder, { 'names.mjs': code })
     const names = join(folder, 'names.mjs')
     const path = writeDocument([])
-    const { exit_code, told } = await callCommand('run', path, 'GET', `http://${HOST}/`, '--globals-from', names)
-    expect({ exit_code, told }).toEqual({
+    const { exit_code, errors } = await callCommand('run', path, 'GET', `http://${HOST}/`, '--globals-from', names)
+    expect({ exit_code, errors }).toEqual({
       exit_code: 2,
-      told: expect.stringMatching(`^error: ${names}: ${message}[^\n]*$`),
+      errors: expect.stringMatching(`^error: ${names}: ${message}[^\n]*$`),
     })
   })
 
@@ -194,18 +194,18 @@ describe('dynacode run fails with one sentence and 2', () => {
     [['GET', `http://${HOST}/`, '--at', 'noon'], /--at: expected a time in ISO 8601, got noon/],
     [['GET', `http://${HOST}/`, '--against', 'http://127.0.0.1:1'], /^error: http:\/\/127\.0\.0\.1:1: \S/],
   ])('for %j', async (words, message) => {
-    const { exit_code, told, output } = await callCommand('run', writeDocument([]), ...words)
+    const { exit_code, errors, output } = await callCommand('run', writeDocument([]), ...words)
     expect({ exit_code, output }).toEqual({ exit_code: 2, output: '' })
-    expect(told).toMatch(message)
+    expect(errors).toMatch(message)
   })
 
   test('for what is no document', async () => {
     const folder = makeFolder()
     writeFiles(folder, { 'a.json': '{}' })
-    const { exit_code, told } = await callCommand('run', join(folder, 'a.json'), 'GET', `http://${HOST}/`)
-    expect({ exit_code, told }).toEqual({
+    const { exit_code, errors } = await callCommand('run', join(folder, 'a.json'), 'GET', `http://${HOST}/`)
+    expect({ exit_code, errors }).toEqual({
       exit_code: 2,
-      told: expect.stringMatching(/a\.json: domains: expected an array/),
+      errors: expect.stringMatching(/a\.json: domains: expected an array/),
     })
   })
 })

@@ -50,9 +50,9 @@ describe('dynacode serve fails with one sentence and 2', () => {
       [[folder, '--port', 'x'], /--port: expected a port, got x$/],
       [[folder, '--port', taken], /: port already in use$/],
     ] as const) {
-      const { exit_code, told, output } = await callCommand('serve', ...words)
+      const { exit_code, errors, output } = await callCommand('serve', ...words)
       expect({ exit_code, output }).toEqual({ exit_code: 2, output: '' })
-      expect(told).toMatch(message)
+      expect(errors).toMatch(message)
     }
   })
 })

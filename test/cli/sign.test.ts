@@ -51,7 +51,7 @@ describe('keygen, sign and verify', () => {
     const again = await callCommand('keygen', at('keys'))
     expect(again).toMatchObject({
       exit_code: 2,
-      told: `error: ${at('keys')}/private.json: file already exists`,
+      errors: `error: ${at('keys')}/private.json: file already exists`,
     })
     expect(readFileSync(at('keys/private.json'), 'utf8')).toBe(before)
     expect(readFileSync(at('keys/trusted-keys.json'), 'utf8')).not.toContain('"d"')
@@ -81,17 +81,17 @@ describe('verify ends with 1', () => {
       'trusted-keys of others': [at('signed.json'), ...other.keys],
       'old.json': [at('old.json'), '--keys', at('old-keys.json')],
     }
-    const { exit_code, told } = await callCommand('verify', ...(by[name] ?? [at(name), ...keys]))
-    expect({ exit_code, told }).toEqual({ exit_code: 1, told: expect.stringMatching(message) })
+    const { exit_code, errors } = await callCommand('verify', ...(by[name] ?? [at(name), ...keys]))
+    expect({ exit_code, errors }).toEqual({ exit_code: 1, errors: expect.stringMatching(message) })
   })
 })
 
 describe('bad input', () => {
   test('without version and end there is nothing to sign: 1', async () => {
     const { at, key } = await start()
-    const { exit_code, told, output } = await callCommand('sign', at('a.json'), ...key)
+    const { exit_code, errors, output } = await callCommand('sign', at('a.json'), ...key)
     expect({ exit_code, output }).toEqual({ exit_code: 1, output: '' })
-    expect(told).toMatch(/general\.version: .* \(see --document-version and --expires\)$/)
+    expect(errors).toMatch(/general\.version: .* \(see --document-version and --expires\)$/)
   })
 
   test.each([
@@ -119,10 +119,10 @@ describe('bad input', () => {
       'weak.json': { kty: 'OKP', crv: 'Ed25519', alg: 'none', d, x: key.x },
     })
     const files = words.map((word) => (/\.(json|txt)$/.test(word) ? at(word) : word))
-    const { exit_code, told, output } = await callCommand(...files, '--debug')
+    const { exit_code, errors, output } = await callCommand(...files, '--debug')
     expect({ exit_code, output }).toEqual({ exit_code: 2, output: '' })
-    const [first = ''] = told.split('\n')
+    const [first = ''] = errors.split('\n')
     expect(first).toMatch(message)
-    expect(told).not.toContain(d)
+    expect(errors).not.toContain(d)
   })
 })

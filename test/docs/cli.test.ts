@@ -4,7 +4,7 @@ import { createProgram } from '../../lib/cli/command-line.ts'
 import { RULES } from '../../lib/tools/finding.ts'
 import { codeIn, readDocsPage, tablesOf } from './pages.ts'
 
-const program = createProgram({ print() {}, tell() {}, paint: (_, text) => text }, () => {})
+const program = createProgram({ print() {}, printError() {}, paint: (_, text) => text }, () => {})
 const page = readDocsPage('cli')
 const sections = new Map(
   page.prose

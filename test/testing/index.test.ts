@@ -372,7 +372,7 @@ const FAULTS: [string, Parameters<typeof setup>[0], string, RegExp][] = [
         })
       },
     }),
-    'watch: tells of one document after the other',
+    'watch: reports one document after the other',
     /^expected changed\(\) to lead to the document "four"; it was called 0 times within 400 ms$/,
   ],
   [
@@ -445,7 +445,7 @@ const FAULTS: [string, Parameters<typeof setup>[0], string, RegExp][] = [
         return stop
       },
     }),
-    'watch: tells of a document that is published once what was broken is mended',
+    'watch: reports a document that is published after a broken connection is repaired',
     /^expected changed\(\) to lead to the document after it was mended; it was called 0 times within 400 ms$/,
   ],
   [

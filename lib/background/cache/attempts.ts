@@ -7,7 +7,7 @@ type Part = `${'read' | 'written'}${'' | ` ${string}`}`
 /** Things done with the disk. Where one fails that is said, and the fallback returned; nothing is begun once it is closed. */
 export interface Attempts {
   once<T>(part: Part, fallback: T, action: () => T): T
-  /** As `once`, of what takes a while. What is laid down by closing has not failed. */
+  /** As `once`, of what takes a while. What is cancelled by closing has not failed. */
   long<T>(part: Part, fallback: T, action: () => Promise<T>): Promise<T>
   /** What does not work at this moment; null when all does. */
   trouble(): DynacodeError | null
@@ -15,7 +15,7 @@ export interface Attempts {
 
 /**
  * @param path of the cache, for messages
- * @param report told of what goes wrong when that changes, not each time that it shows
+ * @param report called with what goes wrong when that changes, not each time that it shows
  */
 export function createAttempts(path: string, report: (error: DynacodeError) => void, closing: AbortSignal): Attempts {
   const known = new Map<string, DynacodeError>()

@@ -76,7 +76,7 @@ const AHEAD_MS = 1000
  *
  * @param source names the place that documents come from; those of another one are not read
  * @param max_bytes the largest document that may come out of it
- * @param report told what is wrong, once until that changes
+ * @param report called with what is wrong, once until that changes
  * @param fs what reaches the disk
  */
 export function createCache(

@@ -13,7 +13,7 @@ const LONGEST_RETRY_MS = 2000
  * Watches the cache's newest generation, so that what one process of a machine writes the others see within milliseconds.
  * Where it cannot be watched nothing is lost: the polls look there, too. Does not keep the process alive.
  *
- * @param changed told whenever somebody may have written it, the process itself included
+ * @param changed called whenever somebody may have written it, the process itself included
  * @returns ends the watch
  */
 export function watchCache(path: string, changed: () => void): () => void {

@@ -9,13 +9,13 @@ const TAINTED = 'an object with a key __proto__ or constructor'
  * Reads the JSON of a document. Keys that could change a prototype are dropped wherever they stand, as any unknown field is,
  * but for the fields that narrow down a plugin's requests: these are made such that no plugin is accepted with them.
  *
- * @throws SyntaxError when it is no JSON
+ * @throws SyntaxError when it is not valid JSON
  */
 export function readJson(text: string): unknown {
   try {
     return parse(text, { protoAction: 'error', constructorAction: 'error' })
   } catch {
-    // What is no JSON at all throws here once more.
+    // What is not valid JSON at all throws here once more.
     const value = parse(text, { protoAction: 'ignore', constructorAction: 'ignore' })
     for (const plugin of pluginsOf(value)) {
       for (const name of NARROWING) if (isTainted(plugin[name])) plugin[name] = TAINTED
@@ -28,7 +28,7 @@ export function readJson(text: string): unknown {
  * Reads the JSON of one item of a document's list, to the same as where it stands.
  *
  * @param list the key of that list
- * @throws SyntaxError when it is no JSON, or not that of one item
+ * @throws SyntaxError when it is not valid JSON, or not that of one item
  */
 export function readItem(text: string, list: 'domains' | 'plugins'): unknown {
   const { [list]: items } = readJson(`{"${list}":[${text}]}`) as { readonly [list: string]: readonly unknown[] }

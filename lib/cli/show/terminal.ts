@@ -5,7 +5,7 @@ export interface Terminal {
   /** A line of the answer: to stdout. */
   print(line: string): void
   /** A line beside the answer: to stderr. */
-  tell(line: string): void
+  printError(line: string): void
   /** The text in a style, where colours are shown. */
   paint(style: Style, text: string): string
 }
@@ -18,7 +18,7 @@ export function createTerminal(environment: NodeJS.ProcessEnv = process.env): Te
   const has_colours = process.stdout.isTTY === true && !environment.NO_COLOR && environment.TERM !== 'dumb'
   return Object.freeze({
     print: (line: string) => void process.stdout.write(`${clean(line, has_colours)}\n`),
-    tell: (line: string) => void process.stderr.write(`${clean(line, has_colours)}\n`),
+    printError: (line: string) => void process.stderr.write(`${clean(line, has_colours)}\n`),
     paint: (style: Style, text: string) => (has_colours ? styleText(style, text) : text),
   } satisfies Terminal)
 }

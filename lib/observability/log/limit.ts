@@ -14,7 +14,7 @@ export interface LogLimit {
 
 /** So many lines of one kind about one plugin at once, and so many a second after that. */
 const OF_PLUGIN = { burst: 10, per_second: 1 }
-/** The same for all plugins together: where everything fails, a sample tells as much. */
+/** The same for all plugins together: where everything fails, a sample says as much. */
 const OF_KIND = { burst: 100, per_second: 20 }
 /** How many plugins are told apart. Beyond that the limit of the kind holds. */
 const MAX_KEYS = 1000

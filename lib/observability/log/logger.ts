@@ -64,7 +64,7 @@ export function startLogging(logger: Logger, emitter: DynacodeEmitter): Logging 
     if (typeof written?.then === 'function') Promise.resolve(written).catch(failed)
   }
 
-  /** A log that does not work cannot be told of in the log; nor may it become an event, which would be logged again. */
+  /** A log that does not work cannot be reported in the log; nor may it become an event, which would be logged again. */
   function failed(error: unknown): void {
     debug('the logger failed: %O', error)
   }

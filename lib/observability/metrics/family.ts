@@ -12,7 +12,7 @@ export interface Metric {
   readonly help: string
   readonly type: Definition['type']
   readonly aggregator: Definition['aggregator']
-  /** The instances that it tells of, by their labels: one register may have several. */
+  /** The instances that it reports, by their labels: one register may have several. */
   readonly [INSTANCES]: Map<string, Scrapes>
   get(): Promise<Scraped>
   /** As `get`, with the labels apart that many values have together: what a register makes text of. */

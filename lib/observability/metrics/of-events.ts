@@ -1,7 +1,7 @@
 import type { NoUpdate } from '../../events/table.ts'
 import { byKey, type Definition } from './definition.ts'
 
-/** Of the reasons, `closed` is none that is told by an event. */
+/** Of the reasons, no event has `closed`. */
 const NO_RESULTS = { updated: 0, unchanged: 0, fetch: 0, invalid: 0, held: 0, untrusted: 0 } satisfies Record<
   'updated' | Exclude<NoUpdate['reason'], 'closed'>,
   0

@@ -100,7 +100,7 @@ function countStates(plugins: readonly PluginStatus[]): Record<PluginState, numb
   return counts
 }
 
-/** Those without labels of their own are told of together, as everything else of them is. */
+/** Those without labels of their own are reported together, as everything else of them is. */
 function readOpenBreakers({ status: { plugins }, tallies, labels, label_sets }: Snapshot): Sample[] {
   const open = plugins.filter(isOpen)
   const counts = new Map<Labels, number>()

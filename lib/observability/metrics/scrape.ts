@@ -3,7 +3,7 @@ import type { Status } from '../../control/status.ts'
 import type { Tallies } from '../tallies.ts'
 import type { LabelSets, Labels } from './label-sets.ts'
 
-/** What is to be told of one instance, at one moment. */
+/** What is to be reported of one instance, at one moment. */
 export interface Snapshot {
   readonly status: Status
   readonly tallies: Tallies

@@ -22,7 +22,7 @@ const FOR_CACHES = /^(expires|surrogate-control|.*cdn-cache-control)$/
 /**
  * Makes the debugging of requests of one instance.
  *
- * @param failed told of what keeps a response from showing its record
+ * @param failed called with what keeps a response from showing its record
  */
 export function createDebugRequests(
   options: DebugOptions,

@@ -60,8 +60,8 @@ export interface Guard {
 /**
  * Makes the guard of one instance.
  *
- * @param report told of errors that came when nobody was waiting for the plugin any more
- * @param marker told when a plugin's code goes on
+ * @param report called with errors that came when nobody was waiting for the plugin any more
+ * @param marker called when a plugin's code goes on
  */
 export function createGuard(report: (run: Run, error: unknown) => void, marker: Marker, time = createOwnTime()): Guard {
   const reportSome = limitReports(report)

@@ -24,7 +24,7 @@ const { then } = prototype
  * Makes what contains the listeners of one instance's plugins.
  *
  * @param contain calls a callback, and keeps what it throws or rejects with from the process
- * @param report told what the promises of listeners reject with
+ * @param report called with what the promises of listeners reject with
  */
 export function createListening(
   contain: (run: Run, callback: () => unknown) => unknown,

@@ -55,7 +55,7 @@ const entrySchema = suspectSchema.extend({ reason: z.enum(['stuck', 'died']) })
  * Opens a quarantine folder, and makes it if need be. What a process was running for long when it died goes into
  * quarantine now.
  *
- * @param failed told of files that cannot be read or written, or are not safe to use; they stop nothing
+ * @param failed called with files that cannot be read or written, or are not safe to use; they stop nothing
  */
 export function openQuarantine(folder: string, failed: (error: unknown) => void): Quarantine {
   const entries = new Map<string, QuarantineEntry>()

@@ -58,7 +58,7 @@ const { isPromise } = types
 /**
  * Makes the watch over the promises of one instance's plugins.
  *
- * @param report told of rejections that nobody handles
+ * @param report called with rejections that nobody handles
  */
 export function watchRejections(report: (run: Run, error: unknown) => void): Rejections {
   const known = watchProcess()

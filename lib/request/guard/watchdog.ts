@@ -44,7 +44,7 @@ const HEARTBEAT_MS = 50
 /**
  * Starts a thread that sees when a plugin keeps the main thread past the limit, and when the process dies inside of one.
  *
- * @param convicted told when a plugin was put into quarantine and the process goes on
+ * @param convicted called when a plugin was put into quarantine and the process goes on
  */
 export function startWatchdog(options: WatchdogOptions, convicted: (entry: QuarantineEntry) => void): Watchdog {
   // 0: the plugin that runs, or 0; 1: counts runs; 2: counts heartbeats.

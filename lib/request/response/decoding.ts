@@ -4,7 +4,7 @@ import { pipeline, Transform } from 'node:stream'
  * Decodes a stream. One that cannot be decoded goes on as it came, unless some of it was sent by then; nothing at all needs no
  * decoding.
  *
- * @param givenUp told why it cannot be decoded, before anything is sent; what it throws breaks the stream
+ * @param givenUp called with why it cannot be decoded, before anything is sent; what it throws breaks the stream
  */
 export function createDecodingStream(
   decoders: readonly NodeJS.ReadWriteStream[],

@@ -7,7 +7,7 @@ import { isData, writeData } from './data.ts'
 
 export type Description = ReadonlyMap<string, unknown>
 
-/** Everything of a context that a plugin may change, by the name under which a change is told. */
+/** Everything of a context that a plugin may change, by the name under which a change is reported. */
 export function describe(ctx: Context): Description {
   const { req, res, method, url, status, state, body } = ctx
   const parts: [string, unknown][] = [

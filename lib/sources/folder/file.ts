@@ -23,7 +23,7 @@ const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
  * Reads a file of the folder, or of a folder inside. Symbolic links may lead anywhere but out of it.
  *
  * @param folder real path of the folder
- * @param allow told how many bytes are to be read; throws if these are too many
+ * @param allow called with how many bytes are to be read; throws if these are too many
  */
 export async function readFolderFile(folder: string, file: string, allow: (bytes: number) => void): Promise<FileRead> {
   try {

@@ -36,7 +36,7 @@ interface Slot {
  * Reads the text of a manifest. Only what concerns files is looked at: the rest of the document is for the validator.
  *
  * @param name the manifest's path, for messages
- * @throws DynacodeError ERR_DYNACODE_FETCH when it is no JSON
+ * @throws DynacodeError ERR_DYNACODE_FETCH when it is not valid JSON
  */
 export function readManifest(text: string, name: string): Manifest {
   const document = parse(text, name)

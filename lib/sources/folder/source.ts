@@ -7,7 +7,7 @@ import type { Source } from '../contract.ts'
 import { type Look, lookAt, type Reads } from './look.ts'
 import { watchFolder } from './watch.ts'
 
-/** What `folder_source` can be told beside the path. */
+/** What `folder_source` takes beside the path. */
 export interface FolderSourceOptions {
   /**
    * Limit on the bytes of all files together.

@@ -9,7 +9,7 @@ import { linksOf } from './symbolic-links.ts'
 
 const debug = createDebug('dynacode:folder-watch')
 
-/** Some file systems tell of nothing, some of a part: so often is looked without being told. In milliseconds. */
+/** Some file systems tell of nothing, some of a part: so often it is looked at without an event. In milliseconds. */
 const LOOK_AGAIN_MS = 1000
 /** Of a large folder less often, such that looking takes at most one part in so many of the time. */
 const SHARE_OF_TIME = 50
@@ -18,7 +18,7 @@ const PAUSE_MS = 20
 
 /** A watch over a folder. */
 export interface FolderWatch {
-  /** To be told of every fetch. */
+  /** To be called after every fetch. */
   fetched(): void
   stop(): void
 }
@@ -29,7 +29,7 @@ export interface FolderWatch {
  *
  * @param settle looks at the folder until it stands still
  * @param last_fetched tag of what was fetched last, if anything was
- * @param changed told when the folder is found to be something else than before, or than was last fetched
+ * @param changed called when the folder is found to be something else than before, or than was last fetched
  */
 export function watchFolder(
   path: string,

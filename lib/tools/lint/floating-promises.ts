@@ -4,7 +4,7 @@ import { isFunction, readNames } from './syntax-tree.ts'
 
 const COMBINATORS = new Set(['all', 'allSettled', 'any', 'race', 'reject'].map((name) => `Promise.${name}`))
 
-/** Finds promises that nobody waits for: they outlive the plugin, and what they reject with is told of too late. */
+/** Finds promises that nobody waits for: they outlive the plugin, and what they reject with is reported too late. */
 export const findFloatingPromises: Lint = (subject) => {
   const asynchronous = namesOfAsync(subject)
   return subject.visits.flatMap(({ node }) => {

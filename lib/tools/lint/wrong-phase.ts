@@ -5,7 +5,7 @@ import { readNames, type Visit } from './syntax-tree.ts'
 import { isReference } from './unknown-names.ts'
 
 const UP_TO_HEADERS = { chunk: 'body_filter', last: 'body_filter' }
-/** Names that are in scope of a phase but of no use there, and where they are. */
+/** Names that are in scope of a phase but have no effect there, and where they are. */
 const OUT_OF_PLACE: Readonly<Record<Phase, Readonly<Record<string, string>>>> = Object.freeze({
   rewrite: UP_TO_HEADERS,
   access: UP_TO_HEADERS,

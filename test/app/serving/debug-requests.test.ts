@@ -332,7 +332,7 @@ describe('dynacode debug-token', () => {
     const folder = makeFolder()
     await callCommand('keygen', folder)
     const answer = await callCommand('debug-token', '--key', `${folder}/private.json`, '--expires', expires)
-    expect(answer).toMatchObject({ exit_code: 2, told: expect.stringContaining('--expires: expected') })
+    expect(answer).toMatchObject({ exit_code: 2, errors: expect.stringContaining('--expires: expected') })
   })
 })
 
