@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '..')
 /** Folders of tests that start processes; all others run in the process of `npm test`. */
-const WITH_PROCESSES = /^test\/(system|chaos|soak|bench|herd|nodes|package)\//
+const WITH_PROCESSES = /^test\/(system|chaos|soak|bench|fleet|nodes|package)\//
 
 const files = readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
   .map((file) => `test/${file.replaceAll('\\', '/')}`)

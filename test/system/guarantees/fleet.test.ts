@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { createRandom } from '../../chaos/random.ts'
-import { rates, simulateHerd } from '../../herd/simulation.ts'
+import { rates, simulateFleet } from '../../fleet/simulation.ts'
 
 test('G27 keeps 5 000 pollers that were started together apart, from the second interval on and after an outage of ten minutes', async () => {
   const { random } = Math
@@ -10,7 +10,7 @@ test('G27 keeps 5 000 pollers that were started together apart, from the second 
   for (const seed of [1, 2, 3]) {
     // Chance that can be had again: with any other, one run in a thousand or so is over a bound.
     Math.random = createRandom(seed).next
-    const arrivals = await simulateHerd({ pollers: 5000, interval: 30, outage_from: 300, outage_to: 900, end: 1500 })
+    const arrivals = await simulateFleet({ pollers: 5000, interval: 30, outage_from: 300, outage_to: 900, end: 1500 })
     expect(arrivals[0]).toBeGreaterThanOrEqual(5000)
     expect(rates(arrivals, 30, 300).ratio).toBeLessThanOrEqual(1.5)
     // Nor does the outage itself bring anything like a stampede.

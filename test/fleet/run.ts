@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
-import { type Arrivals, rates, simulateHerd } from './simulation.ts'
+import { type Arrivals, rates, simulateFleet } from './simulation.ts'
 
-// Writes docs/herd.md: what 5 000 processes do to the API, simulated with the real poller and backoff.
+// Writes docs/fleet.md: what 5 000 processes do to the API, simulated with the real poller and backoff.
 const options = { pollers: 5000, interval: 30, outage_from: 300, outage_to: 900, end: 1500 }
 const stretches: readonly (readonly [string, number, number])[] = [
   ['the first second: all processes poll at once', 0, 1],
@@ -13,7 +13,7 @@ const stretches: readonly (readonly [string, number, number])[] = [
   ['the ten minutes after it', 900, 1500],
 ]
 
-const arrivals: Arrivals = await simulateHerd(options)
+const arrivals: Arrivals = await simulateFleet(options)
 const rows = stretches.map(([name, from, to]) => {
   const { peak, mean, ratio } = rates(arrivals, from, to)
   return `| ${name} | ${mean.toFixed(0)} | ${peak} | ${ratio.toFixed(2)} |`
@@ -21,7 +21,7 @@ const rows = stretches.map(([name, from, to]) => {
 const page = `# Fleet simulation
 
 How many requests ${options.pollers.toLocaleString('en')} processes send to your plugin API if all of them start at the same moment, with an interval of ${options.interval} s and
-defaults for everything else. After the first poll they stay spread out, even after an outage. \`npm run herd\` makes this page: it runs
+defaults for everything else. After the first poll they stay spread out, even after an outage. \`npm run fleet\` makes this page: it runs
 the real poller and backoff on a simulated clock.
 
 | period | mean, requests a second | peak, requests a second | peak ÷ mean |
@@ -35,5 +35,5 @@ ${rows.join('\n')}
 - **Outage.** After a failed fetch, the wait is random up to twice the interval (full jitter; \`plugin_api_backoff_max\` lets it grow
   further). The first wait after an outage is also random. So an outage neither adds load nor ends in a thundering herd.
 `
-writeFileSync(new URL('../../docs/herd.md', import.meta.url), page)
+writeFileSync(new URL('../../docs/fleet.md', import.meta.url), page)
 process.stdout.write(page)

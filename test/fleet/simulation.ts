@@ -5,7 +5,7 @@ import type { Refresh } from '../../lib/background/refresh.ts'
 import { DynacodeError } from '../../lib/errors.ts'
 
 /** What is simulated. Times in seconds. */
-export interface HerdOptions {
+export interface FleetOptions {
   readonly pollers: number
   readonly interval: number
   /** When the API stops answering. */
@@ -26,13 +26,19 @@ const failed: Refresh = { updated: false, reason: 'fetch', error: new DynacodeEr
  * Runs many real pollers, with the real backoff, on a clock of its own: started together, through an outage, and out of
  * it again.
  */
-export async function simulateHerd({ pollers, interval, outage_from, outage_to, end }: HerdOptions): Promise<Arrivals> {
+export async function simulateFleet({
+  pollers,
+  interval,
+  outage_from,
+  outage_to,
+  end,
+}: FleetOptions): Promise<Arrivals> {
   const arrivals = new Array<number>(end).fill(0)
   let now_ms = 0
   mock.timers.enable({ apis: ['setTimeout', 'Date'] })
   try {
     const interval_ms = interval * 1000
-    const herd = Array.from({ length: pollers }, () => {
+    const fleet = Array.from({ length: pollers }, () => {
       const backoff = createBackoff(interval_ms, interval_ms * 2)
       const poll = async () => {
         const second = Math.floor(now_ms / 1000)
@@ -45,7 +51,7 @@ export async function simulateHerd({ pollers, interval, outage_from, outage_to, 
       await settled()
       mock.timers.tick(STEP_MS)
     }
-    for (const poller of herd) poller.stop()
+    for (const poller of fleet) poller.stop()
     return arrivals
   } finally {
     mock.timers.reset()

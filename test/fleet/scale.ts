@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { createHttpSource } from '../../lib/sources/http/source.ts'
-import { rates, simulateHerd } from './simulation.ts'
+import { rates, simulateFleet } from './simulation.ts'
 
 // Writes docs/scale.md: what 10 to 100 000 processes ask of an API. Rates are those of the real poller on a simulated clock,
 // bytes those of real requests.
@@ -77,7 +77,7 @@ const table = (heads: string[], rows: string[][]) =>
 
 const simulated: string[][] = []
 for (const pollers of SITES) {
-  const arrivals = await simulateHerd({ pollers, interval: INTERVAL, outage_from: END, outage_to: END, end: END })
+  const arrivals = await simulateFleet({ pollers, interval: INTERVAL, outage_from: END, outage_to: END, end: END })
   const { mean, peak } = rates(arrivals, INTERVAL, END)
   simulated.push([
     pollers.toLocaleString('en'),
@@ -135,7 +135,7 @@ ${table(
   simulated,
 )}
 
-The more processes there are, the closer the peak is to the mean. [Fleet simulation](herd.md) shows a start and an outage.
+The more processes there are, the closer the peak is to the mean. [Fleet simulation](fleet.md) shows a start and an outage.
 
 ## By source
 
