@@ -40,6 +40,12 @@ export function readPages(): Page[] {
   return [join(ROOT, 'README.md'), ...names.map((name) => join(docs, name))].map(readPage)
 }
 
+/** Reads the pages of Markdown that stand elsewhere: for contributors, and of the examples. */
+export function readOtherPages(): Page[] {
+  const names = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'examples/studio/README.md']
+  return names.map((name) => readPage(join(ROOT, name)))
+}
+
 /** Reads one page of docs by its name, such as `options`. */
 export function readDocsPage(name: string): Page {
   return readPage(join(ROOT, 'docs', `${name}.md`))

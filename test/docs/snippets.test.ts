@@ -10,7 +10,17 @@ import * as lib from '../../lib/index.ts'
 import { createInstance, createReadyInstance, payloadsOf, record } from '../fixtures/instance.ts'
 import { startPluginApi } from '../fixtures/plugin-api.ts'
 import { differences, isShown, readConsole, readRecipe, send } from './exchange.ts'
-import { anchorOf, type Block, codeIn, type Page, ROOT, readDocsPage, readPages, tablesOf } from './pages.ts'
+import {
+  anchorOf,
+  type Block,
+  codeIn,
+  type Page,
+  ROOT,
+  readDocsPage,
+  readOtherPages,
+  readPages,
+  tablesOf,
+} from './pages.ts'
 
 const pages = readPages()
 const blocks = pages.flatMap((page) => page.blocks)
@@ -271,14 +281,15 @@ describe('the hosts that a name matches', () => {
 })
 
 describe('links', () => {
-  const links = pages.flatMap(({ file, links }) => links.map((link) => ({ file, link })))
+  const all = [...pages, ...readOtherPages()]
+  const links = all.flatMap(({ file, links }) => links.map((link) => ({ file, link })))
 
   test.each(links.filter(({ link }) => !/^https?:/.test(link)))('$file: $link leads somewhere', ({ file, link }) => {
     const [path = '', anchor] = link.split('#')
     const target = path === '' ? file : normalize(join(dirname(file), path)).replaceAll('\\', '/')
     expect(existsSync(join(ROOT, target))).toBe(true)
     if (anchor === undefined) return
-    const page = pages.find((candidate) => candidate.file === target)
+    const page = all.find((candidate) => candidate.file === target)
     expect(page?.headings.map(anchorOf)).toContain(anchor)
   })
 

@@ -63,7 +63,7 @@ export async function measureReloads({ count, size, cached = false }) {
       reloads: [
         await measure('none: requests alone', () => sleep(IDLE_MS)),
         await refresh('first load', { bytes: documents.first, tag: 'first' }),
-        await refresh('no change, told by its tag', { bytes: documents.first, tag: 'first' }),
+        await refresh('no change, by its ETag', { bytes: documents.first, tag: 'first' }),
         await refresh('no change, the same bytes', { bytes: documents.first, tag: undefined }),
         await refresh('one changed', { bytes: documents.one, tag: 'one' }),
         await refresh('all changed', { bytes: documents.all, tag: 'all' }),
