@@ -1,8 +1,11 @@
-// The JSON Schema of documents: made of the schemas that dynacode itself reads them with, and of what docs/document.md says.
+// The JSON Schema of documents: made of the schemas that dynacode itself reads them with, and of what the docs say.
 import * as z from 'zod'
 import { documentSchema } from '../lib/tools/document-schema.ts'
 
-/** What is described by which table of docs/document.md: by the path in the schema, the head of the table's first column. */
+/** The pages whose tables describe the fields. */
+export const SCHEMA_PAGES = ['docs/document.md', 'docs/guarded-rollouts.md'] as const
+
+/** What is described by which table of these: by the path in the schema, the head of the table's first column. */
 const TABLES = {
   '': 'field',
   general: 'field of `general`',
@@ -12,6 +15,8 @@ const TABLES = {
   when: 'key of `when`',
   not: 'key of `when`',
   rollout: 'field of `rollout`',
+  stop_when: 'field of `stop_when`',
+  step: 'field of a step',
 } as const
 
 interface Schema {
@@ -29,7 +34,7 @@ const OWN = '^x-'
 const CODE = ['code', 'variants', 'file']
 const FILE = 'in a folder: the file with the code, in place of code'
 
-/** @param page the text of docs/document.md */
+/** @param page the text of these pages */
 export function createJsonSchema(page: string): object {
   const whole = z.toJSONSchema(documentSchema, {
     io: 'input',
@@ -48,6 +53,8 @@ export function createJsonSchema(page: string): object {
     when: objectIn(plugin.properties?.when),
     not: objectIn(objectIn(plugin.properties?.when).properties?.not),
     rollout: objectIn(plugin.properties?.rollout),
+    stop_when: objectIn(objectIn(plugin.properties?.rollout).properties?.stop_when),
+    step: objectIn(objectIn(plugin.properties?.rollout).properties?.steps),
   }
   for (const [name, part] of Object.entries(parts)) {
     describe(part, readTable(page, TABLES[name as keyof typeof TABLES]))
@@ -113,7 +120,7 @@ function describe({ properties = {} }: Schema, texts: ReadonlyMap<string, string
   for (const [name, field] of Object.entries(properties)) {
     const text = name === 'file' ? FILE : texts.get(name)
     if (text !== undefined) field.description = text
-    else if (name !== 'not') throw new Error(`docs/document.md says nothing of ${name}`)
+    else if (name !== 'not') throw new Error(`the docs say nothing of ${name}`)
   }
 }
 

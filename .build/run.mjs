@@ -101,8 +101,8 @@ leaveOnly(reachable(Object.values(exports).flatMap(({ types }) => (types?.includ
 async function writeJsonSchema() {
   const file = join(DIST, 'json-schema.js')
   await build({ ...common, input: join(ROOT, '.build/json-schema.ts'), output: { file, format: 'esm' } })
-  const { createJsonSchema } = await import(file)
-  const schema = createJsonSchema(readFileSync(join(ROOT, 'docs/document.md'), 'utf8'))
+  const { createJsonSchema, SCHEMA_PAGES } = await import(file)
+  const schema = createJsonSchema(SCHEMA_PAGES.map((page) => readFileSync(join(ROOT, page), 'utf8')).join('\n\n'))
   writeFileSync(join(ROOT, 'schema.json'), `${JSON.stringify(schema, undefined, 2)}\n`)
   rmSync(file)
 }

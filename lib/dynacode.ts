@@ -122,6 +122,7 @@ export function createDynacode(given: DynacodeOptions, test?: TestTime): Dynacod
         return compiled.bind({ store: requests.store, log, guard: requests.guard })
       },
       begin: requests.begin,
+      guardRollout: requests.guardRollout,
       end: requests.end,
       quarantined: requests.quarantined,
     },

@@ -1,12 +1,21 @@
 export type { Refresh } from './background/refresh.ts'
 export type { ControlOptions } from './control/endpoints.ts'
 export type { Readiness } from './control/readiness.ts'
-export type { PluginState, PluginStatus, Status } from './control/status.ts'
+export type { PluginState, PluginStatus, RolloutStatus, Status } from './control/status.ts'
 export type { FailurePolicy, GuardMode, Phase } from './document.ts'
 export { type Dynacode, dynacode } from './dynacode.ts'
 export { CompileError, DocumentError, DynacodeError, type ErrorCode, OptionError } from './errors.ts'
 export type { DynacodeEmitter } from './events/emitter.ts'
-export type { EventName, EventTable, NoUpdate, Origin, Payload, PluginInfo, Update } from './events/table.ts'
+export type {
+  EventName,
+  EventTable,
+  NoUpdate,
+  Origin,
+  Payload,
+  PluginInfo,
+  RolloutCounts,
+  Update,
+} from './events/table.ts'
 export type { PluginRunMessage, RefreshMessage } from './events/tracing.ts'
 export type { Logger } from './observability/log/logger.ts'
 export type { Report } from './observability/report/writer.ts'

@@ -1,8 +1,7 @@
 import type { Context } from 'koa'
 import { LRUCache } from 'lru-cache'
 import { PHASES, type Phase, type PluginSpec } from './document.ts'
-import type { Outcome } from './events/run-observers.ts'
-import type { PluginInfo } from './events/table.ts'
+import type { PluginInfo, RolloutCounts } from './events/table.ts'
 import type { Predicate } from './matching/condition.ts'
 import type { ExpressionIndex } from './matching/expression-index.ts'
 import { buildHostMatcher, type HostMatcher } from './matching/host-matcher.ts'
@@ -10,6 +9,7 @@ import { createHostMemory, type HostMemory } from './matching/host-memory.ts'
 import { type HostPattern, isSamePattern } from './matching/host-pattern.ts'
 import { createPathIndex, type PathIndex } from './matching/path-index.ts'
 import { authorityOf, hostOf, isMemorable } from './matching/request-host.ts'
+import type { StopRule } from './matching/stop-when.ts'
 import type { Breaker } from './time/breaker.ts'
 import type { Steps } from './time/steps.ts'
 
@@ -77,8 +77,37 @@ export interface Uses {
   readonly headers: readonly string[] | null
 }
 
-/** Told how a run has ended, with the request going on (`open`) or refused (`closed`) where it failed. Must not throw. */
-export type RunWatch = (outcome: Outcome, duration_ms: number) => void
+/** Why a rollout has stopped itself, and when, in milliseconds since 1970. Frozen. */
+export interface RolloutStop extends StopRule {
+  readonly at: number
+}
+
+/** Watches the rollout of one version of a plugin, and stops it. */
+export interface RolloutWatch {
+  /** Null while the rollout goes on. */
+  stop(): RolloutStop | null
+  counts(): RolloutCounts
+  /** Whether the run that begins is to be timed. */
+  isTimed(): boolean
+  /** A request meets everything but the rollout, which chose it or left it out. */
+  met(ctx: Context, is_inside: boolean): void
+  /**
+   * A run is over.
+   *
+   * @param duration_ms undefined where it was not timed
+   * @param is_skipped_next whether the plugin is not run for now, since it failed too often in a row
+   */
+  ran(
+    ctx: Context,
+    outcome: 'done' | 'exit' | 'failed',
+    duration_ms: number | undefined,
+    is_skipped_next: boolean,
+  ): void
+  /** Its plugin went live. */
+  begin(): void
+  /** Its plugin is live no longer. */
+  end(): void
+}
 
 /** What a version of a plugin gathers while it runs; it ends with the version. */
 export interface PluginLife {
@@ -88,10 +117,10 @@ export interface PluginLife {
   breaker: Breaker | undefined
   /** Its timers, and how those are cleared of all runs that are over, or of one; undefined until there was one. */
   timers: { clear(run?: object): void } | undefined
+  /** Null where its rollout is not guarded. */
+  readonly rollout: RolloutWatch | null
   /** Cancels the event for when the plugin expires. */
   forgetExpiry: (() => void) | undefined
-  /** Told how each of its runs ends; undefined where nobody watches over it. Known before it is live. */
-  watch: RunWatch | undefined
   /** Whether this version was replaced, removed or closed. */
   ended: boolean
   /** Whether a run of this version stopped the whole process, so that it may not run again. */
@@ -132,8 +161,6 @@ export type Chain = { readonly [P in Phase]: readonly LivePlugin[] } & {
   readonly before_app: readonly Step[]
   /** Whether any plugin filters the response: without one, the app's own promise is handed through. */
   readonly is_filtered: boolean
-  /** Whether somebody watches over any plugin, so that its runs are observed whoever else listens. */
-  readonly is_watched: boolean
   /** Whether any of them fails closed and is on at this time, in milliseconds since 1970. */
   readonly isClosedAt: (time: number) => boolean
 }
@@ -276,14 +303,10 @@ function createChain(plugins: readonly LivePlugin[]): Chain {
   const isClosedAt = (time: number) =>
     closed.some(({ starts_at = time, expires_at = Infinity }) => time >= starts_at && time < expires_at)
   const by_path = Object.freeze(Object.fromEntries(indexes))
-  const chain = { ...Object.fromEntries(byPhase), by_path, isClosedAt } as Omit<
-    Chain,
-    'before_app' | 'is_filtered' | 'is_watched'
-  >
+  const chain = { ...Object.fromEntries(byPhase), by_path, isClosedAt } as Omit<Chain, 'before_app' | 'is_filtered'>
   const before_app = BEFORE_APP.filter((phase) => chain[phase].length > 0).map((phase) =>
     Object.freeze({ phase, plugins: chain[phase], by_path: by_path[phase] }),
   )
   const is_filtered = chain.header_filter.length > 0 || chain.body_filter.length > 0
-  const is_watched = plugins.some(({ life }) => life.watch !== undefined)
-  return Object.freeze({ ...chain, before_app: Object.freeze(before_app), is_filtered, is_watched })
+  return Object.freeze({ ...chain, before_app: Object.freeze(before_app), is_filtered })
 }

@@ -22,7 +22,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['background/trust'],
   ['sources'],
   ['sources/http', 'sources/folder', 'background/compiling', 'background/cache', 'request/debug', 'request/response'],
-  ['request/run'],
+  ['request/run', 'request/rollout'],
   ['background', 'request/guard', 'request/shadow'],
   ['request', 'control'],
   ['observability'],

@@ -2,8 +2,8 @@ import type { PluginSpec, RefusedPlugin } from '../document.ts'
 import { DocumentError, type DynacodeError } from '../errors.ts'
 import type { PluginInfo } from '../events/table.ts'
 import type { Draw } from '../matching/rollout.ts'
-import { createScopeTest, listScopePaths } from '../matching/scope.ts'
-import type { LivePlugin, PluginFunction, PluginLife, Uses } from '../program.ts'
+import { createScopeTest, listScopePaths, type Scope } from '../matching/scope.ts'
+import type { LivePlugin, PluginFunction, PluginLife, RolloutWatch, Uses } from '../program.ts'
 import type { Clock } from '../time/clock.ts'
 import { steadyNow } from '../time/steady-clock.ts'
 import type { CompiledCode, Compiler } from './compiling/compiler.ts'
@@ -18,7 +18,9 @@ export interface Compilation {
 /** The request line's part in a plugin: an environment for its code, and what it gathers while it lives. */
 export interface Mount {
   bind(compiled: CompiledCode, info: PluginInfo): PluginFunction
-  begin(info: PluginInfo, sha1: string): PluginLife
+  begin(info: PluginInfo, sha1: string, rollout: RolloutWatch | null): PluginLife
+  /** What guards the rollout of a plugin; null where the document asks for none. */
+  guardRollout(info: PluginInfo, scope: Scope, is_shadow: boolean): RolloutWatch | null
   end(plugin: LivePlugin): void
   /** Why this code may not run: for what it did before, or because the guard that it asks for cannot be had. */
   quarantined(sha1: string, guard: PluginSpec['guard']): DynacodeError | undefined
@@ -82,12 +84,13 @@ export function createPluginMaker({ compiler, mount, clock, draw }: Workshop, ma
     const { uses, sha1 } = code
     const info = createInfo(spec)
     const run = mount.bind(code, info)
-    const applies = createScopeTest(spec.scope, draw, clock)
+    const rollout = mount.guardRollout(info, spec.scope, spec.shadow)
+    const applies = createScopeTest(spec.scope, draw, clock, rollout)
     const paths = listScopePaths(spec.scope)
     if (fresh) compiled.push({ info, duration_ms: steadyNow() - started })
     return () => {
       if (!fresh) made.reused += 1
-      const life = mount.begin(info, sha1)
+      const life = mount.begin(info, sha1, rollout)
       compiler.hold({ sha1, guard: spec.guard })
       const phase = spec.phase
       return begin(Object.freeze({ info, spec, phase, run, uses, sha1, guard: false, applies, paths, life }))
@@ -97,7 +100,7 @@ export function createPluginMaker({ compiler, mount, clock, draw }: Workshop, ma
   function standIn(plugin: PluginSpec | RefusedPlugin, info: PluginInfo): LivePlugin | undefined {
     if (!mustGuard(plugin, clock.now())) return undefined
     const scope = standInScope(plugin)
-    return begin(createStandIn(plugin, info, mount.begin(info, ''), scope, createScopeTest(scope, draw, clock)))
+    return begin(createStandIn(plugin, info, mount.begin(info, '', null), scope, createScopeTest(scope, draw, clock)))
   }
 
   return Object.freeze({ prepare, standIn } satisfies PluginMaker)

@@ -11,7 +11,14 @@ export function mustGuard({ on_failure, scope, shadow }: PluginSpec | RefusedPlu
 
 /** The requests that are refused: it begins and ends when the plugin would, whether or not anybody brings a new document by then. */
 export function standInScope({ scope: { starts_at, expires_at } }: PluginSpec | RefusedPlugin): Scope {
-  return Object.freeze({ enabled: true, when: undefined, share: undefined, starts_at, expires_at })
+  return Object.freeze({
+    enabled: true,
+    when: undefined,
+    share: undefined,
+    stop_when: undefined,
+    starts_at,
+    expires_at,
+  })
 }
 
 /** Stands in for a plugin that never worked and fails closed: it lets nobody through. */

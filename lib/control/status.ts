@@ -3,8 +3,9 @@ import type { Activated } from '../background/preparation.ts'
 import type { WatchState } from '../background/watching.ts'
 import type { Phase } from '../document.ts'
 import { DynacodeError } from '../errors.ts'
-import type { Origin } from '../events/table.ts'
-import type { LivePlugin } from '../program.ts'
+import type { Origin, RolloutCounts } from '../events/table.ts'
+import { percentAt } from '../matching/rollout.ts'
+import type { LivePlugin, RolloutStop } from '../program.ts'
 import type { BreakerState } from '../time/breaker.ts'
 
 /** What a plugin is doing. */
@@ -18,6 +19,7 @@ export type PluginState =
   | 'scheduled'
   | 'expired'
   | 'shadow'
+  | 'stopped'
 
 /** The state of one plugin of the live document. */
 export interface PluginStatus {
@@ -28,7 +30,8 @@ export interface PluginStatus {
    * `live`: runs as in the document; `last_good`: the document's version was refused, an earlier one runs; `refused`: it was
    * refused, and there is no earlier one; `guarded`: like `refused`, and the requests of its domain get 503; `quarantined`: it
    * hung or ended the whole process, and does not run; `disabled`: the document switches it off; `scheduled`: its `starts_at`
-   * is in the future; `expired`: its `expires_at` has passed; `shadow`: it only reports what it would do.
+   * is in the future; `expired`: its `expires_at` has passed; `shadow`: it only reports what it would do;
+   * `stopped`: its rollout stopped itself, and it does not run.
    */
   readonly state: PluginState
   /** `closed`: it runs; `open`: it failed repeatedly, and is skipped for now; `half_open`: one request tries it. */
@@ -39,6 +42,20 @@ export interface PluginStatus {
   readonly sha1: string | null
   /** Why the document's version was refused; null when it was not. */
   readonly error: string | null
+  /** Its rollout; null where it has none. */
+  readonly rollout: RolloutStatus | null
+}
+
+/** How the rollout of a plugin goes in this process. */
+export interface RolloutStatus {
+  /** Its share of the traffic now, from 0 to 100: 0 once it is stopped. */
+  readonly percent: number
+  /** Why it stopped itself; null while it goes on. */
+  readonly stopped: RolloutStop | null
+  /** What was counted of the requests that it chose; null where it has no `stop_when`. */
+  readonly inside: RolloutCounts['inside'] | null
+  /** What was counted of the requests that it leaves out; null where it has no `stop_when`. */
+  readonly control: RolloutCounts['control'] | null
 }
 
 /** The state of the disk cache. */
@@ -168,6 +185,7 @@ export function* listPlugins({ build }: Activated, now: number): Generator<Stand
         retry_at,
         sha1: guard ? null : sha1,
         error: error?.message ?? null,
+        rollout: describeRollout(plugin, now),
       })
     }
     yield { state, breaker, describe }
@@ -176,7 +194,8 @@ export function* listPlugins({ build }: Activated, now: number): Generator<Stand
   for (const { info, error, kept_last_good } of failures) {
     if (kept_last_good || alive.has(info)) continue
     const standing = { state: isQuarantine(error) ? 'quarantined' : 'refused', breaker: 'closed' } as const
-    const describe = () => Object.freeze({ ...info, ...standing, retry_at: null, sha1: null, error: error.message })
+    const describe = () =>
+      Object.freeze({ ...info, ...standing, retry_at: null, sha1: null, error: error.message, rollout: null })
     yield { ...standing, describe }
   }
 }
@@ -188,8 +207,20 @@ function stateOf({ guard, life, spec }: LivePlugin, kept: boolean, now: number):
   if (starts_at !== undefined && now < starts_at) return 'scheduled'
   if (expires_at !== undefined && now >= expires_at) return 'expired'
   if (guard) return 'guarded'
+  if (isStopped(life)) return 'stopped'
   if (kept) return 'last_good'
   return spec.shadow ? 'shadow' : 'live'
+}
+
+const isStopped = ({ rollout }: LivePlugin['life']) => rollout !== null && rollout.stop() !== null
+
+/** How the rollout of a plugin goes; null where it has none. */
+export function describeRollout({ spec, life: { rollout } }: LivePlugin, now: number): RolloutStatus | null {
+  const { share } = spec.scope
+  if (share === undefined) return null
+  const stopped = rollout?.stop() ?? null
+  const { inside, control } = rollout?.counts() ?? { inside: null, control: null }
+  return Object.freeze({ percent: stopped === null ? percentAt(share, now) : 0, stopped, inside, control })
 }
 
 function isQuarantine(error: DynacodeError): boolean {

@@ -1,5 +1,6 @@
 import type { Phase } from '../document.ts'
 import type { DynacodeError } from '../errors.ts'
+import type { StopCondition } from '../matching/stop-when.ts'
 
 /** Which plugin an event is about. Frozen, and the same object for the life of that version of the plugin. */
 export interface PluginInfo {
@@ -49,6 +50,35 @@ export interface NoUpdate {
   readonly reason: 'unchanged' | 'fetch' | 'invalid' | 'held' | 'untrusted' | 'closed'
   /** The error; undefined for `unchanged`. */
   readonly error: Error | undefined
+}
+
+/** What is known of the responses to requests of one group. */
+export interface GroupCounts {
+  /** Requests that meet all conditions of the plugin but the rollout, which chose them or left them out. */
+  readonly requests: number
+  /** Responses that ended. Counted only where `status_5xx_rate`, or a `p99_ms` above the control group, is asked for. */
+  readonly responses: number
+  /** Responses with a status of 500 or above. */
+  readonly status_5xx: number
+  /** Responses that took longer than 99 % of the control group's, and `p99_ms` more. Counted only where that is asked for. */
+  readonly slow_responses: number
+}
+
+/** What was counted of a guarded rollout in this process. Frozen. */
+export interface RolloutCounts {
+  /** The requests that the rollout chose. */
+  readonly inside: GroupCounts & {
+    /** Runs of the plugin. */
+    readonly runs: number
+    /** Runs that failed. */
+    readonly errors: number
+    /** Runs that ended the request with exit(), or an http-error. */
+    readonly exits: number
+    /** Runs that took longer than `p99_ms`, of those that were timed. Counted only where that is asked for. */
+    readonly slow_runs: number
+  }
+  /** The requests that the rollout leaves out. */
+  readonly control: GroupCounts
 }
 
 /** Every event by name, with its payload. docs/events.md says when each is emitted. */
@@ -115,6 +145,15 @@ export interface EventTable {
     readonly retry_at: number
   }
   rt_breaker_closed: { readonly plugin: PluginInfo }
+  rt_rollout_stopped: RolloutCounts & {
+    readonly plugin: PluginInfo
+    /** The condition of `stop_when` that was met. */
+    readonly condition: StopCondition
+    /** Its limit: a share from 0 to 1; of `p99_ms`, milliseconds. */
+    readonly limit: number
+    /** Whether the limit is how much more it may be than among the requests that the rollout leaves out. */
+    readonly above_control: boolean
+  }
   on_error: {
     /** The part of dynacode that met the error: `document`, `cache`, `bootstrap`, `watch`, `report`, `watchdog`,
      * `listener`, `request`. */
@@ -149,6 +188,7 @@ export const CALLBACKS = Object.freeze({
   rt_plugins_shadow: 'on_shadow',
   rt_breaker_opened: 'on_breaker_open',
   rt_breaker_closed: 'on_breaker_close',
+  rt_rollout_stopped: 'on_rollout_stop',
   on_error: 'on_error',
 } as const satisfies Record<EventName, string>)
 

@@ -1,6 +1,8 @@
 import type { Context } from 'koa'
 import * as z from 'zod'
 import { own, type Predicate } from './condition.ts'
+import { type RolloutStep, type Schedule, stepAt, stepSchema } from './rollout-steps.ts'
+import { type StopWhen, stopWhenSchema } from './stop-when.ts'
 
 /** Names what a request is counted by: the same key is always in, or always out. */
 const by = z
@@ -16,6 +18,10 @@ export interface Rollout {
   percent?: number | undefined
   /** The key of a request: `ip`, `random`, `header:…`, `cookie:…` or `query:…`. */
   by?: string | undefined
+  /** Shares that follow each other from `starts_at` on, in place of `percent`. */
+  steps?: RolloutStep[] | undefined
+  /** When it stops itself. */
+  stop_when?: StopWhen | undefined
 }
 
 /**
@@ -23,7 +29,12 @@ export interface Rollout {
  *
  * @internal
  */
-export const rolloutSchema = z.strictObject({ percent: z.number().min(0).max(100).optional(), by: by.default('ip') })
+export const rolloutSchema = z.strictObject({
+  percent: z.number().min(0).max(100).optional(),
+  by: by.default('ip'),
+  steps: z.array(stepSchema).min(1).max(100).optional(),
+  stop_when: stopWhenSchema.optional(),
+})
 
 /** A share of the traffic: from one point of the hundred to another, by a key of the request. */
 export interface Share {
@@ -32,6 +43,16 @@ export interface Share {
   readonly to: number
   /** What keeps the shares of different plugins apart: their name. */
   readonly salt: string
+  /** Where it grows by the time: `to` is what it comes to in the end. */
+  readonly schedule?: Schedule
+}
+
+/** Watches a share of the traffic, and may end it. */
+export interface ShareGuard {
+  /** Null while the share is not ended. */
+  stop(): object | null
+  /** A request meets everything but the share, and is inside or left out. */
+  met(ctx: Context, is_inside: boolean): void
 }
 
 /** What a request is counted by where chance decides: the same for all who ask. */
@@ -49,18 +70,45 @@ export function createDraw(): Draw {
   }
 }
 
-/** Builds the predicate that is true for this share of the traffic. */
-export function createShare({ by, from, to, salt }: Share, draw: Draw): Predicate {
-  if (from <= 0 && to >= 100) return () => true
+/**
+ * Builds the predicate that is true for this share of the traffic.
+ *
+ * @param guard is asked, and hears of each request, before the plugin runs or is left out
+ * @param now what time it is, for a share that grows by the time
+ */
+export function createShare(share: Share, draw: Draw, guard: ShareGuard | null = null, now = Date.now): Predicate {
+  const decide = createDecision(share, draw, now)
+  if (guard === null) return (ctx) => decide(ctx) === true
+  return (ctx) => {
+    if (guard.stop() !== null) return false
+    const is_inside = decide(ctx)
+    // One that cannot be told apart is no match for those that can: a client without cookies may well be a machine.
+    if (is_inside !== undefined) guard.met(ctx, is_inside)
+    return is_inside === true
+  }
+}
+
+/** Tells whether a request is in a share; undefined where it has no key, and so is in none. */
+function createDecision({ by, from, to, salt, schedule }: Share, draw: Draw, now: () => number) {
+  const isEverybody = (end: number) => from <= 0 && end >= 100
+  if (schedule === undefined && isEverybody(to)) return () => true
   // Each variant of a plugin asks for itself: by chance of their own, a request could be in two of them, or in none.
   const read = by === 'random' ? draw : createReader(by)
-  return (ctx) => {
+  const readEnd = schedule === undefined ? () => to : () => stepAt(schedule, now())?.percent ?? 0
+  return (ctx: Context): boolean | undefined => {
+    const end = readEnd()
+    if (isEverybody(end)) return true
     const key = read(ctx)
     // Who cannot be told apart is in no share: the same visitor would be in and out by turns.
-    if (key === undefined || key === '') return false
+    if (key === undefined || key === '') return undefined
     const point = pointOf(`${salt}:${key}`)
-    return point >= from && point < to
+    return point >= from && point < end
   }
+}
+
+/** How much of the traffic a share has at a time, in milliseconds since 1970: from 0 to 100. */
+export function percentAt({ from, to, schedule }: Share, time: number): number {
+  return schedule === undefined ? to - from : (stepAt(schedule, time)?.percent ?? 0)
 }
 
 function createReader(name: string): (ctx: Context) => string | undefined {

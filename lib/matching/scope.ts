@@ -1,28 +1,37 @@
 import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
 import { type Condition, createPredicate, type Predicate } from './condition.ts'
 import { listPaths } from './path-pattern.ts'
-import { createShare, type Draw, type Share } from './rollout.ts'
+import { createShare, type Draw, type Share, type ShareGuard } from './rollout.ts'
+import type { StopRules } from './stop-when.ts'
 
 /** Which requests a plugin is for, and from when until when. Times in milliseconds since 1970. */
 export interface Scope {
   readonly enabled: boolean
   readonly when: Condition | undefined
   readonly share: Share | undefined
+  /** When its share of the traffic is taken back. */
+  readonly stop_when: StopRules | undefined
   readonly starts_at: number | undefined
   readonly expires_at: number | undefined
 }
 
-/** Builds the predicate of a plugin's scope; null when it is for every request of its domain, at any time. */
+/**
+ * Builds the predicate of a plugin's scope; null when it is for every request of its domain, at any time.
+ *
+ * @param guard watches the share
+ */
 export function createScopeTest(
   { when, share, starts_at, expires_at }: Scope,
   draw: Draw,
   { now }: Clock = SYSTEM_CLOCK,
+  guard: ShareGuard | null = null,
 ): Predicate | null {
   const tests: Predicate[] = []
   if (starts_at !== undefined) tests.push(() => now() >= starts_at)
   if (expires_at !== undefined) tests.push(() => now() < expires_at)
   if (when !== undefined) tests.push(createPredicate(when))
-  if (share !== undefined) tests.push(createShare(share, draw))
+  // The last one: the requests that only this leaves out are what the others are compared with.
+  if (share !== undefined) tests.push(createShare(share, draw, guard, now))
   if (tests.length === 0) return null
   const [only] = tests
   return tests.length === 1 ? (only as Predicate) : (ctx) => tests.every((holds) => holds(ctx))

@@ -5,7 +5,8 @@ import type { DynacodeError } from '../errors.ts'
 import type { Events } from '../events/emitter.ts'
 import { createRunObservers, type RunObservers } from '../events/run-observers.ts'
 import type { PluginInfo } from '../events/table.ts'
-import type { LivePlugin, PluginLife, Program } from '../program.ts'
+import type { Scope } from '../matching/scope.ts'
+import type { LivePlugin, PluginLife, Program, RolloutWatch } from '../program.ts'
 import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
 import { createBodyFilter } from './body-filter.ts'
 import { createDebugRequests } from './debug/requests.ts'
@@ -15,7 +16,7 @@ import { NO_WATCHDOG, startWatchdog } from './guard/watchdog.ts'
 import { createMiddleware } from './middleware.ts'
 import { createObservation } from './observation.ts'
 import type { RequestSettings } from './options.ts'
-import { beginLife, createBreakerMaker, watchExpiry } from './plugin-life.ts'
+import { beginLife, createBreakerMaker, createRolloutGuard, watchExpiry } from './plugin-life.ts'
 import { createRunner, type RunnerParts } from './runner.ts'
 import { createStore, type Store } from './store.ts'
 import { createUpgrade, narrowToUpgrades, type Upgrade } from './upgrade.ts'
@@ -30,7 +31,9 @@ export interface RequestLine {
   readonly store: Store
   readonly observeRuns: RunObservers['add']
   /** Begins the life of a version of a plugin. */
-  begin(info: PluginInfo, sha1: string): PluginLife
+  begin(info: PluginInfo, sha1: string, rollout: RolloutWatch | null): PluginLife
+  /** Makes what guards the rollout of a version of a plugin; null where the document asks for none. */
+  guardRollout(info: PluginInfo, scope: Scope, is_shadow: boolean): RolloutWatch | null
   /** Why this code may not run: for what earlier runs did, or because the guard it wants cannot be had. */
   quarantined(sha1: string, guard: GuardMode): DynacodeError | undefined
   /** These plugins have gone live. */
@@ -110,12 +113,14 @@ export function createRequestLine({
     guard: runner.guard,
     store: createStore(clock === SYSTEM_CLOCK ? undefined : clock),
     observeRuns: observers.add,
-    begin: (info, sha1) => beginLife(watchdog.know(info.name, sha1)),
+    begin: (info, sha1, rollout) => beginLife(watchdog.know(info.name, sha1), rollout),
+    guardRollout: createRolloutGuard(events, clock),
     quarantined: (sha1, guard) =>
       quarantine?.check(sha1) ?? (guard === 'strict' ? runner.trampoline.refusal() : undefined),
     live(plugins) {
       for (const plugin of plugins) {
         watchExpiry(plugin, events, clock)
+        plugin.life.rollout?.begin()
         // Its code may have stopped the process while the program was built.
         if (quarantine?.check(plugin.sha1) !== undefined) plugin.life.quarantined = true
       }

@@ -1,6 +1,7 @@
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events/emitter.ts'
-import type { LivePlugin } from '../program.ts'
+import type { LivePlugin, RolloutWatch } from '../program.ts'
+import { steadyNow } from '../time/steady-clock.ts'
 import { isAnswerable, isDeliberate } from './deliberate.ts'
 import { createExit, createFetch, createSay, createSignal } from './environment.ts'
 import type { Failures } from './failures.ts'
@@ -33,8 +34,9 @@ export function createLiveRuns({
 }): RunLive {
   function runLive(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): unknown {
     const run = createRun(state, plugin)
-    const { breaker } = plugin.life
+    const { breaker, rollout } = plugin.life
     if (breaker !== undefined) run.breaker_period = breaker.period()
+    if (rollout?.isTimed()) run.rollout_started = steadyNow()
     if (state.observed) observation.begin(run)
     if (plugin.uses.kit) run.kit = createKit(run, guard.contain)
     const changes = plugin.uses.writes === 'nothing' ? null : changesOf(state)
@@ -120,6 +122,8 @@ export function createLiveRuns({
     const { breaker } = plugin.life
     if (breaker !== undefined && !breaker.quiet) breaker.succeeded(run.breaker_period)
     if (run.watch !== null) observation.done(run, deliberate || state?.ending ? 'exit' : 'done')
+    if (plugin.life.rollout !== null)
+      tellRollout(run, plugin.life.rollout, deliberate || state?.ending ? 'exit' : 'done')
     leaveRequest(run)
     return value
   }
@@ -143,6 +147,7 @@ export function createLiveRuns({
     const changes = changesBy(run)
     if (changes !== null) takeChangesBack(changes)
     failures.fail(run, dead ?? error)
+    if (plugin.life.rollout !== null) tellRollout(run, plugin.life.rollout, 'failed')
     leaveRequest(run)
     return undefined
   }
@@ -154,6 +159,14 @@ export function createLiveRuns({
   }
 
   return runLive
+}
+
+/** Has the guard of the plugin's rollout count the run; what a shadow run did has not happened. */
+function tellRollout(run: Run, rollout: RolloutWatch, outcome: 'done' | 'exit' | 'failed'): void {
+  const { state, rollout_started, plugin } = run
+  if (state === null || state.shadow !== undefined) return
+  const duration_ms = rollout_started === -1 ? undefined : steadyNow() - rollout_started
+  rollout.ran(state.ctx, outcome, duration_ms, plugin.life.breaker?.state() === 'open')
 }
 
 /** What the plugin does to its request; null where it can do nothing to it. */

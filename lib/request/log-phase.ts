@@ -26,7 +26,7 @@ export function createLogPhase(
     // Node knows the address of a socket that is gone if it was asked in time.
     void ctx.req.socket.remoteAddress
     onFinished(ctx.res, () => {
-      const state = createState(ctx, chain, chain.is_watched || observation.isWanted())
+      const state = createState(ctx, chain, observation.isWanted())
       return runFrom(state, chain.by_path.log?.(ctx) ?? chain.log, 0)
     })
   }

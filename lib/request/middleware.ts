@@ -73,7 +73,7 @@ export function createMiddleware({
     if (chain === null) return next()
     if (isClosed()) return chain.isClosedAt(Date.now()) ? refuse(ctx) : next()
     if (record !== null) record.chain = chain
-    const observed = record !== null || chain.is_watched || observation.isWanted()
+    const observed = record !== null || observation.isWanted()
     return serve(createState(ctx, chain, observed, record, refuseLeftover), next)
   }
 

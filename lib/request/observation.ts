@@ -58,13 +58,12 @@ export function createObservation(events: Events, observers: RunObservers): Obse
 
   function tellFailure(
     host: () => string,
-    { info, phase, life }: LivePlugin,
+    { info, phase }: LivePlugin,
     error: unknown,
     outcome: 'open' | 'closed',
     duration_ms: number,
     sync_ms: number,
   ): void {
-    life.watch?.(outcome, duration_ms)
     for (const observe of observers.all()) observe(info, phase, outcome, duration_ms, sync_ms)
     if (!events.reaches('rt_plugins_error')) return
     events.emit('rt_plugins_error', { plugin: info, phase, host: host(), error, duration_ms, sync_ms, outcome })
@@ -74,11 +73,7 @@ export function createObservation(events: Events, observers: RunObservers): Obse
 
   /** Most who want to hear of runs want to hear of those that fail. */
   const isEndHeard = (run: Run): boolean =>
-    run.trace !== null ||
-    run.plugin.life.watch !== undefined ||
-    stateOf(run).record !== null ||
-    observers.all().length > 0 ||
-    events.has('rt_plugins_done')
+    run.trace !== null || stateOf(run).record !== null || observers.all().length > 0 || events.has('rt_plugins_done')
 
   return Object.freeze({
     isWanted: () =>
@@ -123,8 +118,7 @@ export function createObservation(events: Events, observers: RunObservers): Obse
       const sync_ms = readSyncTime(run, duration_ms)
       tellEnd(run, outcome, duration_ms, sync_ms)
       if (state.shadow !== undefined) return
-      const { info, phase, life } = plugin
-      life.watch?.(outcome, duration_ms)
+      const { info, phase } = plugin
       for (const observe of observers.all()) observe(info, phase, outcome, duration_ms, sync_ms)
       if (!events.has('rt_plugins_done')) return
       events.emit('rt_plugins_done', { plugin: info, phase, host: readHost(state.ctx), duration_ms, sync_ms, outcome })

@@ -1,23 +1,39 @@
 import type { Events } from '../events/emitter.ts'
 import type { PluginInfo } from '../events/table.ts'
-import type { LivePlugin, PluginLife } from '../program.ts'
+import type { Scope } from '../matching/scope.ts'
+import type { LivePlugin, PluginLife, RolloutWatch } from '../program.ts'
 import { type Breaker, createBreaker } from '../time/breaker.ts'
 import type { Clock } from '../time/clock.ts'
+import { createRolloutWatch } from './rollout/watch.ts'
 
 /**
  * Begins the life of a version of a plugin.
  *
  * @param id the number that the watchdog knows it by
+ * @param rollout what guards its rollout
  */
-export function beginLife(id: number): PluginLife {
+export function beginLife(id: number, rollout: RolloutWatch | null): PluginLife {
   return {
     id,
     breaker: undefined,
+    rollout,
     timers: undefined,
     forgetExpiry: undefined,
-    watch: undefined,
     ended: false,
     quarantined: false,
+  }
+}
+
+/** Makes what makes the guard of a plugin's rollout; null where the document asks for none. */
+export function createRolloutGuard(
+  events: Events,
+  clock: Clock,
+): (info: PluginInfo, scope: Scope, is_shadow: boolean) => RolloutWatch | null {
+  return (plugin, { stop_when }, is_shadow) => {
+    if (stop_when === undefined || is_shadow) return null
+    return createRolloutWatch(stop_when, clock, ({ condition, limit, above_control }, counts) =>
+      events.emit('rt_rollout_stopped', { plugin, condition, limit, above_control, ...counts }),
+    )
   }
 }
 

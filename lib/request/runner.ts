@@ -1,7 +1,7 @@
 import type { Events } from '../events/emitter.ts'
 import type { LivePlugin } from '../program.ts'
 import type { Breaker } from '../time/breaker.ts'
-import { whyNot } from './debug/run-record.ts'
+import { whyLeftOut, whyNot } from './debug/run-record.ts'
 import { createFailures, refuseIfClosed } from './failures.ts'
 import { createGuard, type Guard } from './guard/containment.ts'
 import { createTrampoline, type Trampoline } from './guard/strict.ts'
@@ -74,7 +74,7 @@ export function createRunner({
     try {
       const holds = plugin.applies === null || plugin.applies(state.ctx)
       if (!holds && state.record !== null) {
-        state.record.skipped.set(plugin, whyNot(plugin, state.ctx, now()) ?? 'rollout')
+        state.record.skipped.set(plugin, whyNot(plugin, state.ctx, now()) ?? whyLeftOut(plugin))
       }
       return holds
     } catch (error) {
@@ -108,6 +108,7 @@ export function createRunner({
     endPlugin({ life }) {
       life.ended = true
       life.forgetExpiry?.()
+      life.rollout?.end()
       life.timers?.clear()
     },
     close: () => trampoline.close(),

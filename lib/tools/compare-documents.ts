@@ -1,4 +1,6 @@
 import type { Document, PluginSpec, RefusedPlugin } from '../document.ts'
+import type { Share } from '../matching/rollout.ts'
+import type { StopRules } from '../matching/stop-when.ts'
 
 /** A difference between two documents. */
 export interface Difference {
@@ -138,17 +140,34 @@ function describePlugin(plugin: Plugin): Record<string, unknown> {
   if ('error' in plugin) return { refused: plugin.error.message }
   const { domain: _domain, name: _name, id: _id, phase: _phase, path: _path, code: _code, ...settings } = plugin
   const { scope, shadow, ...rest } = settings
-  const { share, enabled, when, starts_at, expires_at, ...conditions } = scope
+  const { share, stop_when, enabled, when, starts_at, expires_at, ...conditions } = scope
   return {
     enabled,
     mode: shadow ? 'shadow' : 'live',
     when,
-    rollout: share && { percent: share.to - share.from, by: share.by, from: share.from || undefined },
+    rollout: share && describeRollout(share, stop_when),
     starts_at: timeOf(starts_at),
     expires_at: timeOf(expires_at),
     ...conditions,
     ...rest,
   }
+}
+
+function describeRollout({ by, from, to, schedule }: Share, stop_when: StopRules | undefined): object {
+  const share =
+    schedule === undefined
+      ? { percent: to - from, by, from: from || undefined }
+      : { by, steps: schedule.map((step) => ({ percent: step.percent, from: timeOf(step.from) })) }
+  return { ...share, stop_when: stop_when && describeStopWhen(stop_when) }
+}
+
+/** As the document has it, with what it leaves to dynacode. */
+function describeStopWhen({ rules, min_runs, window_ms }: StopRules): object {
+  const bounds = rules.map(({ condition, limit, above_control }) => [
+    condition,
+    above_control ? { above_control: limit } : limit,
+  ])
+  return { ...Object.fromEntries(bounds), min_runs, window: `${window_ms / 1000}s` }
 }
 
 function compareFields(before: Record<string, unknown> = {}, after: Record<string, unknown> = {}): FieldChange[] {

@@ -41,6 +41,7 @@ function create(max_removed_ratio = 1, verifier?: Verifier): Activator {
     begin: () => ({}) as PluginLife,
     end,
     quarantined: () => undefined,
+    guardRollout: () => null,
   })
   return createActivator({
     preparation: createPreparation({

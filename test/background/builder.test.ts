@@ -26,6 +26,7 @@ beforeEach(() => {
     begin,
     end,
     quarantined,
+    guardRollout: () => null,
   })
   build = (document) => {
     const built = runSteps(builder.build(readDocument(JSON.stringify(document)), 'v', live))
@@ -62,6 +63,7 @@ describe('domains that are kept', () => {
       begin,
       end,
       quarantined,
+      guardRollout: () => null,
     })
     const { program } = runSteps(builder.build(all, 1, null))
     const keep = (from: number, to: number) =>
@@ -415,6 +417,7 @@ describe('a plugin with very many variants', () => {
       begin,
       end,
       quarantined,
+      guardRollout: () => null,
     })
     const read = (code: (index: number) => string) => readDocument(JSON.stringify(many(code)))
     const first = before && runSteps(builder.build(read(before), 1, null)).program

@@ -8,8 +8,12 @@ import { ERROR_CODES } from '../../lib/errors.ts'
 import { CALLBACKS } from '../../lib/events/table.ts'
 import { conditionSchema } from '../../lib/matching/condition.ts'
 import { rolloutSchema } from '../../lib/matching/rollout.ts'
+import { stepSchema } from '../../lib/matching/rollout-steps.ts'
+import { readStopWhen, STOP_CONDITIONS, stopWhenSchema } from '../../lib/matching/stop-when.ts'
 import { type DynacodeOptions, OPTION_NAMES, parseOptions } from '../../lib/options.ts'
 import { ENVIRONMENT_NAMES } from '../../lib/program.ts'
+import { createRolloutWatch, FALSE_STOPS } from '../../lib/request/rollout/watch.ts'
+import { SYSTEM_CLOCK } from '../../lib/time/clock.ts'
 import { createInstance } from '../fixtures/instance.ts'
 import { cellOf, codeIn, namesIn, ROOT, readDocsPage, tablesOf } from './pages.ts'
 
@@ -232,6 +236,25 @@ describe('docs/document.md', () => {
   })
 })
 
+describe('docs/guarded-rollouts.md', () => {
+  const page = readDocsPage('guarded-rollouts')
+
+  test.each([
+    ['field of `stop_when`', Object.keys(stopWhenSchema.shape)],
+    ['field of a step', Object.keys(stepSchema.shape)],
+    ['condition with `above_control`', STOP_CONDITIONS],
+  ])('lists every %s, and no other', (column, fields) => {
+    const names = tablesOf(page, column).flatMap(({ rows }) => rows.flatMap((row) => codeIn(row[0] ?? '')))
+    expect(sorted(names)).toEqual(sorted(fields))
+  })
+
+  test('says how often it may be wrong, and how it measures', () => {
+    const text = readFileSync(join(ROOT, 'docs/guarded-rollouts.md'), 'utf8')
+    expect(FALSE_STOPS).toBe(1 / 10_000)
+    expect(text).toContain('1 in 10,000 per process')
+  })
+})
+
 describe('docs/lifecycle.md', () => {
   const page = readDocsPage('lifecycle')
   const of = (column: string) => sorted(namesIn(tablesOf(page, column)).map((name) => name.replace(/\(.*/, '')))
@@ -247,6 +270,13 @@ describe('docs/lifecycle.md', () => {
     const status = dyna.status()
     expect(of('field of the status')).toEqual(sorted(Object.keys(status)))
     expect(of('field of its `plugins`')).toEqual(sorted(Object.keys(status.plugins[0] ?? {})))
+  })
+
+  test('lists every field of a rollout in the status, and every count, and no other', () => {
+    const fields = membersOf('control/status.ts', 'RolloutStatus').map(({ name }) => name)
+    expect(of('field of its `rollout`')).toEqual(sorted(fields))
+    const counts = createRolloutWatch(readStopWhen({ error_rate: 0.1 }, 1000), SYSTEM_CLOCK, () => undefined).counts()
+    expect(of('count of `inside` and `control`')).toEqual(sorted(Object.keys(counts.inside)))
   })
 
   test('lists every state of a plugin in the status, and no other', () => {

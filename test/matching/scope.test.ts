@@ -2,7 +2,14 @@ import { describe, expect, test, vi } from 'vitest'
 import { createScopeTest, type Scope } from '../../lib/matching/scope.ts'
 import { createContext } from '../fixtures/context.ts'
 
-const NOTHING: Scope = { enabled: true, when: undefined, share: undefined, starts_at: undefined, expires_at: undefined }
+const NOTHING: Scope = {
+  enabled: true,
+  when: undefined,
+  share: undefined,
+  stop_when: undefined,
+  starts_at: undefined,
+  expires_at: undefined,
+}
 const build = (fields: Partial<Scope>) => createScopeTest({ ...NOTHING, ...fields }, () => '0.5')
 const at = (time: string) => vi.setSystemTime(Date.parse(time))
 const ctx = createContext({ url: '/a' })

@@ -2,14 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv } from 'ajv'
 import { describe, expect, test } from 'vitest'
-import { createJsonSchema } from '../../.build/json-schema.ts'
+import { createJsonSchema, SCHEMA_PAGES } from '../../.build/json-schema.ts'
 import { readDocument } from '../../lib/background/reading/validator.ts'
 import { createProject } from '../../lib/cli/new-project.ts'
 import { ROOT, readDocsPage } from '../docs/pages.ts'
 
 type Schema = { description?: string; properties?: Record<string, Schema> }
 
-const page = readFileSync(join(ROOT, 'docs/document.md'), 'utf8')
+const page = SCHEMA_PAGES.map((name) => readFileSync(join(ROOT, name), 'utf8')).join('\n\n')
 const schema = createJsonSchema(page) as Schema & { definitions: { plugin: Schema } }
 const validate = new Ajv({ strict: false, validateFormats: false }).compile(schema)
 /** Where the schema finds something wrong; [] where it does not. */

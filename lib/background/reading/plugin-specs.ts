@@ -1,8 +1,11 @@
 import { type GuardMode, type PluginFields, type PluginSpec, pluginSchema } from '../../document.ts'
 import { DocumentError } from '../../errors.ts'
+import { createSchedule } from '../../matching/rollout-steps.ts'
 import type { Scope } from '../../matching/scope.ts'
+import { readStopWhen } from '../../matching/stop-when.ts'
 import { describeValue } from '../../validation/schema-error.ts'
 import { freezeDeep, MAX_DEPTH } from './freeze.ts'
+import { findRolloutFault, scheduleLength } from './rollout-faults.ts'
 
 /** What holds for a plugin where the document says nothing else. */
 export interface PluginDefaults {
@@ -20,14 +23,19 @@ export function createSpecs(
 ): readonly PluginSpec[] | DocumentError {
   const params = fields.params == null ? NO_PARAMS : freezeDeep(fields.params)
   if (params === undefined) return new DocumentError(`${path}.params`, `expected at most ${MAX_DEPTH} levels, got more`)
+  const fault = findRolloutFault(fields, path, fields.timeout_ms ?? defaults.timeout_ms)
+  if (fault !== undefined) return fault
   const codes = readCodes(fields, path)
   if (codes instanceof DocumentError) return codes
+  const { stop_when: given } = fields.rollout ?? {}
+  const stop_when = given === undefined ? undefined : readStopWhen(given, scheduleLength(fields))
   const shadow_allows = fields.shadow_allows == null ? NOTHING : Object.freeze(fields.shadow_allows)
   return codes.map(({ name, code, share }) => {
     const scope: Scope = Object.freeze({
       enabled: fields.enabled ?? true,
       when: fields.when ?? undefined,
       share,
+      stop_when,
       starts_at: toTime(fields.starts_at),
       expires_at: toTime(fields.expires_at),
     })
@@ -58,13 +66,18 @@ const NOTHING: PluginSpec['shadow_allows'] = Object.freeze([])
 
 /** The code of a plugin with its share of the traffic, or those of its variants, side by side. */
 function readCodes(
-  { name, code, variants, rollout }: PluginFields,
+  { name, code, variants, rollout, starts_at }: PluginFields,
   path: string,
 ): readonly { name: string; code: string; share: Scope['share'] }[] | DocumentError {
   const by = rollout?.by ?? 'ip'
   if (variants == null) {
     if (code == null) return new DocumentError(`${path}.code`, `expected a string, got ${describeValue(code)}`)
     if (rollout == null) return [{ name, code, share: undefined }]
+    if (rollout.steps !== undefined) {
+      const schedule = createSchedule(rollout.steps, toTime(starts_at) ?? 0)
+      const to = rollout.steps.at(-1)?.percent ?? 0
+      return [{ name, code, share: { by, from: 0, to, salt: name, schedule } }]
+    }
     if (rollout.percent !== undefined) return [{ name, code, share: { by, from: 0, to: rollout.percent, salt: name } }]
     return new DocumentError(`${path}.rollout.percent`, 'expected a number, got nothing')
   }

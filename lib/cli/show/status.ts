@@ -9,6 +9,7 @@ const STYLES: Readonly<Record<string, Style>> = Object.freeze({
   refused: 'red',
   guarded: 'red',
   quarantined: 'red',
+  stopped: 'red',
 })
 
 /** What the document's version of these is not. */
@@ -23,6 +24,7 @@ const ORIGINS: Readonly<Record<string, string>> = {
 /** Why somebody should look at a process, most important first; [] where nobody has to. */
 function findTrouble(status: Answer): readonly string[] {
   const open = status.plugins.filter((plugin: Answer) => plugin.breaker !== 'closed').length
+  const stopped = status.plugins.filter((plugin: Answer) => plugin.state === 'stopped').length
   return [
     status.closed && 'closed: no plugin runs',
     status.disabled && 'off: the kill switch of this process is on, no plugin runs',
@@ -31,6 +33,7 @@ function findTrouble(status: Answer): readonly string[] {
     status.stale && 'the live document is stale',
     status.last_error && `the last refresh failed: ${status.last_error.message}`,
     status.cache?.error && `the cache does not work: ${status.cache.error.message}`,
+    stopped > 0 && `${stopped} not run any more (rollout stopped itself)`,
     open > 0 && `${open} skipped (breaker open)`,
   ].filter((text) => typeof text === 'string')
 }
@@ -80,12 +83,20 @@ function describeNext({ polling, next_poll_at }: Answer, time: (at: unknown) => 
 
 /** One plugin in one line. */
 export function describePlugin(
-  { name, domain, phase, state, breaker, retry_at, error }: Answer,
+  { name, domain, phase, state, breaker, retry_at, error, rollout }: Answer,
   paint: Terminal['paint'],
   time: (at: unknown) => string,
 ): string {
   const tried = typeof retry_at === 'number' ? `, next try ${time(retry_at)}` : ''
   const broken = breaker === 'closed' || breaker === undefined ? '' : `, skipped (breaker ${nameOf(breaker)}${tried})`
   const where = [phase, domain].filter((part) => part !== null && part !== undefined).join(', ')
-  return `${paint(STYLES[state] ?? 'yellow', nameOf(state))} ${name} (${where})${broken}${error ? `: ${error}` : ''}`
+  return `${paint(STYLES[state] ?? 'yellow', nameOf(state))} ${name} (${where})${broken}${describeStop(rollout)}${error ? `: ${error}` : ''}`
+}
+
+/** What a rollout was stopped for: `, stopped: error_rate above 0.05`. */
+function describeStop(rollout: Answer): string {
+  const stopped = rollout?.stopped
+  if (!stopped) return ''
+  const { condition, limit, above_control } = stopped
+  return `, stopped: ${condition} ${above_control ? 'more than' : 'above'} ${limit}${above_control ? ' above the control group' : ''}`
 }

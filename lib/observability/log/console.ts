@@ -40,6 +40,10 @@ const LINES: Lines = Object.freeze({
     'error',
     `${name(plugin)} keeps failing and is skipped (breaker open) until ${new Date(retry_at).toISOString()}`,
   ],
+  rt_rollout_stopped: ({ plugin, condition, limit, above_control }) => [
+    'error',
+    `the rollout of ${name(plugin)} stopped itself: ${condition} is ${above_control ? 'more than' : 'above'} ${limit}${above_control ? ' above the control group' : ''}`,
+  ],
   on_error: ({ section, error }) => ['warn', `${section}: ${say(error)}`],
 } satisfies Lines)
 

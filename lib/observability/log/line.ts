@@ -49,6 +49,7 @@ const LINES: Lines = Object.freeze({
   rt_plugins_shadow: ['info', 'a plugin ran in shadow mode'],
   rt_breaker_opened: ['error', 'a breaker opened: the plugin is not run for now'],
   rt_breaker_closed: ['info', 'a breaker closed: the plugin runs again'],
+  rt_rollout_stopped: ['error', 'a rollout stopped itself: the plugin is not run any more'],
   on_error: ({ section }) => [HARMLESS.has(section) ? 'warn' : 'error', 'something went wrong beside the plugins'],
 } satisfies Lines)
 

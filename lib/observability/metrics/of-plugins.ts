@@ -18,6 +18,7 @@ const NO_STATES = {
   scheduled: 0,
   expired: 0,
   shadow: 0,
+  stopped: 0,
 } satisfies Record<PluginState, 0>
 const OF_PLUGIN = ['domain', 'plugin', 'phase'] as const
 const BUCKETS = [...BOUNDS, '+Inf'].map((le) => Object.freeze({ le }))
@@ -76,7 +77,15 @@ export const PLUGIN_METRICS: readonly Definition[] = Object.freeze([
     aggregator: 'max',
     help: 'Plugins of these labels whose breaker is open or half open; absent where none is.',
     labels: OF_PLUGIN,
-    read: readOpenBreakers,
+    read: (snapshot) => countMarked(snapshot, isOpen),
+  },
+  {
+    ...gauge,
+    name: 'plugin_rollout_stopped',
+    aggregator: 'max',
+    help: 'Plugins of these labels whose rollout stopped itself; absent where none has.',
+    labels: OF_PLUGIN,
+    read: (snapshot) => countMarked(snapshot, ({ state }) => state === 'stopped'),
   },
 ] satisfies Definition[])
 
@@ -101,13 +110,16 @@ function countStates(plugins: readonly PluginStatus[]): Record<PluginState, numb
 }
 
 /** Those without labels of their own are reported together, as everything else of them is. */
-function readOpenBreakers({ status: { plugins }, tallies, labels, label_sets }: Snapshot): Sample[] {
-  const open = plugins.filter(isOpen)
+function countMarked(
+  { status: { plugins }, tallies, labels, label_sets }: Snapshot,
+  isMarked: (plugin: PluginStatus) => boolean,
+): Sample[] {
+  const marked = plugins.filter(isMarked)
   const counts = new Map<Labels, number>()
   const others = new Map(
-    open.map(({ phase }) => [phase, { ...labels, domain: OTHER, plugin: OTHER, phase: `${phase}` }]),
+    marked.map(({ phase }) => [phase, { ...labels, domain: OTHER, plugin: OTHER, phase: `${phase}` }]),
   )
-  for (const plugin of open) {
+  for (const plugin of marked) {
     const tally = tallies.find(plugin)
     const key = tally === undefined ? (others.get(plugin.phase) as Labels) : label_sets.of(tally)
     counts.set(key, (counts.get(key) ?? 0) + 1)

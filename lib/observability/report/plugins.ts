@@ -11,7 +11,7 @@ export interface ReportedPlugins {
   readonly states: Readonly<Record<PluginState, number>>
   readonly breakers: Readonly<Record<BreakerState, number>>
   /** Plugins that are not simply live, problems first. */
-  readonly notable: readonly PluginStatus[]
+  readonly notable: readonly Omit<PluginStatus, 'rollout'>[]
   readonly notable_left_out: number
 }
 
@@ -28,9 +28,10 @@ const STATES = [
   'scheduled',
   'expired',
   'shadow',
+  'stopped',
 ] as const
 
-const TROUBLE: ReadonlySet<PluginState> = new Set(['last_good', 'refused', 'guarded', 'quarantined'])
+const TROUBLE: ReadonlySet<PluginState> = new Set(['last_good', 'refused', 'guarded', 'quarantined', 'stopped'])
 
 /** Describes how the plugins of the live document fare. */
 export function describePlugins(activated: Activated | null, now: number): ReportedPlugins {
@@ -48,7 +49,8 @@ export function describePlugins(activated: Activated | null, now: number): Repor
     else if (state !== 'live') others.push(plugin)
   }
   const { rows, left_out } = fill([...trouble, ...others], NOTABLE_BYTES, ({ describe }) => {
-    const status = describe()
+    // Rollouts have a list of their own.
+    const { rollout: _rollout, ...status } = describe()
     return { ...status, error: status.error && limitText(status.error, MAX_TEXT_LENGTH) }
   })
   return { total, states, breakers, notable: rows, notable_left_out: left_out }

@@ -16,6 +16,7 @@ export type ReportOccasion =
   | 'fetch'
   | 'recovered'
   | 'breaker'
+  | 'rollout'
   | 'stale'
   | 'expired'
   | 'quarantine'
@@ -34,6 +35,8 @@ export interface Reporter {
 const BATCH_MS = 100
 /** Changes that a whole fleet sees at once are reported within this share of the interval. */
 const SPREAD = 0.1
+/** A rollout that stopped itself does not wait longer than this: others of the fleet go on with it. */
+const SPREAD_OF_STOPS_MS = 1000
 /** After failures the waits grow up to so many intervals. */
 const LONGEST_WAIT = 2
 /** How long `close()` may take for the last report, in milliseconds. */
@@ -78,7 +81,13 @@ export function startReporter({
     clearTimeout(timer)
     timer = setTimeout(() => void report(), Math.min(ms, LONGEST_TIMER_MS)).unref()
   }
-  const soon = () => wait('soon', BATCH_MS + Math.random() * interval_ms * SPREAD)
+  const soon = () => {
+    const spread_ms = interval_ms * SPREAD
+    wait(
+      'soon',
+      BATCH_MS + Math.random() * (occasions.has('rollout') ? Math.min(spread_ms, SPREAD_OF_STOPS_MS) : spread_ms),
+    )
+  }
   const later = () => wait('idle', interval_ms * (1 + Math.random() * SPREAD))
 
   /** Never rejects: nobody waits for it. */
@@ -122,7 +131,7 @@ export function startReporter({
 
   function note(occasion: ReportOccasion): void {
     occasions.add(occasion)
-    if (state === 'idle' && !closing.signal.aborted) soon()
+    if ((state === 'idle' || (state === 'soon' && occasion === 'rollout')) && !closing.signal.aborted) soon()
   }
 
   note('start')

@@ -83,6 +83,7 @@ export function startReporting(
   on('bg_plugin_expired', () => reporter.note('expired'))
   on('rt_breaker_opened', () => reporter.note('breaker'))
   on('rt_breaker_closed', () => reporter.note('breaker'))
+  on('rt_rollout_stopped', () => reporter.note('rollout'))
   on('on_error', ({ section }) => {
     if (section === 'watchdog') reporter.note('quarantine')
   })

@@ -10,6 +10,7 @@ import { describeActive, describeAttempt, type ReportedAttempt, type ReportedDoc
 import { MAX_TEXT_LENGTH, type ReportedError } from './error.ts'
 import type { LastErrors } from './last-errors.ts'
 import { describePlugins, type ReportedPlugins } from './plugins.ts'
+import { describeRollouts, type ReportedRollouts } from './rollouts.ts'
 import type { ReportOccasion } from './schedule.ts'
 
 /** What an instance sends to `report_uri`. Times are in milliseconds since 1970. docs/reporting.md is its reference. */
@@ -44,6 +45,7 @@ export interface Report {
   readonly attempted: ReportedAttempt | null
   readonly last_refresh: ReportedRefresh | null
   readonly plugins: ReportedPlugins
+  readonly rollouts: ReportedRollouts
   readonly counters: ReportedCounters
 }
 
@@ -102,6 +104,7 @@ export function createReportWriter(subject: ReportSubject): ReportWriter {
       attempted: describeAttempt(subject.attempted(), activated),
       last_refresh,
       plugins: describePlugins(activated, now),
+      rollouts: describeRollouts(activated, now),
       counters: describeCounters(tallies, last_errors, activated, now),
     }
   }

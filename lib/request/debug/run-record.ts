@@ -17,6 +17,7 @@ export type SkipReason =
   | 'expired'
   | 'condition'
   | 'rollout'
+  | 'rollout_stopped'
   | 'breaker'
   | 'quarantined'
   | 'ended'
@@ -50,6 +51,11 @@ export function noteRun(
   }
   run.outcome = outcome
   run.duration_ms += duration_ms
+}
+
+/** Why its rollout leaves a request out for which a plugin is. */
+export function whyLeftOut({ life }: LivePlugin): SkipReason {
+  return (life.rollout?.stop() ?? null) === null ? 'rollout' : 'rollout_stopped'
 }
 
 /** Why a plugin is not for a request as it is now; undefined when it is, or is left out of a rollout. Never throws. */

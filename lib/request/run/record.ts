@@ -44,6 +44,8 @@ export interface Run {
   finished: boolean
   /** Whether the reason of its death was reported: once is enough, wherever else it surfaces. */
   told: boolean
+  /** When it began, in milliseconds of the steady clock, for the guard of its rollout; -1 where that did not ask. */
+  rollout_started: number
   /** Measures the run; null where nobody wants to know. */
   watch: Stopwatch | null
   /** What those are called with who trace the run; null where nobody does. */
@@ -87,6 +89,7 @@ export function createRun(state: RequestState, plugin: LivePlugin): Run {
     dead: null,
     finished: false,
     told: false,
+    rollout_started: -1,
     watch: null,
     trace: null,
     rejections: null,

@@ -4,6 +4,7 @@ import { metricsPairs } from './metrics.mjs'
 import { outagePairs } from './outage.mjs'
 import { pluginPairs } from './plugins.mjs'
 import { precisionPairs } from './precision.mjs'
+import { rolloutPairs } from './rollouts.mjs'
 
 /**
  * Two ways to the same answer, to be measured against each other. A later benchmark is one more of these.
@@ -28,7 +29,7 @@ import { precisionPairs } from './precision.mjs'
  */
 
 /** @type {Pair[]} */
-export const pairs = [...pluginPairs, ...guardPairs, ...precisionPairs, ...outagePairs]
+export const pairs = [...pluginPairs, ...guardPairs, ...precisionPairs, ...outagePairs, ...rolloutPairs]
 
 /** With those that have a command of their own. */
 export const everyPair = [...pairs, ...metricsPairs, ...scalePairs]
