@@ -16,6 +16,7 @@ const stepOf = (step: string) => {
   return JSON.parse(block.text) as { domains: { plugins: Record<string, unknown>[] }[] }
 }
 const STEPS = ['shadow', '1', '10', '100', 'back'] as const
+const ALL = [...STEPS, 'schedule', 'bad'] as const
 const USERS = Array.from({ length: 2000 }, (_, index) => `user-${index}`)
 
 /** The users of old clients that are told to update; all others get the app. */
@@ -103,13 +104,58 @@ describe('docs/guide-rollout.md', () => {
     expect((await toldOf(running)).size).toBe(0)
   })
 
+  test('the schedule leads through the last three steps by itself', async () => {
+    const document = stepOf('schedule')
+    const start = Date.parse(document.domains[0]?.plugins[0]?.starts_at as string)
+    vi.useFakeTimers({ toFake: ['Date'], now: start - 1 })
+    onTestFinished(() => void vi.useRealTimers())
+    const running = await startApp({ document })
+    const told: Set<string>[] = []
+    for (const minutes of [0, 29.9, 30, 149.9, 150, 100_000]) {
+      vi.setSystemTime(start + minutes * 60_000)
+      told.push(await toldOf(running))
+    }
+    vi.setSystemTime(start - 1)
+    expect((await toldOf(running)).size).toBe(0)
+    vi.useRealTimers()
+    // The same users as in the steps that somebody publishes.
+    for (const [at, step] of [
+      [0, '1'],
+      [2, '10'],
+      [4, '100'],
+    ] as const) {
+      await running.serve(stepOf(step))
+      const same = await toldOf(running)
+      expect([told[at], told[at + 1]]).toEqual([same, same])
+    }
+  })
+
+  test('the one with the bug stops itself, and prints what the page shows', async () => {
+    const printed: string[] = []
+    const running = await startApp({
+      document: stepOf('bad'),
+      options: {
+        on_rollout_stop: ({ plugin, condition, limit, inside }) =>
+          printed.push(
+            `${plugin.name} stopped: ${condition} above ${limit}, ${inside.exits} exits in ${inside.runs} runs`,
+          ),
+      },
+    })
+    expect((await toldOf(running, '')).size).toBe(20)
+    expect(printed).toEqual([page.blocks.findLast(({ lang }) => lang === 'text')?.text])
+    expect((await toldOf(running, '')).size).toBe(0)
+    expect(running.dyna.status().plugins).toMatchObject([{ state: 'stopped' }])
+    await running.serve(stepOf('bad'))
+    expect((await toldOf(running, '')).size).toBe(0)
+  })
+
   test('all steps have the one line of code that the page begins with', () => {
     const line = page.blocks[0]?.text.split('\n').find((text) => text.startsWith('if ('))
-    for (const step of STEPS) expect(stepOf(step).domains[0]?.plugins[0]?.code).toBe(line)
+    for (const step of ALL) expect(stepOf(step).domains[0]?.plugins[0]?.code).toBe(line)
   })
 
   describe('the check', () => {
-    test.each(STEPS)('has nothing to say of the document of step %s', async (step) => {
+    test.each(ALL)('has nothing to say of the document of step %s', async (step) => {
       expect(await check(JSON.stringify(stepOf(step)))).toEqual({ said: [], exitCode: undefined })
     })
 
