@@ -362,7 +362,7 @@ describe('a guard in place of a plugin that ends', () => {
     const [guard] = build(document(given)).program.plugins
     expect(guard).toMatchObject({ guard: true, phase: 'access' })
     expect(guard?.applies?.(ctx)).toBe(true)
-    expect(begin).toHaveBeenCalledWith(guard?.info, '')
+    expect(begin).toHaveBeenCalledWith(guard?.info, '', null)
     expect(guard?.spec.scope.expires_at).toBe(Date.UTC(2030, 0, 1))
     vi.setSystemTime(Date.UTC(2030, 0, 1))
     expect(guard?.applies?.(ctx)).toBe(false)
