@@ -1,22 +1,24 @@
 // What it costs to watch a rollout: the same plugin, in the same share of the traffic, with `stop_when` and without.
 import { createInstance, HOST } from '../instance.mjs'
 
-const rolledOut = (stop_when, percent = 99.999) => (scope) =>
-  createInstance(scope, {
-    domains: [
-      {
-        name: HOST,
-        plugins: [
-          {
-            name: 'new',
-            phase: 'access',
-            code: 'ctx.state.seen = 1',
-            rollout: { percent, by: 'ip', ...(stop_when === undefined ? {} : { stop_when }) },
-          },
-        ],
-      },
-    ],
-  })
+const rolledOut =
+  (stop_when, percent = 99.999) =>
+  (scope) =>
+    createInstance(scope, {
+      domains: [
+        {
+          name: HOST,
+          plugins: [
+            {
+              name: 'new',
+              phase: 'access',
+              code: 'ctx.state.seen = 1',
+              rollout: { percent, by: 'ip', ...(stop_when === undefined ? {} : { stop_when }) },
+            },
+          ],
+        },
+      ],
+    })
 
 const OWN = { error_rate: 0.05, exit_rate: 0.5 }
 const plain = rolledOut(undefined)
