@@ -65,7 +65,8 @@ export const OPTION_NAMES: readonly string[] = Object.freeze(Object.keys(schema.
  * @throws OptionError that names the option, what was expected and what came
  */
 export function parseOptions(given: DynacodeOptions): Options {
-  const result = schema.safeParse(given)
+  // Once: a function that V8 compiles for this schema is not worth it.
+  const result = schema.safeParse(given, { jitless: true })
   if (!result.success) {
     const { path, message } = describeMismatch(result.error, given, describeGiven)
     if (path === '') throw new OptionError('', `dynacode(options): ${message}`)

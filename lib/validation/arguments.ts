@@ -9,7 +9,7 @@ import { describeKind, describeMismatch } from './schema-error.ts'
  * @throws OptionError that names the option, what was expected and what came
  */
 export function checkArguments<T>(name: string, schema: z.ZodType<T>, given: unknown): T {
-  const result = schema.safeParse(given)
+  const result = schema.safeParse(given, { jitless: true })
   if (result.success) return result.data
   const { path, message } = describeMismatch(result.error, given, describeKind)
   throw new OptionError(path, `${name}: ${path === '' ? '' : `option ${path}: `}${message}`)
