@@ -160,7 +160,8 @@ export async function plugin_app(given: Given, options: PluginAppOptions = {}): 
       if (next !== undefined) source = await createGivenSource(next)
       return refresh()
     },
-    rollout_key: (plugin: string, { inside = true } = {}) => findRolloutKey(readDocument(text), plugin, inside),
+    rollout_key: (plugin: string, { inside = true } = {}) =>
+      findRolloutKey(readDocument(text), plugin, inside, clock.now()),
     settled: () => recorder.settled(() => responses === 0),
     close: dyna.close,
   } satisfies Omit<PluginApp, keyof Koa>)

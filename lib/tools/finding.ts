@@ -12,6 +12,7 @@ export const RULES: readonly string[] = Object.freeze([
   'floating-promise',
   'wrong-phase',
   'fails-open',
+  'guarded-rollout',
   'types',
   'host-matching',
 ])

@@ -9,6 +9,7 @@ import { findEndlessLoops } from './lint/endless-loops.ts'
 import { type ExpressionJudge, listExpressions } from './lint/expressions.ts'
 import { findOpenAccess } from './lint/fails-open.ts'
 import { findFloatingPromises } from './lint/floating-promises.ts'
+import { findGuardedRollout } from './lint/guarded-rollout.ts'
 import { createSubject, type Fault, type Lint } from './lint/rule.ts'
 import { findUnknownNames } from './lint/unknown-names.ts'
 import { findWrongPhase } from './lint/wrong-phase.ts'
@@ -22,6 +23,7 @@ const LINTS: readonly Lint[] = [
   findEndlessLoops,
   findWrongPhase,
   findOpenAccess,
+  findGuardedRollout,
 ]
 
 /** Makes an inspector for the plugins of one document. */
@@ -40,7 +42,7 @@ export function createPluginInspector(
     const { name, code, phase, on_failure, shadow, domain, path, scope } = spec
     const entry = find(spec)
     const opens_on_purpose = (entry.own.on_failure ?? entry.shared.on_failure) === 'open'
-    const key = JSON.stringify([name, code, phase, on_failure, shadow, scope.when, opens_on_purpose])
+    const key = JSON.stringify([name, code, phase, on_failure, shadow, scope.when, scope.stop_when, opens_on_purpose])
     if (seen.has(key)) return []
     seen.add(key)
     const about = { plugin: name, domain, phase, path, file: fileOf(entry, name) }

@@ -2,7 +2,7 @@ import type { Context } from 'koa'
 import type { Document, Domain, PluginSpec } from '../document.ts'
 import { createPredicate } from '../matching/condition.ts'
 import type { HostPattern } from '../matching/host-pattern.ts'
-import { createShare } from '../matching/rollout.ts'
+import { createShare, percentAt } from '../matching/rollout.ts'
 
 /** Why no plugin of a domain runs for a host; undefined when they may. */
 export function whyNotDomain({ enabled, skip }: Document, { pattern, name }: Domain, host: string): string | undefined {
@@ -33,7 +33,16 @@ export function whyNotPlugin({ scope, name }: PluginSpec, ctx: Context, now: num
   }
   // By chance, another draw would tell nothing of the one that counted.
   if (share === undefined || share.by === 'random') return undefined
-  if (createShare(share, () => '')(ctx)) return undefined
-  const part = share.from === 0 ? `${share.to} percent` : `the percentages from ${share.from} to ${share.to}`
+  if (
+    createShare(
+      share,
+      () => '',
+      null,
+      () => now,
+    )(ctx)
+  )
+    return undefined
+  const percent = percentAt(share, now)
+  const part = share.from === 0 ? `${percent} percent` : `the percentages from ${share.from} to ${share.to}`
   return `its rollout by ${share.by} is for ${part}, and this request is outside (${name})`
 }

@@ -132,6 +132,24 @@ describe('the phases', () => {
   })
 })
 
+describe('guarded rollouts', () => {
+  const rollout = { percent: 10, stop_when: { error_rate: 0.1 } }
+
+  test.each([
+    ['fails closed', { on_failure: 'closed' }, /every request passes without it/],
+    ['is in shadow mode', { mode: 'shadow' }, /no effect in shadow mode/],
+  ])('are noted where the plugin %s', async (_, fields, message) => {
+    const findings = await inspect('access', 'exit(403)', { rollout, ...fields })
+    expect(rulesOf(findings)).toEqual(['guarded-rollout'])
+    expect(findings[0]).toMatchObject({ severity: 'note', message: expect.stringMatching(message) })
+    expect(await inspect('access', 'exit(403)', { ...fields, rollout: { percent: 10 } })).toEqual([])
+  })
+
+  test('are nothing to note elsewhere', async () => {
+    expect(await inspect('content', 'say(1)', { rollout })).toEqual([])
+  })
+})
+
 describe('plugins that fail open', () => {
   test.each(['exit(403)', 'exit(params.status)', 'ctx.throw(401)', 'if (!ctx.get("x")) exit(302)'])(
     '%j does, unless the document says how it fails',

@@ -61,7 +61,7 @@ describe('dynacode diff', () => {
   test('shows every field that a new plugin runs with, and those of objects each by itself', async () => {
     const params = { limit: 5, per: { address: true } }
     const runs = { on_failure: 'closed', guard: 'strict', budget_ms: 20, priority: 7, params, mode: 'shadow' }
-    const rollout = { percent: 10, by: 'cookie:sid' }
+    const rollout = { percent: 10, by: 'cookie:sid', stop_when: { error_rate: 0.1, p99_ms: { above_control: 5 } } }
     const [a, b] = write(
       documentOf([]),
       documentOf([{ ...LIMIT, ...runs, rollout, starts_at: '2027-01-01T00:00:00Z' }]),
@@ -72,6 +72,10 @@ describe('dynacode diff', () => {
       'mode: shadow',
       'rollout.percent: 10',
       'rollout.by: cookie:sid',
+      'rollout.stop_when.error_rate: 0.1',
+      'rollout.stop_when.p99_ms.above_control: 5',
+      'rollout.stop_when.min_runs: 20',
+      'rollout.stop_when.window: 600s',
       'starts_at: 2027-01-01T00:00:00.000Z',
       'params.limit: 5',
       'params.per.address: true',

@@ -357,6 +357,17 @@ describe('rollout_key', () => {
       .expect('app')
   })
 
+  test('finds keys of the step that a rollout is at', async () => {
+    const steps = [{ percent: 1, for: '1h' }, { percent: 50 }]
+    const fields = { ...at({ by: 'header:x-user', steps }), starts_at: '2030-01-01T00:00:00Z' }
+    const app = await plugin_app(fields, { now: '2030-01-01T00:10:00Z' })
+    await get(app).set('X-User', app.rollout_key('p')).expect('in\n')
+    const outside = app.rollout_key('p', { inside: false })
+    await get(app).set('X-User', outside).expect('app')
+    app.set_time('2030-01-01T01:00:00Z')
+    await get(app).set('X-User', app.rollout_key('p')).expect('in\n')
+  })
+
   test('finds keys of a variant', async () => {
     const app = await plugin_app({
       name: 'p',

@@ -13,13 +13,14 @@ const rolledOut =
               name: 'new',
               phase: 'access',
               code: 'ctx.state.seen = 1',
-              rollout: { percent, by: 'ip', ...(stop_when === undefined ? {} : { stop_when }) },
+              rollout: { percent, by: 'header:x-user', ...(stop_when === undefined ? {} : { stop_when }) },
             },
           ],
         },
       ],
     })
 
+const REQUEST = { headers: { 'x-user': 'u1' } }
 const OWN = { error_rate: 0.05, exit_rate: 0.5 }
 const plain = rolledOut(undefined)
 
@@ -28,6 +29,7 @@ export const rolloutPairs = [
   {
     name: 'guarded rollout, its runs',
     about: 'a plugin whose rollout is watched for errors and exits, against the same without `stop_when`',
+    request: REQUEST,
     levels: ['in_process'],
     a: rolledOut(OWN),
     b: plain,
@@ -36,6 +38,7 @@ export const rolloutPairs = [
   {
     name: 'guarded rollout, its time',
     about: 'a plugin whose rollout is watched for `p99_ms` too, against the same without `stop_when`',
+    request: REQUEST,
     levels: ['in_process'],
     a: rolledOut({ ...OWN, p99_ms: 20 }),
     b: plain,
@@ -43,6 +46,7 @@ export const rolloutPairs = [
   {
     name: 'guarded rollout, its responses',
     about: 'a plugin whose rollout is watched for 5xx responses too, against the same without `stop_when`',
+    request: REQUEST,
     levels: ['in_process'],
     a: rolledOut({ ...OWN, status_5xx_rate: { above_control: 0.02 } }),
     b: plain,
@@ -50,6 +54,7 @@ export const rolloutPairs = [
   {
     name: 'guarded rollout, left out',
     about: 'a request that a watched rollout leaves out, against one of the same without `stop_when`',
+    request: REQUEST,
     levels: ['in_process'],
     a: rolledOut(OWN, 0.001),
     b: rolledOut(undefined, 0.001),

@@ -234,6 +234,35 @@ describe('a report', () => {
     })
   })
 
+  test('comes when a rollout stops itself, with the counts of both groups', async () => {
+    const rollout = { percent: 50, by: 'header:x-user', stop_when: { error_rate: 0.1, min_runs: 7 } }
+    const { receiver, dyna } = await setUp({
+      breaker_failures: 0,
+      document: document(
+        1,
+        plugin('access', 'throw 1', { name: 'bad', rollout }),
+        plugin('access', '', { name: 'good', rollout }),
+        plugin('access', '', { name: 'unguarded', rollout: { percent: 50 } }),
+      ),
+    })
+    await dyna.refresh()
+    const request = await serveBehind(dyna)
+    for (let user = 0; user < 20; user += 1) await request.get('/').set('X-User', `${user}`).expect(200)
+    const { rollouts, plugins } = await receiver.saw(({ occasions }) => occasions.includes('rollout'))
+    expect(rollouts).toMatchObject({
+      guarded: [
+        { name: 'bad', percent: 0, stopped: { condition: 'error_rate', limit: 0.1 }, inside: { runs: 7, errors: 7 } },
+        { name: 'good', percent: 50, stopped: null, inside: { errors: 0 } },
+      ],
+      left_out: 0,
+    })
+    const [, good] = rollouts.guarded
+    expect(good?.inside?.requests).toBeGreaterThan(0)
+    expect(good?.control?.requests).toBeGreaterThan(0)
+    expect(plugins.states).toMatchObject({ live: 2, stopped: 1 })
+    expect(plugins.notable).toMatchObject([{ name: 'bad', state: 'stopped' }])
+  })
+
   test('has the last error of each plugin, with its place in the code, and nothing of the request in it', async () => {
     const { receiver, dyna } = await setUp({
       breaker_failures: 0,
