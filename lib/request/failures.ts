@@ -96,7 +96,8 @@ function outcomeOf({ ending }: RequestState): 'open' | 'closed' {
   return ending === null ? 'open' : 'closed'
 }
 
-function isAbortion(error: unknown): boolean {
+/** Whether a run failed since its client went away, which is no fault of the plugin's. */
+export function isAbortion(error: unknown): boolean {
   try {
     return error instanceof DynacodeError && error.code === 'ERR_DYNACODE_ABORTED'
   } catch {

@@ -4,7 +4,7 @@ import type { LivePlugin, RolloutWatch } from '../program.ts'
 import { steadyNow } from '../time/steady-clock.ts'
 import { isAnswerable, isDeliberate } from './deliberate.ts'
 import { createExit, createFetch, createSay, createSignal } from './environment.ts'
-import type { Failures } from './failures.ts'
+import { type Failures, isAbortion } from './failures.ts'
 import type { Guard } from './guard/containment.ts'
 import { createKit } from './guard/kit.ts'
 import type { Trampoline } from './guard/strict.ts'
@@ -147,7 +147,9 @@ export function createLiveRuns({
     const changes = changesBy(run)
     if (changes !== null) takeChangesBack(changes)
     failures.fail(run, dead ?? error)
-    if (plugin.life.rollout !== null) tellRollout(run, plugin.life.rollout, 'failed')
+    const { rollout } = plugin.life
+    // Or clients could have a rollout stopped by going away.
+    if (rollout !== null && !isAbortion(dead ?? error)) tellRollout(run, rollout, 'failed')
     leaveRequest(run)
     return undefined
   }

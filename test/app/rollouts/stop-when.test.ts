@@ -1,8 +1,12 @@
+import { get } from 'node:http'
 import { Registry } from 'prom-client'
 import { describe, expect, it, vi } from 'vitest'
 import { collect } from '../../../lib/observability/metrics/index.ts'
-import { type PluginFields, startApp } from '../../fixtures/app.ts'
+import { type PluginFields, startApp, type TestApp } from '../../fixtures/app.ts'
 import { payloadsOf, record } from '../../fixtures/instance.ts'
+
+/** How many runs have failed by now. */
+const countFailures = (app: TestApp) => () => payloadsOf(app.seen, 'rt_plugins_error').length
 
 const KEYED = { percent: 50, by: 'header:x-user' }
 
@@ -165,6 +169,23 @@ describe('a guarded rollout', () => {
     await app.send(60)
     expect(app.switches.runs).toBeGreaterThan(20)
     expect(app.status()).toMatchObject({ state: 'shadow', rollout: { percent: 50, stopped: null, inside: null } })
+  })
+
+  it('is not stopped by clients that go away', async () => {
+    const code = `await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))`
+    const app = await startGuarded(code, { error_rate: 0.05, status_5xx_rate: 0.05 }, { percent: 100 })
+    const failed = countFailures(app)
+    for (let client = 0; client < 25; client += 1) {
+      const sent = get(app.uri)
+      sent.on('error', () => undefined)
+      await vi.waitFor(() => expect(app.switches.runs).toBe(client + 1))
+      sent.destroy()
+      await vi.waitFor(() => expect(failed()).toBe(client + 1))
+    }
+    expect(app.status()?.rollout).toMatchObject({
+      stopped: null,
+      inside: { requests: 25, runs: 0, errors: 0, responses: 0 },
+    })
   })
 
   it('counts requests without a key in neither group', async () => {
