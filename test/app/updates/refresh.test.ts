@@ -328,13 +328,13 @@ describe('the deadline', () => {
       },
     ],
   ])('ends a fetch of which %s', async (_, behaviour) => {
-    const { api, dyna, seen } = await start({ plugin_api_timeout: 0.2 })
+    const { api, dyna, seen } = await start({ plugin_api_timeout: 1.5 })
     api.behave((_request, response) => {
       behaviour(response)
     })
     const error = expect.objectContaining({
       code: 'ERR_DYNACODE_FETCH_TIMEOUT',
-      message: 'no whole answer within 0.2 s (plugin_api_timeout)',
+      message: 'no whole answer within 1.5 s (plugin_api_timeout)',
     })
     expect(await dyna.refresh()).toEqual({ updated: false, reason: 'fetch', error })
     expect(payloadsOf(seen, 'bg_fetch_api_generic_error')).toMatchObject([{ error }])
