@@ -33,6 +33,8 @@ export interface Cycle {
   takeNewer(): Promise<Refresh | undefined>
   /** The last failed attempt's error; null after one that went well, `unchanged` included. */
   last_error(): Error | null
+  /** When that attempt failed, in milliseconds since 1970; null where there is no such error. */
+  last_error_at(): number | null
 }
 
 /** Makes the cycle of one instance; one at a time. */
@@ -49,7 +51,7 @@ export function createCycle({
   events: Events
   closing: AbortSignal
 }): Cycle {
-  let last_error: Error | null = null
+  let last_failure: { readonly error: Error; readonly at: number } | null = null
   /** SHA-1 of what is in the cache and cannot go live here: others may have wider caps, or other keys. */
   let refused: string | undefined
 
@@ -109,15 +111,15 @@ export function createCycle({
   }
 
   function healthy(update: Update | undefined): Refresh {
-    last_error = null
+    last_failure = null
     if (refused === activator.activated()?.sha1) refused = undefined
     return update === undefined ? noUpdate('unchanged', undefined) : Object.freeze({ updated: true, ...update })
   }
 
   function failed(error: unknown): Refresh {
     if (closing.aborted) return closedRefresh()
-    last_error = error as Error
-    return noUpdate(reasonOf(error), last_error)
+    last_failure = { error: error as Error, at: Date.now() }
+    return noUpdate(reasonOf(error), last_failure.error)
   }
 
   function noUpdate(reason: NoUpdate['reason'], error: Error | undefined): Refresh {
@@ -144,5 +146,10 @@ export function createCycle({
     }
   }
 
-  return Object.freeze({ run, takeNewer, last_error: () => last_error } satisfies Cycle)
+  return Object.freeze({
+    run,
+    takeNewer,
+    last_error: () => last_failure?.error ?? null,
+    last_error_at: () => last_failure?.at ?? null,
+  } satisfies Cycle)
 }

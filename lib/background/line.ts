@@ -29,7 +29,9 @@ import { createVerifier } from './trust/verifier.ts'
 import { startWatching, type Watching, type WatchState } from './watching.ts'
 
 /** The background line of one instance: poll, fetch, verify, read, compile, swap. */
-export interface BackgroundLine extends Pick<Activator, 'activated' | 'attempted'>, Pick<Cycle, 'last_error'> {
+export interface BackgroundLine
+  extends Pick<Activator, 'activated' | 'attempted'>,
+    Pick<Cycle, 'last_error' | 'last_error_at'> {
   /** Asks the source now, or joins who is doing so. */
   refresh: Refresher['refresh']
   isStale(): boolean
@@ -181,6 +183,7 @@ export function createBackgroundLine({
     activated: activator.activated,
     attempted: activator.attempted,
     last_error: cycle.last_error,
+    last_error_at: cycle.last_error_at,
     refresh: refresher.refresh,
     isStale: staleness.isStale,
     validated_at: staleness.validated_at,

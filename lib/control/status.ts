@@ -88,8 +88,8 @@ export interface Status {
   readonly since: number | null
   /** When the source last confirmed it; null if it never has, as with a bootstrap document. */
   readonly validated_at: number | null
-  /** The error of the last refresh; null if it succeeded. */
-  readonly last_error: { readonly code: string; readonly message: string } | null
+  /** The error of the last refresh, and when it failed; null if it succeeded. */
+  readonly last_error: { readonly code: string; readonly message: string; readonly at: number } | null
   /** When the next poll starts; null if none is scheduled, and `polling` says why. */
   readonly next_poll_at: number | null
   /** `waiting`: for `next_poll_at`; `running`: a poll is in progress; `closed`: there are no more polls. */
@@ -122,6 +122,7 @@ export function describeStatus({
     | 'isStale'
     | 'validated_at'
     | 'last_error'
+    | 'last_error_at'
     | 'next_poll_at'
     | 'watching'
     | 'cache_trouble'
@@ -147,7 +148,10 @@ export function describeStatus({
     stale: background.isStale(),
     since: activated?.at ?? null,
     validated_at: background.validated_at(),
-    last_error: last_error === null ? null : describeError(last_error, code),
+    last_error:
+      last_error === null
+        ? null
+        : Object.freeze({ ...describeError(last_error, code), at: background.last_error_at() ?? now }),
     next_poll_at,
     polling: closed ? 'closed' : next_poll_at === null ? 'running' : 'waiting',
     watching: background.watching(),

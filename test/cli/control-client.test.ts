@@ -65,7 +65,7 @@ describe('dynacode status', () => {
     api.serve({ general: { version: 3 }, domain: [] })
     await callCommand('refresh', url, ...AS)
     expect((await callCommand('status', url, ...AS)).output).toMatch(
-      /^1 last good; the last refresh failed: domain: unknown field\. Did you mean `domains`\?/,
+      /^1 last good; last document refused \S+( s ago)?: domain: unknown field\. Did you mean `domains`\?/,
     )
   })
 
@@ -202,7 +202,15 @@ describe('the state of a process in words', () => {
     [{ enabled: false }, '1 live; off: general.status of the document, no plugin runs'],
     [{ stale: true }, '1 live; the live document is stale'],
     [{ cache: { error: { message: 'disk full' } } }, '1 live; the cache does not work: disk full'],
-    [{ last_error: { message: 'status 500' } }, '1 live; the last refresh failed: status 500'],
+    [{ last_error: { message: 'status 500' } }, '1 live; last refresh failed: status 500'],
+    [
+      { last_error: { code: 'ERR_DYNACODE_FETCH_STATUS', message: 'status 500', at: NOW - 20_000 } },
+      '1 live; last refresh failed 20 s ago: status 500',
+    ],
+    [
+      { last_error: { code: 'ERR_DYNACODE_DOCUMENT', message: 'no domains', at: NOW - 300_000 } },
+      '1 live; last document refused 5 min ago: no domains',
+    ],
   ])('begins with what needs attention: %j', (more, headline) => {
     expect(shown(more)[0]).toBe(headline)
     expect(needsAttention({ ...STATUS, ...more })).toBe(true)

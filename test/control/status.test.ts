@@ -93,6 +93,7 @@ describe('the status', () => {
   test('tells the attempted version from the one that is live, and why they differ', async () => {
     const api = await startPluginApi(document(7, P))
     const dyna = await createReadyInstance({ plugin_api_uri: api.uri, max_removed_ratio: 0.5 })
+    const before = Date.now()
     api.serve(document(8))
     await dyna.refresh()
     expect(dyna.status()).toMatchObject({
@@ -100,6 +101,9 @@ describe('the status', () => {
       attempted_version: 8,
       last_error: { code: 'ERR_DYNACODE_HELD', message: expect.stringContaining('max_removed_ratio') },
     })
+    const { last_error } = dyna.status()
+    expect(last_error?.at).toBeGreaterThanOrEqual(before)
+    expect(last_error?.at).toBeLessThanOrEqual(Date.now())
     api.serve(document(7, P))
     await dyna.refresh()
     expect(dyna.status()).toMatchObject({ version: 7, attempted_version: 7, last_error: null })

@@ -7,10 +7,12 @@ const UNITS: readonly (readonly [name: string, ms: number])[] = [
 
 /** A time as ISO 8601 and as the distance from now: `2030-01-31T12:00:00Z (5 min ago)`. */
 export function describeMoment(at: number, now: number = Date.now()): string {
-  return `${new Date(at).toISOString().replace(/\.\d+/, '')} (${describeDistance(at - now)})`
+  return `${new Date(at).toISOString().replace(/\.\d+/, '')} (${describeDistance(at, now)})`
 }
 
-function describeDistance(ms: number): string {
+/** The distance of a time from now: `5 min ago`, `in 12 s`. */
+export function describeDistance(at: number, now: number): string {
+  const ms = at - now
   const [name, size] = UNITS.find(([, each]) => Math.abs(ms) >= each) ?? ['s', 1000]
   const count = Math.round(Math.abs(ms) / size)
   if (count === 0) return 'now'

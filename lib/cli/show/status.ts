@@ -1,4 +1,4 @@
-import { describeMoment } from './moment.ts'
+import { describeDistance, describeMoment } from './moment.ts'
 import type { Style, Terminal } from './terminal.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: docs/control.md has what a process says; it may be of another version
@@ -22,7 +22,7 @@ const ORIGINS: Readonly<Record<string, string>> = {
 }
 
 /** Why somebody should look at a process, most important first; [] where nobody has to. */
-function findTrouble(status: Answer): readonly string[] {
+function findTrouble(status: Answer, now: number): readonly string[] {
   const open = status.plugins.filter((plugin: Answer) => plugin.breaker !== 'closed').length
   const stopped = status.plugins.filter((plugin: Answer) => plugin.state === 'stopped').length
   return [
@@ -31,16 +31,23 @@ function findTrouble(status: Answer): readonly string[] {
     !status.closed && !status.loaded && 'no document is live yet',
     status.enabled === false && 'off: general.status of the document, no plugin runs',
     status.stale && 'the live document is stale',
-    status.last_error && `the last refresh failed: ${status.last_error.message}`,
+    status.last_error && describeFailure(status, now),
     status.cache?.error && `the cache does not work: ${status.cache.error.message}`,
     stopped > 0 && `${stopped} not run any more (rollout stopped itself)`,
     open > 0 && `${open} skipped (breaker open)`,
   ].filter((text) => typeof text === 'string')
 }
 
+/** What went wrong with the last refresh, and when: a version of the source that was refused is another thing than no answer. */
+function describeFailure({ last_error: { at, code, message } }: Answer, now: number): string {
+  const when = typeof at === 'number' ? ` ${describeDistance(at, now)}` : ''
+  const was_fetched = typeof code === 'string' && !code.startsWith('ERR_DYNACODE_FETCH')
+  return `${was_fetched ? 'last document refused' : 'last refresh failed'}${when}: ${message}`
+}
+
 /** Whether a process should be looked at. */
 export function needsAttention(status: Answer): boolean {
-  return findTrouble(status).length > 0 || listRefused(status.plugins).length > 0
+  return findTrouble(status, 0).length > 0 || listRefused(status.plugins).length > 0
 }
 
 /** The plugins whose version in the document does not run. */
@@ -60,7 +67,7 @@ const nameOf = (state: unknown) => String(state).replace('_', ' ')
 
 /** Prints the state of one process, a headline first. */
 export function showStatus(status: Answer, { print, paint }: Terminal, now = Date.now()): void {
-  const headline = [countStates(status.plugins), ...findTrouble(status)].join('; ')
+  const headline = [countStates(status.plugins), ...findTrouble(status, now)].join('; ')
   print(paint(needsAttention(status) ? 'red' : 'green', headline))
   const time = (at: unknown) => (typeof at === 'number' ? describeMoment(at, now) : 'never')
   const row = (name: string, text: string) => print(`${paint('bold', name.padEnd(10))} ${text}`)
