@@ -1,9 +1,11 @@
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { createProxy } from '../../lib/cli/proxy.ts'
 import type { PluginTrace } from '../../lib/tools/request-trace.ts'
+import { runRequest } from '../../lib/tools/run-request.ts'
 import { callCommand, callJson } from '../fixtures/command-line.ts'
 import { makeFolder, writeFiles } from '../fixtures/plugin-folder.ts'
 
@@ -179,6 +181,24 @@ describe('dynacode run', () => {
       against,
     )
     expect(response).toMatchObject({ status: 201, headers: { 'x-server': 'real' }, body: 'POST /new?a=1 hello' })
+  })
+})
+
+describe('a server behind the plugins that does not answer in time', () => {
+  test.each([
+    ['sends nothing', () => undefined],
+    ['sends half of its answer', (response: ServerResponse) => void response.write('half')],
+  ])('%s: that is said in a sentence', async (_what, begin) => {
+    const server = createServer((_request, response) => begin(response))
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+    onTestFinished(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const failed = vi.fn()
+    const app = createProxy(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, failed, 50)
+    await runRequest('{"domains":[]}', { method: 'GET', url: `http://${HOST}/` }, { app }).catch(() => undefined)
+    await vi.waitFor(() => expect(failed.mock.calls).toEqual([['no answer within 0.05 s']]))
   })
 })
 
