@@ -67,6 +67,7 @@ export function createRolloutWatch(
   }
 
   const watcher: ResponseWatcher = {
+    is_timed: slow_responses !== undefined,
     responded(is_control, status, duration_ms) {
       if (stop !== null) return
       const may_stop = inside.runs >= min_runs
