@@ -70,15 +70,18 @@ const { csrf } = await ask<{ csrf: string }>('POST', '/api/accounts', {
 headers = { ...headers, 'x-csrf-token': csrf }
 let { version } = await ask<{ version: number }>('GET', '/api/live')
 
-/** A new code in the draft. */
-function draft(code: string): Promise<void> {
+/** A change set with a new code. */
+async function draft(code: string): Promise<number> {
   const plugins = [{ name: 'marker', phase: 'content', code }]
-  return ask('POST', '/api/import', { document: { domains: [{ name: '*', plugins }] } })
+  const document = { domains: [{ name: '*', plugins }] }
+  return (await ask<{ set: number }>('POST', '/api/import', { document })).set
 }
-async function publish(code: string): Promise<void> {
-  await draft(code)
-  version = (await ask<{ version: number }>('POST', '/api/versions', { message: code, base: version })).version
+/** Publishes a change set as it is: one that was imported, or saved for the first time, has the revision 1. */
+async function publishSet(set: number, message: string): Promise<void> {
+  const seen = { message, base: version, revision: 1 }
+  version = (await ask<{ version: number }>('POST', `/api/sets/${set}/publish`, seen)).version
 }
+const publish = async (code: string) => publishSet(await draft(code), code)
 
 async function measureServed(): Promise<void> {
   const demo = await start(join(import.meta.dirname, '..', 'demo-app.ts'), {
@@ -90,13 +93,13 @@ async function measureServed(): Promise<void> {
   const times: number[] = []
   for (let at = 0; at < PUBLISHED + 5; at += 1) {
     const code = `say('${at}')`
-    await draft(code)
+    const set = await draft(code)
     const begun = now()
-    const published = ask<{ version: number }>('POST', '/api/versions', { message: code, base: version })
+    const published = publishSet(set, code)
     while ((await (await fetch(`http://127.0.0.1:${port}/`)).text()) !== `${at}\n`) await sleep(1)
     // The first ones begin threads and compile what all of them use.
     if (at >= 5) times.push(now() - begun)
-    version = (await published).version
+    await published
   }
   demo.kill()
   rows.push([`published until the demo app serves it, ${PUBLISHED} times`, describe(times)])
@@ -154,32 +157,31 @@ async function measureMany(): Promise<void> {
     const { taken, waits } = await measureMeanwhile(task)
     rows.push([`${name}; others meanwhile`, `${taken.toFixed(0)} ms; ${describe(waits)}`])
   }
-  await tell('import', () => ask('POST', '/api/import', { document: { domains } }))
-  rows.push(['a page of the list of plugins', describe(await repeat(50, () => ask('GET', '/api/plugins?limit=50')))])
+  let set = 0
+  await tell('import', async () => {
+    set = (await ask<{ set: number }>('POST', '/api/import', { document: { domains } })).set
+  })
+  rows.push([
+    'a page of the list of plugins',
+    describe(await repeat(50, () => ask('GET', `/api/plugins?limit=50&set=${set}`))),
+  ])
   rows.push([
     'a search in it',
-    describe(await repeat(50, (at) => ask('GET', `/api/plugins?limit=50&search=-${at}-99`))),
+    describe(await repeat(50, (at) => ask('GET', `/api/plugins?limit=50&set=${set}&search=-${at}-99`))),
   ])
-  await tell('the first review', () => ask('GET', '/api/draft'))
-  rows.push(['the same again', describe(await repeat(20, () => ask('GET', '/api/draft')))])
-  await tell('publishing', async () => {
-    version = (await ask<{ version: number }>('POST', '/api/versions', { message: 'many', base: version })).version
-  })
-  const [first] = await ask<{ id: number; revision: number; name: string; phase: string; fields: object }[]>(
+  await tell('the first review', () => ask('GET', `/api/sets/${set}/review`))
+  rows.push(['the same again', describe(await repeat(20, () => ask('GET', `/api/sets/${set}/review`)))])
+  await tell('publishing', () => publishSet(set, 'many'))
+  const key = { domain: 'shop-0.example', name: 'plugin-0-0', phase: 'access' }
+  const { revision, fields } = await ask<{ revision: string; fields: object }>(
     'GET',
-    '/api/plugins?limit=1',
+    `/api/plugin?${new URLSearchParams(key)}`,
   )
-  if (first === undefined) throw new Error('expected plugins')
-  await ask('PUT', `/api/plugins/${first.id}`, {
-    name: first.name,
-    phase: first.phase,
-    fields: { ...first.fields, code: 'exit(403)' },
-    revision: first.revision,
-  })
-  await tell('a review with one plugin changed', () => ask('GET', '/api/draft'))
-  await tell('publishing that', async () => {
-    version = (await ask<{ version: number }>('POST', '/api/versions', { message: 'one', base: version })).version
-  })
+  const { name, phase } = key
+  const plugin = { name, phase, fields: { ...fields, code: 'exit(403)' } }
+  set = (await ask<{ set: number }>('PUT', '/api/sets/new/plugins', { key, plugin, revision })).set
+  await tell('a review with one plugin changed', () => ask('GET', `/api/sets/${set}/review`))
+  await tell('publishing that', () => publishSet(set, 'one'))
   await tell('the kill switch for one plugin', () =>
     ask('POST', '/api/switch', { domain: 'shop-7.example', plugin: 'plugin-7-7', on: false }),
   )
@@ -203,7 +205,7 @@ try {
 
 const database = DATABASE_URL === undefined ? 'the embedded database' : 'PostgreSQL'
 const table = [
-  `\`npm run bench\` on ${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${database}. From "import" on, the draft has ${PLUGINS.toLocaleString('en')} plugins.`,
+  `\`npm run bench\` on ${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${database}. From "import" on, the document has ${PLUGINS.toLocaleString('en')} plugins.`,
   '',
   '| what | time |',
   '|---|---|',

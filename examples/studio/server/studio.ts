@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import type { PrivateKey } from 'dynacode/tools'
 import Koa, { type Context, type Middleware } from 'koa'
-import { draftRoutes } from './api/draft-routes.ts'
 import { createEventStreams } from './api/event-stream.ts'
 import { gitRoutes } from './api/git-routes.ts'
 import { importRoutes } from './api/import-routes.ts'
@@ -9,10 +8,11 @@ import { readJsonBody } from './api/json-body.ts'
 import { liveRoutes } from './api/live-routes.ts'
 import { describeApi } from './api/openapi.ts'
 import { peopleRoutes } from './api/people-routes.ts'
+import { pluginRoutes } from './api/plugin-routes.ts'
 import { answerProblems } from './api/problems.ts'
-import { proposalRoutes } from './api/proposal-routes.ts'
 import { createRouter } from './api/route.ts'
 import { sessionRoutes } from './api/session-routes.ts'
+import { setRoutes } from './api/set-routes.ts'
 import { versionRoutes } from './api/version-routes.ts'
 import { workRoutes } from './api/work-routes.ts'
 import { includesRole } from './auth/actor.ts'
@@ -21,6 +21,7 @@ import { createInstanceGate } from './auth/instance-gate.ts'
 import { inviteFirst } from './auth/links.ts'
 import { createLoginLimit } from './auth/login-limit.ts'
 import { WAIT_MS } from './auth/second-person.ts'
+import { createWorkspace } from './changes/workspace.ts'
 import { createFollower } from './git/follow.ts'
 import { createLedger } from './git/ledger.ts'
 import { openWorkingCopy } from './git/working-copy.ts'
@@ -40,7 +41,7 @@ export interface StudioOptions {
   readonly globals?: readonly string[]
   /** By which documents are signed. */
   readonly key?: PrivateKey
-  /** Whether what one person has drafted is published by another alone. */
+  /** Whether what one person proposes is published by another alone. */
   readonly two_persons?: boolean
   /** For how long an account cannot agree to what is proposed by who made it a publisher; a day, if left out. */
   readonly two_persons_wait_ms?: number
@@ -94,10 +95,11 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const database = await openDatabase(options.database)
   const { db } = database
   const reviewer = createReviewer(globals)
-  const documents = createDocuments(db, reviewer)
+  const documents = createDocuments(db)
+  const workspace = createWorkspace(db, documents, reviewer)
   const ledger = copy && createLedger(db, copy, reviewer)
   const rules = { key, two_persons, wait_ms: options.two_persons_wait_ms ?? WAIT_MS }
-  const press = { db, rules, documents, reviewer, ledger }
+  const press = { db, rules, documents, workspace, reviewer, ledger }
   const served = await serveDocument(database, documents, failed)
   const streams = createEventStreams(database)
   const trials = createTrials(({ level }) => level === (options.try_level ?? level))
@@ -116,10 +118,10 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const routes = [
     ...sessionRoutes(database, limit),
     ...peopleRoutes(database, limit, rules),
-    ...draftRoutes(database),
+    ...pluginRoutes(press),
     ...liveRoutes(press),
     ...versionRoutes(press, served.reload),
-    ...proposalRoutes(press, served.reload),
+    ...setRoutes(press, served.reload),
     ...workRoutes(press, trials, streams),
     ...importRoutes(press),
     ...gitRoutes(follower),

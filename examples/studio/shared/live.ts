@@ -1,12 +1,13 @@
 import { z } from 'zod'
 
-/** What is live, in short; `publishers`: how many accounts may publish. */
+/** What is live, in short; `publishers`: how many accounts may publish; `waiting`: how many change sets are proposed. */
 export const LIVE = z.object({
   version: z.int(),
   enabled: z.boolean(),
   plugins: z.int(),
   two_persons: z.boolean(),
   publishers: z.int(),
+  waiting: z.int(),
 })
 export type Live = z.output<typeof LIVE>
 

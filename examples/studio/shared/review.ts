@@ -41,34 +41,17 @@ export const VERSION = z.object({
 })
 export type Version = z.output<typeof VERSION>
 
-/** A draft as it was when somebody asked for it to be published; `base`: the version that it was compared with. */
-export const PROPOSAL = z.object({
-  id: z.int(),
-  message: z.string(),
-  base: z.int(),
-  created_by: z.int(),
-  created_by_name: z.string(),
-  created_at: TIME,
-})
-export type Proposal = z.output<typeof PROPOSAL>
-
-/** What is said of a large document: the first of many, errors first, and how many there are; `draft`: the draft's revision. */
+/** What is said of a large document: the first of many, errors first, and how many there are. */
 export const REVIEWED = z.object({
-  draft: z.int(),
   differences: z.array(DIFFERENCE),
   differences_total: z.int(),
   findings: z.array(FINDING),
   findings_total: z.int(),
   errors: z.int(),
 })
-export type Reviewed = z.output<typeof REVIEWED>
 
-/** `base`: the version that is live. */
-export const DRAFT = REVIEWED.extend({ base: z.int() })
-export type Draft = z.output<typeof DRAFT>
-
-/** What an import would change of the draft, and how much it is. */
-export const PREVIEW = REVIEWED.extend({ domains: z.int(), plugins: z.int() })
+/** What an import would change of what is live, which is the version `base`, and how much it is. */
+export const PREVIEW = REVIEWED.extend({ base: z.int(), domains: z.int(), plugins: z.int() })
 export type Preview = z.output<typeof PREVIEW>
 
 /** How the folder in git and what is live stand to each other. */

@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import supertest, { type Test } from 'supertest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { importSet, openSet } from './change-sets.ts'
 import { databases } from './databases.ts'
 import { createVisitor, type Running, runStudio } from './visitors.ts'
 
@@ -22,10 +23,10 @@ describe.each(databases)('the API on $name', ({ options }) => {
   const bob = createVisitor(() => server)
 
   test('is closed to who is not signed in, but for the document', async () => {
-    for (const path of ['/api/session', '/api/plugins', '/api/draft', '/api/versions', '/api/audit', '/api/accounts']) {
+    for (const path of ['/api/session', '/api/plugins', '/api/sets', '/api/versions', '/api/audit', '/api/accounts']) {
       await supertest(server).get(path).expect(401)
     }
-    await supertest(server).post('/api/versions').send({ message: 'x', base: 0 }).expect(401)
+    await supertest(server).post('/api/sets/1/publish').send({ message: 'x', base: 0, revision: 1 }).expect(401)
     await supertest(server)
       .get('/plugins.json')
       .expect(200, { general: { version: 0 }, domains: [] })
@@ -46,11 +47,11 @@ describe.each(databases)('the API on $name', ({ options }) => {
 
   test('takes nothing from a page that does not know the session’s token', async () => {
     await ada
-      .post('/api/domains', { name: 'x' })
+      .post('/api/sets/new/domains', { name: 'x' })
       .set('X-CSRF-Token', 'guessed')
       .expect(403, /X-CSRF-Token/)
     await ada
-      .post('/api/domains', undefined as never)
+      .post('/api/sets/new/domains', undefined as never)
       .type('form')
       .send({ name: 'x' })
       .expect(415)
@@ -60,28 +61,36 @@ describe.each(databases)('the API on $name', ({ options }) => {
     const { body } = await ada.post('/api/invitations', { role: 'author' }).expect(201)
     await bob.sign('/api/accounts', { invitation: body.secret, name: 'bob', password: PASSWORD })
     await bob
-      .post('/api/versions', { message: 'x', base: 0 })
+      .post('/api/sets/1/publish', { message: 'x', base: 0, revision: 1 })
       .expect(403, /this is for publishers, and bob is an author/)
     await bob.get('/api/accounts').expect(403)
   })
 
-  test('brings a plugin from the draft to the document', async () => {
-    const { body: domain } = await bob.post('/api/domains', { name: '^shop' }).expect(201)
-    await bob.post('/api/domains', { name: '^shop' }).expect(409)
-    const { body: plugin } = await bob.post(`/api/domains/${domain.id}/plugins`, CORS).expect(201)
-    const broken = { ...CORS, fields: { code: 'ctx.set(' }, revision: plugin.revision }
-    const { body: saved } = await bob.put(`/api/plugins/${plugin.id}`, broken).expect(200)
-    const { body: draft } = await ada.get('/api/draft').expect(200)
-    expect(draft).toMatchObject({ base: 0, findings: [{ rule: 'compile', plugin: 'cors', line: 1 }] })
-    const refused = await ada.post('/api/versions', { message: 'cors', base: 0 }).expect(422)
-    expect(refused.body).toMatchObject({ findings: [{ rule: 'compile' }] })
+  test('brings a plugin from its first change to the document', async () => {
+    const { body: begun } = await bob.post('/api/sets/new/domains', { name: '^shop' }).expect(201)
+    const [mine, hers] = [openSet(bob, begun.set), openSet(ada, begun.set)]
+    await mine.addDomain('^shop').expect(409)
+    await mine.add('^shop', CORS).expect(201)
+    await mine.add('^shop', CORS).expect(409, /already has a plugin cors/)
+    const before = await mine.find('^shop', CORS)
+    const broken = { ...CORS, fields: { code: 'ctx.set(' } }
+    expect((await mine.save('^shop', broken)).status).toBe(200)
+    const saved = await mine.find('^shop', CORS)
+    expect(await hers.review()).toMatchObject({ base: 0, findings: [{ rule: 'compile', plugin: 'cors', line: 1 }] })
+    expect((await hers.publish('cors')).body).toMatchObject({ status: 422, findings: [{ rule: 'compile' }] })
 
     // The form still has what was there before.
-    const late = await bob.put(`/api/plugins/${plugin.id}`, { ...CORS, revision: plugin.revision }).expect(409)
+    const put = (revision: string) =>
+      bob.put(`${mine.path}/plugins`, {
+        key: { domain: '^shop', name: 'cors', phase: 'header_filter' },
+        plugin: CORS,
+        revision,
+      })
+    const late = await put(before.revision).expect(409)
     expect(late.body.current).toMatchObject({ revision: saved.revision, fields: broken.fields })
-    await bob.put(`/api/plugins/${plugin.id}`, { ...CORS, revision: saved.revision }).expect(200)
-    await ada.post('/api/versions', { message: '', base: 0 }).expect(422, /expected a message/)
-    await ada.post('/api/versions', { message: 'cors', base: 0 }).expect(201, { version: 1 })
+    await put(saved.revision).expect(200)
+    expect((await hers.publish('')).body.title).toMatch(/expected a message/)
+    expect((await hers.publish('cors')).body).toEqual({ version: 1 })
     await supertest(server)
       .get('/plugins.json')
       .expect(({ body }) => {
@@ -105,8 +114,8 @@ describe.each(databases)('the API on $name', ({ options }) => {
   test('gives programs tokens, and takes them back', async () => {
     const { body: token } = await ada.post('/api/tokens', { name: 'ci', role: 'author' }).expect(201)
     const asCi = (test: Test) => test.set('Authorization', `Bearer ${token.secret}`)
-    await asCi(supertest(server).post('/api/domains')).send({ name: 'ci.example' }).expect(201)
-    await asCi(supertest(server).post('/api/versions')).send({ message: 'x', base: 3 }).expect(403)
+    await asCi(supertest(server).post('/api/sets/new/domains')).send({ name: 'ci.example' }).expect(201)
+    await asCi(supertest(server).post('/api/sets/1/publish')).send({ message: 'x', base: 3, revision: 1 }).expect(403)
     const { body: tokens } = await ada.get('/api/tokens').expect(200)
     expect(JSON.stringify(tokens)).not.toContain(token.secret)
     await ada.delete(`/api/tokens/${token.id}`).expect(204)
@@ -135,7 +144,8 @@ describe.each(databases)('the API on $name', ({ options }) => {
     const flood = "setInterval(() => process.stdout.write('x'.repeat(1e6)), 0); await new Promise(() => {})"
     await bob.post('/api/try', own(flood)).expect(422, /too much output/)
     await bob.post('/api/try', own('process.exit(3)')).expect(422, /could not be tried/)
-    await bob.post('/api/try', { source: 'draft', request: { url: 'shop' } }).expect(422, /expected a URL/)
+    await bob.post('/api/try', { source: 'live', request: { url: 'shop' } }).expect(422, /expected a URL/)
+    await bob.post('/api/try', { source: 'set', request }).expect(422, /number of a change set/)
     await bob.post('/api/try', { source: 'document', request }).expect(422, /expected a document/)
   })
 
@@ -182,15 +192,15 @@ describe.each(databases)('the API on $name', ({ options }) => {
     const reader = (response.body as ReadableStream<Uint8Array>).getReader()
     let seen = ''
     const reading = (async () => {
-      while (!seen.includes('event: draft')) seen += Buffer.from((await reader.read()).value ?? []).toString()
+      while (!seen.includes('event: change')) seen += Buffer.from((await reader.read()).value ?? []).toString()
     })()
-    await bob.post('/api/domains', { name: 'told.example' }).expect(201)
+    const { body: told } = await bob.post('/api/sets/new/domains', { name: 'told.example' }).expect(201)
     await reading
-    expect(seen).toContain('data: "told.example"')
+    expect(seen).toContain(`data: "${told.set}"`)
     ending.abort()
   })
 
-  test('takes a whole document for the draft, and gives it out again', async () => {
+  test('takes a whole document for a change set, and gives it out again', async () => {
     const document = {
       general: { skip_domains: ['health.local'], version: 9 },
       domains: [
@@ -199,8 +209,8 @@ describe.each(databases)('the API on $name', ({ options }) => {
       ],
       plugins: [{ id: 1, name: 'shared', phase: 'access', code: 'exit(403)', params: { limit: 1, all: true } }],
     }
-    await bob.post('/api/import', { document }).expect(204)
-    const { body: exported } = await bob.get('/api/export').expect(200)
+    const { id } = await importSet(bob, document)
+    const { body: exported } = await bob.get(`/api/export?set=${id}`).expect(200)
     const shared = { name: 'shared', phase: 'access', code: 'exit(403)' }
     expect(exported).toEqual({
       general: { skip_domains: ['health.local'] },
@@ -217,7 +227,6 @@ describe.each(databases)('the API on $name', ({ options }) => {
     })
     const broken = { domains: [{ name: 'a.com', plugins: [7] }] }
     await bob.post('/api/import', { document: broken }).expect(422, /domains\.0\.plugins\.0/)
-    expect((await bob.get('/api/export')).body).toEqual(exported)
   })
 
   test('keeps one publisher, and shuts out whom it switches off', async () => {
@@ -252,7 +261,7 @@ describe.each(databases)('the API on $name', ({ options }) => {
     ['another type', (test: Test) => test.send({ name: 1 }), 422, /name/],
     ['nothing', (test: Test) => test, 422, /the request/],
   ])('says of %s what is wrong with it', async (_, send, status, message) => {
-    const response = await send(ada.post('/api/domains', undefined as never)).expect(status)
+    const response = await send(ada.post('/api/sets/new/domains', undefined as never)).expect(status)
     expect(response.headers['content-type']).toMatch(/^application\/problem\+json/)
     expect(response.body.title).toMatch(message)
     expect(running.failures).toEqual([])
@@ -266,7 +275,7 @@ describe.each(databases)('the API on $name', ({ options }) => {
   test('describes itself', async () => {
     const { body } = await supertest(server).get('/api/openapi.json').expect(200)
     expect(body.openapi).toBe('3.1.0')
-    expect(body.paths['/api/plugins/{id}'].put.requestBody.content['application/json'].schema.required).toContain(
+    expect(body.paths['/api/sets/{set}/plugins'].put.requestBody.content['application/json'].schema.required).toContain(
       'revision',
     )
     await supertest(server).get('/api/none').expect(404)

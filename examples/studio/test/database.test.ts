@@ -10,7 +10,9 @@ describe.each(databases)('on $name', ({ open }) => {
   test('every table is there', async () => {
     database = await open()
     const tables = await database.db.introspection.getTables()
-    expect(tables.map(({ name }) => name)).toEqual(expect.arrayContaining(['account', 'plugin', 'version', 'audit']))
+    expect(tables.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['account', 'change_set', 'version', 'audit']),
+    )
   })
 
   test('the audit log and the versions can only grow', async () => {

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type DatabaseOptions, openDatabase } from '../server/store/database.ts'
 import { startStudio } from '../server/studio.ts'
+import { beginSet } from './change-sets.ts'
 import { databases } from './databases.ts'
 import { runStudio } from './running-studio.ts'
 
@@ -26,15 +27,18 @@ describe.each(kept)('on $name', ({ place }) => {
   test('a restart loses nothing', async () => {
     const database = await place()
     const first = await runStudio({ database })
-    const { body: domain } = await first.ada.send('post', '/api/domains', { name: 'a.example' }).expect(201)
-    const plugin = { name: 'p', phase: 'access', fields: { code: 'exit(403)' } }
-    await first.ada.send('post', `/api/domains/${domain.id}/plugins`, plugin).expect(201)
-    await first.ada.send('post', '/api/versions', { message: 'p', base: 0 }).expect(201)
-    await first.ada.send('post', '/api/domains', { name: 'draft.example' }).expect(201)
+    const set = await beginSet(first.ada, 'first')
+    await set.addDomain('a.example').expect(201)
+    await set.add('a.example', { name: 'p', phase: 'access', fields: { code: 'exit(403)' } }).expect(201)
+    expect((await set.publish('p')).body).toEqual({ version: 1 })
+    const open = await beginSet(first.ada, 'open')
+    await open.addDomain('more.example').expect(201)
     const { body: token } = await first.ada.send('post', '/api/tokens', { name: 'ci', role: 'publisher' }).expect(201)
     const paths = [
-      '/api/export',
+      `/api/export?set=${open.id}`,
       '/api/plugins',
+      '/api/sets',
+      '/api/sets?state=closed',
       '/api/versions',
       '/api/versions/1',
       '/api/audit',

@@ -6,16 +6,18 @@ import { sql } from 'kysely'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { acceptInvitation } from '../server/auth/joining.ts'
 import { inviteFirst } from '../server/auth/links.ts'
+import { addDomain } from '../server/changes/domains.ts'
+import { addPlugin } from '../server/changes/plugins.ts'
+import { createWorkspace } from '../server/changes/workspace.ts'
 import { createFollower } from '../server/git/follow.ts'
 import { createLedger } from '../server/git/ledger.ts'
 import { openWorkingCopy } from '../server/git/working-copy.ts'
 import { createDocuments } from '../server/publishing/documents.ts'
-import { publishDraft } from '../server/publishing/publish-draft.ts'
+import { publishSet } from '../server/publishing/publish-set.ts'
 import { findLatest } from '../server/publishing/versions.ts'
 import { createReviewer } from '../server/review/reviewer.ts'
-import { addDomain } from '../server/store/domains.ts'
-import { addPlugin } from '../server/store/plugins.ts'
 import { startStudio } from '../server/studio.ts'
+import { beginSet, type WorkingSet } from './change-sets.ts'
 import { databases } from './databases.ts'
 import { runStudio } from './running-studio.ts'
 
@@ -67,31 +69,45 @@ describe.each(databases)('a folder in git as the truth, on $name', ({ options })
     const { ada, address, failures } = running
     const served = async () => (await (await fetch(`${address}/plugins.json`)).json()) as Served
     const sync = async () => (await ada.send('post', '/api/git/sync', {}).expect(200)).body
-    const publish = (message: string, base: number) => ada.send('post', '/api/versions', { message, base })
-    const addPlugin = async (name: string, code: string) => {
-      const [known] = (await ada.get('/api/domains')).body
-      const domain = known ?? (await ada.send('post', '/api/domains', { name: 'a.example' }).expect(201)).body
-      const plugin = { name, phase: 'access', fields: { code } }
-      return (await ada.send('post', `/api/domains/${domain.id}/plugins`, plugin).expect(201)).body
+    let set: WorkingSet | undefined
+    /** The change set that is worked in: a new one once it was published. */
+    const working = async () => {
+      set ??= await beginSet(ada)
+      return set
     }
-    const save = (id: number, revision: number, name: string, code: string) =>
-      ada.send('put', `/api/plugins/${id}`, { name, phase: 'access', fields: { code }, revision })
-    return { ...repository, ada, failures, served, sync, publish, addPlugin, save }
+    const publish = async (message: string) => {
+      const answer = await (await working()).publish(message)
+      if (answer.status === 201) set = undefined
+      return answer
+    }
+    const addPlugin = async (name: string, code: string) => {
+      const { addDomain, add, id } = await working()
+      const known = (await ada.get(`/api/domains?set=${id}`)).body
+      if (known.length === 0) await addDomain('a.example').expect(201)
+      await add('a.example', { name, phase: 'access', fields: { code } }).expect(201)
+    }
+    const save = async (name: string, code: string) =>
+      (await working()).save('a.example', { name, phase: 'access', fields: { code } })
+    const list = async () =>
+      (await ada.get(`/api/export?set=${(await working()).id}`)).body.domains[0].plugins.map(
+        ({ name, code }: { name: string; code: string }) => [name, code],
+      )
+    return { ...repository, ada, failures, served, sync, publish, addPlugin, save, list }
   }
 
   test('has a commit for every version, by who published it, and keeps what else is there', async () => {
     const { addPlugin, publish, git, read, manifest, save, served, failures } = await start()
-    const block = await addPlugin('block', 'exit(403)')
+    await addPlugin('block', 'exit(403)')
     await addPlugin('../../escape', 'exit(404)')
-    await publish('block them\n\nall', 0).expect(201)
+    expect((await publish('block them\n\nall')).body).toEqual({ version: 1 })
     expect(git('log', '-1', '--format=%an|%s|%b')).toBe('Ada|block them|all')
     expect(git('status', '--porcelain')).toBe('')
     expect(read('NOTES.md')).toBe('ours')
     expect(read('block.js')).toBe('exit(403)')
     expect(manifest().domains[0].plugins).toEqual([named('block', 'block.js'), named('../../escape', 'escape.js')])
     expect(manifest().general).toEqual({})
-    await save(block.id, 1, 'block', 'exit(401)').expect(200)
-    await publish('401', 1).expect(201)
+    expect((await save('block', 'exit(401)')).status).toBe(200)
+    expect((await publish('401')).body).toEqual({ version: 2 })
     expect(git('show', '--format=', '--name-only', 'HEAD')).toBe('plugins/block.js')
     expect((await served()).general.version).toBe(2)
     expect(failures).toEqual([])
@@ -101,23 +117,23 @@ describe.each(databases)('a folder in git as the truth, on $name', ({ options })
     const { addPlugin, publish, sync, git, read, failures } = await start(false, false)
     expect(await sync()).toMatchObject({ commit: null, version: null, problem: null, dirty: [] })
     await addPlugin('block', 'exit(403)')
-    await publish('block', 0).expect(201)
+    expect((await publish('block')).body).toEqual({ version: 1 })
     expect(git('log', '--format=%an|%s')).toBe('Ada|block')
     expect(git('status', '--porcelain')).toBe('')
     expect(read('block.js')).toBe('exit(403)')
     expect(await sync()).toMatchObject({ version: 1, problem: null })
     await addPlugin('more', 'exit(404)')
-    await publish('more', 1).expect(201)
+    expect((await publish('more')).body).toEqual({ version: 2 })
     expect(git('log', '--format=%s')).toBe('more\nblock')
     expect(failures).toEqual([])
   })
 
-  test('is published when somebody commits there, and takes nothing from the draft', async () => {
-    const { addPlugin, publish, commit, sync, served, ada, save, git, read, failures } = await start()
+  test('is published when somebody commits there, and takes nothing from what is open', async () => {
+    const { addPlugin, publish, commit, sync, served, ada, save, list, git, read, failures } = await start()
     await addPlugin('block', 'exit(403)')
-    const mine = await addPlugin('mine', 'exit(404)')
-    await publish('first', 0).expect(201)
-    await save(mine.id, 1, 'mine', 'exit(410)').expect(200)
+    await addPlugin('mine', 'exit(404)')
+    expect((await publish('first')).body).toEqual({ version: 1 })
+    expect((await save('mine', 'exit(410)')).status).toBe(200)
     await addPlugin('unfinished', 'exit(')
     const plugins = [named('typed', 'src/typed.ts'), named('block', 'block.js'), named('mine', 'mine.js')]
     commit('from an editor', {
@@ -130,18 +146,14 @@ describe.each(databases)('a folder in git as the truth, on $name', ({ options })
     const codes = (await served()).domains[0].plugins.map(({ code }: { code: string }) => code)
     expect(codes).toEqual(['const status         = 418\nexit(status)', 'exit(451)', 'exit(404)'])
     expect((await ada.get('/api/versions')).body[0]).toMatchObject({ kind: 'import', message: 'from an editor' })
-    const draft = (await ada.get('/api/plugins')).body.map(
-      ({ name, fields }: { name: string; fields: { code: string } }) => [name, fields.code],
-    )
-    expect(draft.slice(1)).toEqual([
+    expect((await list()).slice(1)).toEqual([
       ['block', 'exit(451)'],
       ['mine', 'exit(410)'],
       ['unfinished', 'exit('],
     ])
     // What is published from here leaves the file with types as it is.
-    const { body } = await ada.get('/api/plugins?search=unfinished')
-    await save(body[0].id, body[0].revision, 'unfinished', 'exit(200)').expect(200)
-    await publish('finished', 2).expect(201)
+    expect((await save('unfinished', 'exit(200)')).status).toBe(200)
+    expect((await publish('finished')).body).toEqual({ version: 3 })
     expect(read('src/typed.ts')).toContain(': number')
     expect(git('show', '--format=', '--name-only', 'HEAD').split('\n').sort()).toEqual([
       'plugins/dynacode.json',
@@ -154,7 +166,7 @@ describe.each(databases)('a folder in git as the truth, on $name', ({ options })
   test('keeps a commit that fails the check from going live, and the studio from publishing over it', async () => {
     const { addPlugin, publish, commit, sync, served, failures } = await start()
     await addPlugin('block', 'exit(403)')
-    await publish('first', 0).expect(201)
+    expect((await publish('first')).body).toEqual({ version: 1 })
     commit('broken', { 'block.js': 'exit(' })
     expect(await sync()).toMatchObject({
       version: 1,
@@ -162,7 +174,10 @@ describe.each(databases)('a folder in git as the truth, on $name', ({ options })
       findings: [{ rule: 'compile', plugin: 'block' }],
     })
     await addPlugin('other', 'exit(404)')
-    await publish('other', 1).expect(409, /has a commit that is not live/)
+    expect((await publish('other')).body).toMatchObject({
+      status: 409,
+      title: expect.stringContaining('has a commit that is not live'),
+    })
     commit('nonsense', { 'dynacode.json': '{' })
     expect((await sync()).problem).toContain('dynacode.json:1:2')
     commit('gone', { 'dynacode.json': manifestOf(named('block', 'none.js')) })
@@ -170,18 +185,21 @@ describe.each(databases)('a folder in git as the truth, on $name', ({ options })
     expect((await served()).general.version).toBe(1)
     commit('mended', { 'block.js': 'exit(451)', 'dynacode.json': manifestOf(named('block', 'block.js')) })
     expect(await sync()).toMatchObject({ version: 2, problem: null, findings: [] })
-    await publish('other', 2).expect(201)
+    expect((await publish('other')).body).toEqual({ version: 3 })
     expect(failures).toEqual([])
   })
 
   test('never loses what was not committed; what is to be switched off is switched off all the same', async () => {
     const { addPlugin, publish, write, sync, served, ada, read, commit, git, failures } = await start()
     await addPlugin('block', 'exit(403)')
-    await publish('first', 0).expect(201)
+    expect((await publish('first')).body).toEqual({ version: 1 })
     const mine = 'exit(402)'
     write({ 'block.js': 'exit(500) // not done', 'new.js': mine })
     await addPlugin('other', 'exit(404)')
-    await publish('other', 1).expect(409, /uncommitted changes: .*block\.js.*new\.js/)
+    expect((await publish('other')).body).toMatchObject({
+      status: 409,
+      title: expect.stringMatching(/uncommitted changes: .*block\.js.*new\.js/),
+    })
     expect((await ada.get('/api/git')).body).toMatchObject({ dirty: ['plugins/block.js', 'plugins/new.js'] })
     // It touches the manifest alone, which nobody is working at: so it can be committed.
     await ada.send('post', '/api/switch', { domain: 'a.example', plugin: 'block', on: false }).expect(201)
@@ -208,7 +226,7 @@ describe.each(databases)('a folder in git as the truth, on $name', ({ options })
   test('makes up for what could not be committed', async () => {
     const { addPlugin, publish, write, git, ada, sync, manifest, failures } = await start()
     await addPlugin('block', 'exit(403)')
-    await publish('first', 0).expect(201)
+    expect((await publish('first')).body).toEqual({ version: 1 })
     write({ 'dynacode.json': '{}' })
     await ada.send('post', '/api/switch', { domain: 'a.example', on: false }).expect(201)
     git('checkout', '--', '.')
@@ -220,12 +238,12 @@ describe.each(databases)('a folder in git as the truth, on $name', ({ options })
   test('pushes, and says when the remote takes nothing', async () => {
     const { addPlugin, publish, git, remote, sync, failures } = await start(true)
     await addPlugin('block', 'exit(403)')
-    await publish('first', 0).expect(201)
+    expect((await publish('first')).body).toEqual({ version: 1 })
     expect((await sync()).push_problem).toBe(null)
     expect(git('--git-dir', remote, 'log', '-1', '--format=%s', 'main')).toBe('first')
     rmSync(remote, { recursive: true })
     await addPlugin('other', 'exit(404)')
-    const second = await publish('second', 1)
+    const second = await publish('second')
     expect(second.body).toEqual({ version: 2 })
     expect((await sync()).push_problem).toMatch(/^git push: /)
     expect(failures).toEqual([])
@@ -242,9 +260,10 @@ test.each(databases)('a commit whose version was lost is published by the next l
     await database.close()
   })
   const copy = await openWorkingCopy(folder)
-  const documents = createDocuments(db, reviewer)
+  const documents = createDocuments(db)
+  const workspace = createWorkspace(db, documents, reviewer)
   const ledger = createLedger(db, copy, reviewer)
-  const press = { db, rules: { key: undefined, two_persons: false }, documents, reviewer, ledger }
+  const press = { db, rules: { key: undefined, two_persons: false }, documents, workspace, reviewer, ledger }
   const failed = (error: unknown) => expect.unreachable(String(error))
   const follower = createFollower(press, copy, { push: false, published: async () => undefined, failed })
   await follower.sync()
@@ -255,17 +274,18 @@ test.each(databases)('a commit whose version was lost is published by the next l
     role,
   } = await acceptInvitation(db, secret, { name: 'ada', password: 'a long enough one' }, { two_persons: false })
   const actor = { account_id, name, role, csrf: undefined }
-  const domain = await addDomain(db, actor, 'a.example')
-  await addPlugin(db, actor, domain.id, { name: 'p', phase: 'access', fields: { code: 'exit(403)' } })
+  const { set } = await addDomain(press, actor, { name: 'p' }, 'a.example')
+  await addPlugin(press, actor, set, 'a.example', { name: 'p', phase: 'access', fields: { code: 'exit(403)' } })
+  const lose = (message: string, base: number) => publishSet(press, actor, set, message, { base, revision: 2 })
   // As if the process had ended here.
   await sql`alter table git_commit add constraint lost check (version is null)`.execute(db)
-  await expect(publishDraft(press, actor, { message: 'lost', base: 0 })).rejects.toThrow(/lost/)
+  await expect(lose('lost', 0)).rejects.toThrow(/lost/)
   expect(git('log', '-1', '--format=%s')).toBe('lost')
   expect(await findLatest(db)).toBeUndefined()
   await sql`alter table git_commit drop constraint lost`.execute(db)
   await follower.sync()
   expect(await findLatest(db)).toMatchObject({ version: 1, kind: 'import', message: 'lost' })
-  await expect(publishDraft(press, actor, { message: 'next', base: 1 })).rejects.toThrow('there are no changes')
+  await expect(lose('next', 1)).rejects.toThrow('there are no changes')
 })
 
 test('says of a folder that is none of a working copy what is wrong', async () => {

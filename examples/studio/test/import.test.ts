@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { packArchive, readArchive } from '../server/store/archive.ts'
+import { beginSet, importSet, openSet } from './change-sets.ts'
 import { databases } from './databases.ts'
 import { type RunningStudio, runStudio, type Visitor } from './running-studio.ts'
 
@@ -18,24 +19,41 @@ describe.each(databases)('importing on $name', ({ options }) => {
   afterEach(() => expect(running.failures).toEqual([]))
   const put = (given: object) => ada.send('post', '/api/import', given)
   const look = (given: object) => ada.send('post', '/api/import/preview', given)
-  const list = async () => (await ada.get('/api/plugins').expect(200)).body
+  const list = async (path = '/api/plugins') => (await ada.get(path).expect(200)).body
+  const putAndPublish = async (document: object) =>
+    expect((await (await importSet(ada, document)).publish('import')).body).toMatchObject({
+      version: expect.any(Number),
+    })
 
-  test('keeps what is the same the same, so that nobody loses what is open', async () => {
-    await put({ document: documentOf(plugin('gone', '1'), plugin('kept', '1'), plugin('changed', '1')) }).expect(204)
-    const before = await list()
+  test('is a change set: what is the same is no change, and what is open goes on', async () => {
+    await putAndPublish(documentOf(plugin('gone', '1'), plugin('kept', '1'), plugin('changed', '1')))
+    const open = await beginSet(ada, 'open')
+    expect((await open.save('a.example', { name: 'changed', phase: 'access', fields: { code: '3' } })).status).toBe(200)
     const changed = documentOf(plugin('changed', '2'), plugin('kept', '1'), plugin('new', '1'))
-    await put({ document: { ...changed, general: { skip_domains: ['b'] } } }).expect(204)
-    expect(await list()).toMatchObject([
-      { id: before[2].id, name: 'changed', revision: 2, fields: { code: '2' } },
-      { id: before[1].id, name: 'kept', revision: 1 },
-      { name: 'new', revision: 1 },
+    const set = await importSet(ada, { ...changed, general: { skip_domains: ['b'] } })
+    const { changes } = await set.review()
+    expect(
+      changes.map(({ kind, name, change }: { kind: string; name: string; change: string }) => [kind, name, change]),
+    ).toEqual([
+      ['general', '', 'changed'],
+      ['plugin', 'gone', 'removed'],
+      ['plugin', 'changed', 'changed'],
+      ['plugin', 'new', 'added'],
+      ['order', '', 'changed'],
     ])
-    const late = { name: 'changed', phase: 'access', fields: { code: '3' }, revision: 1 }
-    await ada.send('put', `/api/plugins/${before[2].id}`, late).expect(409)
+    expect(await list(`/api/plugins?set=${set.id}`)).toMatchObject([
+      { name: 'changed', change: 'changed' },
+      { name: 'kept', change: null },
+      { name: 'new', change: 'added', live: null },
+      { name: 'gone', change: 'removed', live: { enabled: true } },
+    ])
+    expect((await set.publish('import')).status).toBe(201)
+    const { conflicts } = await open.find('a.example', { name: 'changed', phase: 'access' })
+    expect(conflicts).toEqual([{ field: 'code', base: '1', live: '2', mine: '3' }])
   })
 
-  test('shows what it would change, and does nothing when that has become something else', async () => {
-    await put({ document: documentOf(plugin('one', '1')) }).expect(204)
+  test('shows what it would change, and does nothing when something else is live by now', async () => {
+    await putAndPublish(documentOf(plugin('one', '1')))
     const given = { document: documentOf(plugin('one', 'exit('), plugin('two', '1')) }
     const { body: preview } = await look(given).expect(200)
     expect(preview).toMatchObject({
@@ -48,29 +66,34 @@ describe.each(databases)('importing on $name', ({ options }) => {
       { kind: 'changed', plugin: 'one' },
       { kind: 'added', plugin: 'two' },
     ])
-    expect(await list()).toHaveLength(1)
-    await ada.send('post', '/api/domains', { name: 'meanwhile.example' }).expect(201)
-    const { body } = await put({ ...given, draft: preview.draft }).expect(409)
-    expect(body.current).toEqual({ revision: preview.draft + 1 })
-    await put({ ...given, draft: preview.draft + 1 }).expect(204)
-    expect(await list()).toHaveLength(2)
+    const meanwhile = await beginSet(ada)
+    await meanwhile.addDomain('meanwhile.example').expect(201)
+    expect((await meanwhile.publish('meanwhile')).status).toBe(201)
+    const { body } = await put({ ...given, base: preview.base }).expect(409)
+    expect(body.current).toEqual({ version: preview.base + 1 })
+    const { body: made } = await put({ ...given, base: preview.base + 1, name: 'two plugins' }).expect(201)
+    expect((await ada.get(`/api/sets/${made.set}`)).body).toMatchObject({ name: 'two plugins', state: 'open' })
+    expect((await openSet(ada, made.set).publish('broken')).status).toBe(422)
+    await put({ document: (await ada.get('/api/export')).body }).expect(409, /this is what version/)
   })
 
-  test('gives the draft out as a folder, and takes it in again', async () => {
+  test('gives a change set out as a folder, and takes it in again', async () => {
     const document = {
       general: { skip_domains: ['b'] },
       ...documentOf(plugin('one', 'exit(403)'), plugin('two', 'exit(404)')),
     }
-    await put({ document }).expect(204)
-    const answer = await ada.get('/api/export/folder').responseType('blob').expect(200)
+    const set = await importSet(ada, document)
+    const path = `/api/export/folder?set=${set.id}`
+    const answer = await ada.get(path).responseType('blob').expect(200)
     expect(answer.headers['content-disposition']).toBe('attachment; filename="plugins.tar.gz"')
     const files = await readArchive(answer.body)
     expect([...files.keys()].sort()).toEqual(['dynacode.json', 'one.js', 'two.js'])
-    await put({ document: { domains: [] } }).expect(204)
-    await put({ archive: answer.body.toString('base64') }).expect(204)
-    await ada.get('/api/export').expect(200, document)
-    await put({ files: { ...Object.fromEntries(files), 'one.js': 'exit(401)' } }).expect(204)
-    expect((await list())[0].fields).toEqual({ code: 'exit(401)' })
+    const { body: again } = await put({ archive: answer.body.toString('base64') }).expect(201)
+    await ada.get(`/api/export?set=${again.set}`).expect(200, document)
+    const { body: other } = await put({ files: { ...Object.fromEntries(files), 'one.js': 'exit(401)' } }).expect(201)
+    const key = { name: 'one', phase: 'access' }
+    expect((await openSet(ada, other.set).find('a.example', key)).fields).toEqual({ code: 'exit(401)' })
+    await ada.get(`/api/export?set=${other.set}&version=1`).expect(422, /a version or a change set/)
   })
 
   test.each([
@@ -100,10 +123,10 @@ describe.each(databases)('importing on $name', ({ options }) => {
     ],
     ['what is no Base64', { archive: '%%%' }, /archive/],
   ])('says of %s what is wrong with it', async (_, given, message) => {
-    const before = await list()
+    const before = await list('/api/sets')
     await look(given).expect(422, message)
     await put(given).expect(422, message)
-    expect(await list()).toEqual(before)
+    expect(await list('/api/sets')).toEqual(before)
   })
 })
 

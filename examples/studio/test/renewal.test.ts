@@ -3,15 +3,16 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vi
 import type { Actor } from '../server/auth/actor.ts'
 import { acceptInvitation } from '../server/auth/joining.ts'
 import { inviteFirst } from '../server/auth/links.ts'
+import { addDomain } from '../server/changes/domains.ts'
+import { addPlugin } from '../server/changes/plugins.ts'
+import { createWorkspace } from '../server/changes/workspace.ts'
 import { createDocuments } from '../server/publishing/documents.ts'
 import type { Press } from '../server/publishing/press.ts'
-import { publishDraft } from '../server/publishing/publish-draft.ts'
+import { publishSet } from '../server/publishing/publish-set.ts'
 import { renewIfDue, repeat } from '../server/publishing/renewal.ts'
 import { findLatest } from '../server/publishing/versions.ts'
 import { createReviewer, type Reviewer } from '../server/review/reviewer.ts'
 import type { Database } from '../server/store/database.ts'
-import { addDomain } from '../server/store/domains.ts'
-import { addPlugin } from '../server/store/plugins.ts'
 import { databases } from './databases.ts'
 
 const DAY_MS = 24 * 3_600_000
@@ -25,9 +26,13 @@ describe.each(databases)('a signed version on $name', ({ open }) => {
   let database: Database
   let actor: Actor
   let reviewer: Reviewer
+  let set: number
+  const publish = (press: Press) => publishSet(press, actor, set, 'p', { base: 0, revision: 2 })
   const pressWith = (signing: Press['rules']['key']): Press => {
     const { db } = database
-    return { db, rules: { key: signing, two_persons: true }, documents: createDocuments(db, reviewer), reviewer }
+    const documents = createDocuments(db)
+    const workspace = createWorkspace(db, documents, reviewer)
+    return { db, rules: { key: signing, two_persons: true }, documents, workspace, reviewer }
   }
   beforeEach(async () => {
     database = await open()
@@ -40,8 +45,9 @@ describe.each(databases)('a signed version on $name', ({ open }) => {
       { two_persons: false },
     )
     actor = { account_id: id, name, role, csrf: undefined }
-    const domain = await addDomain(database.db, actor, 'a.example')
-    await addPlugin(database.db, actor, domain.id, { name: 'p', phase: 'access', fields: { code: 'exit(403)' } })
+    const press = pressWith(undefined)
+    set = (await addDomain(press, actor, { name: 'p' }, 'a.example')).set
+    await addPlugin(press, actor, set, 'a.example', { name: 'p', phase: 'access', fields: { code: 'exit(403)' } })
   })
   afterEach(async () => {
     await reviewer.close()
@@ -51,7 +57,7 @@ describe.each(databases)('a signed version on $name', ({ open }) => {
   test('is signed anew well before its end, by one of several studios, and is the same but for that', async () => {
     const [one, other] = [pressWith(key), pressWith(key)]
     expect(await renewIfDue(one, Date.now() + 99 * DAY_MS)).toBeUndefined()
-    await publishDraft(one, actor, { message: 'p', base: 0 })
+    await publish(one)
     const before = JSON.parse((await findLatest(database.db))?.document as string)
     expect(await renewIfDue(one, Date.now() + 19 * DAY_MS)).toBeUndefined()
     const later = Date.now() + 21 * DAY_MS
@@ -67,7 +73,7 @@ describe.each(databases)('a signed version on $name', ({ open }) => {
   })
 
   test('comes of one that was published before there was a key', async () => {
-    await publishDraft(pressWith(undefined), actor, { message: 'p', base: 0 })
+    await publish(pressWith(undefined))
     expect(await renewIfDue(pressWith(undefined), Date.now() + 99 * DAY_MS)).toBeUndefined()
     expect(await renewIfDue(pressWith(key), Date.now())).toMatchObject({
       version: 2,

@@ -1,8 +1,9 @@
 import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { beginSet, openSet } from './change-sets.ts'
 import { databases } from './databases.ts'
 import { runStudio } from './running-studio.ts'
-import { runStudio as runAnother } from './visitors.ts'
+import { createVisitor, runStudio as runAnother } from './visitors.ts'
 
 /** Studios on one server: the embedded database is for one process. */
 const servers = databases.filter(({ name }) => name === 'a PostgreSQL server')
@@ -18,8 +19,9 @@ describe.each(servers)('several studios on $name', ({ options }) => {
     })
     const address = `http://127.0.0.1:${(other.server.address() as { port: number }).port}/plugins.json`
     const publish = async (base: number) => {
-      await one.ada.send('post', '/api/domains', { name: `d${base}.example` }).expect(201)
-      await one.ada.send('post', '/api/versions', { message: 'p', base }).expect(201)
+      const set = await beginSet(one.ada)
+      await set.addDomain(`d${base}.example`).expect(201)
+      expect((await set.publish('p')).body).toEqual({ version: base + 1 })
     }
     /** What the other one answers when it has something else than before. */
     const wait = async (etag: string) => {
@@ -40,6 +42,23 @@ describe.each(servers)('several studios on $name', ({ options }) => {
     const waiting = wait(first.etag)
     await publish(0)
     expect(await waiting).toMatchObject({ status: 200, document: { general: { version: 1 } } })
+  })
+
+  test('show the same change sets: what is changed in one is reviewed and published in the other', async () => {
+    const { one, other } = await start()
+    const { body: token } = await one.ada.send('post', '/api/tokens', { name: 'ci', role: 'publisher' }).expect(201)
+    const asCi = createVisitor(() => other.server)
+    asCi.open().set('Authorization', `Bearer ${token.secret}`)
+    const set = await beginSet(one.ada)
+    const there = openSet(asCi, set.id)
+    await set.addDomain('a.example').expect(201)
+    expect((await there.review()).differences).toHaveLength(1)
+    await set.add('a.example', { name: 'p', phase: 'access', fields: { code: 'exit(403)' } }).expect(201)
+    expect((await there.review()).differences).toHaveLength(2)
+    expect((await there.publish('p')).body).toEqual({ version: 1 })
+    expect((await one.ada.get(`/api/sets/${set.id}`)).body).toMatchObject({ state: 'published', version: 1 })
+    expect((await one.ada.get('/api/plugins')).body).toMatchObject([{ name: 'p', live: { version: 1 } }])
+    expect([...one.failures, ...other.failures]).toEqual([])
   })
 
   test('learn what they missed when the connection that tells them was cut', async () => {

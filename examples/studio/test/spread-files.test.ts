@@ -1,7 +1,6 @@
 import { pack_document } from 'dynacode/tools'
 import { expect, test } from 'vitest'
 import { spreadFiles } from '../server/git/spread-files.ts'
-import { mergeDocuments } from '../server/review/merge-documents.ts'
 
 const plugin = (name: string, code: string) => ({ name, phase: 'access', code })
 const named = (name: string, file: string) => ({ name, phase: 'access', file })
@@ -70,43 +69,4 @@ test('knows variants by the plugin they are of', async () => {
   }
   const { written } = await spreadOver({ 'one.js': '1', 'two.js': '1' }, [manifest], [variants('2')])
   expect(written).toEqual(['dynacode.json', 'one.js'])
-})
-
-test('a merge keeps what was changed, added and removed on either side', () => {
-  const base = documentOf(
-    plugin('same', '1'),
-    plugin('ours', '1'),
-    plugin('theirs', '1'),
-    plugin('gone here', '1'),
-    plugin('gone there', '1'),
-    plugin('both', '1'),
-  )
-  const ours = documentOf(
-    plugin('same', '1'),
-    plugin('ours', '2'),
-    plugin('theirs', '1'),
-    plugin('gone there', '1'),
-    plugin('both', '2'),
-    plugin('new here', '1'),
-  )
-  const theirs = documentOf(
-    plugin('theirs', '3'),
-    plugin('same', '1'),
-    plugin('ours', '1'),
-    plugin('gone here', '1'),
-    plugin('both', '3'),
-    plugin('new there', '1'),
-  )
-  const { domains } = mergeDocuments(base, ours, theirs)
-  expect(domains[0]?.plugins.map(({ name, fields }) => `${name} ${fields.code}`)).toEqual([
-    'theirs 3',
-    'same 1',
-    'ours 2',
-    'both 2',
-    'new there 1',
-    'new here 1',
-  ])
-  const general = (fields: object) => JSON.stringify({ general: fields, domains: [] })
-  expect(mergeDocuments(general({ a: 1, version: 3 }), general({ a: 1 }), general({ a: 2 })).general).toEqual({ a: 2 })
-  expect(mergeDocuments(general({ a: 1 }), general({ a: 5 }), general({ a: 2 })).general).toEqual({ a: 5 })
 })

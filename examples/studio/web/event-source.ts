@@ -1,6 +1,6 @@
 import type { StudioEvent } from './studio.tsx'
 
-const EVENTS: readonly StudioEvent[] = ['version', 'draft', 'report']
+const EVENTS: readonly StudioEvent[] = ['version', 'change', 'report']
 /** Pause before a stream that the browser has given up is opened anew, in milliseconds. */
 const PAUSE_MS = 3000
 

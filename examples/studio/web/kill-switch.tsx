@@ -36,7 +36,7 @@ export function KillSwitch({ what, close }: { what: Target; close(): void }) {
             ? 'It runs again within moments, in the version that is live.'
             : target.domain === undefined
               ? 'No plugin runs for any request, anywhere. Plugins that protect something stop protecting it.'
-              : 'It stops running everywhere within moments. Nothing else in the draft is published.'}
+              : 'It stops running everywhere within moments. Nothing else is published. Open change sets stay as they are.'}
         </p>
         {problem && <Failed problem={problem} />}
         <footer>
@@ -87,7 +87,7 @@ function nameOf({ domain, plugin }: Target): string {
 /** Of each kind, as many as are shown before somebody asks for more. */
 const PAGE = 12
 
-/** Finds what is live, whatever the draft has become. */
+/** Finds what is live, whatever change sets make of it. */
 function Finder({ choose }: { choose(target: Target, on: boolean): void }) {
   const [search, setSearch] = useState('')
   const wanted = useDelayed(search, 100)

@@ -3,17 +3,19 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Live } from '../shared/live.ts'
 import type { Session } from '../shared/people.ts'
 import type { Api } from './api.ts'
+import { SetBar, useWorkingSet } from './changes/bar.tsx'
 import { openEvents } from './event-source.ts'
 import { KillSwitch } from './kill-switch.tsx'
 import { Empty } from './load.tsx'
 import { AuditPage } from './pages/audit.tsx'
+import { ChangeSetPage } from './pages/change-set.tsx'
+import { ChangesPage } from './pages/changes.tsx'
 import { DocumentPage } from './pages/document.tsx'
 import { EditorPage } from './pages/editor.tsx'
 import { FleetPage } from './pages/fleet.tsx'
 import { HistoryPage } from './pages/history.tsx'
 import { PeoplePage } from './pages/people.tsx'
 import { PluginsPage } from './pages/plugins.tsx'
-import { ReviewPage } from './pages/review.tsx'
 import { TryPage } from './pages/try.tsx'
 import { AccountMenu } from './parts/account-menu.tsx'
 import { Guarded } from './parts/guarded.tsx'
@@ -26,7 +28,7 @@ const PAGES = [
   ['/', 'Plugins'],
   ['/try', 'Try it'],
   ['/document', 'Document'],
-  ['/review', 'Review'],
+  ['/changes', 'Changes'],
   ['/history', 'History'],
   ['/fleet', 'Fleet'],
   ['/audit', 'Audit log'],
@@ -35,7 +37,8 @@ const PAGES = [
 
 /** What is around every page of somebody who is signed in. */
 export function Shell({ api, session, end }: { api: Api; session: Session; end(): void }) {
-  const { path } = usePlace()
+  const { path, search } = usePlace()
+  const [set, workIn] = useWorkingSet(search)
   const [live, setLive] = useState<Live>()
   const [told, setTold] = useState<{ message: string; kind: 'done' | 'failed' }>()
   const [keys, setKeys] = useState(false)
@@ -63,9 +66,9 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
       connected: setConnected,
       refused: refreshLive,
     })
-    const unlisten = listen('version', refreshLive)
+    const ends = [listen('version', refreshLive), listen('change', refreshLive)]
     return () => {
-      unlisten()
+      for (const end of ends) end()
       close()
     }
   }, [refreshLive, listen])
@@ -109,8 +112,18 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
 
   const may_publish = session.role === 'publisher'
   const studio = useMemo<StudioPage>(
-    () => ({ api, session, live, refreshLive, say, listen, openKillSwitch: (what) => setKill(what ?? {}) }),
-    [api, session, live, refreshLive, say, listen],
+    () => ({
+      api,
+      session,
+      live,
+      set,
+      workIn,
+      refreshLive,
+      say,
+      listen,
+      openKillSwitch: (what) => setKill(what ?? {}),
+    }),
+    [api, session, live, set, workIn, refreshLive, say, listen],
   )
   return (
     <StudioProvider value={studio}>
@@ -150,9 +163,16 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
           .map(([to, name]) => (
             <Link key={to} href={to} aria-current={isIn(path, to) ? 'page' : undefined}>
               {name}
+              {to === '/changes' && may_publish && live !== undefined && live.waiting > 0 && (
+                <span class="count">
+                  {live.waiting}
+                  <span class="visually-hidden"> waiting for approval</span>
+                </span>
+              )}
             </Link>
           ))}
       </nav>
+      <SetBar />
       {live?.enabled === false && (
         <div class="notice failed banner" role="alert">
           <strong>Everything is switched off.</strong> No plugin runs anywhere.
@@ -188,17 +208,19 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
 }
 
 function isIn(path: string, page: string): boolean {
-  return page === '/' ? path === '/' || path.startsWith('/plugins') || path.startsWith('/domains') : path === page
+  return page === '/'
+    ? path === '/' || path === '/plugin'
+    : path === page || (page === '/changes' && path.startsWith('/changes/'))
 }
 
 function Route({ path, role }: { path: string; role: Session['role'] }): ComponentChildren {
-  const [, kind, id] = /^\/(plugins|domains)\/(\d+)(?:\/new)?$/.exec(path) ?? []
-  if (kind === 'plugins') return <EditorPage key={path} id={Number(id)} />
-  if (kind === 'domains' && path.endsWith('/new')) return <EditorPage key={path} domain_id={Number(id)} />
+  const [, set] = /^\/changes\/(\d+)$/.exec(path) ?? []
+  if (set !== undefined) return <ChangeSetPage key={path} id={Number(set)} />
+  if (path === '/changes') return <ChangesPage />
+  if (path === '/plugin') return <EditorPage />
   if (path === '/') return <PluginsPage />
   if (path === '/try' && role !== 'viewer') return <TryPage />
   if (path === '/document') return <DocumentPage />
-  if (path === '/review') return <ReviewPage />
   if (path === '/history') return <HistoryPage />
   if (path === '/fleet') return <FleetPage />
   if (path === '/audit') return <AuditPage />

@@ -5,7 +5,7 @@ import type { Session } from '../shared/people.ts'
 import { PERSON_ROLES, type PersonRole } from '../shared/roles.ts'
 import type { Api } from './api.ts'
 
-export type StudioEvent = 'version' | 'draft' | 'report'
+export type StudioEvent = 'version' | 'change' | 'report'
 
 /** What every page works with. */
 export interface StudioPage {
@@ -13,6 +13,9 @@ export interface StudioPage {
   readonly session: Session
   /** Undefined until it is known. */
   readonly live: Live | undefined
+  /** The change set that is worked in; undefined: none yet, and the first change starts one. */
+  readonly set: number | undefined
+  workIn(set: number | undefined): void
   refreshLive(): void
   /** Tells somebody that something was done. */
   say(message: string, kind?: 'done' | 'failed'): void

@@ -41,7 +41,7 @@ export function createEventStreams({ listen }: Database): EventStreams {
   const ends = [
     listen('studio_signed_out', endOf),
     listen('studio_version', tell('version')),
-    listen('studio_draft', tell('draft')),
+    listen('studio_change', tell('change')),
     listen('studio_report', tell('report')),
   ]
   const heartbeat = setInterval(() => send(':\n\n'), HEARTBEAT_MS).unref()

@@ -1,33 +1,42 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
 import { PREVIEW } from '../../shared/review.ts'
+import { importSet } from '../changes/import.ts'
 import type { Press } from '../publishing/press.ts'
 import { putTogether } from '../review/document-parts.ts'
 import { GIVEN } from '../review/given-import.ts'
-import { importDraft } from '../store/import.ts'
 import { type Route, route } from './route.ts'
-import { NUMBER } from './schemas.ts'
+import { ID, NUMBER } from './schemas.ts'
 
 /** Bringing documents and folders in, and taking them out. */
-export function importRoutes({ db, documents, reviewer }: Press): readonly Route[] {
-  const textOf = async (version: number | undefined) =>
-    version === undefined ? putTogether(await documents.draft(), {}) : documents.textOf(version)
-  const VERSION = z.object({ version: NUMBER.optional() })
+export function importRoutes(press: Press): readonly Route[] {
+  const { documents, reviewer, workspace } = press
+  async function textOf({ version, set }: { version?: number | undefined; set?: number | undefined }): Promise<string> {
+    const live = await documents.live()
+    if (set !== undefined) return putTogether((await workspace.compose(set, live)).parts, {})
+    return version === undefined ? live.document : documents.textOf(version)
+  }
+  const WHICH = z
+    .object({ version: NUMBER.optional(), set: ID.optional() })
+    .refine(({ version, set }) => version === undefined || set === undefined, {
+      path: ['set'],
+      message: 'expected a version or a change set',
+    })
 
   return [
     route({
       method: 'post',
       path: '/import/preview',
-      summary: 'What an import would change of the draft, and what the checks find in it; of each no more than 200',
+      summary: 'What an import would change of what is live, and what the checks find in it; of each no more than 200',
       role: 'author',
       body: GIVEN,
       answer: PREVIEW,
       is_raw: true,
       async handle({ ctx }) {
-        const draft = await documents.draft()
-        const found = await reviewer.previewImport(bytesOf(ctx), putTogether(draft, {}))
+        const live = await documents.live()
+        const found = await reviewer.previewImport(bytesOf(ctx), live.document)
         return {
-          draft: draft.revision,
+          base: live.version,
           domains: found.domains,
           plugins: found.plugins,
           differences: found.differences.items,
@@ -42,35 +51,35 @@ export function importRoutes({ db, documents, reviewer }: Press): readonly Route
       method: 'post',
       path: '/import',
       summary:
-        'Put a document, or that of a folder, in place of the draft; 409 when that is not the one of the preview',
+        'Make a change set by which what is live becomes this document, or that of this folder; 409 when another version is ' +
+        'live than at the preview',
       role: 'author',
       body: GIVEN,
       is_raw: true,
-      async handle({ ctx, actor }) {
-        const { given, draft } = await reviewer.readImport(bytesOf(ctx))
-        await importDraft(db, actor, given, draft)
-      },
+      answer: z.object({ set: z.int() }),
+      status: 201,
+      handle: ({ ctx, actor }) => importSet(press, actor, bytesOf(ctx)),
     }),
     route({
       method: 'get',
       path: '/export',
-      summary: 'The draft, or a version, as a document',
+      summary: 'What is live, or a version, or with a change set, as a document',
       role: 'viewer',
-      query: VERSION,
+      query: WHICH,
       answer: z.unknown(),
       async handle({ ctx, query }) {
-        ctx.body = await textOf(query.version)
+        ctx.body = await textOf(query)
         ctx.type = 'application/json'
       },
     }),
     route({
       method: 'get',
       path: '/export/folder',
-      summary: 'The draft, or a version, as a tar.gz of a folder that dynacode reads',
+      summary: 'What is live, or a version, or with a change set, as a tar.gz of a folder that dynacode reads',
       role: 'viewer',
-      query: VERSION,
+      query: WHICH,
       async handle({ ctx, query }) {
-        ctx.body = Buffer.from(await reviewer.makeArchive(await textOf(query.version)))
+        ctx.body = Buffer.from(await reviewer.makeArchive(await textOf(query)))
         ctx.type = 'application/gzip'
         ctx.attachment('plugins.tar.gz')
       },

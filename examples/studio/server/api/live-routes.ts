@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { LIVE, LIVE_DOMAIN, LIVE_PLUGIN } from '../../shared/live.ts'
 import { countPublishers } from '../auth/accounts.ts'
+import { countWaiting } from '../changes/sets.ts'
 import type { Press } from '../publishing/press.ts'
 import type { LiveQuestion } from '../review/live-index.ts'
 import { type Route, route } from './route.ts'
@@ -18,13 +19,14 @@ export function liveRoutes({ db, documents, reviewer, rules }: Press): readonly 
       path: '/live',
       summary:
         'What is live, in short: its version, whether it is switched on, how many plugins it has, and whether a new version ' +
-        'takes two persons, and how many can agree',
+        'takes two persons, how many can agree, and how many change sets are proposed',
       role: 'viewer',
       answer: LIVE,
       handle: async () => ({
         ...((await ask({ about: 'summary' })) as object),
         two_persons: rules.two_persons,
         publishers: await countPublishers(db),
+        waiting: await countWaiting(db),
       }),
     }),
     route({

@@ -5,8 +5,8 @@ import type { Slice } from '../review/tasks.ts'
 import { GIVEN_NUMBER, NUMBER } from './schemas.ts'
 
 const MESSAGE = z.string().trim().min(1, 'expected a message that says what changes').max(500)
-/** What was looked at before it is published; `draft`: its revision, as GET /draft says it. */
-export const SEEN = z.object({ message: MESSAGE, base: GIVEN_NUMBER, draft: GIVEN_NUMBER.optional() })
+/** What was looked at before it is published: `base` and `revision` as the review of the change set says them. */
+export const SEEN = z.object({ message: MESSAGE, base: GIVEN_NUMBER, revision: GIVEN_NUMBER })
 export const PUBLISHED = z.object({ version: z.int() })
 /** From which one of a list on. */
 export const AFTER = z.object({ from: NUMBER.default(0) })

@@ -6,7 +6,7 @@ const LARGEST = 2 ** 31 - 1
 export const ID = z.coerce.number<string>('expected a number').int().positive().max(LARGEST)
 /** One that stands in a request, or null. */
 export const GIVEN_ID = z.int().positive().max(LARGEST)
-/** A version, or the draft's revision: 0 before there is one. */
+/** A version: 0 before there is one. */
 export const NUMBER = z.coerce.number<string>('expected a number').int().min(0).max(LARGEST)
 export const GIVEN_NUMBER = z.int().min(0).max(LARGEST)
 /** Of an account, or a token. */
@@ -19,7 +19,6 @@ export const ACCOUNT_NAME = z
 export const PASSWORD = z.string().max(1000)
 /** Of a second factor. */
 export const CODE = z.string().max(100)
-export const REVISION = z.int().positive().max(LARGEST)
 
 /** A page of a list. */
 export const PAGE = z.object({
@@ -27,3 +26,9 @@ export const PAGE = z.object({
   after: ID.optional(),
   limit: z.coerce.number<string>().int().min(1).max(200).default(50),
 })
+
+/** The same for a list in which nothing has a number. */
+export const FROM_PAGE = PAGE.omit({ after: true }).extend({ from: NUMBER.default(0) })
+
+/** A change set in an address; undefined: a new one. */
+export const SET = z.union([z.literal('new').transform(() => undefined), ID])

@@ -1,66 +1,23 @@
 import { z } from 'zod'
-import { DIFFERENCE, DRAFT, FINDING, VERSION } from '../../shared/review.ts'
+import { DIFFERENCE, FINDING, VERSION } from '../../shared/review.ts'
 import type { Press } from '../publishing/press.ts'
-import { proposeDraft } from '../publishing/proposals.ts'
-import { publishDraft, rollBack } from '../publishing/publish-draft.ts'
+import { rollBack } from '../publishing/publish-set.ts'
 import { throwSwitch } from '../publishing/switches.ts'
 import { listVersions } from '../publishing/versions.ts'
-import { AFTER, countAll, PUBLISHED, SEEN, serveFirst } from './published.ts'
+import { AFTER, countAll, PUBLISHED, serveFirst } from './published.ts'
 import { type Route, route } from './route.ts'
 import { ID, NUMBER, PAGE } from './schemas.ts'
 
-const DIFFERENCES = z.object({ items: z.array(DIFFERENCE), total: z.int() })
-const FINDINGS = z.object({ items: z.array(FINDING), total: z.int() })
-
 /**
- * From the draft to what is live, and back.
+ * Versions, what is different between them, and the way back.
  *
  * @param published told of every new version
  */
 export function versionRoutes(press: Press, published: () => Promise<void>): readonly Route[] {
-  const { db, rules, documents, reviewer } = press
+  const { db, documents, reviewer } = press
   const serve = serveFirst(published)
 
   return [
-    route({
-      method: 'get',
-      path: '/draft',
-      summary:
-        'The differences between the draft and the live version, and what the checks find, errors first; at most 200 of each, ' +
-        'and how many there are',
-      role: 'viewer',
-      answer: DRAFT,
-      async handle() {
-        const { base, revision, differences, findings, errors } = await documents.review()
-        return {
-          base,
-          draft: revision,
-          differences: differences.items,
-          differences_total: differences.total,
-          findings: findings.items,
-          findings_total: findings.total,
-          errors,
-        }
-      },
-    }),
-    route({
-      method: 'get',
-      path: '/draft/differences',
-      summary: 'Further differences of the draft, 200 at a time',
-      role: 'viewer',
-      query: AFTER,
-      answer: DIFFERENCES,
-      handle: ({ query }) => documents.listDifferences(query.from),
-    }),
-    route({
-      method: 'get',
-      path: '/draft/findings',
-      summary: 'Further findings in the draft, 200 at a time',
-      role: 'viewer',
-      query: AFTER,
-      answer: FINDINGS,
-      handle: ({ query }) => documents.listFindings(query.from),
-    }),
     route({
       method: 'post',
       path: '/check',
@@ -81,21 +38,6 @@ export function versionRoutes(press: Press, published: () => Promise<void>): rea
       query: PAGE.pick({ limit: true }).extend({ before: ID.optional() }),
       answer: z.array(VERSION),
       handle: ({ query }) => listVersions(db, query.limit, query.before),
-    }),
-    route({
-      method: 'post',
-      path: '/versions',
-      is_urgent: true,
-      summary: 'Publish the draft; where two persons are needed, propose it to the others',
-      role: 'publisher',
-      body: SEEN,
-      answer: z.union([PUBLISHED, z.object({ proposal: z.int() })]),
-      status: 201,
-      async handle({ actor, body: { draft, ...body } }) {
-        const seen = { ...body, revision: draft }
-        if (rules.two_persons) return { proposal: await proposeDraft(press, actor, seen) }
-        return serve(publishDraft(press, actor, seen))
-      },
     }),
     route({
       method: 'get',

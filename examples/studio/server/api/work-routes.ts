@@ -11,7 +11,7 @@ import type { Trials } from '../trying/try-request.ts'
 import type { EventStreams } from './event-stream.ts'
 import { goneSignal } from './gone-signal.ts'
 import { type Route, route } from './route.ts'
-import { GIVEN_NUMBER } from './schemas.ts'
+import { GIVEN_ID, GIVEN_NUMBER } from './schemas.ts'
 
 const DOCUMENT = z.looseObject({ domains: z.array(z.unknown()) })
 const REQUEST = z.object({
@@ -33,18 +33,23 @@ const FETCH_ANSWER = z.strictObject({
 })
 
 /** Trying out, and looking at the fleet. */
-export function workRoutes({ db, documents }: Press, trials: Trials, streams: EventStreams): readonly Route[] {
+export function workRoutes(
+  { db, documents, workspace }: Press,
+  trials: Trials,
+  streams: EventStreams,
+): readonly Route[] {
   return [
     route({
       method: 'post',
       path: '/try',
       summary:
-        'Send a request through the draft, what is live, or a document that was not saved. Nothing goes out: what plugins fetch ' +
+        'Send a request through what is live, with or without a change set, or a document that was not saved. Nothing goes out: what plugins fetch ' +
         'is answered from answers',
       role: 'author',
       body: z
         .object({
-          source: z.union([z.enum(['draft', 'live', 'document']), GIVEN_NUMBER]),
+          source: z.union([z.enum(['set', 'live', 'document']), GIVEN_NUMBER]),
+          set: GIVEN_ID.optional(),
           document: DOCUMENT.optional(),
           request: REQUEST,
           now: z.iso.datetime({ offset: true }).optional(),
@@ -53,12 +58,17 @@ export function workRoutes({ db, documents }: Press, trials: Trials, streams: Ev
         .refine(({ source, document }) => source !== 'document' || document !== undefined, {
           path: ['document'],
           message: 'expected a document',
+        })
+        .refine(({ source, set }) => source !== 'set' || set !== undefined, {
+          path: ['set'],
+          message: 'expected the number of a change set',
         }),
       answer: RAN,
-      async handle({ ctx, actor, body: { source, document, request, now, answers } }) {
+      async handle({ ctx, actor, body: { source, set, document, request, now, answers } }) {
         let text = JSON.stringify(document)
         if (source === 'live') text = (await documents.live()).document
-        else if (source === 'draft') text = putTogether(await documents.draft(), {})
+        else if (source === 'set')
+          text = putTogether((await workspace.compose(set as number, await documents.live())).parts, {})
         else if (source !== 'document') text = await documents.textOf(source)
         const { headers, body, ip, ...rest } = request
         const given = {
@@ -101,7 +111,7 @@ export function workRoutes({ db, documents }: Press, trials: Trials, streams: Ev
     route({
       method: 'get',
       path: '/events',
-      summary: 'Server-sent events: version, draft and report, each when there is a new one',
+      summary: 'Server-sent events: version, change and report, each when there is a new one',
       role: 'viewer',
       handle: ({ ctx }) => streams.open(ctx),
     }),

@@ -4,12 +4,10 @@ import { Problem } from '../problem.ts'
 import type { Live } from '../publishing/documents.ts'
 import type { Press } from '../publishing/press.ts'
 import { type Publisher, publish, Unchanged } from '../publishing/publish.ts'
-import { type DocumentParts, putTogether } from '../review/document-parts.ts'
+import type { DocumentParts } from '../review/document-parts.ts'
 import { announce } from '../store/announcements.ts'
 import { writeAudit } from '../store/audit.ts'
-import { touchDraft } from '../store/change.ts'
 import { lockPublishing } from '../store/database.ts'
-import { placeImport } from '../store/import.ts'
 import { readImport, writeImport } from '../store/read-import.ts'
 import { findCommit, type KnownCommit, noteCommit } from './ledger.ts'
 import type { WorkingCopy } from './working-copy.ts'
@@ -85,7 +83,7 @@ export function createFollower(
       await lockPublishing(transaction)
       if ((await findCommit(transaction))?.id !== known?.id || (await copy.head()) !== commit) return
       await noteCommit(transaction, commit, version, problem)
-      if (problem !== undefined) await announce(transaction, 'studio_draft', 'git')
+      if (problem !== undefined) await announce(transaction, 'studio_change', 'git')
     })
   }
 
@@ -96,16 +94,12 @@ export function createFollower(
     const text = writeImport(given)
     const { author, message } = await copy.describe(commit)
     const publisher: Publisher = { account_id: null, name: `${author} (git)` }
-    await publish(press, publisher, 'import', async (live) => {
-      const draft = await documents.draft()
-      const merged = await reviewer.merge(live.document, putTogether(draft, {}), text)
+    await publish(press, publisher, 'import', async () => {
       return {
         message: message.slice(0, 500) || commit,
         document: (await reviewer.takeApart(text)) as DocumentParts,
         written: commit,
         async settle(transaction) {
-          await touchDraft(transaction, 'git')
-          await placeImport(transaction, publisher, merged, draft.revision)
           await writeAudit(transaction, publisher, 'import', `commit ${commit}`)
         },
       }

@@ -1,6 +1,7 @@
 import type { PrivateKey } from 'dynacode/tools'
 import type { Kysely } from 'kysely'
 import type { VersionKind } from '../../shared/review.ts'
+import type { Workspace } from '../changes/workspace.ts'
 import type { DocumentParts } from '../review/document-parts.ts'
 import type { Reviewer } from '../review/reviewer.ts'
 import type { Tables } from '../store/tables.ts'
@@ -23,6 +24,7 @@ export interface Press {
   readonly db: Db
   readonly rules: PublishingRules
   readonly documents: Documents
+  readonly workspace: Workspace
   readonly reviewer: Reviewer
   readonly ledger?: Ledger | undefined
 }

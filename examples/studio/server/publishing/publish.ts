@@ -8,6 +8,7 @@ import { writeAudit } from '../store/audit.ts'
 import { lockPublishing } from '../store/database.ts'
 import type { Tables } from '../store/tables.ts'
 import type { Live } from './documents.ts'
+import { noteChanged } from './live-states.ts'
 import type { LedgerEntry, Press } from './press.ts'
 import { findNewest, type Version } from './versions.ts'
 
@@ -24,6 +25,8 @@ export interface Release {
   readonly proposed_by?: number
   /** By what it is found in the ledger, where it came from there. */
   readonly written?: string
+  /** Of a rollback: the version that it brings back. */
+  readonly rolled_back_to?: number
   /** What else changes with it, in the same transaction. */
   settle?(transaction: Db): Promise<void>
 }
@@ -53,7 +56,8 @@ export async function publish(
     const made = await makeVersion(press, live.version + 1, release.document)
     if (demandsCheck(kind)) await demandPublishable(press, made.document, live)
     const entry = release.written === undefined ? await press.ledger?.prepare(kind, release.document, live) : undefined
-    const saved = await save(press, actor, kind, release, made, entry)
+    const changed = kind === 'renew' ? [] : await press.reviewer.findChangedPlugins(live.document, made.document)
+    const saved = await save(press, actor, kind, release, { ...made, changed }, entry)
     if (saved !== undefined) return saved
   }
   throw new Problem(503, 'others are publishing; try again in a moment', { headers: { 'Retry-After': '1' } })
@@ -83,8 +87,8 @@ function save(
   { db, ledger }: Press,
   { account_id, name }: Publisher,
   kind: VersionKind,
-  { message, proposed_by, settle, written: known }: Release,
-  made: Made,
+  { message, proposed_by, rolled_back_to, settle, written: known }: Release,
+  { changed, ...made }: Made & { readonly changed: Parameters<typeof noteChanged>[2] },
   entry: LedgerEntry | undefined,
 ): Promise<Version | undefined> {
   const persons = { created_by: proposed_by ?? account_id, approved_by: proposed_by === undefined ? null : account_id }
@@ -94,9 +98,10 @@ function save(
     await settle?.(transaction)
     const saved = await transaction
       .insertInto('version')
-      .values({ ...made, kind, message, ...persons })
+      .values({ ...made, kind, message, ...persons, rolled_back_to: rolled_back_to ?? null })
       .returning(['created_by', 'created_at'])
       .executeTakeFirstOrThrow()
+    await noteChanged(transaction, made.version, changed)
     await writeAudit(transaction, { account_id, name }, kind, `version ${made.version}`, { message })
     await announce(transaction, 'studio_version', String(made.version))
     // Last: whatever else fails, nothing is written down of it.

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { parseJson, readValue } from '../api/read-value.ts'
 import { GIVEN_NUMBER } from '../api/schemas.ts'
+import type { PlainDocument } from '../changes/plain-document.ts'
 import { Problem } from '../problem.ts'
-import { type DraftImport, readImport } from '../store/read-import.ts'
+import { readImport } from '../store/read-import.ts'
 import { readFolder } from './folder.ts'
 
 /** Of all of a document; whoever has more of it has something else. */
@@ -23,8 +24,10 @@ export const GIVEN = z
     files: z.record(z.string(), z.string()).optional(),
     /** A `tar.gz`, in Base64. */
     archive: z.base64().optional(),
-    /** The draft's revision, as the preview says it. */
-    draft: GIVEN_NUMBER.optional(),
+    /** The version that was live, as the preview says it. */
+    base: GIVEN_NUMBER.optional(),
+    /** Of the change set that it becomes. */
+    name: z.string().trim().min(1).max(100).optional(),
   })
   .refine(
     ({ document, files, archive }) => [document, files, archive].filter((given) => given !== undefined).length === 1,
@@ -34,26 +37,27 @@ export const GIVEN = z
     },
   )
 
-/** What was given, and the draft that it was looked at for. */
+/** What was given, the version that it was looked at for, and what it is to be called. */
 export interface ReadImport {
-  readonly given: DraftImport
-  readonly draft: number | undefined
+  readonly given: PlainDocument
+  readonly base: number | undefined
+  readonly name: string | undefined
 }
 
 /** Reads a request to import something. @throws Problem */
 export async function readGiven(bytes: Uint8Array): Promise<ReadImport> {
-  const { document, files, archive, draft } = readValue(GIVEN, parseJson(bytes), 'the request', MOST_VALUES)
-  if (document !== undefined) return { given: demandCount(readImport(document)), draft }
+  const { document, files, archive, base, name } = readValue(GIVEN, parseJson(bytes), 'the request', MOST_VALUES)
+  if (document !== undefined) return { given: demandCount(readImport(document)), base, name }
   const count = Object.keys(files ?? {}).length
   if (count > MOST_FILES) throw tooMany('files', MOST_FILES, count)
   const text = await readFolder(files === undefined ? { archive: Buffer.from(archive ?? '', 'base64') } : { files })
   const parsed = DOCUMENT.safeParse(JSON.parse(text))
-  if (parsed.success) return { given: demandCount(readImport(parsed.data)), draft }
+  if (parsed.success) return { given: demandCount(readImport(parsed.data)), base, name }
   const [issue] = parsed.error.issues
   throw new Problem(422, `dynacode.json: ${issue?.path.join('.')}: ${issue?.message}`)
 }
 
-function demandCount(given: DraftImport): DraftImport {
+function demandCount(given: PlainDocument): PlainDocument {
   const count = given.domains.reduce((sum, { plugins }) => sum + plugins.length, 0)
   if (count > MOST_PLUGINS) throw tooMany('plugins', MOST_PLUGINS, count)
   if (given.domains.length > MOST_PLUGINS) throw tooMany('domains', MOST_PLUGINS, given.domains.length)

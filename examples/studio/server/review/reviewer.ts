@@ -4,7 +4,7 @@ import { whoAsks } from './asking.ts'
 import { createQueue } from './queue.ts'
 import type { Tasks } from './tasks.ts'
 
-export type { Review } from './tasks.ts'
+export type { Review, SetReview } from './tasks.ts'
 
 /** Does the tasks beside everything else: the requests of instances are answered meanwhile. */
 export type Reviewer = Tasks & { close(): Promise<void> }
@@ -15,9 +15,10 @@ export type Reviewer = Tasks & { close(): Promise<void> }
  */
 const NAMES = {
   typed: ['check'],
-  live: ['takeApart', 'sign', 'askLive', 'spread'],
-  review: ['review', 'readDifferences', 'readFindings', 'readFolder', 'merge'],
-  aside: ['compare', 'makeArchive', 'readImport', 'previewImport'],
+  live: ['takeApart', 'sign', 'askLive', 'spread', 'findChangedPlugins'],
+  review: ['review', 'reviewSet', 'readDifferences', 'readFindings', 'readFolder'],
+  lists: ['askSet', 'compose'],
+  aside: ['compare', 'makeArchive', 'importEdits', 'previewImport'],
 } as const satisfies Record<string, readonly (keyof Tasks)[]>
 /** Makes what does the tasks, in threads of their own. @param globals names of the apps' own that plugins may use */
 export function createReviewer(globals: readonly string[]): Reviewer {

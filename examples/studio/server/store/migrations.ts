@@ -1,4 +1,5 @@
 import { type Kysely, type Migration, sql } from 'kysely'
+import { addChangeSets } from './migrate-change-sets.ts'
 
 /** Every step from an empty database on, by name; one that was released is never changed. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
@@ -8,6 +9,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
   '0004_git_commits': { up: addGitCommits },
   '0005_second_person': { up: addSecondPerson },
   '0006_second_factor': { up: addSecondFactor },
+  '0007_change_sets': { up: addChangeSets },
 })
 
 // biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then

@@ -1,31 +1,27 @@
-import type { Fields } from '../../shared/draft.ts'
+import type { Fields } from '../../shared/changes.ts'
+import type { PlainDocument, PlainPlugin } from '../changes/plain-document.ts'
 import { Problem } from '../problem.ts'
 
-/** A document that is to become the draft. */
+/** A document that is brought in. */
 export interface GivenDocument {
   readonly general?: Fields | null | undefined
   readonly domains: readonly { readonly name: string; readonly plugins?: readonly unknown[] | null | undefined }[]
   readonly plugins?: readonly unknown[] | null | undefined
 }
 
-/** A document as the draft has it: every domain once, with plugins that stand on their own. */
-export interface DraftImport {
-  readonly general: Fields
-  readonly domains: readonly { readonly name: string; readonly plugins: readonly Imported[] }[]
-}
-
 /**
- * Reads a document for the draft. What refers to a shared plugin gets a copy of it: the draft has no shared ones.
+ * Reads a document: every domain once, with plugins that stand on their own. What refers to a shared plugin gets a copy of it:
+ * the studio has no shared ones.
  *
  * @throws Problem for a plugin without a name or phase, for a reference to nothing, and for two of one name
  */
-export function readImport(document: GivenDocument): DraftImport {
+export function readImport(document: GivenDocument): PlainDocument {
   const { version: _version, expires: _expires, ...general } = document.general ?? {}
   return { general, domains: mergeDomains(document) }
 }
 
 /** The document that is imported, as text. */
-export function writeImport({ general, domains }: DraftImport): string {
+export function writeImport({ general, domains }: PlainDocument): string {
   const written = domains.map(({ name, plugins }) => ({
     name,
     plugins: plugins.map(({ name: plugin, phase, fields }) => ({ name: plugin, phase, ...fields })),
@@ -33,17 +29,10 @@ export function writeImport({ general, domains }: DraftImport): string {
   return JSON.stringify({ general, domains: written })
 }
 
-/** A plugin as the draft has it. */
-export interface Imported {
-  readonly name: string
-  readonly phase: string
-  readonly fields: Fields
-}
-
 /** The domains, each once, with plugins that stand on their own. */
-function mergeDomains({ domains, plugins }: GivenDocument): { name: string; plugins: Imported[] }[] {
+function mergeDomains({ domains, plugins }: GivenDocument): { name: string; plugins: PlainPlugin[] }[] {
   const shared = new Map((plugins ?? []).map((plugin) => [(plugin as { id?: unknown } | null)?.id, plugin]))
-  const merged = new Map<string, Imported[]>()
+  const merged = new Map<string, PlainPlugin[]>()
   const taken = new Set<string>()
   for (const [index, { name: domain, plugins: entries }] of domains.entries()) {
     const list = merged.get(domain) ?? []
@@ -61,7 +50,7 @@ function mergeDomains({ domains, plugins }: GivenDocument): { name: string; plug
   return [...merged].map(([name, plugins]) => ({ name, plugins }))
 }
 
-function resolve(entry: unknown, shared: ReadonlyMap<unknown, unknown>, path: string): Imported {
+function resolve(entry: unknown, shared: ReadonlyMap<unknown, unknown>, path: string): PlainPlugin {
   const own: Fields = typeof entry === 'object' && entry !== null ? (entry as Fields) : { id: entry }
   const is_whole = own.code != null || own.variants != null
   const target = shared.get(own.id) as Fields | undefined

@@ -1,4 +1,5 @@
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
+import type { EditKind, SetState } from '../../shared/changes.ts'
 import type { VersionKind } from '../../shared/review.ts'
 import type { Role } from '../../shared/roles.ts'
 
@@ -66,36 +67,55 @@ export interface Tables {
     used_at: Date | null
     revoked_at: Date | null
   }
-  domain: {
+  change_set: {
     id: Generated<number>
     name: string
-    position: number
-    /** Grows with every change: who saves says which one it is based on. */
+    state: Generated<SetState>
+    /** Grows with every change of it: whoever publishes says which one was looked at. */
     revision: Generated<number>
+    created_by: number | null
+    created_at: Created
+    updated_at: Generated<Date>
+    /** Who proposed it for publishing, and which revision; null: nobody has. */
+    proposed_by: number | null
+    proposed_at: Date | null
+    proposed_revision: number | null
+    proposed_message: string | null
+    /** As which version it was published, and which one took it back. */
+    version: number | null
+    rolled_back_by: number | null
   }
-  plugin: {
+  change_edit: {
     id: Generated<number>
-    domain_id: number
+    set_id: number
+    kind: EditKind
+    /** Empty where the edit is of no domain or plugin. */
+    domain: string
     name: string
     phase: string
-    /** As a document has it, without name and phase. */
-    fields: JSONColumnType<Fields>
-    position: number
+    /** As it was live when the change was begun, and as it is to be; JSON null: it is not there. */
+    base: JSONColumnType<object>
+    after: JSONColumnType<object>
     revision: Generated<number>
     updated_by: number | null
     updated_at: Generated<Date>
   }
-  general: {
-    /** One row. */
+  change_comment: {
     id: Generated<number>
-    fields: JSONColumnType<Fields>
-    revision: Generated<number>
+    set_id: number
+    account_id: number | null
+    /** Name of the account or token, as it was then. */
+    by: string
+    text: string
+    at: Created
   }
-  draft: {
-    /** One row. */
-    id: Generated<number>
-    /** Grows with every change of domains, plugins and general. */
-    revision: Generated<number>
+  /** Which plugins a version made different from the one before. */
+  version_plugin: {
+    version: number
+    domain: string
+    name: string
+    phase: string
+    is_there: boolean
   }
   version: {
     version: number
@@ -107,6 +127,8 @@ export interface Tables {
     created_by: number | null
     /** Who agreed, where two persons are needed. */
     approved_by: number | null
+    /** Of a rollback: the version that it brought back. */
+    rolled_back_to: number | null
     created_at: Created
   }
   git_commit: {
@@ -118,17 +140,6 @@ export interface Tables {
     problem: string | null
     findings: JSONColumnType<object[]>
     created_at: Created
-  }
-  proposal: {
-    id: Generated<number>
-    kind: VersionKind
-    message: string
-    document: string
-    /** The version that was the last one when it was proposed. */
-    base: number
-    created_by: number
-    created_at: Created
-    closed_at: Date | null
   }
   audit: {
     id: Generated<number>

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import supertest, { type Test } from 'supertest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { rangeOf } from '../../server/auth/login-limit.ts'
+import { beginSet, openSet } from '../change-sets.ts'
 import { createVisitor, type Running, runStudio, type Visitor } from '../visitors.ts'
 
 const PASSWORD = 'correct horse battery'
@@ -35,33 +36,36 @@ function useStudio(wait_ms?: number) {
     return body.find((account: { name: string }) => account.name === name).id
   }
   let count = 0
-  async function propose(visitor: Visitor, path = '/api/proposals'): Promise<number> {
+  async function propose(visitor: Visitor, how: 'propose' | 'publish' = 'propose'): Promise<number> {
     count += 1
-    const { body: domain } = await visitor.post('/api/domains', { name: `host-${count}.example` }).expect(201)
+    const set = await beginSet(visitor, `set ${count}`)
+    await set.addDomain(`host-${count}.example`).expect(201)
     const plugin = { name: 'p', phase: 'access', fields: { code: `exit(${400 + count})` } }
-    await visitor.post(`/api/domains/${domain.id}/plugins`, plugin).expect(201)
-    const { body: live } = await visitor.get('/api/live').expect(200)
-    const { body } = await visitor.post(path, { message: 'new', base: live.version }).expect(201)
-    return body.proposal
+    await set.add(`host-${count}.example`, plugin).expect(201)
+    expect((await set[how]('new')).body).toEqual({ proposal: set.id })
+    return set.id
   }
+  /** Agrees to what is there now. */
+  const approve = (visitor: Visitor, set: number) => openSet(visitor, set).approve()
   const asToken = (secret: string) => (test: Test) => test.set('Authorization', `Bearer ${secret}`)
   const use = (secret: string, body: object = { name: 'Eve', password: PASSWORD }) =>
     supertest(server)
       .post('/api/accounts')
       .send({ invitation: secret, ...body })
-  return { server: () => server, ada, someone, invite, idOf, propose, asToken, use }
+  return { server: () => server, ada, someone, invite, idOf, propose, approve, asToken, use }
 }
 
 describe('a studio for two persons, on the first day', () => {
-  const { ada, someone, invite, idOf, propose, use } = useStudio()
+  const { ada, someone, invite, idOf, propose, approve, use } = useStudio()
 
   test('G55 publisher | two persons | cannot agree as an account that the same person has just made', async () => {
     const bob = await invite(ada, 'Bob', 'publisher')
-    const proposal = await propose(ada, '/api/versions')
-    await ada.post(`/api/proposals/${proposal}/approve`, {}).expect(403, /your own/)
-    await bob
-      .post(`/api/proposals/${proposal}/approve`, {})
-      .expect(403, /made a publisher by the person who proposes this/)
+    const proposal = await propose(ada, 'publish')
+    expect((await approve(ada, proposal)).body).toMatchObject({ status: 403, title: expect.stringMatching(/your own/) })
+    expect((await approve(bob, proposal)).body).toMatchObject({
+      status: 403,
+      title: expect.stringMatching(/made a publisher by the person who proposes this/),
+    })
     // Nor by an account that this one makes.
     const { body } = await bob.post('/api/invitations', { role: 'publisher' }).expect(201)
     expect(body.needs_second).toBe(true)
@@ -69,8 +73,11 @@ describe('a studio for two persons, on the first day', () => {
     await ada.post(`/api/invitations/${link.id}/confirm`, {}).expect(204)
     const carol = someone()
     await carol.sign('/api/accounts', { invitation: body.secret, name: 'Carol', password: PASSWORD })
-    await carol.post(`/api/proposals/${proposal}/approve`, {}).expect(403, /made a publisher/)
-    await ada.delete(`/api/proposals/${proposal}`).expect(204)
+    expect((await approve(carol, proposal)).body).toMatchObject({
+      status: 403,
+      title: expect.stringMatching(/made a publisher/),
+    })
+    await ada.delete(`/api/sets/${proposal}/proposal`).expect(204)
   })
 
   test('G55 publisher | two persons | cannot agree to links as an account that the same person has just made', async ({
@@ -96,7 +103,7 @@ describe('a studio for two persons, on the first day', () => {
 })
 
 describe('a studio for two persons', () => {
-  const { server: at, ada, someone, invite, idOf, propose, asToken, use } = useStudio(0)
+  const { server: at, ada, someone, invite, idOf, propose, approve, asToken, use } = useStudio(0)
 
   test('G55 publisher | two persons | has one link as a publisher alone, and no more once it was used', async () => {
     const { body: first } = await ada.post('/api/invitations', { role: 'publisher' }).expect(201)
@@ -127,13 +134,65 @@ describe('a studio for two persons', () => {
   test('G55 author | two persons | proposes, and a publisher agrees: these are two', async () => {
     const vera = await invite(ada, 'Vera', 'author')
     const proposal = await propose(vera)
-    await vera.post(`/api/proposals/${proposal}/approve`, {}).expect(403, /this is for publishers/)
-    await vera.post('/api/versions', { message: 'x', base: 0 }).expect(403)
-    await ada.post(`/api/proposals/${proposal}/approve`, {}).expect(201)
+    expect((await approve(vera, proposal)).body).toMatchObject({
+      status: 403,
+      title: expect.stringMatching(/this is for publishers/),
+    })
+    await vera.post(`/api/sets/${proposal}/publish`, { message: 'x', base: 0, revision: 1 }).expect(403)
+    expect((await approve(ada, proposal)).status).toBe(201)
     const of_ada = await propose(ada)
-    await vera.delete(`/api/proposals/${of_ada}`).expect(403)
+    await vera.delete(`/api/sets/${of_ada}/proposal`).expect(403)
     const own = await propose(vera)
-    await vera.delete(`/api/proposals/${own}`).expect(204)
+    await vera.delete(`/api/sets/${own}/proposal`).expect(204)
+  })
+
+  test('G55 publisher | two persons | publishes nothing that was not proposed as it is', async ({ task }) => {
+    task.meta.attacks = 6
+    const vera = someone()
+    await vera.sign('/api/session', { name: 'Vera', password: PASSWORD })
+    const id = await propose(vera)
+    const [own, of_ada] = [openSet(vera, id), openSet(ada, id)]
+    const { base, revision } = await own.seen()
+    const approve = (seen: object) => ada.post(`${own.path}/approve`, seen)
+    // Ada puts something of her own into what Vera has proposed, and agrees to it.
+    const plugin = { name: 'mine', phase: 'access', fields: { code: 'exit(451)' } }
+    await of_ada.add((await own.review()).differences[0].domain, plugin).expect(201)
+    await approve({ base, revision }).expect(409, /changed after it was proposed/)
+    await approve({ base, revision: revision + 1 }).expect(409, /changed after it was proposed/)
+    // Proposing it herself, it is her own.
+    expect((await of_ada.propose('mine')).status).toBe(201)
+    await approve({ base, revision: revision + 1 }).expect(403, /your own/)
+    // Vera has not seen what she would propose.
+    await vera.post(`${own.path}/propose`, { message: 'x', base, revision }).expect(409, /changed since you looked/)
+    // What was published is not open to anybody any more.
+    expect((await own.propose('with the other one')).status).toBe(201)
+    expect((await of_ada.approve()).status).toBe(201)
+    await own.addDomain('late.example').expect(409, /already published/)
+    await approve({ base: base + 1, revision: revision + 1 }).expect(404, /not proposed, or it was already decided/)
+  })
+
+  test('G55 author | change sets | discards none of another, and takes back no proposal of another', async ({
+    task,
+  }) => {
+    task.meta.attacks = 3
+    const vera = someone()
+    await vera.sign('/api/session', { name: 'Vera', password: PASSWORD })
+    const id = await propose(ada)
+    await vera.delete(`/api/sets/${id}`).expect(403)
+    await vera.delete(`/api/sets/${id}/proposal`).expect(403)
+    await vera.post(`/api/sets/${id}/approve`, { base: 0, revision: 1 }).expect(403)
+    const vic = await invite(ada, 'Victor', 'viewer')
+    for (const [method, path] of [
+      ['post', '/api/sets'],
+      ['patch', `/api/sets/${id}`],
+      ['delete', `/api/sets/${id}`],
+      ['post', `/api/sets/${id}/comments`],
+      ['post', `/api/sets/${id}/split`],
+      ['post', `/api/sets/${id}/domains`],
+      ['post', '/api/sets/new/domains'],
+    ] as const)
+      await vic.send(method, path, { name: 'x' }).expect(403)
+    await ada.delete(`/api/sets/${id}`).expect(204)
   })
 
   test('G55 publisher | two persons | lets nobody in as a publisher alone', async ({ task }) => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createQueue } from '../../server/review/queue.ts'
+import { beginSet } from '../change-sets.ts'
 import { createVisitor, type Running, runStudio, type Visitor } from '../visitors.ts'
 
 const asking = (account_id: number, more: object = {}) => ({ account_id, is_urgent: false, ...more })
@@ -19,7 +20,7 @@ describe('the queue of the checks', () => {
     const queue = createQueue<number>()
     const add = (account: number) => queue.add(0, asking(account), refuse)
     for (let count = 0; count < 10; count += 1) add(1)
-    expect(() => add(1)).toThrow('too much checked')
+    expect(() => add(1)).toThrow('too many checks are running for your account')
     add(2)
     for (let count = 0; count < 300; count += 1) queue.add(count, asking(1, { is_urgent: true }), refuse)
     expect(queue.next()).toBe(0)
@@ -64,12 +65,12 @@ describe('a studio that is flooded', () => {
   test('G56 everybody | queues | publishes and switches off before what others have asked for', {
     timeout: 120_000,
   }, async ({ task }) => {
-    const { body: domain } = await ada.post('/api/domains', { name: 'a.example' }).expect(201)
-    const path = `/api/domains/${domain.id}/plugins`
-    await ada.post(path, { name: 'block', phase: 'access', fields: { code: 'exit(403)' } }).expect(201)
+    const set = await beginSet(ada)
+    await set.addDomain('a.example').expect(201)
+    await set.add('a.example', { name: 'block', phase: 'access', fields: { code: 'exit(403)' } }).expect(201)
     const others = await Promise.all([1, 2, 3].map((at) => join(`author ${at}`, 'author')))
     // What is looked at once is known to the thread that looks.
-    await ada.get('/api/draft').expect(200)
+    const seen = await set.seen()
     let answered = 0
     const large = (turn: string) => ({ document: documentOf(plugins(1500, `/* ${turn} */`)) })
     const flood = others.flatMap((other, who) =>
@@ -83,7 +84,7 @@ describe('a studio that is flooded', () => {
     task.meta.attacks = flood.length
     // There are some that wait.
     await expect.poll(() => answered, { timeout: 60_000 }).toBeGreaterThan(0)
-    await ada.post('/api/versions', { message: 'block', base: 0 }).expect(201)
+    await ada.post(`${set.path}/publish`, { message: 'block', ...seen }).expect(201)
     await ada.post('/api/switch', { domain: 'a.example', plugin: 'block', on: false }).expect(201)
     await ada.post('/api/switch', { on: false }).expect(201)
     // None of the three has stood behind them.

@@ -2,6 +2,7 @@ import type { Server } from 'node:http'
 import fc from 'fast-check'
 import supertest from 'supertest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beginSet } from '../change-sets.ts'
 import { createVisitor, type Running, runStudio } from '../visitors.ts'
 
 const PASSWORD = 'correct horse battery'
@@ -177,15 +178,18 @@ describe('requests', () => {
   test('G56 author | input | gets a 4xx with the place for whatever is wrong', { timeout: 120_000 }, async ({
     task,
   }) => {
-    const { body: domain } = await ada.post('/api/domains', { name: 'a.example' }).expect(201)
+    const { path: set, addDomain } = await beginSet(ada)
+    await addDomain('a.example').expect(201)
     let deep: object = {}
     for (let depth = 0; depth < 5000; depth += 1) deep = { a: deep }
-    const plugin = (fields: object, name = 'x') => ({ name, phase: 'access', fields })
+    const plugin = (fields: object, name = 'x') => ({ domain: 'a.example', name, phase: 'access', fields })
+    const key = { domain: 'a.example', name: 'x', phase: 'access' }
     const wrong: [string, string, object | undefined, number, string?][] = [
-      ['get', '/api/domains/2147483648', undefined, 422, 'id'],
-      ['get', '/api/domains/99999999999999999999', undefined, 422, 'id'],
-      ['get', '/api/plugins/-1', undefined, 422, 'id'],
-      ['get', '/api/plugins?after=4294967296', undefined, 422, 'after'],
+      ['get', '/api/sets/2147483648', undefined, 422, 'set'],
+      ['get', '/api/sets/99999999999999999999/review', undefined, 422, 'set'],
+      ['get', '/api/plugins?set=-1', undefined, 422, 'set'],
+      ['get', '/api/plugins?from=4294967296', undefined, 422, 'from'],
+      ['get', '/api/plugin?domain=a&name=%00&phase=log', undefined, 422, 'name'],
       ['get', '/api/plugins?search=%00', undefined, 422, 'search'],
       ['get', '/api/plugins?search=a&search=b', undefined, 422, 'search'],
       ['get', '/api/audit?before=1e300', undefined, 422, 'before'],
@@ -193,12 +197,15 @@ describe('requests', () => {
       ['get', '/api/versions/0/changes/9007199254740993', undefined, 422, 'after'],
       ['get', '/api/export?version=3000000000', undefined, 422, 'version'],
       ['get', '/api/live/plugins?domain=%00', undefined, 422, 'domain'],
-      ['post', '/api/domains', { name: 'a\0b' }, 422, 'name'],
-      ['post', `/api/domains/${domain.id}/move`, { before: 2 ** 40 }, 422, 'before'],
-      ['put', `/api/domains/${domain.id}`, { name: 'x', revision: 2 ** 31 }, 422, 'revision'],
-      ['post', `/api/domains/${domain.id}/plugins`, plugin({ code: 'a\0' }), 422, 'fields.code'],
-      ['post', `/api/domains/${domain.id}/plugins`, plugin(deep), 422],
-      ['post', `/api/domains/${domain.id}/plugins`, plugin({ code: '', file: 'x.js' }), 422, 'fields'],
+      ['post', `${set}/domains`, { name: 'a\0b' }, 422, 'name'],
+      ['post', '/api/sets/0/domains', { name: 'b' }, 422, 'set'],
+      ['post', `${set}/domains/move`, { domain: 'a.example', before: 2 ** 40 }, 422, 'before'],
+      ['put', `${set}/plugins`, { key, plugin: plugin({}), revision: 2 ** 31 }, 422, 'revision'],
+      ['post', `${set}/plugins`, plugin({ code: 'a\0' }), 422, 'fields.code'],
+      ['post', `${set}/plugins`, plugin(deep), 422],
+      ['post', `${set}/plugins`, plugin({ code: '', file: 'x.js' }), 422, 'fields'],
+      ['delete', `${set}/changes`, { ...key, kind: 'all' }, 422, 'kind'],
+      ['post', `${set}/comments`, { text: 'x'.repeat(5000) }, 422, 'text'],
       ['post', '/api/check', { document: { domains: [], deep } }, 422],
       [
         'post',
@@ -211,13 +218,13 @@ describe('requests', () => {
       ['post', '/api/import', { document: { domains: [{ name: 'x\0', plugins: [] }] } }, 422],
       ['post', '/api/import', { files: { 'dynacode.json': '{"domains":'.padEnd(20_000, '[') } }, 422, 'files'],
       ['post', '/api/import', { archive: 'AAAA' }, 422, 'archive'],
-      ['post', '/api/versions', { message: 'x', base: 2 ** 33 }, 422, 'base'],
+      ['post', `${set}/publish`, { message: 'x', base: 2 ** 33, revision: 1 }, 422, 'base'],
       ['post', '/api/switch', { domain: '\0', on: false }, 422, 'domain'],
       ['post', '/api/session', { name: 'a\0', password: 'x' }, 422, 'name'],
       ['post', '/api/session', { name: 'ada', password: '\0' }, 422, 'password'],
       ['post', '/api/tokens', { name: 'x', role: 'viewer', expires_at: '+275760-09-13T00:00:00Z' }, 422, 'expires_at'],
-      ['put', '/api/general', { fields: deep, revision: 1 }, 422],
-      ['get', '/api/plugins/%ff', undefined, 422, 'id'],
+      ['put', `${set}/general`, { fields: deep, revision: '1' }, 422],
+      ['get', '/api/sets/%ff', undefined, 422, 'set'],
       ['get', '/api/%00', undefined, 404],
     ]
     task.meta.attacks = wrong.length

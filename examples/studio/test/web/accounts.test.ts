@@ -39,7 +39,7 @@ describePages('accounts', () => {
     await vic.locator('.cm-content').waitFor()
     expect(await vic.getByLabel('Name', { exact: true }).isDisabled()).toBe(true)
     for (const name of ['Save', 'Remove…']) expect(await vic.getByRole('button', { name }).count()).toBe(0)
-    await vic.goto(`${base}/review`)
+    await vic.goto(`${base}/changes/${new URL(base + plugin).searchParams.get('set')}`)
     await vic.getByText('Only a publisher can publish this.').waitFor()
     await vic.goto(`${base}/people`)
     await vic.getByText('Page not found').waitFor()

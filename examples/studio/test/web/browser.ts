@@ -151,9 +151,10 @@ export async function write(page: Page, code: string, how: 'insertText' | 'type'
   await page.keyboard[how](code)
 }
 
-/** Publishes the draft as it is. */
+/** Publishes a change set as it is: the newest of those that are open. */
 export async function publish(page: Page, message: string): Promise<void> {
-  await page.goto(new URL('/review', page.url()).href)
+  const [newest] = await call<{ id: number }[]>(page, 'GET', '/sets')
+  await page.goto(new URL(`/changes/${newest?.id}`, page.url()).href)
   await page.getByLabel('Message: what changes, and why').fill(message)
   await page.getByRole('button', { name: /^Publish version/ }).click()
   await page.getByText(/^Version \d+ is live$/).waitFor()
@@ -174,6 +175,8 @@ export async function call<T>(page: Page, method: string, path: string, data?: u
   const answer = await page.request.fetch(api + path, {
     method,
     headers: { 'X-CSRF-Token': csrf },
+    // To take in 10,000 plugins takes long on a machine that is busy with others.
+    timeout: 90_000,
     ...(data === undefined ? {} : { data }),
   })
   const text = await answer.text()
@@ -181,12 +184,43 @@ export async function call<T>(page: Page, method: string, path: string, data?: u
   return text === '' ? (undefined as T) : JSON.parse(text)
 }
 
-/** Puts a plugin of a domain of its own into the draft, and returns the address of its page. */
+/** What a test begins with. */
+export interface GivenPlugin {
+  readonly domain: string
+  readonly name: string
+  readonly phase: string
+  readonly fields: object
+}
+
+/** Begins a change set with plugins, in domains that it adds where they are not there. */
+export async function change(page: Page, ...plugins: readonly GivenPlugin[]): Promise<number> {
+  const { set } = await call<{ set: number }>(page, 'POST', '/sets', { name: plugins[0]?.name ?? 'changes' })
+  const known = await call<{ name: string }[]>(page, 'GET', '/domains')
+  const names = new Set(plugins.map(({ domain }) => domain))
+  for (const { name } of known) names.delete(name)
+  for (const name of names) await call(page, 'POST', `/sets/${set}/domains`, { name })
+  for (const plugin of plugins) await call(page, 'POST', `/sets/${set}/plugins`, plugin)
+  return set
+}
+
+/** Address of a plugin's page. */
+export function pathOf({ domain, name, phase }: Omit<GivenPlugin, 'fields'>, set?: number): string {
+  return `/plugin?${new URLSearchParams({ domain, name, phase, ...(set === undefined ? {} : { set: String(set) }) })}`
+}
+
+/** Saves a plugin over what is there now; in a change set of its own, where none is named. @returns the change set */
+export async function save(page: Page, plugin: GivenPlugin, set?: number): Promise<number> {
+  const { domain, name, phase, fields } = plugin
+  const path = `/plugin?${pathOf(plugin, set).split('?')[1]}`
+  const { revision } = await call<{ revision: string }>(page, 'GET', path)
+  const body = { key: { domain, name, phase }, plugin: { name, phase, fields }, revision }
+  return (await call<{ set: number }>(page, 'PUT', `/sets/${set ?? 'new'}/plugins`, body)).set
+}
+
+/** Begins a change set with a plugin, and returns the address of its page. */
 export async function addPlugin(page: Page, code: string): Promise<string> {
-  const { id: domain } = await call<{ id: number }>(page, 'POST', '/domains', { name: 'shop.example.com' })
-  const plugin = { name: 'cors', phase: 'header_filter', fields: { code } }
-  const { id } = await call<{ id: number }>(page, 'POST', `/domains/${domain}/plugins`, plugin)
-  return `/plugins/${id}`
+  const plugin = { domain: 'shop.example.com', name: 'cors', phase: 'header_filter', fields: { code } }
+  return pathOf(plugin, await change(page, plugin))
 }
 
 /** What instances are served. */

@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest'
-import { addPlugin, describePages, startVisited, write } from './browser.ts'
+import { addPlugin, call, describePages, pathOf, startVisited, write } from './browser.ts'
 
 describePages('the editor', () => {
   const visited = startVisited()
@@ -52,6 +52,25 @@ describePages('the editor', () => {
     await ada.getByText('Not saved: some fields are not valid').waitFor()
     await ada.getByRole('button', { name: 'Discard them' }).click()
     await expect.poll(() => ada.locator('.cm-content').textContent()).toMatch(/^ctx\.set/)
+  })
+
+  test('saves who answers for it, and keeps what the form has no place for', async () => {
+    const { ada, base } = visited
+    const set = Number(new URL(base + plugin).searchParams.get('set'))
+    const key = { domain: 'shop.example.com', name: 'guarded', phase: 'header_filter' }
+    const rollout = { percent: 10, stop_when: { errors: '5 %' } }
+    await call(ada, 'POST', `/sets/${set}/plugins`, { ...key, fields: { code: "ctx.set('X-A', '1')", rollout } })
+    await ada.goto(base + pathOf(key, set))
+    await ada.getByText('Its rollout has steps by schedule or a guard.').waitFor()
+    await ada.getByLabel('Owner').fill('team checkout')
+    await ada.getByLabel('Runbook').fill('https://wiki.example.com/cors')
+    await ada.keyboard.press('Control+s')
+    await ada.getByText('Saved in the change set').waitFor()
+    await expect
+      .poll(async () => (await call<{ fields: object }>(ada, 'GET', pathOf(key, set))).fields)
+      .toMatchObject({ rollout, 'x-owner': 'team checkout', 'x-runbook': 'https://wiki.example.com/cors' })
+    await ada.reload()
+    await expect.poll(() => ada.getByLabel('Owner').inputValue()).toBe('team checkout')
   })
 
   test.each([

@@ -1,7 +1,22 @@
 import { beforeAll, expect, test } from 'vitest'
-import { call, checkAccess, describePages, measureOverflow, publish, startVisited } from './browser.ts'
+import {
+  call,
+  change,
+  checkAccess,
+  describePages,
+  measureOverflow,
+  pathOf,
+  publish,
+  save,
+  startVisited,
+} from './browser.ts'
 
-const PLUGIN = { name: 'cors', phase: 'header_filter', fields: { code: "ctx.set('X-A', '1')" } }
+const PLUGIN = {
+  domain: 'shop.example.com',
+  name: 'cors',
+  phase: 'header_filter',
+  fields: { code: "ctx.set('X-A', '1')" },
+}
 
 describePages('every page', () => {
   const visited = startVisited()
@@ -9,18 +24,22 @@ describePages('every page', () => {
 
   beforeAll(async () => {
     const { ada } = visited
-    const domain = await call<{ id: number }>(ada, 'POST', '/domains', { name: 'shop.example.com' })
-    const { id } = await call<{ id: number }>(ada, 'POST', `/domains/${domain.id}/plugins`, PLUGIN)
+    const published = await change(ada, PLUGIN)
     await publish(ada, 'CORS for the shop')
-    await call(ada, 'POST', `/domains/${domain.id}/plugins`, { ...PLUGIN, name: 'broken', fields: { code: '(' } })
+    const set = await change(ada, { ...PLUGIN, name: 'broken', fields: { code: '(' } })
+    await save(ada, { ...PLUGIN, fields: { code: "ctx.set('X-A', '2')", priority: 3 } }, set)
+    await call(ada, 'POST', `/sets/${set}/comments`, { text: 'Why?' })
     pages = [
       ['/', '.plugins'],
-      [`/?domain=${domain.id}`, '.plugins'],
-      [`/plugins/${id}`, '.cm-content'],
-      [`/domains/${domain.id}/new`, '.cm-content'],
+      ['/?domain=shop.example.com', '.plugins'],
+      [`/?set=${set}`, '.live-list .added'],
+      [pathOf(PLUGIN, set), '.cm-content'],
+      ['/plugin?domain=shop.example.com', '.cm-content'],
       ['/try', 'form'],
       ['/document', 'textarea'],
-      ['/review', '.differences'],
+      ['/changes', '.sets'],
+      [`/changes/${set}`, '.differences'],
+      [`/changes/${published}`, '.comments'],
       ['/history?before=0&after=1', '.differences'],
       ['/fleet', '.empty'],
       ['/audit', 'table'],
@@ -110,7 +129,7 @@ describePages('every page', () => {
     await ada.keyboard.type("log('by keyboard')\n")
     await ada.getByText('Not saved', { exact: true }).waitFor()
     await ada.keyboard.press('Control+s')
-    await ada.getByText('Saved in the draft').waitFor()
+    await ada.getByText('Saved in the change set').waitFor()
     // Tab indents in the code; Escape before it leaves.
     await ada.keyboard.press('Escape')
     await ada.keyboard.press('Tab')

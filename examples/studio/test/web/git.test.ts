@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { call, checkAccess, describePages, publish, readLive, startVisited } from './browser.ts'
+import { addPlugin, checkAccess, describePages, publish, readLive, startVisited } from './browser.ts'
 
 describePages('where a folder in git is the truth', () => {
   const root = mkdtempSync(join(tmpdir(), 'studio-git-pages-'))
@@ -23,9 +23,7 @@ describePages('where a folder in git is the truth', () => {
 
   beforeAll(async () => {
     const { ada } = visited
-    const { id } = await call<{ id: number }>(ada, 'POST', '/domains', { name: 'shop.example.com' })
-    const fields = { code: "ctx.set('X-A', '1')" }
-    await call(ada, 'POST', `/domains/${id}/plugins`, { name: 'cors', phase: 'header_filter', fields })
+    await addPlugin(ada, "ctx.set('X-A', '1')")
   })
   const commit = (code: string) => {
     writeFileSync(join(folder, 'cors.js'), code)
@@ -59,7 +57,7 @@ describePages('where a folder in git is the truth', () => {
     await ada.getByText('1 file has uncommitted changes. Commit or discard it before you publish.').waitFor()
     await ada.getByText('cors.js').waitFor()
     await checkAccess(ada)
-    await ada.goto(`${base}/review`)
+    await ada.goto(`${base}/changes`)
     await ada.getByText('The folder in git: 1 file has uncommitted changes.').waitFor()
   })
 })

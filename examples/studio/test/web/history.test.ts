@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest'
-import { call, describePages, photograph, publish, startVisited } from './browser.ts'
+import { change, describePages, photograph, publish, save, startVisited } from './browser.ts'
 
 const code = (value: string) => `ctx.set('X-A', '${value}')`
 
@@ -8,13 +8,11 @@ describePages('history and the audit log', () => {
 
   beforeAll(async () => {
     const { ada } = visited
-    const domain = await call<{ id: number }>(ada, 'POST', '/domains', { name: 'shop.example.com' })
-    const draft = { name: 'cors', phase: 'header_filter', fields: { code: code('one') } }
-    let plugin = await call<{ id: number; revision: number }>(ada, 'POST', `/domains/${domain.id}/plugins`, draft)
+    const plugin = { domain: 'shop.example.com', name: 'cors', phase: 'header_filter', fields: { code: code('one') } }
+    await change(ada, plugin)
     await publish(ada, 'version one')
     for (const value of ['two', 'three']) {
-      const fields = { code: code(value) }
-      plugin = await call(ada, 'PUT', `/plugins/${plugin.id}`, { ...draft, fields, revision: plugin.revision })
+      await save(ada, { ...plugin, fields: { code: code(value) } })
       await publish(ada, `version ${value}`)
     }
   })

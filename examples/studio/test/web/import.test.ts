@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { call, checkAccess, describePages, photograph, startVisited } from './browser.ts'
+import { addPlugin, call, change, checkAccess, describePages, photograph, publish, startVisited } from './browser.ts'
 
 describePages('bringing in and taking out', () => {
   const visited = startVisited()
@@ -12,12 +12,15 @@ describePages('bringing in and taking out', () => {
 
   beforeAll(async () => {
     const { ada } = visited
-    const { id } = await call<{ id: number }>(ada, 'POST', '/domains', { name: 'shop.example.com' })
-    const fields = { code: "ctx.set('Access-Control-Allow-Origin', '*')" }
-    await call(ada, 'POST', `/domains/${id}/plugins`, { name: 'cors', phase: 'header_filter', fields })
+    await addPlugin(ada, "ctx.set('Access-Control-Allow-Origin', '*')")
+    await publish(ada, 'CORS for the shop')
   })
-  const plugins = async () =>
-    (await call<{ name: string; fields: object }[]>(visited.ada, 'GET', '/plugins')).map(({ name }) => name)
+  /** Plugins of the change set whose page is open. */
+  const plugins = async () => {
+    const set = /\/changes\/(\d+)/.exec(visited.ada.url())?.[1]
+    const found = await call<{ name: string; change: string }[]>(visited.ada, 'GET', `/plugins?set=${set}`)
+    return found.filter(({ change }) => change !== 'removed').map(({ name }) => name)
+  }
   const manifest = (...names: string[]) =>
     JSON.stringify({
       domains: [
@@ -28,7 +31,7 @@ describePages('bringing in and taking out', () => {
       ],
     })
 
-  test('a folder shows what it changes, and is the draft once somebody wants it', async () => {
+  test('a folder shows what it changes, and is a change set once somebody wants it', async () => {
     const { ada, base } = visited
     mkdirSync(join(folder, 'plugins', '.git'), { recursive: true })
     writeFileSync(join(folder, 'plugins', '.git', 'HEAD'), 'not a plugin')
@@ -37,14 +40,14 @@ describePages('bringing in and taking out', () => {
     writeFileSync(join(folder, 'plugins', 'vary.js'), "ctx.vary('Origin')\n")
     await ada.goto(`${base}/document`)
     await ada.getByLabel('A folder', { exact: true }).setInputFiles(join(folder, 'plugins'))
-    await ada.getByText('2 plugins in 1 domain: 2 differences from the draft.').waitFor()
+    await ada.getByText('2 plugins in 1 domain: 2 differences from what is live.').waitFor()
     await ada.getByText("- ctx.set('Access-Control-Allow-Origin', '*')").waitFor()
     await checkAccess(ada)
     await ada.getByRole('region', { name: 'Import' }).scrollIntoViewIfNeeded()
     await photograph(ada, 'import')
-    expect(await plugins()).toEqual(['cors'])
-    await ada.getByRole('button', { name: 'Replace the draft' }).click()
-    await ada.getByText('Imported into the draft').waitFor()
+    await ada.getByRole('button', { name: 'Start the change set' }).click()
+    await ada.getByText('Imported as a change set').waitFor()
+    await ada.getByRole('heading', { level: 1, name: 'Import of 2 plugins in 1 domains' }).waitFor()
     expect(await plugins()).toEqual(['cors', 'vary'])
   })
 
@@ -60,7 +63,8 @@ describePages('bringing in and taking out', () => {
       await download.saveAs(file)
       expect((await readFile(file)).length).toBeGreaterThan(0)
       await ada.getByLabel(/^A document/).setInputFiles(file)
-      await ada.getByText('2 plugins in 1 domain: the same as the draft.').waitFor()
+      // What was given out is the change set that is worked in.
+      await ada.getByText('2 plugins in 1 domain: 2 differences from what is live.').waitFor()
       await ada.getByRole('button', { name: 'Cancel' }).click()
     }
   })
@@ -71,14 +75,17 @@ describePages('bringing in and taking out', () => {
     writeFileSync(join(folder, 'empty.json'), '{ "domains": [] }')
     await ada.getByLabel(/^A document/).setInputFiles(join(folder, 'empty.json'))
     await ada.getByText('0 plugins in 0 domains').waitFor()
-    await call(ada, 'POST', '/domains', { name: 'meanwhile.example.com' })
-    await ada.getByRole('button', { name: 'Replace the draft' }).click()
+    await change(ada, { domain: 'meanwhile.example.com', name: 'more', phase: 'log', fields: { code: 'log(1)' } })
+    const [{ id }] = (await call<[{ id: number }]>(ada, 'GET', '/sets')) as [{ id: number }]
+    const { base: live, revision } = await call<{ base: number; revision: number }>(ada, 'GET', `/sets/${id}/review`)
+    await call(ada, 'POST', `/sets/${id}/publish`, { message: 'meanwhile', base: live, revision })
+    await ada.getByRole('button', { name: 'Start the change set' }).click()
     await ada.getByRole('region', { name: 'Import' }).getByRole('alert').waitFor()
-    expect(await plugins()).toEqual(['cors', 'vary'])
     await ada.getByRole('button', { name: 'Try again' }).click()
-    await ada.getByText('meanwhile.example.com').waitFor()
-    await ada.getByRole('button', { name: 'Replace the draft' }).click()
-    await ada.getByText('Imported into the draft').waitFor()
+    await ada.getByText('meanwhile.example.com').first().waitFor()
+    await ada.getByRole('button', { name: 'Start the change set' }).click()
+    await ada.getByText('Imported as a change set').waitFor()
+    await ada.waitForURL(/changes/)
     expect(await plugins()).toEqual([])
   })
 
@@ -92,6 +99,6 @@ describePages('bringing in and taking out', () => {
     await ada.goto(`${base}/document`)
     await ada.getByLabel(/^A document/).setInputFiles(join(folder, name))
     await ada.getByRole('alert').getByText(message).waitFor()
-    expect(await ada.getByRole('button', { name: 'Replace the draft' }).count()).toBe(0)
+    expect(await ada.getByRole('button', { name: 'Start the change set' }).count()).toBe(0)
   })
 })

@@ -19,6 +19,8 @@ describePages('with 10,000 plugins', { timeout: 120_000 }, () => {
       })),
     }))
     await call(visited.ada, 'POST', '/import', { document: { domains } })
+    const { ada, base } = visited
+    await ada.goto(`${base}/?set=1`)
   }, 120_000)
 
   test('lists show what is looked at, and more on scrolling', async () => {
@@ -52,7 +54,7 @@ describePages('with 10,000 plugins', { timeout: 120_000 }, () => {
 
   test('the review shows some of the differences, and publishes all', async () => {
     const { ada, base } = visited
-    await ada.goto(`${base}/review`)
+    await ada.goto(`${base}/changes/1`)
     await ada.getByText('10200 differences from nothing').waitFor({ timeout: 60_000 })
     expect(await ada.locator('.differences > li').count()).toBeLessThan(MOST_SHOWN)
     await ada.getByLabel('Message: what changes, and why').fill('ten thousand')

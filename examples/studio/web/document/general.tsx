@@ -1,18 +1,22 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { Fields, General } from '../../shared/draft.ts'
+import type { Fields, General } from '../../shared/changes.ts'
+import { query } from '../api.ts'
+import { useEdits } from '../changes/use-edits.ts'
 import { isObject } from '../editor/condition-form.ts'
 import { AreaField, SelectField, useAction } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'
 import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
 
-/** What the draft says of the whole document. */
+/** What is said of the whole document: live, or in the change set. */
 export function GeneralCard() {
-  const general = useLoad<General>('/general')
-  useStudioEvent('draft', general.reload, 200)
+  const { set } = useStudio()
+  const general = useLoad<General>(`/general${query({ set })}`)
+  useStudioEvent('change', general.reload, 200)
+  useStudioEvent('version', general.reload, 200)
   return (
     <section class="card" aria-label="For all domains">
       <h2>For all domains</h2>
-      <Show of={general}>{(value) => <GeneralForm loaded={value} />}</Show>
+      <Show of={general}>{(value) => <GeneralForm loaded={value} reload={general.reload} />}</Show>
     </section>
   )
 }
@@ -24,14 +28,15 @@ interface GeneralFields {
   readonly other: string
 }
 
-function GeneralForm({ loaded }: { loaded: General }) {
+function GeneralForm({ loaded, reload }: { loaded: General; reload(): void }) {
   const { api, say } = useStudio()
+  const edit = useEdits()
   const may_write = useMay('author')
   const [base, setBase] = useState(loaded)
   const [form, setForm] = useState(() => read(loaded.fields))
   const { busy, problem, run } = useAction()
   const is_changed = JSON.stringify(form) !== JSON.stringify(read(base.fields))
-  const is_behind = loaded.revision > base.revision
+  const is_behind = loaded.revision !== base.revision
   const set = (part: Partial<GeneralFields>) => setForm((before) => ({ ...before, ...part }))
   const take = (general: General) => {
     setBase(general)
@@ -42,6 +47,7 @@ function GeneralForm({ loaded }: { loaded: General }) {
     if (is_behind && !is_changed) take(loaded)
   })
   const { fields, wrong } = write(form)
+  const is_conflict = loaded.conflicts.length > 0
   const at = (field: string) =>
     Object.entries(problem?.fields ?? {}).find(([key]) => key.startsWith(`fields.${field}`))?.[1]
 
@@ -52,13 +58,25 @@ function GeneralForm({ loaded }: { loaded: General }) {
         event.preventDefault()
         if (wrong !== undefined) return
         run(async () => {
-          take(
-            await api.send<General>('PUT', '/general', { fields, revision: Math.max(base.revision, loaded.revision) }),
-          )
-          say('Saved in the draft')
+          const set = await edit('PUT', 'general', { fields, revision: loaded.revision, resolve: is_conflict })
+          take(await api.get<General>(`/general${query({ set })}`))
+          reload()
+          say('Saved in the change set')
         })
       }}
     >
+      {is_conflict && (
+        <div class="notice failed" role="alert">
+          <span>
+            What went live conflicts with this change set. Live:{' '}
+            <code>{JSON.stringify(Object.fromEntries(loaded.conflicts.map(({ field, live }) => [field, live])))}</code>.
+            Save what should hold.
+          </span>
+          <button type="submit" disabled={busy || wrong !== undefined}>
+            Save this change set’s
+          </button>
+        </div>
+      )}
       {is_behind && is_changed && (
         <div class="notice" role="status">
           <span>
@@ -117,14 +135,14 @@ function GeneralForm({ loaded }: { loaded: General }) {
           <button type="submit" class="primary" disabled={busy || !is_changed}>
             {busy ? 'Saving…' : 'Save'}
           </button>
-          <span class="hint">It goes live when the draft is published.</span>
+          <span class="hint">It goes live when the change set is published.</span>
         </footer>
       )}
     </form>
   )
 }
 
-/** Set by the studio at every publishing, and not the draft's to say. */
+/** Set by the studio at every publishing, and not for anyone to say. */
 const NOT_OURS = ['version', 'expires']
 
 function read(fields: Fields): GeneralFields {

@@ -4,12 +4,14 @@ import { useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { Differences } from '../parts/differences.tsx'
 import { Findings } from '../parts/findings.tsx'
+import { usePlace } from '../router.tsx'
 import { useStudio } from '../studio.tsx'
 import { type Given, readFile, readFolder } from './read-files.ts'
 
-/** Takes a document or a folder in, in place of the draft; first it shows what that changes. */
+/** Makes a change set of a document or a folder; first it shows what that changes. */
 export function ImportCard() {
-  const { api, say } = useStudio()
+  const { api, say, workIn } = useStudio()
+  const { go } = usePlace()
   const [given, setGiven] = useState<Given>()
   const [preview, setPreview] = useState<Preview>()
   const { busy, problem, run } = useAction()
@@ -32,7 +34,10 @@ export function ImportCard() {
   return (
     <section class="card" aria-label="Import">
       <h2>Import</h2>
-      <p class="hint">Replaces the draft. You see the changes first; nothing goes live until you publish.</p>
+      <p class="hint">
+        Starts a change set that makes the document this. You see the changes first; nothing goes live until you
+        publish.
+      </p>
       <div class="grid" ref={inputs}>
         <label class="field">
           <span>A document (.json) or an archive (.tar.gz)</span>
@@ -80,13 +85,15 @@ export function ImportCard() {
                 disabled={busy}
                 onClick={() =>
                   run(async () => {
-                    await api.send('POST', '/import', { ...given, draft: preview.draft })
-                    say('Imported into the draft')
+                    const { set } = await api.send<{ set: number }>('POST', '/import', { ...given, base: preview.base })
+                    say('Imported as a change set')
+                    workIn(set)
+                    go(`/changes/${set}`)
                     forget()
                   })
                 }
               >
-                Replace the draft
+                Start the change set
               </button>
             )}
           </footer>
@@ -103,8 +110,8 @@ function PreviewDetails({ preview }: { preview: Preview }) {
       <p>
         {plugins} {plugins === 1 ? 'plugin' : 'plugins'} in {domains} {domains === 1 ? 'domain' : 'domains'}:{' '}
         {differences_total === 0
-          ? 'the same as the draft.'
-          : `${differences_total === 1 ? 'one difference' : `${differences_total} differences`} from the draft.`}
+          ? 'the same as what is live.'
+          : `${differences_total === 1 ? 'one difference' : `${differences_total} differences`} from what is live.`}
         {errors > 0 && (
           <b class="problem"> {errors === 1 ? '1 error prevents' : `${errors} errors prevent`} publishing.</b>
         )}

@@ -174,7 +174,11 @@ export function createMergeView(
   { theirs, mine, change }: { theirs: string; mine: string; change(code: string): void },
 ): { destroy(): void } {
   const root = openRoot(host)
-  const named = (label: string) => EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false' })
+  // Two beside each other have little room: long lines are wrapped, and nothing has to be scrolled sideways.
+  const named = (label: string) => [
+    EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false' }),
+    EditorView.lineWrapping,
+  ]
   const view = new MergeView({
     root,
     parent: root,

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { Plugin } from '../../shared/draft.ts'
+import type { Plugin } from '../../shared/changes.ts'
 import { MergeField } from './code-field.tsx'
 import type { PluginDraft } from './plugin-form.ts'
 
@@ -12,14 +12,17 @@ export function Conflict({
   base,
   resolve,
   busy,
+  is_live = false,
 }: {
-  theirs: Plugin
+  theirs: Pick<Plugin, 'name' | 'phase' | 'fields'>
   mine: PluginDraft
   /** What both began with. */
   base: Pick<Plugin, 'name' | 'phase' | 'fields'> | undefined
   /** Told what is to be saved, over theirs; undefined: theirs is taken as it is. */
   resolve(merged: PluginDraft | undefined): void
   busy: boolean
+  /** Whether theirs is what went live, rather than what someone has saved. */
+  is_live?: boolean
 }) {
   const [yours, others, before] = [flatten(mine), flatten(theirs), base && flatten(base)]
   const keys = [...new Set([...Object.keys(others), ...Object.keys(yours)])].filter(
@@ -49,7 +52,11 @@ export function Conflict({
 
   return (
     <section class="conflict card" aria-label="Two versions">
-      <h2>Someone else saved this plugin while you were editing it</h2>
+      <h2>
+        {is_live
+          ? 'What went live conflicts with this change set'
+          : 'Someone else saved this plugin while you were editing it'}
+      </h2>
       {keys.length === 0 ? (
         <p>Both versions are the same.</p>
       ) : (
@@ -63,8 +70,8 @@ export function Conflict({
           <thead>
             <tr>
               <th scope="col">Field</th>
-              <th scope="col">Theirs</th>
-              <th scope="col">Yours</th>
+              <th scope="col">{is_live ? 'Live' : 'Theirs'}</th>
+              <th scope="col">{is_live ? 'This change set' : 'Yours'}</th>
             </tr>
           </thead>
           <tbody>
@@ -92,18 +99,18 @@ export function Conflict({
       {of_code && (
         <>
           <div class="sides">
-            <b>Theirs</b>
-            <b>Yours (this will be saved)</b>
+            <b>{is_live ? 'Live' : 'Theirs'}</b>
+            <b>{is_live ? 'This change set (this will be saved)' : 'Yours (this will be saved)'}</b>
           </div>
           <MergeField theirs={String(others.code ?? '')} mine={code} change={setCode} />
         </>
       )}
       <footer>
         <button type="button" disabled={busy} onClick={() => resolve(undefined)}>
-          Use theirs, discard mine
+          {is_live ? 'Use what is live, discard this change' : 'Use theirs, discard mine'}
         </button>
         <button type="button" disabled={busy} onClick={() => resolve(mine)}>
-          Save mine over theirs
+          {is_live ? 'Keep all of this change set' : 'Save mine over theirs'}
         </button>
         <button type="button" class="primary" disabled={busy} onClick={() => resolve(merge())}>
           Save the chosen fields

@@ -1,6 +1,8 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import type { Domain, Plugin } from '../../shared/draft.ts'
-import { Problem } from '../api.ts'
+import type { Plugin } from '../../shared/changes.ts'
+import { Problem, query } from '../api.ts'
+import { useEdits } from '../changes/use-edits.ts'
+import { pluginPath } from '../changes/words.ts'
 import { useAction } from '../form.tsx'
 import { usePlace } from '../router.tsx'
 import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
@@ -10,6 +12,8 @@ import { unsaved } from './unsaved.ts'
 
 /** What somebody works from: the plugin as they last had it from the studio. */
 export type Base = Pick<Plugin, 'name' | 'phase' | 'fields' | 'revision'>
+/** The same as someone else has saved or published it. */
+export type Theirs = Base
 
 /**
  * The state of a plugin that is being changed: what is typed, what it began with, and what others made of it meanwhile.
@@ -17,18 +21,21 @@ export type Base = Pick<Plugin, 'name' | 'phase' | 'fields' | 'revision'>
  * @param loaded the plugin as it is now; undefined: it is a new one
  * @param reload loads it anew
  */
-export function useEditing(domain: Domain, loaded: Plugin | undefined, reload: () => void) {
+export function useEditing(domain: string, loaded: Plugin | undefined, reload: () => void) {
   const { api } = useStudio()
+  const edit = useEdits()
   const { go } = usePlace()
   const may_write = useMay('author')
-  const key = loaded === undefined ? `new plugin ${domain.id}` : `plugin ${loaded.id}`
+  const key = loaded === undefined ? `new plugin ${domain}` : `plugin ${loaded.set} ${pluginPath(loaded)}`
   const kept = useMemo(() => (may_write ? unsaved.read(key) : undefined), [key, may_write])
   const [base, setBase] = useState<Base | undefined>(kept === undefined ? loaded : kept.base)
   const [form, setForm] = useState<PluginForm>(
-    () => kept?.form ?? (loaded === undefined ? NEW_PLUGIN : readPlugin(loaded)),
+    () => (kept && { ...NEW_PLUGIN, ...kept.form }) ?? (loaded === undefined ? NEW_PLUGIN : readPlugin(loaded)),
   )
   const [was_kept, setKept] = useState(kept !== undefined)
-  const [theirs, setTheirs] = useState<Plugin>()
+  const [theirs, setTheirs] = useState<Theirs>()
+  /** What was loaded before the last saving: it is no news. */
+  const [older, setOlder] = useState<Plugin>()
   const { busy, problem, run, clear } = useAction()
 
   const begun = useMemo(() => (base === undefined ? NEW_PLUGIN : readPlugin(base)), [base])
@@ -49,14 +56,19 @@ export function useEditing(domain: Domain, loaded: Plugin | undefined, reload: (
 
   // Where nothing was typed, what somebody else has saved is shown at once.
   useEffect(() => {
-    if (loaded === undefined || base === undefined || loaded.revision <= base.revision || is_changed) return
+    if (loaded === undefined || base === undefined || loaded.revision === base.revision || is_changed) return
     setBase(loaded)
     setForm(readPlugin(loaded))
-  }, [loaded, base, is_changed])
-  useStudioEvent('draft', () => loaded !== undefined && reload())
+    // Not when the base becomes another one by saving: what is loaded is older then, for a moment.
+  }, [loaded])
+  const look = () => {
+    if (loaded !== undefined) reload()
+  }
+  useStudioEvent('change', look, 100)
+  useStudioEvent('version', look, 100)
 
   /** Goes on from a version of the plugin; from none: from an empty one. */
-  function take(version: Plugin | undefined): void {
+  function take(version: Base | undefined): void {
     unsaved.forget(key)
     setTheirs(undefined)
     setKept(false)
@@ -68,26 +80,36 @@ export function useEditing(domain: Domain, loaded: Plugin | undefined, reload: (
    * @param over what somebody else has saved, where it is meant to be written over
    * @returns what was saved; undefined: it was not
    */
-  async function save(wanted: PluginDraft = draft, over?: Plugin): Promise<Plugin | undefined> {
+  async function save(
+    wanted: PluginDraft = draft,
+    { over, resolve = false }: { over?: Theirs; resolve?: boolean } = {},
+  ): Promise<Plugin | undefined> {
     let saved: Plugin | undefined
     await run(async () => {
       if (over === undefined && Object.keys(problems).length > 0)
         throw new Problem(422, { title: 'not saved: some fields are not valid', fields: problems })
       try {
-        saved =
-          base === undefined
-            ? await api.send<Plugin>('POST', `/domains/${domain.id}/plugins`, wanted)
-            : await api.send<Plugin>('PUT', `/plugins/${(loaded as Plugin).id}`, {
-                ...wanted,
+        const changed =
+          base === undefined || loaded === undefined
+            ? await edit('POST', 'plugins', { domain, ...wanted })
+            : await edit('PUT', 'plugins', {
+                key: { domain, name: loaded.name, phase: loaded.phase },
+                plugin: wanted,
                 revision: (over ?? base).revision,
+                resolve,
               })
+        const { name, phase } = wanted
+        saved = await api.get<Plugin>(`/plugin${query({ domain, name, phase, set: changed })}`)
       } catch (error) {
         if (!(error instanceof Problem) || error.status !== 409 || !isObject(error.current)) throw error
-        setTheirs(error.current as unknown as Plugin)
+        setTheirs(error.current as unknown as Theirs)
         return
       }
       take(saved)
-      if (base === undefined) go(`/plugins/${saved.id}`, { replace: true })
+      setOlder(loaded)
+      const is_elsewhere = loaded === undefined || loaded.name !== saved.name || loaded.phase !== saved.phase
+      if (is_elsewhere) go(pluginPath(saved), { replace: true })
+      else reload()
     })
     return saved
   }
@@ -113,8 +135,9 @@ export function useEditing(domain: Domain, loaded: Plugin | undefined, reload: (
     theirs,
     is_behind:
       loaded !== undefined &&
+      loaded !== older &&
       base !== undefined &&
-      loaded.revision > base.revision &&
+      loaded.revision !== base.revision &&
       theirs === undefined &&
       is_changed,
   }

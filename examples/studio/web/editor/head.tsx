@@ -1,5 +1,7 @@
 import { useState } from 'preact/hooks'
-import type { Domain, Plugin } from '../../shared/draft.ts'
+import type { Plugin } from '../../shared/changes.ts'
+import { query } from '../api.ts'
+import { PublishDialog } from '../changes/publish-dialog.tsx'
 import { Removal } from '../parts/removal.tsx'
 import { Link, usePlace } from '../router.tsx'
 import { useMay, useStudio } from '../studio.tsx'
@@ -12,34 +14,30 @@ export function EditorHead({
   loaded,
   editing: { base, busy, is_changed, save, forget },
 }: {
-  domain: Domain
+  domain: string
   loaded: Plugin | undefined
   editing: Editing
 }) {
-  const { openKillSwitch } = useStudio()
+  const { openKillSwitch, live } = useStudio()
   const { go } = usePlace()
   const may_write = useMay('author')
   const may_publish = useMay('publisher')
-  const [doing, setDoing] = useState<'move' | 'remove'>()
+  const [doing, setDoing] = useState<'move' | 'remove' | 'publish'>()
   const stop = () => setDoing(undefined)
   return (
     <>
       <nav class="crumbs" aria-label="Breadcrumb">
-        <Link href={`/?domain=${domain.id}`}>{domain.name}</Link> <span aria-hidden="true">/</span>
+        <Link href={`/${query({ domain })}`}>{domain}</Link> <span aria-hidden="true">/</span>
       </nav>
       <div class="head">
         <h1>{base?.name ?? 'New plugin'}</h1>
         {may_write && (
           <span class="hint" role="status">
-            {busy ? 'Saving…' : is_changed ? 'Not saved' : base === undefined ? '' : 'Saved in the draft'}
+            {busy ? 'Saving…' : is_changed ? 'Not saved' : loaded?.change == null ? '' : 'Saved in the change set'}
           </span>
         )}
-        {base !== undefined && may_publish && (
-          <button
-            type="button"
-            class="danger-quiet"
-            onClick={() => openKillSwitch({ domain: domain.name, plugin: base.name })}
-          >
+        {base !== undefined && loaded?.live != null && may_publish && (
+          <button type="button" class="danger-quiet" onClick={() => openKillSwitch({ domain, plugin: base.name })}>
             Switch off…
           </button>
         )}
@@ -63,20 +61,28 @@ export function EditorHead({
             Save
           </button>
         )}
+        {may_write && loaded !== undefined && loaded.change !== null && (
+          <button type="button" class="primary" disabled={busy || is_changed} onClick={() => setDoing('publish')}>
+            {may_publish && !live?.two_persons ? 'Publish…' : 'Propose…'}
+          </button>
+        )}
       </div>
       {base && loaded && doing === 'move' && <MovePlugin plugin={loaded} close={stop} />}
+      {loaded && loaded.set !== null && doing === 'publish' && (
+        <PublishDialog set={loaded.set} plugin={loaded} given={`${loaded.name}: ${loaded.change}`} close={stop} />
+      )}
       {base && loaded && doing === 'remove' && (
         <Removal
           name={base.name}
-          path={`/plugins/${loaded.id}`}
-          revision={base.revision}
+          what="plugins"
+          body={{ key: { domain, name: loaded.name, phase: loaded.phase }, revision: base.revision }}
           close={stop}
           removed={() => {
             forget()
-            go(`/?domain=${domain.id}`)
+            go(`/${query({ domain })}`)
           }}
         >
-          The plugin is removed from the draft.
+          The plugin is removed in the change set.
         </Removal>
       )}
     </>

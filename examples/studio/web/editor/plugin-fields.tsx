@@ -61,6 +61,14 @@ export function PluginFields({
             change={set('priority')}
             problem={problemAt('priority')}
           />
+          <TextField label="Owner" hint="Who answers for it." value={form.owner} change={set('owner')} />
+          <TextField
+            label="Runbook"
+            hint="A link: what to do when it fails."
+            inputMode="url"
+            value={form.runbook}
+            change={set('runbook')}
+          />
         </div>
         {form.mode === 'shadow' && (
           <div class="adders">

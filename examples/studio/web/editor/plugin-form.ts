@@ -1,4 +1,4 @@
-import type { Fields, Plugin } from '../../shared/draft.ts'
+import type { Fields, Plugin } from '../../shared/changes.ts'
 import { type ConditionForm, isObject, NO_CONDITION, readCondition, writeCondition } from './condition-form.ts'
 import { isVariants, readVariants, type VariantForm, writeVariants } from './variant-form.ts'
 
@@ -27,6 +27,9 @@ export interface PluginForm {
   readonly guard: '' | 'on' | 'strict' | 'off'
   readonly budget_ms: string
   readonly timeout_ms: string
+  /** Who answers for it, and where it says what to do when it fails: `x-owner` and `x-runbook`. */
+  readonly owner: string
+  readonly runbook: string
   /** Fields that the form has no place for, as JSON. */
   readonly other: string
 }
@@ -59,6 +62,8 @@ export const NEW_PLUGIN: PluginForm = {
   guard: '',
   budget_ms: '',
   timeout_ms: '',
+  owner: '',
+  runbook: '',
   other: '',
 }
 
@@ -90,6 +95,8 @@ const PLACES: Readonly<Record<string, (value: unknown) => boolean>> = {
   guard: isOneOf('on', 'strict', 'off'),
   budget_ms: isNumber,
   timeout_ms: isNumber,
+  'x-owner': (value) => typeof value === 'string',
+  'x-runbook': (value) => typeof value === 'string',
 }
 
 function isReadableNot(when: unknown): boolean {
@@ -103,7 +110,7 @@ export function readPlugin({ name, phase, fields }: Pick<Plugin, 'name' | 'phase
   const other: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(fields)) {
     if (value === null) continue
-    if (PLACES[key]?.(value)) known[key] = value
+    if (PLACES[key]?.(value)) known[key === 'x-owner' || key === 'x-runbook' ? key.slice(2) : key] = value
     else other[key] = value
   }
   const {
@@ -208,6 +215,8 @@ export function writePlugin(
   put('guard', form.guard === '' ? undefined : form.guard)
   put('budget_ms', number('budget_ms'))
   put('timeout_ms', number('timeout_ms'))
+  put('x-owner', form.owner.trim() || undefined)
+  put('x-runbook', form.runbook.trim() || undefined)
   return { draft: { name: form.name.trim(), phase: form.phase, fields: { ...fields, ...other } }, problems }
 }
 

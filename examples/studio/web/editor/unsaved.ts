@@ -1,11 +1,11 @@
-import type { Fields } from '../../shared/draft.ts'
+import type { Fields } from '../../shared/changes.ts'
 import type { PluginForm } from './plugin-form.ts'
 
 /** What was typed and not saved, and what it began with. */
 export interface Unsaved {
   readonly form: PluginForm
   readonly base:
-    | { readonly name: string; readonly phase: string; readonly fields: Fields; readonly revision: number }
+    | { readonly name: string; readonly phase: string; readonly fields: Fields; readonly revision: string }
     | undefined
 }
 

@@ -12,7 +12,7 @@ const PAGE = 100
 export function AuditPage() {
   const log = usePages<AuditEntry>((after, limit) => `/audit${query({ before: after?.id, limit })}`, PAGE)
   useTitle('Audit log')
-  useStudioEvent('draft', log.reload)
+  useStudioEvent('change', log.reload)
   useStudioEvent('version', log.reload)
   return (
     <>

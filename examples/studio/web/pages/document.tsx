@@ -5,7 +5,7 @@ import { GitCard } from '../parts/git-state.tsx'
 import { useTitle } from '../parts/page.ts'
 import { useMay } from '../studio.tsx'
 
-/** The draft as a whole: what holds for all of it, and how it comes in and goes out. */
+/** The document as a whole: what holds for all of it, and how it comes in and goes out. */
 export function DocumentPage() {
   const may_write = useMay('author')
   useTitle('Document')

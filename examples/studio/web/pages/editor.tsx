@@ -1,5 +1,5 @@
-import { useCallback, useMemo, useState } from 'preact/hooks'
-import type { Domain, Plugin } from '../../shared/draft.ts'
+import { useCallback, useMemo, useRef, useState } from 'preact/hooks'
+import type { Plugin } from '../../shared/changes.ts'
 import type { ShadowRuns } from '../../shared/fleet.ts'
 import { query } from '../api.ts'
 import { problemsOf, useCheck } from '../editor/check.ts'
@@ -7,6 +7,8 @@ import { CheckedCode } from '../editor/checked-code.tsx'
 import { Conflict } from '../editor/conflict.tsx'
 import { useEditing } from '../editor/editing.ts'
 import { EditorHead } from '../editor/head.tsx'
+import { LiveConflict } from '../editor/live-conflict.tsx'
+import { LiveState } from '../editor/live-state.tsx'
 import { PluginFields } from '../editor/plugin-fields.tsx'
 import { PHASES, type PluginDraft, writePlugin } from '../editor/plugin-form.ts'
 import { Steps } from '../editor/steps.tsx'
@@ -14,30 +16,40 @@ import { SelectField, TextField } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'
 import { useTitle } from '../parts/page.ts'
 import { ShadowCounts } from '../parts/shadow-counts.tsx'
-import { useMay, useStudioEvent } from '../studio.tsx'
+import { usePlace } from '../router.tsx'
+import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
 import { TryForm } from './try.tsx'
 
-/** One plugin: of an id, or a new one of a domain. */
-export function EditorPage({ id, domain_id }: { id?: number; domain_id?: number }) {
-  const plugin = useLoad<Plugin>(id === undefined ? undefined : `/plugins/${id}`)
-  const of = domain_id ?? plugin.value?.domain_id
-  const domain = useLoad<Domain>(of === undefined ? undefined : `/domains/${of}`)
-  useTitle(plugin.value?.name ?? 'Plugin')
-  if (domain_id === undefined && plugin.value === undefined) return <Show of={plugin}>{() => null}</Show>
+/** One plugin, of the address; without a name there, a new one of a domain. */
+export function EditorPage() {
+  const { search } = usePlace()
+  const { set } = useStudio()
+  const [domain, name, phase] = ['domain', 'name', 'phase'].map((part) => search.get(part) ?? undefined)
+  const key = `${domain} ${name} ${phase}`
+  const is_new = name === undefined
+  const plugin = useLoad<Plugin>(is_new ? undefined : `/plugin${query({ domain, name, phase, set })}`)
+  // While it is loaded in another change set, what is typed stays.
+  const last = useRef<{ key: string; plugin: Plugin }>(undefined)
+  if (plugin.value !== undefined) last.current = { key, plugin: plugin.value }
+  const loaded = plugin.value ?? (last.current?.key === key ? last.current.plugin : undefined)
+  useTitle(name ?? 'New plugin')
+  if (domain === undefined) return <Failed problem={new Error('The address names no domain.')} />
+  if (!is_new && loaded === undefined) return <Show of={plugin}>{() => null}</Show>
   return (
-    <Show of={domain}>
-      {(found) => <Editor key={id ?? `new-${domain_id}`} domain={found} loaded={plugin.value} reload={plugin.reload} />}
-    </Show>
+    <>
+      {plugin.problem && <Failed problem={plugin.problem} again={plugin.reload} />}
+      <Editor key={key} domain={domain} loaded={loaded} reload={plugin.reload} />
+    </>
   )
 }
 
-function Editor({ domain, loaded, reload }: { domain: Domain; loaded: Plugin | undefined; reload(): void }) {
+function Editor({ domain, loaded, reload }: { domain: string; loaded: Plugin | undefined; reload(): void }) {
   const may_write = useMay('author')
   const editing = useEditing(domain, loaded, reload)
   const { base, form, draft, busy, problem, typed, theirs, set, save } = editing
   const [trying, setTrying] = useState(false)
 
-  const document = { domains: [{ name: domain.name, plugins: [whole(draft)] }] }
+  const document = { domains: [{ name: domain, plugins: [whole(draft)] }] }
   const checked = useCheck(document)
   const problems = useMemo(
     () => ({ ...problemsOf(checked.findings), ...problem?.fields, ...typed }),
@@ -73,50 +85,63 @@ function Editor({ domain, loaded, reload }: { domain: Domain; loaded: Plugin | u
           mine={draft}
           base={base}
           busy={busy}
-          resolve={(merged) => (merged === undefined ? editing.take(theirs) : save(merged, theirs))}
+          resolve={(merged) => (merged === undefined ? editing.take(theirs) : save(merged, { over: theirs }))}
         />
       )}
-      {base !== undefined && may_write && (
+      {loaded && theirs === undefined && loaded.conflicts.length > 0 && !editing.is_changed && (
+        <LiveConflict plugin={loaded} busy={busy} save={save} reload={reload} />
+      )}
+      {loaded && <LiveState plugin={loaded} />}
+      {base !== undefined && loaded !== undefined && may_write && (
         <Steps
           form={form}
           change={set}
           busy={busy}
           save={(part) => save(writePlugin({ ...form, ...part }, base.fields).draft)}
-          about={{ domain: domain.name, plugin: base.name, phase: base.phase }}
+          plugin={loaded}
         />
       )}
-      <fieldset class="bare" disabled={!may_write}>
-        <div class="grid">
-          <TextField
-            label="Name"
-            value={form.name}
-            change={(name) => set({ name })}
-            // An empty form is not yet wrong.
-            problem={form.name !== '' || problem !== undefined ? problemAt('name') : undefined}
-            maxLength={200}
-          />
-          <SelectField
-            label="Phase"
-            value={form.phase}
-            options={(phases.includes(form.phase) ? phases : [...phases, form.phase]).map((phase) => [phase, phase])}
-            change={(phase) => set({ phase })}
-            problem={problemAt('phase')}
-          />
+      <div class="editor-panes">
+        <div>
+          <fieldset class="bare" disabled={!may_write}>
+            <div class="grid">
+              <TextField
+                label="Name"
+                value={form.name}
+                change={(name) => set({ name })}
+                // An empty form is not yet wrong.
+                problem={form.name !== '' || problem !== undefined ? problemAt('name') : undefined}
+                maxLength={200}
+              />
+              <SelectField
+                label="Phase"
+                value={form.phase}
+                options={(phases.includes(form.phase) ? phases : [...phases, form.phase]).map((phase) => [
+                  phase,
+                  phase,
+                ])}
+                change={(phase) => set({ phase })}
+                problem={problemAt('phase')}
+              />
+            </div>
+          </fieldset>
+          <CheckedCode form={form} change={set} checked={checked} problemAt={problemAt} read_only={!may_write} />
         </div>
-      </fieldset>
-      <CheckedCode form={form} change={set} checked={checked} problemAt={problemAt} read_only={!may_write} />
-      {base !== undefined && <Shadow domain={domain.name} plugin={base.name} />}
-      <fieldset class="bare" disabled={!may_write}>
-        <PluginFields form={form} change={set} problemAt={problemAt} />
-      </fieldset>
-      {may_write && (
-        <details class="card" open={trying} onToggle={({ currentTarget }) => setTrying(currentTarget.open)}>
-          <summary>
-            <h2>Try this code</h2>
-          </summary>
-          {trying && <TryForm document={document} host={hostOf(domain.name)} />}
-        </details>
-      )}
+        <div>
+          {base !== undefined && <Shadow domain={domain} plugin={base.name} />}
+          <fieldset class="bare" disabled={!may_write}>
+            <PluginFields form={form} change={set} problemAt={problemAt} />
+          </fieldset>
+          {may_write && (
+            <details class="card" open={trying} onToggle={({ currentTarget }) => setTrying(currentTarget.open)}>
+              <summary>
+                <h2>Try this code</h2>
+              </summary>
+              {trying && <TryForm document={document} host={hostOf(domain)} />}
+            </details>
+          )}
+        </div>
+      </div>
     </>
   )
 }

@@ -41,7 +41,7 @@ export function HistoryPage() {
             <strong>Nothing has been published yet.</strong>
           </p>
           <p>
-            <Link href="/review">Review the draft</Link>
+            <Link href="/changes">To the changes</Link>
           </p>
         </Empty>
       )}
@@ -124,8 +124,8 @@ export function HistoryPage() {
           }}
         >
           <p>
-            “{back.message}” is published again, as version {newest + 1}, and is live within moments. The draft stays as
-            it is.
+            “{back.message}” is published again, as version {newest + 1}, and is live within moments. Open change sets
+            stay as it is.
           </p>
           <LoadedDifferences path={`/versions/${newest}/changes/${back.version}`} />
         </Confirm>

@@ -1,14 +1,14 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { Domain, Plugin } from '../../shared/draft.ts'
+import type { Domain, ListedPlugin } from '../../shared/changes.ts'
 import { query } from '../api.ts'
 import { SearchField } from '../form.tsx'
-import { Empty, useLoad, usePages } from '../load.tsx'
+import { Empty, usePages } from '../load.tsx'
 import { useDelayed, useTitle } from '../parts/page.ts'
 import { DomainList } from '../plugins/domain-list.tsx'
 import { DomainName } from '../plugins/domain-name.tsx'
 import { PluginList } from '../plugins/plugin-list.tsx'
 import { usePlace } from '../router.tsx'
-import { useMay, useStudioEvent } from '../studio.tsx'
+import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
 
 const PAGE = 60
 
@@ -18,33 +18,29 @@ export function PluginsPage() {
   const may_write = useMay('author')
   const [search, setSearch] = useState(asked.get('q') ?? '')
   const wanted = useDelayed(search, 150)
-  const chosen = Number(asked.get('domain')) || undefined
+  const { set } = useStudio()
+  const chosen = asked.get('domain') ?? undefined
   const [adding, setAdding] = useState(false)
   useTitle('Plugins')
 
   const domains = usePages<Domain>(
-    (after, limit) => `/domains${query({ search: wanted, after: after?.id, limit })}`,
+    (_, limit, from) => `/domains${query({ set, search: wanted, from: from || undefined, limit })}`,
     PAGE,
   )
-  const plugins = usePages<Plugin>(
-    (after, limit) => `/plugins${query({ search: wanted, domain_id: chosen, after: after?.id, limit })}`,
+  const plugins = usePages<ListedPlugin>(
+    (_, limit, from) => `/plugins${query({ set, search: wanted, domain: chosen, from: from || undefined, limit })}`,
     PAGE,
   )
   // The one that is chosen need not be among those that are listed.
-  const listed = domains.items?.find(({ id }) => id === chosen)
-  const other = useLoad<Omit<Domain, 'plugins'>>(
-    chosen === undefined || listed !== undefined || domains.loading ? undefined : `/domains/${chosen}`,
-  )
-  const domain = listed ?? (other.value && { ...other.value, plugins: plugins.items?.length ?? 0 })
-  useStudioEvent(
-    'draft',
-    () => {
-      domains.reload()
-      plugins.reload()
-      other.reload()
-    },
-    200,
-  )
+  const domain =
+    domains.items?.find(({ name }) => name === chosen) ??
+    (chosen === undefined ? undefined : { name: chosen, plugins: plugins.items?.length ?? 0, change: null })
+  const reload = () => {
+    domains.reload()
+    plugins.reload()
+  }
+  useStudioEvent('change', reload, 200)
+  useStudioEvent('version', reload, 200)
   useEffect(() => {
     if (wanted !== (asked.get('q') ?? '')) go(`/${query({ q: wanted, domain: chosen })}`, { replace: true })
   }, [wanted])

@@ -11,7 +11,7 @@ const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'].map
 /** Fields of the API that stand in the form, and say themselves what is wrong with them. */
 const FIELDS = /^(request\.)?(method|url|headers|body|ip|now|answers)\b/
 
-/** Sends a request through the draft, or what is live. */
+/** Sends a request through what is live, or a change set. */
 export function TryPage() {
   useTitle('Try it')
   return (
@@ -28,10 +28,10 @@ export function TryPage() {
   )
 }
 
-/** @param document to try, in place of the draft and what is live */
+/** @param document to try, in place of a change set and what is live */
 export function TryForm({ document: given, host }: { document?: object; host: string }) {
-  const { api } = useStudio()
-  const [source, setSource] = useState<'draft' | 'live'>('draft')
+  const { api, set } = useStudio()
+  const [source, setSource] = useState<'set' | 'live'>('set')
   const [method, setMethod] = useState('GET')
   const [url, setUrl] = useState(`http://${host}/`)
   const [headers, setHeaders] = useState('')
@@ -53,7 +53,12 @@ export function TryForm({ document: given, host }: { document?: object; host: st
         ...(body === '' ? {} : { body }),
         ...(ip.trim() === '' ? {} : { ip: ip.trim() }),
       }
-      const what = given === undefined ? { source } : { source: 'document', document: given }
+      const what =
+        given === undefined
+          ? set === undefined || source === 'live'
+            ? { source: 'live' }
+            : { source, set }
+          : { source: 'document', document: given }
       const around = {
         ...(time === undefined ? {} : { now: time }),
         ...(answers.trim() === '' ? {} : { answers: readAnswers(answers) }),
@@ -119,12 +124,12 @@ export function TryForm({ document: given, host }: { document?: object; host: st
             change={setNow}
             problem={at('now')}
           />
-          {given === undefined && (
+          {given === undefined && set !== undefined && (
             <SelectField
               label="Plugins of"
               value={source}
               options={[
-                ['draft', 'the draft'],
+                ['set', 'the change set'],
                 ['live', 'the live version'],
               ]}
               change={(value) => setSource(value)}

@@ -1,4 +1,5 @@
 import { diffLines } from 'diff'
+import { Fragment } from 'preact'
 import { useMemo, useState } from 'preact/hooks'
 import type { Difference } from '../../shared/review.ts'
 import { query } from '../api.ts'
@@ -25,7 +26,7 @@ export function Differences({
     <>
       <ul class="differences">
         {differences.slice(0, shown).map((difference) => {
-          const { kind, domain, plugin, phase, changes, code } = difference
+          const { kind, domain, plugin, phase, changes, fields, code } = difference
           return (
             <li key={`${kind} ${domain} ${plugin} ${phase} ${changes.join()}`} class={kind}>
               <p>
@@ -39,16 +40,8 @@ export function Differences({
                 )}{' '}
                 {phase !== null && <span class="phase">{phase}</span>}
               </p>
-              {changes.length > 0 && (
-                <ul>
-                  {changes.map((change) => (
-                    <li key={change}>
-                      <code>{change}</code>
-                    </li>
-                  ))}
-                </ul>
-              )}
-              {code !== null && <CodeDifference before={code.before} after={code.after} />}
+              {fields.length > 0 && <FieldTable kind={kind} fields={fields} />}
+              {code !== null && <CodeDifference kind={kind} before={code.before} after={code.after} />}
             </li>
           )
         })}
@@ -99,25 +92,105 @@ function withoutStamps(differences: readonly Difference[]): readonly Difference[
   )
 }
 
-/** Lines around a change that are shown with it. */
-const AROUND = 3
-
-function CodeDifference({ before, after }: { before: string; after: string }) {
-  const lines = useMemo(() => compare(before, after), [before, after])
+/** Every field that is different, before and after; of what was added or removed, every field that it runs with. */
+function FieldTable({ kind, fields }: Pick<Difference, 'kind' | 'fields'>) {
   return (
-    <Scrolled label="Code before and after">
-      <pre class="diff">
-        {lines.map(({ sign, text }, index) => (
-          <div key={index} class={sign === '+' ? 'plus' : sign === '-' ? 'minus' : undefined}>
-            {`${sign} ${text}`}
-          </div>
-        ))}
-      </pre>
+    <Scrolled kind="scroll" label="Fields">
+      <table class="fields">
+        <thead>
+          <tr>
+            <th scope="col">Field</th>
+            {kind !== 'added' && <th scope="col">{kind === 'removed' ? 'Value' : 'Before'}</th>}
+            {kind !== 'removed' && <th scope="col">{kind === 'added' ? 'Value' : 'After'}</th>}
+          </tr>
+        </thead>
+        <tbody>
+          {fields.map(({ name, before, after }) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              {kind !== 'added' && (
+                <td class={kind === 'changed' ? 'minus' : undefined}>
+                  <code>{before ?? '—'}</code>
+                </td>
+              )}
+              {kind !== 'removed' && (
+                <td class={kind === 'changed' ? 'plus' : undefined}>
+                  <code>{after ?? '—'}</code>
+                </td>
+              )}
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </Scrolled>
   )
 }
 
-function compare(before: string, after: string): { sign: string; text: string }[] {
+/** Lines around a change that are shown with it. */
+const AROUND = 3
+
+interface Line {
+  readonly sign: string
+  readonly text: string
+}
+
+/** Code before and after, side by side; of what was added or removed, all of it. */
+function CodeDifference({ kind, before, after }: { kind: Difference['kind']; before: string; after: string }) {
+  const rows = useMemo(() => pair(compare(before, after)), [before, after])
+  if (kind !== 'changed' || before === '' || after === '')
+    return (
+      <Scrolled label="Code">
+        <pre class="diff">
+          {rows.map(([left, right], index) => (
+            <CodeLine key={index} line={right ?? left} />
+          ))}
+        </pre>
+      </Scrolled>
+    )
+  return (
+    <Scrolled label="Code before and after">
+      <div class="beside">
+        <b>Before</b>
+        <b>After</b>
+        {rows.map(([left, right], index) => (
+          <Fragment key={index}>
+            <CodeLine line={left} />
+            <CodeLine line={right} />
+          </Fragment>
+        ))}
+      </div>
+    </Scrolled>
+  )
+}
+
+function CodeLine({ line }: { line: Line | undefined }) {
+  if (line === undefined) return <pre class="none" aria-hidden="true" />
+  const { sign, text } = line
+  return <pre class={sign === '+' ? 'plus' : sign === '-' ? 'minus' : 'same'}>{`${sign} ${text}`}</pre>
+}
+
+/** What went beside what came in its place. */
+function pair(lines: readonly Line[]): [Line | undefined, Line | undefined][] {
+  const rows: [Line | undefined, Line | undefined][] = []
+  let [gone, come]: [Line[], Line[]] = [[], []]
+  const flush = () => {
+    for (let at = 0; at < Math.max(gone.length, come.length); at += 1) rows.push([gone[at], come[at]])
+    gone = []
+    come = []
+  }
+  for (const line of lines) {
+    if (line.sign === '-') gone.push(line)
+    else if (line.sign === '+') come.push(line)
+    else {
+      flush()
+      rows.push([line, line])
+    }
+  }
+  flush()
+  return rows
+}
+
+function compare(before: string, after: string): Line[] {
   const end = (text: string) => (text === '' || text.endsWith('\n') ? text : `${text}\n`)
   const parts = diffLines(end(before), end(after), { maxEditLength: 2000 })
   // Too much is different to say what belongs to what.
@@ -135,6 +208,6 @@ function compare(before: string, after: string): { sign: string; text: string }[
   })
 }
 
-function write(sign: string, lines: readonly string[]): { sign: string; text: string }[] {
+function write(sign: string, lines: readonly string[]): Line[] {
   return lines.map((text) => ({ sign, text }))
 }

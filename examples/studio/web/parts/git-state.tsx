@@ -13,7 +13,7 @@ const MOST_FILES = 20
 function useGit(): Loaded<GitState> {
   const git = useLoad<GitState>('/git')
   useStudioEvent('version', git.reload, 100)
-  useStudioEvent('draft', git.reload, 700)
+  useStudioEvent('change', git.reload, 700)
   return git
 }
 

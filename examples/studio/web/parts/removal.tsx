@@ -1,26 +1,28 @@
 import type { ComponentChildren } from 'preact'
+import { useEdits } from '../changes/use-edits.ts'
 import { Confirm } from '../dialog.tsx'
 import { useStudio } from '../studio.tsx'
 
-/** Asks whether something is to go from the draft, and takes it out. */
+/** Asks whether something is to go, and removes it in the change set. */
 export function Removal({
   name,
-  path,
-  revision,
+  what,
+  body,
   removed,
   close,
   children,
 }: {
   name: string
-  /** Of the API. */
-  path: string
-  revision: number
+  what: 'domains' | 'plugins'
+  /** Which one. */
+  body: object
   removed(): void
   close(): void
   /** What goes with it. */
   children: ComponentChildren
 }) {
-  const { api, say } = useStudio()
+  const { say } = useStudio()
+  const edit = useEdits()
   return (
     <Confirm
       title={`Remove ${name}?`}
@@ -28,8 +30,8 @@ export function Removal({
       danger
       close={close}
       run={async () => {
-        await api.send('DELETE', path, { revision })
-        say(`${name} is removed from the draft`)
+        await edit('DELETE', what, body)
+        say(`${name} is removed in the change set`)
         removed()
       }}
     >

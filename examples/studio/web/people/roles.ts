@@ -2,7 +2,7 @@ import { PERSON_ROLES } from '../../shared/roles.ts'
 
 const MAY = {
   viewer: 'viewer: can view',
-  author: 'author: can edit the draft and try it',
+  author: 'author: can edit and propose changes, and try them',
   publisher: 'publisher: can publish, switch off and invite',
 } as const
 

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
-import type { Domain } from '../../shared/draft.ts'
+import type { Domain } from '../../shared/changes.ts'
 import { query } from '../api.ts'
+import { useEdits } from '../changes/use-edits.ts'
 import { Failed, Loading, type Pages } from '../load.tsx'
 import { More } from '../parts/more.tsx'
 import { Link } from '../router.tsx'
@@ -14,12 +15,17 @@ export function DomainList({
   search,
 }: {
   domains: Pages<Domain>
-  chosen: number | undefined
+  chosen: string | undefined
   search: string
 }) {
   const may_write = useMay('author')
   const [ordering, setOrdering] = useState(false)
-  const order = useOrder(domains, ({ id }) => `/domains/${id}`)
+  const edit = useEdits()
+  const order = useOrder(
+    domains,
+    ({ name }) => `domain-${name}`,
+    ({ name }, before) => edit('POST', 'domains/move', { domain: name, before: before?.name ?? null }),
+  )
   const { items, problem, loading, reload } = domains
   const failed = order.problem ?? problem
   return (
@@ -33,14 +39,17 @@ export function DomainList({
           </Link>
         </li>
         {items?.map((domain, index) => (
-          <li key={domain.id}>
+          <li key={domain.name}>
             <Link
-              href={`/${query({ q: search, domain: domain.id })}`}
-              aria-current={chosen === domain.id ? 'true' : undefined}
+              href={`/${query({ q: search, domain: domain.name })}`}
+              aria-current={chosen === domain.name ? 'true' : undefined}
             >
-              <span>{domain.name}</span> <small>{domain.plugins}</small>
+              <span>
+                {domain.change !== null && <span class={`badge ${domain.change}`}>{domain.change}</span>} {domain.name}
+              </span>{' '}
+              <small>{domain.plugins}</small>
             </Link>
-            {ordering && search === '' && order.buttons(domain, index)}
+            {ordering && search === '' && domain.change !== 'removed' && order.buttons(domain, index)}
           </li>
         ))}
         {domains.has_more && (

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
-import type { Domain } from '../../shared/draft.ts'
+import type { Domain } from '../../shared/changes.ts'
 import { query } from '../api.ts'
+import { useEdits } from '../changes/use-edits.ts'
 import { Dialog } from '../dialog.tsx'
 import { TextField, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
@@ -9,28 +10,27 @@ import { useStudio } from '../studio.tsx'
 
 /** Asks for which hosts a domain is: a new one, or one that there is. */
 export function DomainName({ domain, close }: { domain?: Domain; close(): void }) {
-  const { api, say } = useStudio()
+  const { say } = useStudio()
+  const edit = useEdits()
   const { go } = usePlace()
   const [name, setName] = useState(domain?.name ?? '')
-  const [revision, setRevision] = useState(domain?.revision)
   const { busy, problem, run } = useAction()
-  const theirs = problem?.status === 409 ? (problem.current as Domain | undefined) : undefined
 
   async function save() {
     if (domain === undefined) {
-      const { id } = await api.send<Domain>('POST', '/domains', { name })
-      go(`/${query({ domain: id })}`)
+      await edit('POST', 'domains', { name })
+      go(`/${query({ domain: name.trim() })}`)
       return
     }
-    await api.send('PUT', `/domains/${domain.id}`, { name, revision: theirs?.revision ?? revision })
-    say(`${domain.name} was renamed to ${name} in the draft`)
+    await edit('PUT', 'domains', { domain: domain.name, name })
+    go(`/${query({ domain: name.trim() })}`)
+    say(`${domain.name} is renamed to ${name} in the change set`)
   }
   return (
     <Dialog title={domain === undefined ? 'New domain' : `Rename ${domain.name}`} close={close}>
       <form
         onSubmit={async (event) => {
           event.preventDefault()
-          if (theirs !== undefined) setRevision(theirs.revision)
           if (await run(save)) close()
         }}
       >
@@ -48,13 +48,7 @@ export function DomainName({ domain, close }: { domain?: Domain; close(): void }
           required
           autofocus
         />
-        {theirs ? (
-          <p class="notice">
-            Someone else renamed it in the meantime: it is now called {theirs.name}. Save to rename it anyway.
-          </p>
-        ) : (
-          problem && problem.fields.name === undefined && <Failed problem={problem} />
-        )}
+        {problem && problem.fields.name === undefined && <Failed problem={problem} />}
         <footer>
           <button type="button" onClick={close}>
             Cancel

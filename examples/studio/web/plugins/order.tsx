@@ -1,16 +1,22 @@
 import { useEffect, useRef } from 'preact/hooks'
 import { useAction } from '../form.tsx'
 import type { Pages } from '../load.tsx'
-import { useStudio } from '../studio.tsx'
 
 interface Item {
-  readonly id: number
   readonly name: string
 }
 
-/** Puts the entries of a list into another order, one step at a time. */
-export function useOrder<T extends Item>(list: Pages<T>, path: (item: T) => string) {
-  const { api } = useStudio()
+/**
+ * Puts the entries of a list into another order, one step at a time.
+ *
+ * @param idOf what an entry is known by
+ * @param place puts an entry before another one, or behind all
+ */
+export function useOrder<T extends Item>(
+  list: Pages<T>,
+  idOf: (item: T) => string,
+  place: (item: T, before: T | null) => Promise<unknown>,
+) {
   const { busy, problem, run } = useAction()
   const pressed = useRef<string | undefined>(undefined)
   const { items = [], has_more, reload } = list
@@ -21,10 +27,10 @@ export function useOrder<T extends Item>(list: Pages<T>, path: (item: T) => stri
     pressed.current = undefined
   }, [items])
 
-  const move = (item: T, direction: 'up' | 'down', before: number | null) =>
+  const move = (item: T, direction: 'up' | 'down', before: T | null) =>
     run(async () => {
-      await api.send('POST', `${path(item)}/move`, { before })
-      pressed.current = buttonId(path(item), direction)
+      await place(item, before)
+      pressed.current = buttonId(idOf(item), direction)
       reload()
     })
   return {
@@ -34,21 +40,21 @@ export function useOrder<T extends Item>(list: Pages<T>, path: (item: T) => stri
         <button
           type="button"
           class="quiet"
-          id={buttonId(path(item), 'up')}
+          id={buttonId(idOf(item), 'up')}
           aria-label={`Move ${item.name} up`}
           disabled={busy || index === 0}
-          onClick={() => move(item, 'up', items[index - 1]?.id ?? null)}
+          onClick={() => move(item, 'up', items[index - 1] ?? null)}
         >
           ↑
         </button>
         <button
           type="button"
           class="quiet"
-          id={buttonId(path(item), 'down')}
+          id={buttonId(idOf(item), 'down')}
           aria-label={`Move ${item.name} down`}
           // What comes behind the second next one has to be known.
           disabled={busy || index + 1 >= items.length || (has_more && index + 2 >= items.length)}
-          onClick={() => move(item, 'down', items[index + 2]?.id ?? null)}
+          onClick={() => move(item, 'down', items[index + 2] ?? null)}
         >
           ↓
         </button>
@@ -57,6 +63,6 @@ export function useOrder<T extends Item>(list: Pages<T>, path: (item: T) => stri
   }
 }
 
-function buttonId(path: string, direction: 'up' | 'down'): string {
-  return `${path.slice(1).replace('/', '-')}-${direction}`
+function buttonId(id: string, direction: 'up' | 'down'): string {
+  return `${id.replace(/\s+/g, '-')}-${direction}`
 }

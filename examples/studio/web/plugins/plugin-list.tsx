@@ -1,5 +1,8 @@
 import { useState } from 'preact/hooks'
-import type { Domain, Plugin } from '../../shared/draft.ts'
+import type { Domain, ListedPlugin } from '../../shared/changes.ts'
+import { query } from '../api.ts'
+import { useEdits } from '../changes/use-edits.ts'
+import { describeMode, modeOf, pluginPath } from '../changes/words.ts'
 import { Empty, Failed, Loading, type Pages } from '../load.tsx'
 import { Badges } from '../parts/badges.tsx'
 import { More } from '../parts/more.tsx'
@@ -17,15 +20,25 @@ export function PluginList({
   domain,
   search,
 }: {
-  plugins: Pages<Plugin>
-  /** Id of the domain; undefined: all. */
-  chosen: number | undefined
+  plugins: Pages<ListedPlugin>
+  /** Name of the domain; undefined: all. */
+  chosen: string | undefined
   /** Undefined until it is known. */
   domain: Domain | undefined
   search: string
 }) {
   const [ordering, setOrdering] = useState(false)
-  const order = useOrder(plugins, ({ id }) => `/plugins/${id}`)
+  const edit = useEdits()
+  const order = useOrder(
+    plugins,
+    ({ domain, name, phase }) => `plugin-${domain}-${name}-${phase}`,
+    ({ domain: to, name, phase }, before) =>
+      edit('POST', 'plugins/move', {
+        key: { domain: to, name, phase },
+        to,
+        before: before && { name: before.name, phase: before.phase },
+      }),
+  )
   const { items, problem, loading, reload } = plugins
   const is_ordering = ordering && chosen !== undefined && search === ''
   const failed = order.problem ?? problem
@@ -33,7 +46,6 @@ export function PluginList({
     <section aria-label="Plugins">
       {chosen !== undefined && (
         <DomainHead
-          id={chosen}
           domain={domain}
           ordering={is_ordering}
           {...(search === '' && (items?.length ?? 0) > 1 ? { order: () => setOrdering(!ordering) } : {})}
@@ -53,19 +65,23 @@ export function PluginList({
         </Empty>
       )}
       {items !== undefined && items.length > 0 && (
-        <ul class="plugins">
+        <ul class="plugins live-list">
           {items.map((plugin, index) => (
-            <li key={plugin.id}>
-              <Link href={`/plugins/${plugin.id}`}>
-                <span class="name">{plugin.name}</span>
-                {chosen === undefined && <span class="of">{plugin.domain}</span>}
+            <li key={`${plugin.domain} ${plugin.name} ${plugin.phase}`} class={plugin.change ?? undefined}>
+              <Link href={pluginPath(plugin)}>
+                <span class="title">
+                  <span class="name">{plugin.name}</span>
+                  {chosen === undefined && <span class="of">{plugin.domain}</span>}
+                </span>
                 <span class="phase">{plugin.phase}</span>
+                <LiveCell plugin={plugin} />
                 <span class="badges">
+                  {plugin.has_conflict && <span class="badge bad">conflict</span>}
+                  <ChangeBadge plugin={plugin} />
                   <Badges fields={plugin.fields} />
                 </span>
-                <Ago at={plugin.updated_at} />
               </Link>
-              {is_ordering && order.buttons(plugin, index)}
+              {is_ordering && plugin.change !== 'removed' && order.buttons(plugin, index)}
             </li>
           ))}
         </ul>
@@ -75,14 +91,39 @@ export function PluginList({
   )
 }
 
+/** What is live of it, since when, and by whom. */
+function LiveCell({ plugin: { live } }: { plugin: ListedPlugin }) {
+  if (live === null) return <span class="live-cell none">not live</span>
+  return (
+    <span class="live-cell">
+      <b class={live.enabled ? undefined : 'problem'}>live: {describeMode(live)}</b>
+      {live.version !== null && live.at !== null && (
+        <small>
+          version {live.version}, <Ago at={live.at} /> by {live.by}
+        </small>
+      )}
+    </span>
+  )
+}
+
+/** What the change set makes of it. */
+function ChangeBadge({ plugin: { change, live, fields } }: { plugin: ListedPlugin }) {
+  if (change === null) return null
+  const [was, is] = [live && describeMode(live), describeMode(modeOf(fields))]
+  return (
+    <span class={`badge ${change}`}>
+      {change}
+      {change !== 'removed' && was !== is && `: ${is}`}
+    </span>
+  )
+}
+
 /** What can be done with the domain whose plugins are shown. */
 function DomainHead({
-  id,
   domain,
   ordering,
   order,
 }: {
-  id: number
   domain: Domain | undefined
   ordering: boolean
   /** Where there is anything to order. */
@@ -117,21 +158,15 @@ function DomainHead({
           </button>
         </>
       )}
-      {may_write && (
-        <Link class="button primary" href={`/domains/${id}/new`}>
+      {may_write && domain && domain.change !== 'removed' && (
+        <Link class="button primary" href={`/plugin${query({ domain: domain.name })}`}>
           New plugin
         </Link>
       )}
       {domain && doing === 'rename' && <DomainName domain={domain} close={stop} />}
       {domain && doing === 'remove' && (
-        <Removal
-          name={domain.name}
-          path={`/domains/${id}`}
-          revision={domain.revision}
-          close={stop}
-          removed={() => go('/')}
-        >
-          The domain and its {domain.plugins} plugins are removed from the draft.
+        <Removal name={domain.name} what="domains" body={{ domain: domain.name }} close={stop} removed={() => go('/')}>
+          The domain and its {domain.plugins} plugins are removed in the change set.
         </Removal>
       )}
     </div>

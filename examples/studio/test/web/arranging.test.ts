@@ -1,30 +1,45 @@
 import { beforeAll, expect, test } from 'vitest'
-import { call, checkAccess, describePages, invite, joinBy, measureOverflow, startVisited, write } from './browser.ts'
+import {
+  call,
+  change,
+  checkAccess,
+  describePages,
+  invite,
+  joinBy,
+  measureOverflow,
+  pathOf,
+  startVisited,
+  write,
+} from './browser.ts'
 
 interface Named {
-  readonly id: number
   readonly name: string
 }
 
-describePages('the draft', () => {
+describePages('what a change set arranges', () => {
   const visited = startVisited()
-  const domains: Named[] = []
+  let set = 0
+  const plugin = (name: string) => ({
+    domain: 'one.example',
+    name,
+    phase: 'header_filter',
+    fields: { code: `ctx.set('X-By', '${name}')` },
+  })
 
   beforeAll(async () => {
-    for (const name of ['one.example', 'two.example', 'three.example'])
-      domains.push(await call(visited.ada, 'POST', '/domains', { name }))
-    for (const name of ['first', 'second', 'third'])
-      await call(visited.ada, 'POST', `/domains/${domains[0]?.id}/plugins`, {
-        name,
-        phase: 'header_filter',
-        fields: { code: `ctx.set('X-By', '${name}')` },
-      })
+    set = await change(visited.ada, ...['first', 'second', 'third'].map(plugin))
+    for (const name of ['two.example', 'three.example'])
+      await call(visited.ada, 'POST', `/sets/${set}/domains`, { name })
   })
-  const namesOf = async (path: string) => (await call<Named[]>(visited.ada, 'GET', path)).map(({ name }) => name)
+  const namesOf = async (path: string) => {
+    const { searchParams } = new URL(path, 'http://studio')
+    const of = `${path}${searchParams.size === 0 ? '?' : '&'}set=${set}`
+    return (await call<Named[]>(visited.ada, 'GET', of)).map(({ name }) => name)
+  }
 
   test('has its domains and plugins in an order that is changed by keyboard', async () => {
     const { ada, base } = visited
-    await ada.goto(`${base}/?domain=${domains[0]?.id}`)
+    await ada.goto(`${base}/?domain=one.example&set=${set}`)
     await ada.getByRole('button', { name: 'Reorder the plugins' }).click()
     const up = ada.getByRole('button', { name: 'Move third up' })
     await up.focus()
@@ -33,7 +48,7 @@ describePages('the draft', () => {
       ['third', 'first', 'second'],
     ]) {
       await ada.keyboard.press('Enter')
-      await expect.poll(() => namesOf(`/plugins?domain_id=${domains[0]?.id}`)).toEqual(expected)
+      await expect.poll(() => namesOf('/plugins?domain=one.example')).toEqual(expected)
       await expect.poll(() => ada.locator('.plugins .name').allTextContents()).toEqual(expected)
       // The focus has gone with it, until there is no further way up.
       if (expected[0] !== 'third')
@@ -48,7 +63,7 @@ describePages('the draft', () => {
 
   test('renames a domain, but not to a name that is taken', async () => {
     const { ada, base } = visited
-    await ada.goto(`${base}/?domain=${domains[1]?.id}`)
+    await ada.goto(`${base}/?domain=two.example&set=${set}`)
     await ada.getByRole('button', { name: 'Rename…' }).click()
     await ada.getByLabel('Hosts').fill('one.example')
     await ada.getByRole('button', { name: 'Rename', exact: true }).click()
@@ -69,7 +84,7 @@ describePages('the draft', () => {
     await ada.getByRole('button', { name: 'Move to three.example' }).click()
     await ada.getByText('second is in three.example now').waitFor()
     await ada.getByRole('navigation', { name: 'Breadcrumb' }).getByText('three.example').waitFor()
-    expect(await namesOf(`/plugins?domain_id=${domains[2]?.id}`)).toEqual(['second'])
+    expect(await namesOf('/plugins?domain=three.example')).toEqual(['second'])
   })
 
   test('splits a plugin into variants, and puts them together again', async () => {
@@ -93,9 +108,9 @@ describePages('the draft', () => {
     await ada.getByText('40 % of the requests run none of them.').waitFor()
     await checkAccess(ada)
     await ada.keyboard.press('Control+s')
-    await ada.getByText('Saved in the draft').waitFor()
-    const id = ada.url().split('/').at(-1)
-    const { fields } = await call<{ fields: unknown }>(ada, 'GET', `/plugins/${id}`)
+    await ada.getByText('Saved in the change set').waitFor()
+    const path = pathOf(plugin('first'), set)
+    const { fields } = await call<{ fields: unknown }>(ada, 'GET', path)
     expect(fields).toEqual({
       variants: [
         { name: 'old', percent: 50, code: "ctx.set('X-By', 'first')" },
@@ -108,8 +123,8 @@ describePages('the draft', () => {
     await ada.getByRole('button', { name: 'Remove this variant' }).click()
     await expect.poll(() => ada.locator('.cm-content').textContent()).toBe("ctx.set('X-By', 'other')")
     await ada.keyboard.press('Control+s')
-    await ada.getByText('Saved in the draft').waitFor()
-    expect((await call<{ fields: unknown }>(ada, 'GET', `/plugins/${id}`)).fields).toEqual({
+    await ada.getByText('Saved in the change set').waitFor()
+    expect((await call<{ fields: unknown }>(ada, 'GET', path)).fields).toEqual({
       code: "ctx.set('X-By', 'other')",
     })
   })
@@ -118,20 +133,20 @@ describePages('the draft', () => {
     const { ada, base, openPage } = visited
     const bob = await openPage({ viewport: { width: 390, height: 844 } })
     await joinBy(bob, await invite(ada, 'author'), 'bob')
-    await ada.goto(`${base}/document`)
-    await bob.goto(`${base}/document`)
+    await ada.goto(`${base}/document?set=${set}`)
+    await bob.goto(`${base}/document?set=${set}`)
     const field = 'Hosts without plugins'
     await bob.getByLabel(field).fill('metrics.example')
     await ada.getByLabel(field).fill('health.example\n\n internal.example ')
     await ada.getByRole('button', { name: 'Save', exact: true }).click()
-    await ada.getByText('Saved in the draft').waitFor()
+    await ada.getByText('Saved in the change set').waitFor()
     await bob.getByText(/Someone else saved this in the meantime\..*health\.example/).waitFor()
     expect(await bob.getByLabel(field).inputValue()).toBe('metrics.example')
     expect(await measureOverflow(bob)).toBe(0)
     await checkAccess(bob)
     await bob.getByRole('button', { name: 'Use theirs, discard mine' }).click()
     expect(await bob.getByLabel(field).inputValue()).toBe('health.example\ninternal.example')
-    const { fields } = await call<{ fields: object }>(ada, 'GET', '/general')
+    const { fields } = await call<{ fields: object }>(ada, 'GET', `/general?set=${set}`)
     expect(fields).toMatchObject({ skip_domains: ['health.example', 'internal.example'] })
     await bob.context().close()
   })
