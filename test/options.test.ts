@@ -51,6 +51,7 @@ describe('the defaults', () => {
       plugin_api_headers: {},
       plugin_api_max_bytes: 16 * 1024 * 1024,
       plugin_api_redirects: 0,
+      plugin_api_deltas: true,
       plugin_api_backoff_max: 60,
       max_stale_seconds: Number.POSITIVE_INFINITY,
       when_stale: 'serve',

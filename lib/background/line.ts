@@ -93,7 +93,14 @@ export function createBackgroundLine({
   const closing = new AbortController()
   const arrivals = new WeakMap<Uint8Array, Arrival>()
   const came: Came = (bytes, sha1, answered_at) => void arrivals.set(bytes, { sha1, answered_at })
-  const source = settings.source ?? createHttpSource(settings as HttpSourceOptions, came, () => activator.activated())
+  const source =
+    settings.source ??
+    createHttpSource(
+      settings as HttpSourceOptions,
+      came,
+      () => activator.activated(),
+      (error) => events.emit('on_error', { section: 'fetch', error }),
+    )
   const giveBack = takeSource(source, timeout_ms)
   const cache =
     cache_path === undefined

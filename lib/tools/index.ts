@@ -2,6 +2,7 @@ import { readDocument } from '../background/reading/validator.ts'
 import type { Document } from '../document.ts'
 import type { GivenDocument } from '../testing/given.ts'
 import { compareDocuments, type Difference } from './compare-documents.ts'
+import { createDelta } from './create-delta.ts'
 import { countFindings, type Finding } from './finding.ts'
 import { inspectDocument } from './inspect-document.ts'
 import { packDocument } from './pack-document.ts'
@@ -101,6 +102,21 @@ export function pack_document(files: ReadonlyMap<string, string>): Promise<strin
  */
 export function sign_document(document: GivenText, key: PrivateKey): Promise<string> {
   return signDocument(toText(document), key)
+}
+
+/**
+ * Finds what changed from one document to the next, for an API that answers `A-IM: dynacode-edits` with 226. `document_api` does
+ * so by itself. Takes some 100 ms of the thread for documents of 10 MB.
+ *
+ * @param before the exact bytes that the client has, which its `If-None-Match` names
+ * @param after the exact bytes that it would get without `A-IM`
+ * @returns the body of the answer; undefined if the whole document is as good an answer
+ * @example
+ * const delta = create_delta(before, after)
+ * if (delta !== undefined) response.writeHead(226, { IM: 'dynacode-edits', 'Delta-Base': old_etag, ETag: etag }).end(delta)
+ */
+export function create_delta(before: Uint8Array, after: Uint8Array): string | undefined {
+  return createDelta(before, after)
 }
 
 function toText(document: GivenText): string {

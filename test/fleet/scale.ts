@@ -46,6 +46,7 @@ async function measureBytes(): Promise<{ unchanged: number; changed: number }> {
     plugin_api_max_bytes: 16 * 1024 * 1024,
     plugin_api_redirects: 0,
     plugin_api_wait: 0,
+    plugin_api_deltas: false,
     plugin_api_timeout: 5,
     plugin_api_polling_interval: INTERVAL,
   })

@@ -54,7 +54,7 @@ const LINES: Lines = Object.freeze({
 } satisfies Lines)
 
 /** Sections of `on_error` that leave everything in working order. */
-const HARMLESS: ReadonlySet<string> = new Set(['cache', 'watch', 'report'])
+const HARMLESS: ReadonlySet<string> = new Set(['cache', 'fetch', 'watch', 'report'])
 
 /** Whether there are lines for an event; to listen for the others costs every run. */
 export const isLogged = (name: EventName): boolean => LINES[name] !== undefined

@@ -58,6 +58,13 @@ export interface ApiOptions {
    * @default 0
    */
   plugin_api_redirects?: number
+  /**
+   * Whether the API may answer with what changed against the live document, rather than with the whole (`A-IM`, RFC 3229). An
+   * API that does not support it ignores the question. dynacode checks the result by its SHA-256, and then as any document.
+   *
+   * @default true
+   */
+  plugin_api_deltas?: boolean
 }
 
 type Optional = 'plugin_api_uri' | 'source' | 'plugin_api_dispatcher'
@@ -78,4 +85,5 @@ export const apiOptions = {
   plugin_api_dispatcher: withMethod<Dispatcher>('dispatch', 'an undici Dispatcher').optional(),
   plugin_api_max_bytes: count.max(LONGEST_TEXT).default(16 * 1024 * 1024),
   plugin_api_redirects: z.int().nonnegative().max(20).default(0),
+  plugin_api_deltas: z.boolean().default(true),
 }

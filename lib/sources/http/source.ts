@@ -1,11 +1,13 @@
 import type { Dispatcher } from 'undici'
 import { DynacodeError } from '../../errors.ts'
+import { runInSlices } from '../../time/slices.ts'
 import { steadyNow } from '../../time/steady-clock.ts'
 import { ACCEPT_ENCODING } from '../content-coding.ts'
 import type { Fetched, Source } from '../contract.ts'
 import { type BodyHeaders, readBody } from './body-reader.ts'
 import type { HttpAnswer } from './client.ts'
 import type { Collected } from './collector.ts'
+import { applyDelta, DELTA, refuse } from './delta.ts'
 import { createExchange, leave, letPass, one, readRetryAfter, withoutSecrets } from './exchange.ts'
 import { createLongPoll } from './long-poll.ts'
 import type { ApiHeaders, HeadersFunction } from './request-headers.ts'
@@ -19,6 +21,7 @@ export interface HttpSourceOptions {
   readonly plugin_api_max_bytes: number
   readonly plugin_api_redirects: number
   readonly plugin_api_wait: number
+  readonly plugin_api_deltas: boolean
   readonly plugin_api_timeout: number
   readonly plugin_api_polling_interval: number
 }
@@ -30,7 +33,15 @@ export interface HttpSourceOptions {
 export type Came = (bytes: Uint8Array, sha1: string, answered_at: number) => void
 
 /** What the source had the last time, if it is live: what comes is compared with that. */
-export type Live = () => Collected | null
+export type Live = () => Base | null
+
+/** A document that a delta may be for. */
+interface Base extends Collected {
+  readonly tag: string | undefined
+}
+
+/** So long the API is not asked for deltas after one that could not be used, in milliseconds. */
+const WITHOUT_DELTAS_MS = 600_000
 
 /**
  * Fetches documents by conditional GET. Redirects are errors unless `plugin_api_redirects` allows some: the document
@@ -41,8 +52,9 @@ export function createHttpSource(
   options: HttpSourceOptions,
   came: Came = () => undefined,
   live: Live = () => null,
+  failed: (error: unknown) => void = () => undefined,
 ): Source {
-  const { plugin_api_uri: uri, plugin_api_max_bytes, plugin_api_wait } = options
+  const { plugin_api_uri: uri, plugin_api_max_bytes, plugin_api_wait, plugin_api_deltas } = options
   const exchange = createExchange({
     uri,
     option: 'plugin_api_headers',
@@ -53,9 +65,38 @@ export function createHttpSource(
   const shown = withoutSecrets(uri)
   const defaults = { accept: 'application/json', 'accept-encoding': ACCEPT_ENCODING }
 
+  let deltas_from = Number.NEGATIVE_INFINITY
+  /** What came last: a long poll goes on before that is live. */
+  let latest: Base | undefined
+
+  const takesDeltas = (last: string | undefined) =>
+    plugin_api_deltas && last !== undefined && steadyNow() >= deltas_from
+
+  /** What had this tag; undefined where that is not known any more. */
+  const baseOf = (last: string) => [live(), latest].find((each) => each?.tag === last) ?? undefined
+
+  /** Rejects, with what is said of it, where the answer does not fit what it is for. */
+  async function readDelta(
+    response: HttpAnswer,
+    base: Collected,
+    last: string,
+    signal: AbortSignal,
+  ): Promise<Collected> {
+    const { body, headers } = response
+    if (one(headers.im)?.trim() !== DELTA || (one(headers['delta-base']) ?? last) !== last) {
+      leave(response)
+      throw refuse(`expected IM: ${DELTA}, and Delta-Base as asked for`)
+    }
+    const { bytes } = await readBody(body, only(headers), plugin_api_max_bytes, signal)
+    return runInSlices(applyDelta(base.bytes, bytes, plugin_api_max_bytes), signal)
+  }
+
   /** @param wait how long the API may wait for something newer than `last`, in seconds */
   async function get(signal: AbortSignal, last: string | undefined, wait?: number): Promise<Fetched> {
+    const isDelta = takesDeltas(last)
+    if (live()?.tag === latest?.tag) latest = undefined
     const conditions = {
+      ...(isDelta ? { 'a-im': DELTA } : {}),
       ...(last === undefined ? {} : { 'if-none-match': last }),
       // RFC 7240, 4.3
       ...(wait === undefined ? {} : { prefer: `wait=${wait}` }),
@@ -67,6 +108,28 @@ export function createHttpSource(
       await letPass(response, signal)
       return { unchanged: true, status }
     }
+    function take({ bytes, sha1 }: Collected): Fetched {
+      came(bytes, sha1, answered_at)
+      latest = { bytes, sha1, tag: readTag(one(headers.etag)) }
+      return { bytes, tag: latest.tag, status }
+    }
+
+    if (status === 226 && isDelta && last !== undefined) {
+      const base = baseOf(last)
+      // Another process of this machine was quicker, or it was refused.
+      if (base === undefined) {
+        leave(response)
+        return get(signal, undefined)
+      }
+      try {
+        return take(await readDelta(response, base, last, signal))
+      } catch (error) {
+        if (signal.aborted) throw error
+        deltas_from = steadyNow() + WITHOUT_DELTAS_MS
+        failed(error)
+        return get(signal, undefined)
+      }
+    }
     if (status !== 200) {
       leave(response)
       throw new StatusError(status, shown, readRetryAfter(response))
@@ -76,9 +139,7 @@ export function createHttpSource(
       const message = `${shown} answered with a page of HTML, expected JSON: is there a portal or proxy in between?`
       throw new DynacodeError('ERR_DYNACODE_FETCH_CONTENT', message)
     }
-    const { bytes, sha1 } = await readBody(body, only(headers), plugin_api_max_bytes, signal, live() ?? undefined)
-    came(bytes, sha1, answered_at)
-    return { bytes, tag: readTag(one(headers.etag)), status }
+    return take(await readBody(body, only(headers), plugin_api_max_bytes, signal, live() ?? undefined))
   }
 
   const { close } = exchange

@@ -25,6 +25,7 @@ function sourceOf({ uri }: Pick<PluginApi, 'uri'>, options: Partial<HttpSourceOp
     plugin_api_max_bytes: 100_000,
     plugin_api_redirects: 0,
     plugin_api_wait: 0,
+    plugin_api_deltas: false,
     plugin_api_timeout: 1,
     plugin_api_polling_interval: 30,
     ...options,
