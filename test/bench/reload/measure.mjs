@@ -78,7 +78,8 @@ export async function measureReloads({ count, size, cached = false }) {
   }
 }
 
-function createDocuments(count, size) {
+/** A document of so many plugins of so many bytes, as it is first, with one that changed, and with all of them changed. */
+export function createDocuments(count, size) {
   const documentOf = (versionOf) => {
     const domains = Array.from({ length: count }, (_, index) => ({
       name: `host${index}.example.com`,

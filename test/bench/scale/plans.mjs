@@ -11,6 +11,7 @@ export const PLANS = {
     unknown: 10_000,
     memory: 10_000,
     refresh: { turns: 5, count: 10_000, size: 950 },
+    one_core: { count: 10_000, size: 787, measure_ms: 20_000 },
     start: { turns: 7, size: 10_000 },
   },
   quick: {
@@ -19,6 +20,7 @@ export const PLANS = {
     unknown: 1000,
     memory: 1000,
     refresh: { turns: 1, count: 1000, size: 950 },
+    one_core: { count: 1000, size: 787, measure_ms: 3000 },
     start: { turns: 1, size: 1000 },
   },
 }

@@ -5,6 +5,7 @@ import { createTable, judge } from '../report.mjs'
 import { drawBars, drawLines } from './chart.mjs'
 import { runChild } from './child.mjs'
 import { SIZES, USUAL_KINDS } from './documents.mjs'
+import { measureOneCore } from './one-core.mjs'
 import { scalePairs } from './pairs.mjs'
 import { measureRefresh } from './refresh.mjs'
 import { measureStarts } from './start.mjs'
@@ -175,6 +176,7 @@ export const sections = {
   unknown: measureUnknown,
   memory: measureMemory,
   refresh: measureRefresh,
+  'one-core': measureOneCore,
   start: measureStart,
   peers: measurePeers,
 }
