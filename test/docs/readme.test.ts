@@ -23,8 +23,8 @@ describe('the README', () => {
   test('shows the two lines, the quick start and the studio before the links', () => {
     expect([...before.matchAll(/!\[[^\]]+\]\(([^)]+)\)/g)].map(([, picture]) => picture)).toEqual([
       'docs/images/two-lines.svg',
-      'docs/studio/editor.png',
       'docs/images/quick-start.svg',
+      'docs/studio/editor.png',
     ])
   })
 })
