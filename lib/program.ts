@@ -66,6 +66,8 @@ export interface Uses {
   /** Names of the process's own that the guard puts something else in place of (`KIT_NAMES`). */
   readonly kit: boolean
   readonly store: boolean
+  /** Whether it is over when it returns: no function, promise or callback of it can go on, or be called, later. */
+  readonly leaves_nothing: boolean
   /** Whether it may change the headers of the request: whoever only reads them has not to pay for a copy. */
   readonly request_headers: boolean
   /**

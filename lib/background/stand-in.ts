@@ -44,6 +44,7 @@ export function createStandIn(
       signal: false,
       kit: false,
       store: false,
+      leaves_nothing: false,
       request_headers: false,
       writes: 'nothing',
       headers: [],

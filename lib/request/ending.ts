@@ -4,10 +4,10 @@ import type { Context } from 'koa'
 import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events/emitter.ts'
 import type { LivePlugin } from '../program.ts'
-import { ANYTHING, beginChanges, endChanges, takeChangesBack } from './response/changes.ts'
 import { cutResponse } from './response/cut.ts'
+import { ANYTHING, beginChanges, createSnapshot, endChanges, takeChangesBack } from './response/snapshot.ts'
 import { freeBody, isStreamed, toReadable } from './response/stream.ts'
-import { changesOf, type Ending, type RequestState } from './run/state.ts'
+import type { Ending, RequestState } from './run/state.ts'
 
 /** Headers that describe the body that is replaced, or how long it may be kept. */
 export const ABOUT_THE_BODY: ReadonlySet<string> = new Set([
@@ -87,17 +87,17 @@ function clearBody(ctx: Context, answered: boolean): void {
 /** @throws what is wrong with the answer */
 function fill(state: RequestState, { status, body, headers, plugin }: Ending): void {
   const { ctx } = state
-  const changes = plugin === undefined ? null : changesOf(state)
-  if (changes !== null) beginChanges(changes, plugin as LivePlugin, ANYTHING)
+  const before = plugin === undefined || state.refuse === null ? null : createSnapshot()
+  if (before !== null) beginChanges(before, state, plugin as LivePlugin, ANYTHING)
   try {
     ctx.status = status
     for (const [name, value] of collectHeaders(headers)) ctx.set(name, value as string | string[])
     if (body !== undefined) ctx.body = toBody(body)
     ctx.status = status
-    const error = changes === null ? undefined : endChanges(changes)
+    const error = before === null ? undefined : endChanges(before)
     if (error !== undefined) throw error
   } catch (error) {
-    if (changes !== null) takeChangesBack(changes)
+    if (before !== null) takeChangesBack(before)
     throw error
   }
 }

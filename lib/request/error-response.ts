@@ -96,7 +96,7 @@ export function filterErrorResponse(
     if (isRefused || changed !== undefined) held.calls = [['end', [isRefused ? '' : changed]]]
   }
 
-  hold(ctx, step, () => state.changes?.watch.writer != null)
+  hold(ctx, step, () => state.writer !== null || (state.head !== null && state.head.writer !== null))
 }
 
 /**
@@ -140,9 +140,9 @@ async function release(ctx: Context, held: HeldResponse, interception: Intercept
 }
 
 /** The headers of the response that header filters wrote, but for those that are about its body. */
-function readFiltered({ changes }: RequestState): [string, HeaderValue][] {
-  if (changes === null) return []
-  const written = readWritten(changes.watch, ({ phase }) => phase === 'header_filter')
+function readFiltered({ head }: RequestState): [string, HeaderValue][] {
+  if (head === null) return []
+  const written = readWritten(head, ({ phase }) => phase === 'header_filter')
   return written.filter(([name]) => !ABOUT_THE_BODY.has(name))
 }
 

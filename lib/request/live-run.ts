@@ -9,11 +9,18 @@ import type { Guard } from './guard/containment.ts'
 import { createKit } from './guard/kit.ts'
 import type { Trampoline } from './guard/strict.ts'
 import type { Observation } from './observation.ts'
-import { beginChanges, type Changes, endChanges, takeChangesBack } from './response/changes.ts'
+import {
+  beginChanges,
+  clearSnapshot,
+  createSnapshot,
+  endChanges,
+  type Snapshot,
+  takeChangesBack,
+} from './response/snapshot.ts'
 import { toChunk } from './returned-chunk.ts'
 import { EXIT } from './run/exit.ts'
-import { createRun, killRun, leaveRequest, type Run } from './run/record.ts'
-import { changesOf, type RequestState } from './run/state.ts'
+import { createRun, killRun, leaveRequest, type Run, restartRun } from './run/record.ts'
+import type { RequestState } from './run/state.ts'
 
 /** Runs a plugin that may run, from its first line to its outcome. */
 export type RunLive = (state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined) => unknown
@@ -32,15 +39,44 @@ export function createLiveRuns({
   guard: Guard
   trampoline: Trampoline
 }): RunLive {
+  // Most runs are over before the next one begins: what each needs is made once. Where they overlap, one has its own.
+  let idle: Run | null = null
+  let snapshot: Snapshot | null = null
+
+  function takeRun(state: RequestState, plugin: LivePlugin): Run {
+    const run = idle
+    if (run === null || !plugin.uses.leaves_nothing) return createRun(state, plugin, plugin.uses.leaves_nothing)
+    idle = null
+    restartRun(run, state, plugin)
+    return run
+  }
+
+  /** The run is over, and its plugin has not failed. */
+  function giveBack(run: Run): void {
+    leaveRequest(run)
+    if (run.is_reusable) idle = run
+  }
+
+  function giveBackSnapshot(run: Run): void {
+    if (run.before === null) return
+    clearSnapshot(run.before)
+    snapshot = run.before
+    run.before = null
+  }
+
   function runLive(state: RequestState, plugin: LivePlugin, chunk: unknown, last: boolean | undefined): unknown {
-    const run = createRun(state, plugin)
-    const { breaker, rollout } = plugin.life
+    const run = takeRun(state, plugin)
+    const { life, uses } = plugin
+    const { breaker, rollout } = life
     if (breaker !== undefined) run.breaker_period = breaker.period()
     if (rollout?.isTimed()) run.rollout_started = steadyNow()
     if (state.observed) observation.begin(run)
-    if (plugin.uses.kit) run.kit = createKit(run, guard.contain)
-    const changes = plugin.uses.writes === 'nothing' ? null : changesOf(state)
-    if (changes !== null) beginChanges(changes, plugin, plugin.uses)
+    if (uses.kit) run.kit = createKit(run, guard.contain)
+    if (uses.writes !== 'nothing' && state.refuse !== null) {
+      run.before = snapshot ?? createSnapshot()
+      snapshot = null
+      beginChanges(run.before, state, plugin, uses)
+    }
     try {
       const result =
         run.trace === null
@@ -55,13 +91,15 @@ export function createLiveRuns({
 
   /** Enters the plugin's code, until that returns or awaits. */
   function start(run: Run, { ctx }: RequestState, chunk: unknown, last: boolean | undefined): unknown {
-    const { run: enter, spec, uses } = run.plugin
-    const exit = uses.exit ? createExit(run) : undefined
-    const say = uses.say ? createSay(run) : undefined
+    const { run: code, spec, uses } = run.plugin
+    if (uses.exit) run.exit ??= createExit(run)
+    if (uses.say) run.say ??= createSay(run)
+    const { exit, say } = run
     const signal = uses.signal || uses.fetch ? createSignal(run) : undefined
     const fetch = uses.fetch && signal !== undefined ? createFetch(run, signal, guard.track) : undefined
-    const call = () => enter(run, ctx, spec.params, exit, say, fetch, signal, chunk, last)
-    return guard.enter(run, spec.guard === 'strict' ? () => callStrictly(run, call) : call)
+    if (spec.guard !== 'strict') return guard.begin(run, ctx, exit, say, fetch, signal, chunk, last)
+    const call = () => code(run, ctx, spec.params, exit, say, fetch, signal, chunk, last)
+    return guard.enter(run, () => callStrictly(run, call))
   }
 
   function callStrictly(run: Run, call: () => unknown): unknown {
@@ -73,7 +111,8 @@ export function createLiveRuns({
 
   /** Waits for an asynchronous run, until its deadline. */
   function settle(run: Run, result: PromiseLike<unknown>, chunk: unknown): Promise<unknown> {
-    if (run.watch !== null) observation.leave(run)
+    run.is_reusable = false
+    if (run.started !== -1) observation.leave(run)
     return new Promise((resolve, reject) => {
       const { timeout_ms } = run.plugin.spec
       const finish = (outcome: () => unknown) => {
@@ -115,16 +154,16 @@ export function createLiveRuns({
     if (dead !== null) return thrown(run, dead)
     const isChunk = plugin.phase === 'body_filter' && !deliberate && state?.shadow === undefined
     const value = isChunk ? toChunk(result, chunk) : result
-    const changes = changesBy(run)
-    const refused = changes === null ? undefined : endChanges(changes)
+    const refused = run.before === null ? undefined : endChanges(run.before)
     if (refused !== undefined) return thrown(run, refused)
+    giveBackSnapshot(run)
     finish(run)
     const { breaker } = plugin.life
     if (breaker !== undefined && !breaker.quiet) breaker.succeeded(run.breaker_period)
-    if (run.watch !== null) observation.done(run, deliberate || state?.ending ? 'exit' : 'done')
+    if (run.started !== -1) observation.done(run, deliberate || state?.ending ? 'exit' : 'done')
     if (plugin.life.rollout !== null)
       tellRollout(run, plugin.life.rollout, deliberate || state?.ending ? 'exit' : 'done')
-    leaveRequest(run)
+    giveBack(run)
     return value
   }
 
@@ -144,8 +183,8 @@ export function createLiveRuns({
       return undefined
     }
     finish(run)
-    const changes = changesBy(run)
-    if (changes !== null) takeChangesBack(changes)
+    if (run.before !== null) takeChangesBack(run.before)
+    giveBackSnapshot(run)
     failures.fail(run, dead ?? error)
     const { rollout } = plugin.life
     // Or clients could have a rollout stopped by going away.
@@ -169,11 +208,6 @@ function tellRollout(run: Run, rollout: RolloutWatch, outcome: 'done' | 'exit' |
   if (state === null || state.shadow !== undefined) return
   const duration_ms = rollout_started === -1 ? undefined : steadyNow() - rollout_started
   rollout.ran(state.ctx, outcome, duration_ms, plugin.life.breaker?.state() === 'open')
-}
-
-/** What the plugin does to its request; null where it can do nothing to it. */
-function changesBy({ plugin, state }: Run): Changes | null {
-  return plugin.uses.writes !== 'nothing' && state !== null ? state.changes : null
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

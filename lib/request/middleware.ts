@@ -1,11 +1,12 @@
 import type { Context, Middleware, Next } from 'koa'
 import type { Events } from '../events/emitter.ts'
 import { authorityOf, otherHostOf, settleHost } from '../matching/request-host.ts'
-import type { LivePlugin, Program } from '../program.ts'
+import type { Program } from '../program.ts'
 import type { BodyFilter } from './body-filter.ts'
 import type { DebugRequests } from './debug/requests.ts'
 import type { RunRecord } from './debug/run-record.ts'
 import type { Observation } from './observation.ts'
+import type { Refuse } from './response/header-changes.ts'
 import { createState, type RequestState } from './run/state.ts'
 import type { Runner } from './runner.ts'
 import { createServing } from './serving.ts'
@@ -77,8 +78,9 @@ export function createMiddleware({
     return serve(createState(ctx, chain, observed, record, refuseLeftover), next)
   }
 
-  function refuseLeftover(state: RequestState, plugin: LivePlugin, error: unknown): boolean {
-    runner.failPlugin(state, plugin, error)
+  const refuseLeftover: Refuse = (request, plugin, error) => {
+    // What is refused was written for a request of this function's.
+    runner.failPlugin(request as RequestState, plugin, error)
     return plugin.spec.on_failure !== 'closed'
   }
 

@@ -8,7 +8,6 @@ import { steadyNow } from '../time/steady-clock.ts'
 import { noteRun } from './debug/run-record.ts'
 import type { Run } from './run/record.ts'
 import type { RequestState } from './run/state.ts'
-import { readStopwatch, startStopwatch } from './run/stopwatch.ts'
 
 /** Tells of the runs of plugins to whoever wants to hear of them. */
 export interface Observation {
@@ -46,12 +45,12 @@ export function createObservation(events: Events, observers: RunObservers): Obse
   const readHost = createHostReader()
 
   function tellEnd(run: Run, outcome: Outcome, duration_ms: number, sync_ms: number): void {
-    const { plugin, trace, watch } = run
+    const { plugin, trace, is_asynchronous } = run
     const { record } = stateOf(run)
     if (record !== null) noteRun(record, plugin, outcome, duration_ms)
     if (trace === null) return
     Object.assign(trace, { outcome, duration_ms, sync_ms })
-    if (!watch?.is_asynchronous) return channel.end.publish(trace)
+    if (!is_asynchronous) return channel.end.publish(trace)
     channel.asyncStart.publish(trace)
     channel.asyncEnd.publish(trace)
   }
@@ -93,28 +92,30 @@ export function createObservation(events: Events, observers: RunObservers): Obse
       }
       if (channel.hasSubscribers) run.trace = describeRun(run, readHost(state.ctx))
       if (state.record !== null) noteRun(state.record, plugin, 'running', 0)
-      run.watch = startStopwatch()
-      run.is_timed = true
+      // Code that is over when it returns has held the event loop for as long as it took.
+      if (!plugin.uses.leaves_nothing) run.is_timed = true
+      run.started = steadyNow()
     },
 
-    enter({ trace, watch }, start) {
-      return channel.start.runStores(trace as PluginRunMessage, () => {
+    enter(run, start) {
+      return channel.start.runStores(run.trace as PluginRunMessage, () => {
         // What subscribers took is not the plugin's.
-        if (watch !== null) watch.started = steadyNow()
+        run.started = steadyNow()
         return start()
       })
     },
 
-    leave({ watch, trace }) {
-      if (watch !== null) watch.is_asynchronous = true
-      if (trace !== null) channel.end.publish(trace)
+    leave(run) {
+      run.is_asynchronous = true
+      if (run.plugin.uses.leaves_nothing) run.own_ms = steadyNow() - run.started
+      if (run.trace !== null) channel.end.publish(run.trace)
     },
 
     done(run, outcome) {
       if (!isEndHeard(run)) return
-      const { plugin, watch } = run
+      const { plugin } = run
       const state = stateOf(run)
-      const duration_ms = watch === null ? 0 : readStopwatch(watch)
+      const duration_ms = readDuration(run)
       const sync_ms = readSyncTime(run, duration_ms)
       tellEnd(run, outcome, duration_ms, sync_ms)
       if (state.shadow !== undefined) return
@@ -125,9 +126,9 @@ export function createObservation(events: Events, observers: RunObservers): Obse
     },
 
     failed(run, error, outcome, told) {
-      const { plugin, trace, watch } = run
+      const { plugin, trace } = run
       const state = stateOf(run)
-      const duration_ms = watch === null ? 0 : readStopwatch(watch)
+      const duration_ms = readDuration(run)
       const sync_ms = readSyncTime(run, duration_ms)
       if (trace !== null) {
         trace.error = error
@@ -154,9 +155,13 @@ function stateOf({ state }: Run): RequestState {
   return state as RequestState
 }
 
+function readDuration({ started }: Run): number {
+  return started === -1 ? 0 : steadyNow() - started
+}
+
 /** How much of its time a run held the event loop; all of it, unless it has returned a promise. */
-function readSyncTime({ watch, own_ms }: Run, duration_ms: number): number {
-  return watch?.is_asynchronous ? own_ms : duration_ms
+function readSyncTime({ is_asynchronous, own_ms }: Run, duration_ms: number): number {
+  return is_asynchronous ? own_ms : duration_ms
 }
 
 function describeRun(run: Run, host: string): PluginRunMessage {

@@ -6,8 +6,9 @@ import { type ErrorFilters, type Filtered, filterErrorResponse } from './error-r
 import { createLogPhase } from './log-phase.ts'
 import type { Observation } from './observation.ts'
 import { cutResponse } from './response/cut.ts'
+import { headOf } from './response/head.ts'
 import { isNodeStream } from './response/stream.ts'
-import { changesOf, type RequestState } from './run/state.ts'
+import type { RequestState } from './run/state.ts'
 import type { Runner } from './runner.ts'
 
 /** Takes a request through the phases of its chain, and through the app in between. */
@@ -36,7 +37,7 @@ export function createServing({
   function serve(state: RequestState, next: Next): Promise<unknown> {
     const { ctx, chain } = state
     // Over HTTP/2 the response's methods are watched: from the beginning, below those that are put in their place.
-    if (ctx.req.httpVersionMajor >= 2) changesOf(state)
+    if (ctx.req.httpVersionMajor >= 2) headOf(state)
     if (chain.log.length > 0) logLater(ctx, chain)
     try {
       const pending = chain.before_app.length > 0 ? runBeforeApp(state, 0) : undefined

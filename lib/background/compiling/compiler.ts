@@ -13,6 +13,7 @@ import {
   guardNames,
   instrument,
 } from './guarded-code.ts'
+import { leavesNothing } from './leavings.ts'
 import { describeLua } from './lua.ts'
 import { type ParsedCode, parseCode } from './parser.ts'
 import { findWrites } from './writes.ts'
@@ -98,6 +99,7 @@ export function createCompiler({
       signal: isUsed('signal'),
       kit: guarded && (kit.length > 0 || isUsed('Function')),
       store: isUsed('store'),
+      leaves_nothing: leavesNothing(parsed),
       request_headers: headers === null && mayChangeHeaders(code),
       writes,
       headers,

@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import type { DynacodeError } from '../../errors.ts'
-import { CALL_WEIGHT } from '../../program.ts'
+import { CALL_WEIGHT, type PluginFunction } from '../../program.ts'
 import { EXIT } from '../run/exit.ts'
 import type { Run } from '../run/record.ts'
 import { createListening } from './listeners.ts'
@@ -11,6 +11,8 @@ import { limitReports } from './reports.ts'
 import { demandRoom } from './room.ts'
 import { createStopping, overrun } from './stopping.ts'
 import type { Marker } from './watchdog.ts'
+
+type Given = Parameters<PluginFunction> extends [object, infer Ctx, unknown, ...infer Others] ? [Ctx, ...Others] : never
 
 /** What instrumented code calls. */
 export interface Guard {
@@ -51,6 +53,8 @@ export interface Guard {
   contain(run: Run, callback: () => unknown): unknown
   /** Enters a run's code from outside of it, by a call that is part of the run itself. */
   enter<T>(run: Run, call: () => T): T
+  /** The same where the call is that of the plugin's own function, with these. */
+  begin(run: Run, ...given: Given): unknown
   /** The error of a run that took more than its budget. */
   overrun(run: Run): DynacodeError
   /** Ends a run in good order: rejections that nobody has asked for by now are reported. */
@@ -144,6 +148,19 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
     }
   }
 
+  // Apart from `enter`: a function for each run would cost as much as all that is done here.
+  function begin(run: Run, ...[ctx, exit, say, fetch, signal, chunk, last]: Given): unknown {
+    const { life, run: code, spec } = run.plugin
+    const marked = marker.enter(life)
+    const outer = time.enter(run)
+    try {
+      return code(run, ctx, spec.params, exit, say, fetch, signal, chunk, last)
+    } finally {
+      time.leave(run, outer)
+      marker.leave(marked)
+    }
+  }
+
   return Object.freeze({
     over,
     track,
@@ -154,9 +171,13 @@ export function createGuard(report: (run: Run, error: unknown) => void, marker: 
     hold,
     suspect: rejections.suspect,
     resume,
-    listen: listening.listen,
+    listen(run, listener) {
+      if (run !== null) run.is_reusable = false
+      return listening.listen(run, listener)
+    },
     contain,
     enter,
+    begin,
     overrun,
     finish(run) {
       catchUp()

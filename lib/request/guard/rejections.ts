@@ -83,11 +83,13 @@ export function watchRejections(report: (run: Run, error: unknown) => void): Rej
 
   return Object.freeze({
     claim(run, promise, quiet) {
+      run.is_reusable = false
       if (known.claims.get(promise) === NOBODY) return
       known.claims.set(promise, quiet ? NOBODY : claimOf(run))
       if (known.isHasty) apply(then, promise, [undefined, () => undefined])
     },
     expect(run, reason) {
+      run.is_reusable = false
       if (known.reasons.size === 0) setImmediate(() => known.reasons.clear())
       known.reasons.set(reason, claimOf(run))
     },

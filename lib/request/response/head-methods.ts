@@ -5,30 +5,23 @@ import {
   type HeaderChange,
   type HeaderValue,
   type HeadMethods,
-  type HeadRecord,
   noteHeader,
   takeHeaderBack,
   type Writer,
+  type WrittenHead,
 } from './header-changes.ts'
-
-/** What plugins write into a head whose methods tell of it. */
-interface WatchedHead extends HeadRecord {
-  readonly http2: boolean
-  /** Who is writing; null while no plugin runs. */
-  writer: Writer | null
-}
 
 const WATCH = Symbol('dynacode head')
 
-type Watched = ServerResponse & { [WATCH]: WatchedHead }
+type Watched = ServerResponse & { [WATCH]: WrittenHead }
 
 /** Who watches the methods of a response, if anybody does. */
-export function watcherOf<T extends WatchedHead>(res: ServerResponse): T | undefined {
-  return (res as Watched)[WATCH] as T | undefined
+export function watcherOf(res: ServerResponse): WrittenHead | undefined {
+  return (res as Watched)[WATCH]
 }
 
 /** Has every method tell by which a head is written. */
-export function watchMethods(watch: WatchedHead): void {
+export function watchMethods(watch: WrittenHead): void {
   const { res } = watch
   watchWriting(watch)
   // Functions of all responses, rather than of each.
@@ -39,7 +32,7 @@ export function watchMethods(watch: WatchedHead): void {
 }
 
 /** Has Node's own check of the head count, where a plugin left what it finds fault with only when all is known. */
-export function watchWriting(watch: WatchedHead): void {
+export function watchWriting(watch: WrittenHead): void {
   const { res } = watch
   if (watcherOf(res) !== undefined) return
   watch.methods = readMethods(res)
@@ -51,7 +44,7 @@ function readMethods({ setHeader, removeHeader, appendHeader, getHeader, writeHe
   return { setHeader, removeHeader, appendHeader, getHeader, writeHead }
 }
 
-function note(watch: WatchedHead, writer: Writer, name: unknown): void {
+function note(watch: WrittenHead, writer: Writer, name: unknown): void {
   if (typeof name !== 'string') return
   const before = watch.methods.getHeader.call(watch.res, name)
   // A list may be added to in place: the cookies of Koa's are.
@@ -108,7 +101,7 @@ function writeWatched(this: ServerResponse, ...given: Parameters<ServerResponse[
       const blamed = this.headersSent ? undefined : [...changesSince(watch, null)].find((each) => isAbout(error, each))
       if (blamed === undefined) throw error
       takeHeaderBack(watch, blamed)
-      if (blamed.refused(blamed.plugin, error)) continue
+      if (blamed.request.refuse?.(blamed.request, blamed.plugin, error)) continue
       cutResponse(this, error)
       return this
     }

@@ -1,22 +1,21 @@
 import { OutgoingMessage, type ServerResponse } from 'node:http'
 import { watcherOf, watchMethods } from './head-methods.ts'
-import { type HeaderValue, type HeadRecord, noteHeader, type Writer } from './header-changes.ts'
+import { type HeaderValue, noteHeader, type Writable, type Writer, type WrittenHead } from './header-changes.ts'
 
-/** What plugins write into the head of one response: over HTTP/1 by a look before and after, over HTTP/2 by watching its methods. */
-export interface HeadWatch extends HeadRecord {
-  readonly http2: boolean
-  /** Who is writing; null while no plugin runs. */
-  writer: Writer | null
-  /** Whether the head is looked at before and after a plugin, rather than its methods watched. */
-  readonly looks: boolean
+/** How the head of a response was before a plugin: over HTTP/1 by a look at it, over HTTP/2 its methods tell what changes. */
+export interface HeadSnapshot extends Writer {
+  /** Whether the head is looked at. */
+  looks: boolean
   /** The headers that are looked at, in lower case. */
   names: readonly string[]
   /** Whether there may be others after the plugin. */
   any: boolean
-  /** What Node kept of each before the plugin; the lists are used again by the next one, and may be longer than `names`. */
+  /** What Node kept of each; the lists are used again by the next plugin, and may be longer than `names`. */
   readonly entries: (Stored | undefined)[]
   /** The value of each; of lists a copy. Node adds to what it keeps in place. */
   readonly values: HeaderValue[]
+  /** The last header that had been written. */
+  written: WrittenHead['newest']
 }
 
 type Stored = readonly [name: string, value: HeaderValue]
@@ -32,71 +31,84 @@ function readStored(res: ServerResponse): Readonly<Record<string, Stored>> | nul
 }
 
 /**
- * Watches the head of a response. Where the methods are watched, all instances of dynacode that a request passes share what
- * they see: no two plugins run at a time.
+ * What plugins write into the head of a response. Where the methods are watched, all instances of dynacode that a request
+ * passes share what they see: no two plugins run at a time.
  */
-export function watchHead(res: ServerResponse): HeadWatch {
-  const known = watcherOf<HeadWatch>(res)
-  if (known !== undefined) return known
+export function headOf(request: Writable): WrittenHead {
+  request.head ??= watcherOf(request.ctx.res) ?? createHead(request.ctx.res)
+  return request.head
+}
+
+function createHead(res: ServerResponse): WrittenHead {
   const http2 = res.req.httpVersionMajor >= 2
-  // To look is cheaper than to be told: Node's own code is slower with a response that has methods of its own.
-  const looks = !http2 && STORED !== undefined
-  const watch: HeadWatch = {
-    res,
-    methods: res,
-    newest: null,
-    http2,
-    writer: null,
-    looks,
-    names: NONE,
-    any: false,
-    entries: [],
-    values: [],
-  }
-  if (!looks) watchMethods(watch)
-  return watch
+  const head: WrittenHead = { res, http2, methods: res, newest: null, writer: null }
+  if (http2 || STORED === undefined) watchMethods(head)
+  return head
 }
 
 /**
- * A plugin begins to write.
+ * Takes a look at the head before a plugin.
  *
  * @param names the only headers that it may write, in lower case; null when it may be any
  */
-export function beginHead(watch: HeadWatch, writer: Writer, names: readonly string[] | null): void {
-  watch.writer = writer
-  if (!watch.looks) return
-  const stored = readStored(watch.res)
-  const { entries, values } = watch
+export function beginHead(snapshot: HeadSnapshot, names: readonly string[] | null): void {
+  const { request } = snapshot
+  const { req, res } = request.ctx
+  // To look is cheaper than to be told: Node's own code is slower with a response that has methods of its own.
+  snapshot.looks = STORED !== undefined && req.httpVersionMajor < 2
+  const head = snapshot.looks ? request.head : headOf(request)
+  snapshot.written = head === null ? null : head.newest
+  request.writer = snapshot
+  if (head !== null) head.writer = snapshot
+  if (!snapshot.looks) return
+  const stored = readStored(res)
+  const { entries, values } = snapshot
   const looked = names ?? (stored === null ? NONE : Object.keys(stored))
   for (let index = 0; index < looked.length; index += 1) {
-    const entry = stored?.[looked[index] as string]
-    const value = entry?.[1]
+    const entry = stored === null ? undefined : stored[looked[index] as string]
     entries[index] = entry
-    values[index] = Array.isArray(value) ? value.slice() : value
+    values[index] = entry === undefined ? undefined : keep(entry[1])
   }
-  watch.any = names === null
-  watch.names = looked
+  snapshot.any = names === null
+  snapshot.names = looked
 }
 
-/** A plugin has written, for now: what it did to the headers is among the changes. */
-export function noteHead(watch: HeadWatch): void {
-  const { writer, res, names, entries, values } = watch
-  if (!watch.looks || writer === null) return
+function keep(value: HeaderValue): HeaderValue {
+  return Array.isArray(value) ? value.slice() : value
+}
+
+/** A plugin has written: what it did to the headers is among the changes. */
+export function endHead(snapshot: HeadSnapshot): void {
+  const { request } = snapshot
+  if (snapshot.looks) compare(snapshot, request.ctx.res)
+  request.writer = null
+  if (request.head !== null) request.head.writer = null
+}
+
+function compare(snapshot: HeadSnapshot, res: ServerResponse): void {
+  const { names, entries, values } = snapshot
   const stored = readStored(res)
   let kept = 0
   for (let index = 0; index < names.length; index += 1) {
     const name = names[index] as string
     const entry = entries[index]
-    const now = stored?.[name]
+    const now = stored === null ? undefined : stored[name]
     if (now !== undefined) kept += 1
     const value = values[index]
     if (now === entry && (entry === undefined || isSame(value, entry[1]))) continue
-    noteHeader(watch, writer, name, value, entry?.[0] ?? name)
+    note(snapshot, name, value, entry === undefined ? name : entry[0])
   }
-  if (!watch.any || stored === null) return
+  if (!snapshot.any || stored === null) return
   const after = Object.keys(stored)
   if (after.length === kept) return
-  for (const name of after) if (!names.includes(name)) noteHeader(watch, writer, name, undefined, name)
+  for (const name of after) if (!names.includes(name)) note(snapshot, name, undefined, name)
+}
+
+function note(snapshot: HeadSnapshot, name: string, before: HeaderValue, spelled: string): void {
+  const { request } = snapshot
+  // Another instance may have begun to watch the response meanwhile.
+  if (request.head === null) snapshot.written = headOf(request).newest
+  noteHeader(headOf(request), snapshot, name, before, spelled)
 }
 
 function isSame(was: HeaderValue, is: HeaderValue): boolean {
@@ -105,6 +117,6 @@ function isSame(was: HeaderValue, is: HeaderValue): boolean {
 }
 
 /** A header as it is, by its name in lower case. */
-export function readHeader(watch: HeadWatch, name: string): HeaderValue {
-  return watch.looks ? readStored(watch.res)?.[name]?.[1] : watch.methods.getHeader.call(watch.res, name)
+export function readHeader({ res, methods }: WrittenHead, looks: boolean, name: string): HeaderValue {
+  return looks ? readStored(res)?.[name]?.[1] : methods.getHeader.call(res, name)
 }

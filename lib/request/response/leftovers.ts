@@ -1,16 +1,15 @@
 import { validateHeaderValue } from 'node:http'
 import { Stream } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
-import type { Context } from 'koa'
 import type { Phase } from '../../document.ts'
 import { DynacodeError } from '../../errors.ts'
-import { type HeadWatch, readHeader } from './head.ts'
-import type { HeaderChange, HeaderValue } from './header-changes.ts'
+import { readHeader } from './head.ts'
+import type { HeaderChange, HeaderValue, Writable, WrittenHead } from './header-changes.ts'
 
 /** What a plugin may have changed, and how it was before. */
 interface Before {
-  readonly ctx: Context
-  readonly watch: HeadWatch
+  readonly request: Writable
+  readonly looks: boolean
   readonly plugin: { readonly phase: Phase }
   /** The last header that had been written. */
   readonly written: HeaderChange | null
@@ -41,13 +40,12 @@ const BEFORE_THE_APP: ReadonlySet<Phase> = new Set(['rewrite', 'access', 'balanc
  * @returns why it cannot be sent; undefined when it can
  */
 export function checkLeftovers(before: Before, body: unknown): DynacodeError | undefined {
-  const { ctx, watch } = before
-  const { res } = ctx
+  const { res } = before.request.ctx
   try {
     if (body !== before.body) checkBody(body)
     if (res.headersSent) return undefined
     if (res.statusCode !== before.status) checkStatus(res.statusCode)
-    if (!watch.http2 && res.statusMessage !== before.message) checkMessage(res.statusMessage)
+    if (!isHttp2(res) && res.statusMessage !== before.message) checkMessage(res.statusMessage)
   } catch (error) {
     return toRefusal(error)
   }
@@ -56,11 +54,12 @@ export function checkLeftovers(before: Before, body: unknown): DynacodeError | u
 
 /** As `checkLeftovers`, where nothing but headers can have been changed. */
 export function checkHeaders(before: Before, body: unknown): DynacodeError | undefined {
-  const { watch, written } = before
-  if (watch.res.headersSent) return undefined
+  const { request, written } = before
+  const { head } = request
+  if (head === null || head.res.headersSent) return undefined
   try {
-    for (let change = watch.newest; change !== null && change !== written; change = change.earlier) {
-      checkHeader(before, body, change.name)
+    for (let change = head.newest; change !== null && change !== written; change = change.earlier) {
+      checkHeader(before, head, body, change.name)
     }
     return undefined
   } catch (error) {
@@ -95,12 +94,11 @@ function checkMessage(message: unknown): void {
   validateHeaderValue('status message', message)
 }
 
-function checkHeader({ plugin, watch }: Before, body: unknown, name: string): void {
-  const { res, methods, http2 } = watch
-  const value = readHeader(watch, name)
+function checkHeader({ plugin, looks }: Before, head: WrittenHead, body: unknown, name: string): void {
+  const { res, methods, http2 } = head
+  const value = readHeader(head, looks, name)
   if (value === undefined) return
-  // Node has looked at it when it was set.
-  if (!http2 && !OF_THE_BODY.has(name) && (typeof value === 'string' || typeof value === 'number')) return
+  if (!http2 && isChecked(name, value)) return
   if (http2 ? OF_THE_CONNECTION.has(name) : name === 'transfer-encoding' && isOld(res)) {
     methods.removeHeader.call(res, name)
     return
@@ -112,7 +110,7 @@ function checkHeader({ plugin, watch }: Before, body: unknown, name: string): vo
     methods.setHeader.call(res, name, text)
   }
   if (name === 'content-length') checkLength(plugin.phase, res.req.method, String(text), body)
-  const length = readHeader(watch, 'content-length')
+  const length = readHeader(head, looks, 'content-length')
   if (name === 'transfer-encoding' && (String(text).toLowerCase() !== 'chunked' || length !== undefined)) {
     throw refusal(`Transfer-Encoding: ${text}`)
   }
@@ -121,8 +119,17 @@ function checkHeader({ plugin, watch }: Before, body: unknown, name: string): vo
   }
 }
 
-function isOld({ req }: HeadWatch['res']): boolean {
+function isHttp2({ req }: WrittenHead['res']): boolean {
+  return req.httpVersionMajor >= 2
+}
+
+function isOld({ req }: WrittenHead['res']): boolean {
   return req.httpVersionMajor === 1 && req.httpVersionMinor === 0
+}
+
+/** Whether Node has looked at a header when it was set, and has nothing to find fault with later. */
+function isChecked(name: string, value: HeaderValue): boolean {
+  return (typeof value === 'string' || typeof value === 'number') && !OF_THE_BODY.has(name)
 }
 
 function toText(value: HeaderValue): string | string[] {

@@ -1,9 +1,9 @@
 import type { PluginRunMessage } from '../../events/tracing.ts'
 import { authorityOf } from '../../matching/request-host.ts'
-import { CALL_WEIGHT, type LivePlugin } from '../../program.ts'
+import { CALL_WEIGHT, type Exit, type LivePlugin, type Say } from '../../program.ts'
+import type { Snapshot } from '../response/snapshot.ts'
 import { queue } from './microtask.ts'
 import type { RequestState } from './state.ts'
-import type { Stopwatch } from './stopwatch.ts'
 
 /**
  * The record of one run of a plugin, and of whatever that run leaves behind: timers, listeners, promises. Instrumented
@@ -15,8 +15,10 @@ export interface Run {
   state: RequestState | null
   /** What the request's host is read from; known when the run is over. */
   host: string
-  readonly plugin: LivePlugin
-  readonly budget_ms: number
+  plugin: LivePlugin
+  budget_ms: number
+  /** Whether the record may be used for another run when this one is over: nothing that is left behind has it in scope. */
+  is_reusable: boolean
   /** Which time of the plugin's breaker the run belongs to. */
   breaker_period: number
   /** Checks left until the next look at the clock. */
@@ -46,12 +48,19 @@ export interface Run {
   told: boolean
   /** When it began, in milliseconds of the steady clock, for the guard of its rollout; -1 where that did not ask. */
   rollout_started: number
-  /** Measures the run; null where nobody wants to know. */
-  watch: Stopwatch | null
+  /** When the run began, in milliseconds of `steadyNow()`; -1 where nobody wants to know how long it takes. */
+  started: number
+  /** Whether it has returned a promise, so that others have the event loop in between. */
+  is_asynchronous: boolean
   /** What those are called with who trace the run; null where nobody does. */
   trace: PluginRunMessage | null
   /** Rejections that nobody has handled so far, and their reasons; judged when the run is over. */
   rejections: Map<object, unknown> | null
+  /** How the request was before the run; null where it can change nothing of it. */
+  before: Snapshot | null
+  /** What the run has in scope as `exit` and `say`; made when its code uses them. */
+  exit: Exit | undefined
+  say: Say | undefined
   /** What the run has in scope in place of timers and the like; made when the code uses them. */
   kit: object | undefined
   /** Aborts the run's signal; made when the code uses it. */
@@ -69,12 +78,13 @@ export const FIRST_BATCH = 32 * CALL_WEIGHT
 const NEVER_LEFT = -(2 ** 30)
 
 /** Begins a run of a plugin. */
-export function createRun(state: RequestState, plugin: LivePlugin): Run {
+export function createRun(state: RequestState, plugin: LivePlugin, is_reusable = false): Run {
   return {
     state,
     host: '',
     plugin,
     budget_ms: plugin.spec.budget_ms,
+    is_reusable,
     breaker_period: 0,
     n: FIRST_BATCH,
     batch: FIRST_BATCH,
@@ -90,9 +100,13 @@ export function createRun(state: RequestState, plugin: LivePlugin): Run {
     finished: false,
     told: false,
     rollout_started: -1,
-    watch: null,
+    started: -1,
+    is_asynchronous: false,
     trace: null,
     rejections: null,
+    before: null,
+    exit: undefined,
+    say: undefined,
     kit: undefined,
     abort: undefined,
     give_up: undefined,
@@ -100,13 +114,34 @@ export function createRun(state: RequestState, plugin: LivePlugin): Run {
   }
 }
 
+/** Begins another run with the record of one that is over, and has left nothing behind. */
+export function restartRun(run: Run, state: RequestState, plugin: LivePlugin): void {
+  run.state = state
+  run.plugin = plugin
+  run.budget_ms = plugin.spec.budget_ms
+  run.breaker_period = 0
+  run.n = FIRST_BATCH
+  run.batch = FIRST_BATCH
+  run.paused_n = NEVER_LEFT
+  run.finished = false
+  run.started = -1
+  run.rollout_started = -1
+  if (!run.is_timed) return
+  run.is_timed = false
+  run.last = 0
+  run.turn = -1
+  run.spent = 0
+  run.earlier = 0
+  run.cpu_at = 0
+  run.own_ms = 0
+}
+
 /** Lets go of the request, and of whoever waited for the run. */
 export function leaveRequest(run: Run): void {
   if (run.state === null) return
-  run.host = authorityOf(run.state.ctx)
+  if (!run.is_reusable) run.host = authorityOf(run.state.ctx)
   run.state = null
   run.trace = null
-  run.watch = null
   run.give_up = undefined
   run.release = undefined
 }

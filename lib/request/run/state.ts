@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import type { Chain, ExitHeaders, LivePlugin } from '../../program.ts'
 import type { RunRecord } from '../debug/run-record.ts'
-import { type Changes, watchChanges } from '../response/changes.ts'
+import type { Refuse, Writable } from '../response/header-changes.ts'
 
 /** A response that a plugin ended the request with. */
 export interface Ending {
@@ -13,8 +13,7 @@ export interface Ending {
 }
 
 /** What dynacode knows of one request while it is under way. */
-export interface RequestState {
-  readonly ctx: Context
+export interface RequestState extends Writable {
   /** The plugins of the program that was live when the request came; the same through all its phases. */
   readonly chain: Chain
   /** How a plugin ended the request, until that is put into the response. */
@@ -29,20 +28,9 @@ export interface RequestState {
   readonly record: RunRecord | null
   /** Whether the app writes the body past Koa, and the filters are in between. */
   is_past_koa: boolean
-  /** What plugins do to the request and its response; null before one that may do anything. */
-  changes: Changes | null
-  /** Has a plugin fail for what it did to these; null where they are not for plugins to change. */
-  readonly refuse: Refuse | null
   /** Where the errors of a shadow run go; undefined where plugins run for real. */
   readonly shadow: unknown[] | undefined
 }
-
-/**
- * Has a plugin fail whose response cannot be sent.
- *
- * @returns whether the response may go on without what the plugin did to it
- */
-export type Refuse = (state: RequestState, plugin: LivePlugin, error: unknown) => boolean
 
 /** Begins what there is to know of a request, or of a part of it that ends by itself. */
 export function createState(
@@ -62,16 +50,9 @@ export function createState(
     observed,
     record,
     is_past_koa: false,
-    changes: null,
+    head: null,
+    writer: null,
     refuse,
     shadow,
   }
-}
-
-/** What plugins do to a request and its response, from now on; null where that is not for them to change. */
-export function changesOf(state: RequestState): Changes | null {
-  const { refuse } = state
-  if (refuse === null) return null
-  state.changes ??= watchChanges(state.ctx, (plugin, error) => refuse(state, plugin, error))
-  return state.changes
 }
