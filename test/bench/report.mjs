@@ -74,7 +74,7 @@ function describeHttp({ pair, http: { a, b, against } }) {
     ratio.error.toFixed(3),
     cpu_ratio.median.toFixed(3),
     cpu_ratio.error.toFixed(3),
-    least === undefined ? '' : judge(`≥ ${least}`, ratio.median >= least),
+    least === undefined ? '' : judge(`≥ ${least}`, cpu_ratio.median >= least),
   ]
 }
 

@@ -21,7 +21,7 @@ import { rolloutPairs } from './rollouts.mjs'
  *
  * @typedef {object} Reach
  * @property {{ over_ns?: number, ratio?: number }} [in_process] the most that A's time may be over B's, and the highest A ÷ B
- * @property {{ ratio: number }} [http] the lowest A ÷ B of the throughputs
+ * @property {{ ratio: number }} [http] the lowest A ÷ B of the requests per second of processor time
  *
  * @typedef {(scope: Scope) => Middleware | Middleware[] | Promise<Middleware | Middleware[]>} Side what stands in front of the app
  * @typedef {{ defer(close: () => unknown): void }} Scope calls back when the measuring is over

@@ -31,6 +31,6 @@ export const precisionPairs = [
     request,
     a: byConditions,
     b: () => byHand,
-    reach: { http: { ratio: 0.95 } },
+    reach: { http: { ratio: 0.98 } },
   },
 ]
