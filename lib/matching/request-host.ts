@@ -55,8 +55,11 @@ export function createHostReader(): (ctx: Context) => string {
  * target (RFC 9112, 3.2.2) or `:authority` (RFC 9113, 8.3.1). Undefined for nearly every request.
  */
 export function otherHostOf(ctx: Context): string | undefined {
-  const { headers, httpVersionMajor } = ctx.req
-  const isTwofold = httpVersionMajor >= 2 && headers.host !== undefined && headers.host !== headers[':authority']
+  const { req } = ctx
+  // Nearly every request is over by now: it names its host but once.
+  if (req.httpVersionMajor < 2 && targetAuthorityOf(ctx) === undefined) return undefined
+  const { headers } = req
+  const isTwofold = req.httpVersionMajor >= 2 && headers.host !== undefined && headers.host !== headers[':authority']
   if ((!isTwofold && targetAuthorityOf(ctx) === undefined) || isForwarded(ctx)) return undefined
   const host = hostOf(ctx)
   const others = [ctx.hostname, hostnameOf(headers.host ?? '')]
