@@ -55,13 +55,16 @@ export function folder_source(path: string, options: FolderSourceOptions = {}): 
     return looked
   }
 
-  /** Looks until two looks in a row find the same: whatever has that time between them stood still as a whole. */
+  /**
+   * Looks until two looks in a row find the same: whatever has that time between them stood still as a whole. A fault counts
+   * only if the files are the same, too: while versions come and go, each may be deleted as it is read.
+   */
   async function settle(signal: AbortSignal): Promise<Look> {
     let before = await look(signal)
     while (before.tag !== settled) {
       await sleep(SETTLE_MS, undefined, { signal, ref: false })
       const now = await look(signal)
-      if (now.tag === before.tag) settled = now.tag
+      if (now.tag === before.tag && (now.mark === before.mark || now.found instanceof Uint8Array)) settled = now.tag
       before = now
     }
     return before

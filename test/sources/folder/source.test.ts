@@ -358,12 +358,13 @@ const SAVES: Record<string, (path: string, text: string) => void | Promise<void>
 
 /**
  * Fetches again and again while something is changed, so many times and until four documents came; gives back every one
- * that came.
+ * that came. Fails with what a fetch fails with, unless that is allowed.
  */
 async function fetchDuring(
   source: Source,
   times: number,
   change: (n: number) => void | Promise<void>,
+  isAllowed: (error: Error) => boolean = () => false,
 ): Promise<string[]> {
   const came = new Set<string>()
   let over = false
@@ -377,10 +378,8 @@ async function fetchDuring(
   const done = changeAll().finally(() => {
     over = true
   })
-  // What is deleted while it is read, twice in a row, is told as missing, and is there the next time.
-  const isMissing = (error: Error) => /there is no file/.test(error.message)
   while (!over) {
-    const bytes = await bytesOf(source).catch((error) => (isMissing(error) ? undefined : Promise.reject(error)))
+    const bytes = await bytesOf(source).catch((error) => (isAllowed(error) ? undefined : Promise.reject(error)))
     if (bytes !== undefined) came.add(bytes.toString())
   }
   await done
@@ -397,11 +396,14 @@ describe('while files are rewritten', () => {
       JSON.stringify(documentOf({ file: 'a.js', params: { n, padding: PADDING } }), null, 1)
     const folder = folderOf({ 'dynacode.json': manifest(0), 'a.js': code(0) })
     const names = Object.keys(SAVES)
-
-    const texts = await fetchDuring(folder_source(folder), 50, (n) => {
+    const change = (n: number) => {
       const save = SAVES[names[n % names.length] as string] as (typeof SAVES)[string]
       return random(2) === 0 ? save(join(folder, 'a.js'), code(n)) : save(join(folder, 'dynacode.json'), manifest(n))
-    })
+    }
+    // A file that is deleted before it is written is missing if that happens at both of two looks, with the rest as it was.
+    const isMissing = ({ message }: Error) => /there is no file/.test(message)
+
+    const texts = await fetchDuring(folder_source(folder), 50, change, isMissing)
     for (const text of texts) {
       const [plugin] = JSON.parse(text).domains[0].plugins
       const n = /^say\((\d+)\)/.exec(plugin.code ?? '')?.[1]
@@ -437,6 +439,25 @@ describe('while files are rewritten', () => {
 
     const texts = await fetchDuring(folder_source(join(site, 'current')), 30, deploy)
     expect(texts.map((text) => [...versionsOf(text)])).toEqual(texts.map(() => [expect.stringMatching(/^\d+$/)]))
+  })
+
+  test('a fault is none while each version that has it is gone by the next look', async () => {
+    const site = makeFolder()
+    const link = join(site, 'current')
+    const deploy = (n: number, files: Record<string, unknown>) => {
+      writeFiles(join(site, `r${n}`), files)
+      turnLink(link, `r${n}`)
+      rmSync(join(site, `r${n - 1}`), { recursive: true, force: true })
+    }
+    const broken = { 'a.js': '' }
+    deploy(0, broken)
+    const fetching = bytesOf(folder_source(link))
+    for (let n = 1; n < 100; n += 1) {
+      deploy(n, broken)
+      await wait(1)
+    }
+    deploy(100, release(100))
+    expect([...versionsOf((await fetching).toString())]).toEqual(['100'])
   })
 
   test('files that a link inside the folder is turned to are never mixed', async () => {
