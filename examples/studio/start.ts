@@ -16,14 +16,14 @@ async function start(): Promise<void> {
   const settings = await readSettings(process.env)
   // Before anything that takes long: whoever takes a port that is in use shall know at once.
   const server = await listen(settings)
-  const studio = await open(settings).catch((error) => {
+  const address = addressOf(server.address() as AddressInfo)
+  const public_url = settings.PUBLIC_URL ?? address
+  const studio = await open(settings, public_url).catch((error) => {
     server.close()
     throw error
   })
   server.removeAllListeners('request')
   server.on('request', studio.app.callback())
-  const address = addressOf(server.address() as AddressInfo)
-  const public_url = settings.PUBLIC_URL ?? address
   const demo = settings.DEMO ? startDemo(address, settings.DEMO_PORT) : undefined
 
   // Before anything is said: who reads it may end the studio at once.
@@ -51,7 +51,7 @@ async function start(): Promise<void> {
   )
 }
 
-function open(settings: Settings): Promise<Studio> {
+function open(settings: Settings, public_url: string): Promise<Studio> {
   const {
     DATABASE_URL,
     STUDIO_FOLDER,
@@ -63,7 +63,9 @@ function open(settings: Settings): Promise<Studio> {
     GIT_FOLDER,
     GIT_PUSH,
     TRY_LEVEL,
+    WEBHOOK_PRIVATE_HOSTS,
     key,
+    oidc,
   } = settings
   return startStudio({
     database: DATABASE_URL === undefined ? { folder: STUDIO_FOLDER } : { url: DATABASE_URL },
@@ -73,8 +75,11 @@ function open(settings: Settings): Promise<Studio> {
     two_persons: TWO_PERSONS,
     private_document: PRIVATE_DOCUMENT,
     invite: INVITE,
+    public_url,
+    webhooks: { private_hosts: WEBHOOK_PRIVATE_HOSTS },
     ...(TRY_LEVEL === undefined ? {} : { try_level: TRY_LEVEL }),
     ...(key === undefined ? {} : { key }),
+    ...(oidc === undefined ? {} : { oidc }),
     ...(GIT_FOLDER === undefined ? {} : { git: { folder: GIT_FOLDER, push: GIT_PUSH } }),
   })
 }

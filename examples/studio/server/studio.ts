@@ -1,11 +1,14 @@
 import { join } from 'node:path'
 import type { PrivateKey } from 'dynacode/tools'
 import Koa, { type Context, type Middleware } from 'koa'
+import { actionRoutes } from './api/action-routes.ts'
+import { environmentRoutes } from './api/environment-routes.ts'
 import { createEventStreams } from './api/event-stream.ts'
 import { gitRoutes } from './api/git-routes.ts'
 import { importRoutes } from './api/import-routes.ts'
 import { readJsonBody } from './api/json-body.ts'
 import { liveRoutes } from './api/live-routes.ts'
+import { oidcRoutes } from './api/oidc-routes.ts'
 import { describeApi } from './api/openapi.ts'
 import { peopleRoutes } from './api/people-routes.ts'
 import { pluginRoutes } from './api/plugin-routes.ts'
@@ -14,6 +17,7 @@ import { createRouter } from './api/route.ts'
 import { sessionRoutes } from './api/session-routes.ts'
 import { setRoutes } from './api/set-routes.ts'
 import { versionRoutes } from './api/version-routes.ts'
+import { webhookRoutes } from './api/webhook-routes.ts'
 import { workRoutes } from './api/work-routes.ts'
 import { includesRole } from './auth/actor.ts'
 import { authenticate } from './auth/authenticate.ts'
@@ -25,6 +29,7 @@ import { createWorkspace } from './changes/workspace.ts'
 import { createFollower } from './git/follow.ts'
 import { createLedger } from './git/ledger.ts'
 import { openWorkingCopy } from './git/working-copy.ts'
+import type { OidcOptions } from './oidc/provider.ts'
 import { servePages } from './pages.ts'
 import { createDocuments } from './publishing/documents.ts'
 import { renewIfDue, repeat } from './publishing/renewal.ts'
@@ -33,6 +38,8 @@ import { createReviewer } from './review/reviewer.ts'
 import { type DatabaseOptions, openDatabase } from './store/database.ts'
 import type { Level } from './trying/levels.ts'
 import { createTrials, type Trials } from './trying/try-request.ts'
+import { findContact } from './webhooks/contacts.ts'
+import { createDeliverer, RETRY_MS, TIMEOUT_MS } from './webhooks/deliver.ts'
 
 /** What a studio can be told. */
 export interface StudioOptions {
@@ -57,6 +64,12 @@ export interface StudioOptions {
   readonly proxy?: boolean
   /** The level on which requests are tried; left out, the strongest that the machine has. */
   readonly try_level?: Level
+  /** As browsers see it: for links in messages, and to come back to from a provider. */
+  readonly public_url?: string
+  /** By whom people sign in beside passwords. */
+  readonly oidc?: OidcOptions
+  /** Where webhooks may go beside public addresses, and how long each try waits for the next one. */
+  readonly webhooks?: { readonly private_hosts?: readonly string[]; readonly retry_ms?: readonly number[] }
   /** Told of errors that nobody foresaw. */
   readonly failed?: (error: unknown) => void
 }
@@ -114,9 +127,18 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   await follower?.sync()
   const endFollowing = follower && repeat(() => follower.sync(), failed, FOLLOW_EVERY_MS)
   const endRenewal = repeat(() => renewIfDue(press, Date.now()), failed)
+  const hook_rules = {
+    private_hosts: options.webhooks?.private_hosts ?? [],
+    retry_ms: options.webhooks?.retry_ms ?? RETRY_MS,
+    timeout_ms: TIMEOUT_MS,
+    public_url: options.public_url,
+    contactOf: (domain: string, plugin: string) => findContact(press, domain, plugin),
+  }
+  const deliverer = createDeliverer(db, database.listen, hook_rules, tell)
   const limit = createLoginLimit()
   const routes = [
     ...sessionRoutes(database, limit),
+    ...oidcRoutes(database, limit, options.oidc, options.public_url),
     ...peopleRoutes(database, limit, rules),
     ...pluginRoutes(press),
     ...liveRoutes(press),
@@ -124,7 +146,10 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     ...setRoutes(press, served.reload),
     ...workRoutes(press, trials, streams),
     ...importRoutes(press),
+    ...actionRoutes(press, served.reload),
+    ...environmentRoutes(press, hook_rules),
     ...gitRoutes(follower),
+    ...webhookRoutes(database, deliverer, hook_rules),
   ]
   const description = JSON.stringify(describeApi('/api', routes))
 
@@ -163,6 +188,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
       closing = true
       await trials.close()
       endRenewal()
+      await deliverer.close()
       endFollowing?.()
       served.close()
       gate?.close()

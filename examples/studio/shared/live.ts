@@ -15,7 +15,10 @@ export type Live = z.output<typeof LIVE>
 export const LIVE_DOMAIN = z.object({ id: z.int(), name: z.string(), plugins: z.int(), enabled: z.int() })
 export type LiveDomain = z.output<typeof LIVE_DOMAIN>
 
-/** A plugin that is live; `id`: its place among all, from 1; `percent`: its share of the traffic, where it has one. */
+/**
+ * A plugin that is live; `id`: its place among all, from 1; `percent`: its share of the traffic, where it has one; `owner` and
+ * `runbook`: its fields `x-owner` and `x-runbook`, who answers for it, and the address of what to do when it fails.
+ */
 export const LIVE_PLUGIN = z.object({
   id: z.int(),
   domain: z.string(),
@@ -24,5 +27,7 @@ export const LIVE_PLUGIN = z.object({
   enabled: z.boolean(),
   mode: z.enum(['live', 'shadow']),
   percent: z.number().nullable(),
+  owner: z.string().nullable(),
+  runbook: z.string().nullable(),
 })
 export type LivePlugin = z.output<typeof LIVE_PLUGIN>

@@ -7,9 +7,13 @@ export const PERSON_ROLE = z.enum(PERSON_ROLES)
 /** Of a token. */
 export const TOKEN_ROLE = z.enum(ROLES)
 
-/** Who is signed in; `csrf` has to come with every change. */
-export const SESSION = z.object({ name: z.string(), role: PERSON_ROLE, csrf: z.string() })
+/** Who is signed in; `csrf` has to come with every change; `has_password`: false for who signs in by a provider. */
+export const SESSION = z.object({ name: z.string(), role: PERSON_ROLE, csrf: z.string(), has_password: z.boolean() })
 export type Session = z.output<typeof SESSION>
+
+/** What the page for signing in offers beside a password. */
+export const SIGN_IN = z.object({ provider: z.string().nullable() })
+export type SignIn = z.output<typeof SIGN_IN>
 
 export const ACCOUNT = z.object({
   id: z.int(),

@@ -52,6 +52,18 @@ const COUNTERS = z.object({
   p99_ms: MS.nullable().default(null),
 })
 
+/** A guarded rollout; `stopped`: the condition that stopped it. */
+const GUARDED = z.object({
+  domain: NAME,
+  name: NAME,
+  phase: text(40).nullable().default(null),
+  sha1: text(100).default(''),
+  stopped: z
+    .object({ condition: text(200) })
+    .nullable()
+    .default(null),
+})
+
 /**
  * A report, whole (docs/reporting.md of dynacode). Instances of other versions may leave out what has a default here, and say
  * more: that is not kept. What comes out is all that pages get to see.
@@ -93,6 +105,7 @@ export const REPORT = z.object({
   plugins: z
     .object({ total: counted, states: COUNTS, breakers: COUNTS, notable: many(NOTABLE), notable_left_out: counted })
     .optional(),
+  rollouts: z.object({ guarded: many(GUARDED), left_out: counted }).optional(),
   counters: z
     .object({ events: COUNTS, refreshes: COUNTS, errors: COUNTS, plugins: many(COUNTERS), plugins_left_out: counted })
     .optional(),

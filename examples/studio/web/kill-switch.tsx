@@ -156,7 +156,8 @@ function Row({
       <span class="what">
         <b>{name}</b> <small>{kind}</small>
       </span>
-      {may.on && (
+      {/* One thing for each row: what runs is switched off, and what does not, on. */}
+      {!may.off && may.on && (
         <button type="button" onClick={() => choose(true)} aria-label={`Switch on ${name}`}>
           On
         </button>

@@ -7,16 +7,19 @@ import { SetBar, useWorkingSet } from './changes/bar.tsx'
 import { openEvents } from './event-source.ts'
 import { KillSwitch } from './kill-switch.tsx'
 import { Empty } from './load.tsx'
+import { ActionsPage } from './pages/actions.tsx'
 import { AuditPage } from './pages/audit.tsx'
 import { ChangeSetPage } from './pages/change-set.tsx'
 import { ChangesPage } from './pages/changes.tsx'
 import { DocumentPage } from './pages/document.tsx'
 import { EditorPage } from './pages/editor.tsx'
+import { EnvironmentsPage } from './pages/environments.tsx'
 import { FleetPage } from './pages/fleet.tsx'
 import { HistoryPage } from './pages/history.tsx'
 import { PeoplePage } from './pages/people.tsx'
 import { PluginsPage } from './pages/plugins.tsx'
 import { TryPage } from './pages/try.tsx'
+import { WebhooksPage } from './pages/webhooks.tsx'
 import { AccountMenu } from './parts/account-menu.tsx'
 import { Guarded } from './parts/guarded.tsx'
 import { Keys } from './parts/keys.tsx'
@@ -26,14 +29,22 @@ import { ThemeButton } from './theme.tsx'
 
 const PAGES = [
   ['/', 'Plugins'],
+  ['/actions', 'Actions'],
   ['/try', 'Try it'],
   ['/document', 'Document'],
   ['/changes', 'Changes'],
   ['/history', 'History'],
   ['/fleet', 'Fleet'],
   ['/audit', 'Audit log'],
+  ['/environments', 'Environments'],
+  ['/webhooks', 'Webhooks'],
   ['/people', 'People'],
 ] as const
+
+/** For authors and publishers. */
+const OF_AUTHORS: readonly string[] = ['/actions', '/try']
+/** For publishers. */
+const OF_PUBLISHERS: readonly string[] = ['/environments', '/webhooks', '/people']
 
 /** What is around every page of somebody who is signed in. */
 export function Shell({ api, session, end }: { api: Api; session: Session; end(): void }) {
@@ -158,8 +169,8 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
         )}
       </header>
       <nav class="pages" aria-label="Pages">
-        {PAGES.filter(([to]) => may_publish || to !== '/people')
-          .filter(([to]) => session.role !== 'viewer' || to !== '/try')
+        {PAGES.filter(([to]) => may_publish || !OF_PUBLISHERS.includes(to))
+          .filter(([to]) => session.role !== 'viewer' || !OF_AUTHORS.includes(to))
           .map(([to, name]) => (
             <Link key={to} href={to} aria-current={isIn(path, to) ? 'page' : undefined}>
               {name}
@@ -219,11 +230,14 @@ function Route({ path, role }: { path: string; role: Session['role'] }): Compone
   if (path === '/changes') return <ChangesPage />
   if (path === '/plugin') return <EditorPage />
   if (path === '/') return <PluginsPage />
+  if (path === '/actions' && role !== 'viewer') return <ActionsPage />
   if (path === '/try' && role !== 'viewer') return <TryPage />
   if (path === '/document') return <DocumentPage />
   if (path === '/history') return <HistoryPage />
   if (path === '/fleet') return <FleetPage />
   if (path === '/audit') return <AuditPage />
+  if (path === '/environments' && role === 'publisher') return <EnvironmentsPage />
+  if (path === '/webhooks' && role === 'publisher') return <WebhooksPage />
   if (path === '/people' && role === 'publisher') return <PeoplePage />
   return (
     <Empty>

@@ -23,7 +23,7 @@ import { beginSession } from '../auth/sessions.ts'
 import { listAudit } from '../store/audit.ts'
 import type { Database } from '../store/database.ts'
 import { type Route, route } from './route.ts'
-import { ACCOUNT_NAME, CODE, ID, PAGE, PASSWORD } from './schemas.ts'
+import { ACCOUNT_NAME, CODE, ID, NEW_PASSWORD, PAGE } from './schemas.ts'
 import { begin, withCode } from './session-routes.ts'
 
 const SECRET = z.string().max(200)
@@ -82,7 +82,7 @@ export function peopleRoutes({ db }: Database, limit: LoginLimit, rules: TwoPers
       body: z.object({
         invitation: SECRET,
         name: ACCOUNT_NAME.optional(),
-        password: PASSWORD,
+        password: NEW_PASSWORD,
         code: CODE.optional(),
       }),
       answer: SESSION,

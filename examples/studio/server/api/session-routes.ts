@@ -11,10 +11,11 @@ import {
   turnOnSecondFactor,
 } from '../auth/second-factor.ts'
 import { beginSession, changePassword, findByPassword, noteFailure, type SignedIn, signOut } from '../auth/sessions.ts'
+import { isOfProvider } from '../oidc/admit.ts'
 import { Problem } from '../problem.ts'
 import type { Database } from '../store/database.ts'
 import { type Route, route } from './route.ts'
-import { ACCOUNT_NAME, CODE, PASSWORD } from './schemas.ts'
+import { ACCOUNT_NAME, CODE, NEW_PASSWORD, PASSWORD } from './schemas.ts'
 
 /** Lets somebody in, in the browser that asks. */
 export function begin(ctx: Context, { account, secret, csrf, expires_at }: SignedIn): object {
@@ -25,7 +26,7 @@ export function begin(ctx: Context, { account, secret, csrf, expires_at }: Signe
     path: '/',
     expires: expires_at,
   })
-  return { name: account.name, role: account.role, csrf }
+  return { name: account.name, role: account.role, csrf, has_password: true }
 }
 
 /** The secret of the session. @throws Problem where a program asks */
@@ -74,7 +75,9 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Rou
       summary: 'Who is signed in',
       role: 'viewer',
       answer: SESSION,
-      handle: ({ actor: { name, role, csrf = '' } }) => ({ name, role, csrf }),
+      async handle({ actor: { account_id, name, role, csrf = '' } }) {
+        return { name, role, csrf, has_password: !(await isOfProvider(db, account_id)) }
+      },
     }),
     route({
       method: 'delete',
@@ -91,7 +94,7 @@ export function sessionRoutes({ db }: Database, limit: LoginLimit): readonly Rou
       path: '/session/password',
       summary: 'Change the own password; all other sessions of the account end',
       role: 'viewer',
-      body: z.object({ current: PASSWORD, password: PASSWORD }),
+      body: z.object({ current: PASSWORD, password: NEW_PASSWORD }),
       async handle({ ctx, actor, body }) {
         const session = demandPerson(ctx)
         await limit.attempt(actor.name, ctx.ip)

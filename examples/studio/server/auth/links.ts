@@ -4,6 +4,7 @@ import { Problem } from '../problem.ts'
 import { writeAudit } from '../store/audit.ts'
 import type { Tables } from '../store/tables.ts'
 import { type Actor, tokenOf } from './actor.ts'
+import { NO_PASSWORD } from './passwords.ts'
 import { createSecret, hashSecret } from './secrets.ts'
 
 type Db = Kysely<Tables>
@@ -53,7 +54,9 @@ export async function inviteAccount(db: Db, actor: Actor, role: Role, needs_seco
  */
 export async function invitePassword(db: Db, actor: Actor, account_id: number, needs_second = false): Promise<string> {
   return db.transaction().execute(async (transaction) => {
-    const { name, role } = await findActive(transaction, account_id)
+    const { name, role, password_hash } = await findActive(transaction, account_id)
+    // Whom the provider no longer signs in is not to come in by a password.
+    if (password_hash === NO_PASSWORD) throw new Problem(409, `${name} signs in by the provider, and has no password`)
     const secret = await invite(transaction, actor, { role, account_id, needs_second })
     await writeAudit(transaction, actor, 'make password link', name, needs_second ? { needs_second } : {})
     return secret
@@ -84,10 +87,10 @@ export async function askPromotion(db: Db, actor: Actor, account_id: number): Pr
   })
 }
 
-async function findActive(db: Db, id: number): Promise<{ name: string; role: Role }> {
+async function findActive(db: Db, id: number): Promise<Pick<Tables['account'], 'name' | 'role' | 'password_hash'>> {
   const account = await db
     .selectFrom('account')
-    .select(['name', 'role'])
+    .select(['name', 'role', 'password_hash'])
     .where('id', '=', id)
     .where('active', '=', true)
     .executeTakeFirst()

@@ -5,6 +5,7 @@ import { type Actor, tokenOf } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
 import { announce } from '../store/announcements.ts'
 import type { Tables } from '../store/tables.ts'
+import { raiseAlerts } from '../webhooks/alerts.ts'
 
 /** An instance of dynacode, as it was when it last reported. */
 export interface Instance {
@@ -55,6 +56,7 @@ export async function takeReport(db: Kysely<Tables>, actor: Actor, report: Repor
       .values({ id, reported_by, ...values })
       .onConflict((conflict) => conflict.column('id').doUpdateSet({ reported_by, ...values }))
       .execute()
+    await raiseAlerts(transaction, reported_by, known?.report, report)
     await announce(transaction, 'studio_report', id)
   })
 }

@@ -27,6 +27,8 @@ export interface Release {
   readonly written?: string
   /** Of a rollback: the version that it brings back. */
   readonly rolled_back_to?: number
+  /** What the log says of it beside the message. */
+  readonly details?: object
   /** What else changes with it, in the same transaction. */
   settle?(transaction: Db): Promise<void>
 }
@@ -87,7 +89,7 @@ function save(
   { db, ledger }: Press,
   { account_id, name }: Publisher,
   kind: VersionKind,
-  { message, proposed_by, rolled_back_to, settle, written: known }: Release,
+  { message, details, proposed_by, rolled_back_to, settle, written: known }: Release,
   { changed, ...made }: Made & { readonly changed: Parameters<typeof noteChanged>[2] },
   entry: LedgerEntry | undefined,
 ): Promise<Version | undefined> {
@@ -102,7 +104,7 @@ function save(
       .returning(['created_by', 'created_at'])
       .executeTakeFirstOrThrow()
     await noteChanged(transaction, made.version, changed)
-    await writeAudit(transaction, { account_id, name }, kind, `version ${made.version}`, { message })
+    await writeAudit(transaction, { account_id, name }, kind, `version ${made.version}`, { message, ...details })
     await announce(transaction, 'studio_version', String(made.version))
     // Last: whatever else fails, nothing is written down of it.
     const written = known ?? (await entry?.write(name, message))

@@ -27,6 +27,6 @@ export function throwSwitch(press: Press, actor: Actor, given: Switch): Promise<
     if (putTogether(document, {}) === live.document)
       throw new Problem(409, `${what} is already switched ${on ? 'on' : 'off'}`)
     const message = `${what} is switched ${on ? 'on' : 'off'}`
-    return { message, document }
+    return { message, document, details: given }
   })
 }

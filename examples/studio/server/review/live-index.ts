@@ -4,14 +4,19 @@ import type { Paged } from '../store/paged.ts'
 /** What is live, in short: as far as the document says it. */
 type LiveSummary = Pick<Live, 'version' | 'enabled' | 'plugins'>
 
+/** Who answers for a plugin, and what to do when it fails. */
+export type Contact = Pick<LivePlugin, 'owner' | 'runbook'>
+
 /** What is asked of what is live. */
 export type LiveQuestion =
   | { readonly about: 'summary' }
   | { readonly about: 'domains'; readonly page: Paged }
   | { readonly about: 'plugins'; readonly page: Paged & { readonly domain?: string | undefined } }
+  /** Who answers for a plugin. */
+  | { readonly about: 'contact'; readonly domain: string; readonly plugin: string }
 
 /** The answer: a summary, domains or plugins, as it was asked. */
-export type LiveAnswer = LiveSummary | readonly LiveDomain[] | readonly LivePlugin[]
+export type LiveAnswer = LiveSummary | readonly LiveDomain[] | readonly LivePlugin[] | Contact
 
 /** What is live, by name: the draft may have other names, or nothing of it any more. */
 export interface LiveIndex extends LiveSummary {
@@ -26,6 +31,10 @@ export function askLive(
 ): LiveAnswer {
   if (asked.about === 'summary') return { version, enabled, plugins }
   if (asked.about === 'domains') return take(domain_list, asked.page)
+  if (asked.about === 'contact') {
+    const found = plugin_list.find(({ domain, name }) => domain === asked.domain && name === asked.plugin)
+    return { owner: found?.owner ?? null, runbook: found?.runbook ?? null }
+  }
   const { domain, ...page } = asked.page
   return take(domain === undefined ? plugin_list : plugin_list.filter((plugin) => plugin.domain === domain), page)
 }
@@ -49,6 +58,8 @@ interface Entry {
   readonly enabled?: boolean | null
   readonly mode?: string | null
   readonly rollout?: { readonly percent?: number | null } | null
+  readonly 'x-owner'?: unknown
+  readonly 'x-runbook'?: unknown
 }
 
 interface LiveDocument {
@@ -61,7 +72,8 @@ export function indexLive(version: number, text: string): LiveIndex {
   const { general, domains } = JSON.parse(text) as LiveDocument
   const plugin_list = domains
     .flatMap(({ name: domain, plugins }) => plugins.map((plugin) => ({ domain, plugin })))
-    .map(({ domain, plugin: { name, phase, enabled, mode, rollout } }, at): LivePlugin => {
+    .map(({ domain, plugin }, at): LivePlugin => {
+      const { name, phase, enabled, mode, rollout } = plugin
       const percent = rollout?.percent ?? null
       return {
         id: at + 1,
@@ -71,6 +83,7 @@ export function indexLive(version: number, text: string): LiveIndex {
         enabled: enabled !== false,
         mode: mode === 'shadow' ? mode : 'live',
         percent,
+        ...readContact(plugin),
       }
     })
   const domain_list = domains.map(({ name, plugins }, at): LiveDomain => {
@@ -83,5 +96,13 @@ export function indexLive(version: number, text: string): LiveIndex {
     plugins: plugin_list.length,
     domain_list,
     plugin_list,
+  }
+}
+
+/** What people have written: what is no short text, or no address that a browser may open, counts as not there. */
+function readContact({ 'x-owner': owner, 'x-runbook': runbook }: Entry): Contact {
+  return {
+    owner: typeof owner === 'string' && owner !== '' ? owner.slice(0, 200) : null,
+    runbook: typeof runbook === 'string' && /^https?:\/\/\S{1,1000}$/.test(runbook) ? runbook : null,
   }
 }

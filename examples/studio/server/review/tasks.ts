@@ -1,4 +1,6 @@
 import { type Difference, type Finding, type PrivateKey, sign_document } from 'dynacode/tools'
+import { findPlaced, type PlacedPlugin } from '../actions/place-plugin.ts'
+import type { MadePlugin } from '../actions/recipes.ts'
 import { type Applied, applyEdits, type EditKey, type GivenEdit } from '../changes/apply-edits.ts'
 import { findChangedPlugins, findEdits } from '../changes/find-edits.ts'
 import { readPlain, writeDomains } from '../changes/plain-document.ts'
@@ -99,6 +101,8 @@ export interface Tasks {
   sign(text: string, key: PrivateKey): Promise<string>
   /** @param text of the version; left out, the answer is undefined where the version is not known yet */
   askLive(question: LiveQuestion, version: number, text?: string): Promise<LiveAnswer | undefined>
+  /** A plugin of what is live, by its name. */
+  findPlaced(text: string, place: Omit<PlacedPlugin, 'fields'>): Promise<MadePlugin | undefined>
   takeApart(text: string, changed?: LivePlace & { readonly on: boolean }): Promise<ReturnType<typeof takeApart>>
 }
 
@@ -177,6 +181,7 @@ export function createTasks(globals: readonly string[]): Tasks {
       if (live?.version !== version && text !== undefined) live = indexLive(version, text)
       return live?.version === version ? askLive(live, question) : undefined
     },
+    findPlaced: async (text, place) => findPlaced(text, place),
     takeApart: async (text, changed) => takeApart(text, changed),
   } satisfies Tasks)
 }

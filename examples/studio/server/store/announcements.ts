@@ -4,7 +4,7 @@ import pg from 'pg'
 import type { Tables } from './tables.ts'
 
 /** What processes of the studio tell each other of. */
-export type Channel = 'studio_version' | 'studio_report' | 'studio_change' | 'studio_signed_out'
+export type Channel = 'studio_version' | 'studio_report' | 'studio_change' | 'studio_signed_out' | 'studio_webhook'
 
 /**
  * Listens on a channel.

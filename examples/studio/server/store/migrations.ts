@@ -1,5 +1,9 @@
 import { type Kysely, type Migration, sql } from 'kysely'
+import { addEnvironments } from './environment-tables.ts'
 import { addChangeSets } from './migrate-change-sets.ts'
+import { addIdentities } from './oidc-tables.ts'
+import { addTemplates } from './template-tables.ts'
+import { addWebhooks } from './webhook-tables.ts'
 
 /** Every step from an empty database on, by name; one that was released is never changed. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
@@ -10,6 +14,10 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
   '0005_second_person': { up: addSecondPerson },
   '0006_second_factor': { up: addSecondFactor },
   '0007_change_sets': { up: addChangeSets },
+  '0030_webhooks': { up: addWebhooks },
+  '0031_identities': { up: addIdentities },
+  '0032_action_templates': { up: addTemplates },
+  '0033_environments': { up: addEnvironments },
 })
 
 // biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then

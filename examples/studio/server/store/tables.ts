@@ -2,11 +2,15 @@ import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { EditKind, SetState } from '../../shared/changes.ts'
 import type { VersionKind } from '../../shared/review.ts'
 import type { Role } from '../../shared/roles.ts'
+import type { EnvironmentTables } from './environment-tables.ts'
+import type { OidcTables } from './oidc-tables.ts'
+import type { TemplateTables } from './template-tables.ts'
+import type { WebhookTables } from './webhook-tables.ts'
 
 type Created = ColumnType<Date, never, never> & Generated<Date>
 type Fields = Record<string, unknown>
 
-export interface Tables {
+export interface Tables extends EnvironmentTables, OidcTables, TemplateTables, WebhookTables {
   account: {
     id: Generated<number>
     name: string

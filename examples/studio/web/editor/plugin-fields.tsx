@@ -141,7 +141,7 @@ export function PluginFields({
           />
           <TextField
             label="Expires at"
-            hint="Your time zone."
+            hint={isPast(form.expires_at) ? 'This time is past: the plugin no longer runs.' : 'Your time zone.'}
             type="datetime-local"
             value={form.expires_at}
             change={set('expires_at')}
@@ -212,4 +212,8 @@ export function PluginFields({
       </details>
     </>
   )
+}
+
+function isPast(time: string): boolean {
+  return time !== '' && Date.parse(time) < Date.now()
 }

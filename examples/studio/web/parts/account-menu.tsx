@@ -28,12 +28,16 @@ export function AccountMenu({ api, session, end }: { api: Api; session: Session;
           <p>
             {session.name}, <b>{session.role}</b>
           </p>
-          <button type="button" onClick={() => ask('password')}>
-            Change password…
-          </button>
-          <button type="button" onClick={() => ask('second factor')}>
-            Second factor…
-          </button>
+          {session.has_password && (
+            <>
+              <button type="button" onClick={() => ask('password')}>
+                Change password…
+              </button>
+              <button type="button" onClick={() => ask('second factor')}>
+                Second factor…
+              </button>
+            </>
+          )}
           <button
             type="button"
             onClick={async () => {

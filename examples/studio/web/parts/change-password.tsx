@@ -1,8 +1,9 @@
 import { useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
-import { TextField, useAction } from '../form.tsx'
+import { useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { useStudio } from '../studio.tsx'
+import { PasswordField } from './password-field.tsx'
 
 /** Asks for another password of one's own. */
 export function ChangePassword({ close }: { close(): void }) {
@@ -14,6 +15,7 @@ export function ChangePassword({ close }: { close(): void }) {
     <Dialog title="Change your password" close={close}>
       <form
         class="stack"
+        noValidate
         onSubmit={async (event) => {
           event.preventDefault()
           const done = await run(() => api.send('PUT', '/session/password', { current, password }))
@@ -22,26 +24,19 @@ export function ChangePassword({ close }: { close(): void }) {
           close()
         }}
       >
-        <TextField
+        <PasswordField
           label="Current password"
-          type="password"
-          autocomplete="current-password"
           value={current}
           change={setCurrent}
           problem={problem?.fields.current}
-          required
           autofocus
         />
-        <TextField
+        <PasswordField
           label="New password"
-          hint="At least 12 characters."
-          type="password"
-          autocomplete="new-password"
-          minLength={12}
+          is_new
           value={password}
           change={setPassword}
           problem={problem?.fields.password}
-          required
         />
         {problem && problem.fields.current === undefined && problem.fields.password === undefined && (
           <Failed problem={problem} />

@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { TextField, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { CodeField } from './code-field.tsx'
+import { PasswordField } from './password-field.tsx'
 
 export interface Credentials {
   readonly name: string
@@ -56,6 +57,7 @@ export function CredentialsForm({
   }, [action])
   return (
     <form
+      noValidate
       onSubmit={(event) => {
         event.preventDefault()
         setIsSent(has_second)
@@ -74,15 +76,12 @@ export function CredentialsForm({
           autofocus
         />
       )}
-      <TextField
+      <PasswordField
         label="Password"
-        {...(is_new ? { hint: 'At least 12 characters.', minLength: 12 } : {})}
-        type="password"
+        is_new={is_new}
         value={password}
         change={setPassword}
         problem={problem?.fields.password}
-        autocomplete={is_new ? 'new-password' : 'current-password'}
-        required
       />
       {has_second && <CodeField value={code} change={setCode} problem={is_asked ? undefined : problem?.fields.code} />}
       {problem && !is_asked && <Failed problem={problem} />}

@@ -25,6 +25,7 @@ export function Tokens() {
       <h2>Tokens for programs</h2>
       <form
         class="grid"
+        noValidate
         onSubmit={(event) => {
           event.preventDefault()
           run(async () => {

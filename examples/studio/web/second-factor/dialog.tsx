@@ -1,9 +1,10 @@
 import { useState } from 'preact/hooks'
 import type { SecondFactorKey } from '../../shared/people.ts'
 import { Dialog } from '../dialog.tsx'
-import { TextField, useAction } from '../form.tsx'
+import { useAction } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'
 import { CodeField } from '../parts/code-field.tsx'
+import { PasswordField } from '../parts/password-field.tsx'
 import { useStudio } from '../studio.tsx'
 import { QrCode } from './qr-code.tsx'
 
@@ -35,16 +36,7 @@ function TurnOn({ close }: { close(): void }) {
         It is off: anyone who learns your password can sign in as you. When it is on, signing in also takes a code from
         an authenticator app.
       </p>
-      <TextField
-        label="Your password"
-        type="password"
-        autocomplete="current-password"
-        value={password}
-        change={setPassword}
-        problem={problem?.fields.password}
-        required
-        autofocus
-      />
+      <PasswordField value={password} change={setPassword} problem={problem?.fields.password} autofocus />
       {problem && problem.fields.password === undefined && <Failed problem={problem} />}
       <Footer action="Continue" busy={busy} close={close} />
     </form>
@@ -133,15 +125,7 @@ function TurnOff({ close }: { close(): void }) {
       }}
     >
       <p>It is on. To turn it off, or to move it to another phone, enter your password and a code.</p>
-      <TextField
-        label="Your password"
-        type="password"
-        autocomplete="current-password"
-        value={password}
-        change={setPassword}
-        problem={problem?.fields.password}
-        required
-      />
+      <PasswordField value={password} change={setPassword} problem={problem?.fields.password} />
       <CodeField value={code} change={setCode} problem={problem?.fields.code} />
       {problem && Object.keys(problem.fields).length === 0 && <Failed problem={problem} />}
       <Footer action="Turn off" busy={busy} close={close} />
