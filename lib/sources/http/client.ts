@@ -53,24 +53,33 @@ function createClientOf(dispatcher: Dispatcher): HttpClient {
 function createOwnClient(): HttpClient {
   const agents = new Map<string, Agent>()
   let closed = false
-  return Object.freeze({
-    async request(uri, { method, headers, body, signal }) {
-      // User and password of an address are not sent: plugin_api_headers are for that.
-      const { auth, ...where } = urlToHttpOptions(new URL(uri))
-      const protocol = where.protocol as string
-      const http = await (protocol === 'https:' ? import('node:https') : import('node:http'))
-      if (closed) throw new Error('the client was closed')
-      const agent = agents.get(protocol) ?? createUnheldAgent(http.Agent)
-      agents.set(protocol, agent)
-      return await new Promise<HttpAnswer>((resolve, reject) => {
-        const request = http.request({ ...where, method, headers, signal, agent })
-        request.on('error', reject)
-        request.on('response', (answer) => {
-          resolve({ statusCode: answer.statusCode as number, headers: answer.headers, body: answer })
-        })
-        request.end(body ?? undefined)
+  async function ask(uri: string, asked: HttpRequest): Promise<HttpAnswer> {
+    const { method, headers, body, signal } = asked
+    // User and password of an address are not sent: plugin_api_headers are for that.
+    const { auth, ...where } = urlToHttpOptions(new URL(uri))
+    const protocol = where.protocol as string
+    const http = await (protocol === 'https:' ? import('node:https') : import('node:http'))
+    if (closed) throw new Error('the client was closed')
+    const agent = agents.get(protocol) ?? createUnheldAgent(http.Agent)
+    agents.set(protocol, agent)
+    return await new Promise<HttpAnswer>((resolve, reject) => {
+      const request = http.request({ ...where, method, headers, signal, agent })
+      let answered = false
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        // The server ended the connection while nothing was asked: that says nothing of what is asked now.
+        const stale = request.reusedSocket && error.code === 'ECONNRESET' && method === 'GET' && !answered
+        if (stale) ask(uri, asked).then(resolve, reject)
+        else reject(error)
       })
-    },
+      request.on('response', (answer) => {
+        answered = true
+        resolve({ statusCode: answer.statusCode as number, headers: answer.headers, body: answer })
+      })
+      request.end(body ?? undefined)
+    })
+  }
+  return Object.freeze({
+    request: ask,
     async close() {
       closed = true
       for (const agent of agents.values()) agent.destroy()
