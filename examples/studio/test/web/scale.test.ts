@@ -21,6 +21,8 @@ describePages('with 10,000 plugins', { timeout: 120_000 }, () => {
     await call(visited.ada, 'POST', '/import', { document: { domains } })
     const { ada, base } = visited
     await ada.goto(`${base}/?set=1`)
+    // From here on, this tab works in it.
+    await ada.getByRole('link', { name: /^plugin-0-0 / }).waitFor()
   }, 120_000)
 
   test('lists show what is looked at, and more on scrolling', async () => {
