@@ -23,8 +23,8 @@ export const PATH = z
   .transform((path) => (path === '/' ? path : path.replace(/\/+$/, '')))
 
 /** The path and all below it. */
-export function belowPattern(path: string): string {
-  return path === '/' ? '/*rest' : `${path}{/*rest}`
+export function belowPattern(path: string): string | readonly string[] {
+  return path === '/' ? ['/', '/*rest'] : `${path}{/*rest}`
 }
 
 /** What headers are called (RFC 9110, 5.1), but for those that say how the response is sent. */

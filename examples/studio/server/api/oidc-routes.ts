@@ -62,7 +62,7 @@ export function oidcRoutes(
       async handle({ ctx }) {
         const attempt = take(ctx)
         try {
-          if (attempt === undefined) throw new Problem(403, 'nothing was begun here, or too long ago')
+          if (attempt === undefined) throw new Problem(400, 'nothing was begun here, or too long ago')
           const claims = await provider.finish(new URL(callbackOf(ctx) + ctx.search), attempt)
           begin(ctx, await beginSession(db, await admit(db, options, claims)))
           ctx.redirect(pathOf(attempt.to, baseOf(ctx)))
