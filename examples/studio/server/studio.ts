@@ -4,6 +4,7 @@ import Koa, { type Context, type Middleware } from 'koa'
 import { actionRoutes } from './api/action-routes.ts'
 import { environmentRoutes } from './api/environment-routes.ts'
 import { createEventStreams } from './api/event-stream.ts'
+import { fleetRoutes } from './api/fleet-routes.ts'
 import { gitRoutes } from './api/git-routes.ts'
 import { importRoutes } from './api/import-routes.ts'
 import { readJsonBody } from './api/json-body.ts'
@@ -26,6 +27,7 @@ import { inviteFirst } from './auth/links.ts'
 import { createLoginLimit } from './auth/login-limit.ts'
 import { WAIT_MS } from './auth/second-person.ts'
 import { createWorkspace } from './changes/workspace.ts'
+import { createFleet } from './fleet/fleet.ts'
 import { createFollower } from './git/follow.ts'
 import { createLedger } from './git/ledger.ts'
 import { openWorkingCopy } from './git/working-copy.ts'
@@ -114,13 +116,14 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const rules = { key, two_persons, wait_ms: options.two_persons_wait_ms ?? WAIT_MS }
   const press = { db, rules, documents, workspace, reviewer, ledger }
   const served = await serveDocument(database, documents, failed)
-  const streams = createEventStreams(database)
   const trials = createTrials(({ level }) => level === (options.try_level ?? level))
   let closing = false
   /** What is under way when the studio closes finds its database gone. */
   const tell = (error: unknown) => {
     if (!closing) failed(error)
   }
+  const fleet = await createFleet(database, tell)
+  const streams = createEventStreams(database, fleet.view)
   const follower =
     copy && createFollower(press, copy, { push: options.git?.push ?? false, published: served.reload, failed: tell })
   // The folder is the truth from the first answer on.
@@ -145,6 +148,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     ...versionRoutes(press, served.reload),
     ...setRoutes(press, served.reload),
     ...workRoutes(press, trials, streams),
+    ...fleetRoutes(fleet),
     ...importRoutes(press),
     ...actionRoutes(press, served.reload),
     ...environmentRoutes(press, hook_rules),
@@ -193,6 +197,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
       served.close()
       gate?.close()
       streams.close()
+      await fleet.close()
       await reviewer.close()
       await database.close()
     },

@@ -1,3 +1,4 @@
+import type { Report as Sent } from 'dynacode'
 import { z } from 'zod'
 
 /** What a report may count to: thousands of instances together stay exact in a number, whatever each of them says. */
@@ -36,12 +37,22 @@ const NOTABLE = z.object({
   error: MESSAGE.nullable().default(null),
 })
 
+const LAST_ERROR = z.object({
+  at: MS,
+  code: text(100).nullable().default(null),
+  message: MESSAGE,
+  line: COUNT.nullable().default(null),
+  column: COUNT.nullable().default(null),
+  outcome: z.enum(['open', 'closed']),
+})
+
 const COUNTERS = z.object({
   domain: NAME,
   name: NAME,
   phase: text(40),
   calls: counted,
   errors: counted,
+  errors_closed: counted,
   exits: counted,
   shadow_runs: counted,
   shadow_exits: counted,
@@ -50,6 +61,8 @@ const COUNTERS = z.object({
   sync_ms: MS.default(0),
   p50_ms: MS.nullable().default(null),
   p99_ms: MS.nullable().default(null),
+  buckets: z.array(COUNT).max(32).default([]),
+  last_error: LAST_ERROR.nullable().default(null),
 })
 
 /** A guarded rollout; `stopped`: the condition that stopped it. */
@@ -107,6 +120,33 @@ export const REPORT = z.object({
     .optional(),
   rollouts: z.object({ guarded: many(GUARDED), left_out: counted }).optional(),
   counters: z
-    .object({ events: COUNTS, refreshes: COUNTS, errors: COUNTS, plugins: many(COUNTERS), plugins_left_out: counted })
+    .object({
+      events: COUNTS,
+      refreshes: COUNTS,
+      errors: COUNTS,
+      bounds_ms: z.array(MS).max(31).default([]),
+      plugins: many(COUNTERS),
+      plugins_left_out: counted,
+    })
     .optional(),
 })
+
+/** Names every field that is read here, and that dynacode does not send. */
+type Misread<Read, Given> = Given extends readonly (infer G)[]
+  ? Read extends readonly (infer R)[]
+    ? Misread<R, G>
+    : never
+  : Given extends object
+    ? string extends keyof Read
+      ? never
+      : {
+          [K in keyof Read]-?: K extends keyof Given ? Misread<NonNullable<Read[K]>, NonNullable<Given[K]>> : K
+        }[keyof Read]
+    : never
+type Mutable<T> = T extends object ? { -readonly [K in keyof T]: Mutable<T[K]> } : T
+/** Neither compiles once dynacode calls something by another name, or makes another thing of it. */
+export type ReportIsRead = [
+  Expect<[Misread<z.input<typeof REPORT>, Sent>] extends [never] ? true : false>,
+  Expect<Mutable<Sent> extends z.input<typeof REPORT> ? true : false>,
+]
+type Expect<T extends true> = T

@@ -175,8 +175,11 @@ describe.each(databases)('the API on $name', ({ options }) => {
     await bob.post('/api/reports', report(2, 5)).expect(204)
     await bob.post('/api/reports', report(1, 4)).expect(204)
     await bob.post('/api/reports', { format: 2 }).expect(422)
-    const { body: fleet } = await bob.get('/api/fleet').expect(200)
-    expect(fleet).toMatchObject([{ id: 'one', host: 'web-1', pid: 7, report: { active: { version: 5 } } }])
+    const processes = async () => (await bob.get('/api/fleet').expect(200)).body.processes
+    await expect.poll(processes).toMatchObject([{ id: 'one', host: 'web-1', pid: 7, version: 5 }])
+    const { body: last } = await bob.get('/api/fleet/processes/one').expect(200)
+    expect(last.report).toMatchObject({ sequence: 2, active: { version: 5 } })
+    await bob.get('/api/fleet/processes/two').expect(404)
     const { body: shadow } = await bob.get('/api/shadow?plugin=x').expect(200)
     expect(shadow).toMatchObject([{ plugin: 'x', runs: 5, exits: 1, instances: [{ id: 'one', runs: 5 }] }])
   })

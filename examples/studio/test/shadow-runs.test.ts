@@ -7,7 +7,7 @@ const instance = (id: string, plugins: unknown) => ({
   host: 'web',
   pid: 1,
   received_at,
-  report: JSON.stringify({ counters: { plugins } }),
+  shadows: JSON.stringify(plugins),
 })
 const row = (name: string, shadow_runs: number, others: object = {}) => ({
   domain: '*',

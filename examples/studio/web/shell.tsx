@@ -15,6 +15,7 @@ import { DocumentPage } from './pages/document.tsx'
 import { EditorPage } from './pages/editor.tsx'
 import { EnvironmentsPage } from './pages/environments.tsx'
 import { FleetPage } from './pages/fleet.tsx'
+import { FleetPluginPage } from './pages/fleet-plugin.tsx'
 import { HistoryPage } from './pages/history.tsx'
 import { PeoplePage } from './pages/people.tsx'
 import { PluginsPage } from './pages/plugins.tsx'
@@ -55,34 +56,39 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
   const [keys, setKeys] = useState(false)
   const [kill, setKill] = useState<{ domain?: string; plugin?: string }>()
   const [connected, setConnected] = useState(true)
-  const heard = useRef(new Map<StudioEvent, Set<() => void>>())
+  const heard = useRef(new Map<StudioEvent, Set<(data?: string) => void>>())
   const content = useRef<HTMLElement>(null)
 
   const refreshLive = useCallback(() => {
     api.get<Live>('/live').then(setLive, () => undefined)
   }, [api])
   const say = useCallback((message: string, kind: 'done' | 'failed' = 'done') => setTold({ message, kind }), [])
-  const listen = useCallback((event: StudioEvent, call: () => void) => {
+  const listen = useCallback((event: StudioEvent, call: (data?: string) => void) => {
     const calls = heard.current.get(event) ?? new Set()
     heard.current.set(event, calls.add(call))
     return () => void calls.delete(call)
   }, [])
 
+  const watch = path.startsWith('/fleet') ? 'fleet' : undefined
+  const was_open = useRef(false)
   useEffect(() => {
     refreshLive()
     const close = openEvents({
-      heard(event) {
-        for (const call of heard.current.get(event) ?? []) call()
+      watch,
+      again: was_open.current,
+      heard(event, data) {
+        for (const call of heard.current.get(event) ?? []) call(data)
       },
       connected: setConnected,
       refused: refreshLive,
     })
+    was_open.current = true
     const ends = [listen('version', refreshLive), listen('change', refreshLive)]
     return () => {
       for (const end of ends) end()
       close()
     }
-  }, [refreshLive, listen])
+  }, [refreshLive, listen, watch])
 
   useEffect(() => {
     if (told?.kind !== 'done') return undefined
@@ -221,7 +227,7 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
 function isIn(path: string, page: string): boolean {
   return page === '/'
     ? path === '/' || path === '/plugin'
-    : path === page || (page === '/changes' && path.startsWith('/changes/'))
+    : path === page || (page === '/fleet' && path.startsWith('/fleet/')) || (page === '/changes' && path.startsWith('/changes/'))
 }
 
 function Route({ path, role }: { path: string; role: Session['role'] }): ComponentChildren {
@@ -235,6 +241,7 @@ function Route({ path, role }: { path: string; role: Session['role'] }): Compone
   if (path === '/document') return <DocumentPage />
   if (path === '/history') return <HistoryPage />
   if (path === '/fleet') return <FleetPage />
+  if (path === '/fleet/plugin') return <FleetPluginPage />
   if (path === '/audit') return <AuditPage />
   if (path === '/environments' && role === 'publisher') return <EnvironmentsPage />
   if (path === '/webhooks' && role === 'publisher') return <WebhooksPage />

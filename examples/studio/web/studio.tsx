@@ -5,7 +5,7 @@ import type { Session } from '../shared/people.ts'
 import { PERSON_ROLES, type PersonRole } from '../shared/roles.ts'
 import type { Api } from './api.ts'
 
-export type StudioEvent = 'version' | 'change' | 'report'
+export type StudioEvent = 'version' | 'change' | 'report' | 'fleet'
 
 /** What every page works with. */
 export interface StudioPage {
@@ -19,8 +19,11 @@ export interface StudioPage {
   refreshLive(): void
   /** Tells somebody that something was done. */
   say(message: string, kind?: 'done' | 'failed'): void
-  /** @returns what ends it */
-  listen(event: StudioEvent, heard: () => void): () => void
+  /**
+   * @param heard with what is told of it; without, where something may have been missed
+   * @returns what ends it
+   */
+  listen(event: StudioEvent, heard: (data?: string) => void): () => void
   openKillSwitch(what?: { domain: string; plugin?: string }): void
 }
 

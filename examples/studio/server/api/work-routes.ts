@@ -1,10 +1,5 @@
-import { Readable } from 'node:stream'
 import { z } from 'zod'
-import { INSTANCE, SHADOW_RUNS } from '../../shared/fleet.ts'
-import { REPORT } from '../../shared/report.ts'
 import { RAN } from '../../shared/trial.ts'
-import { readInstances, takeReport, writeInstances } from '../fleet/reports.ts'
-import { countShadowRuns } from '../fleet/shadow-runs.ts'
 import type { Press } from '../publishing/press.ts'
 import { putTogether } from '../review/document-parts.ts'
 import type { Trials } from '../trying/try-request.ts'
@@ -32,9 +27,9 @@ const FETCH_ANSWER = z.strictObject({
   body: z.string().optional(),
 })
 
-/** Trying out, and looking at the fleet. */
+/** Trying out, and hearing of what happens. */
 export function workRoutes(
-  { db, documents, workspace }: Press,
+  { documents, workspace }: Press,
   trials: Trials,
   streams: EventStreams,
 ): readonly Route[] {
@@ -81,39 +76,14 @@ export function workRoutes(
       },
     }),
     route({
-      method: 'post',
-      path: '/reports',
-      summary: 'Take the report of an instance: for report_uri, with a token in report_headers',
-      role: 'reporter',
-      body: REPORT,
-      handle: ({ actor, body }) => takeReport(db, actor, body),
-    }),
-    route({
-      method: 'get',
-      path: '/fleet',
-      summary: 'Which instances there are, and what each reported last',
-      role: 'viewer',
-      answer: z.array(INSTANCE),
-      handle({ ctx }) {
-        ctx.body = Readable.from(writeInstances(db))
-        ctx.type = 'application/json'
-      },
-    }),
-    route({
-      method: 'get',
-      path: '/shadow',
-      summary: 'What plugins in shadow mode would have done, as counted by the instances; most runs first',
-      role: 'viewer',
-      query: z.object({ domain: z.string().optional(), plugin: z.string().optional() }),
-      answer: z.array(SHADOW_RUNS),
-      handle: ({ query }) => countShadowRuns(readInstances(db), query),
-    }),
-    route({
       method: 'get',
       path: '/events',
-      summary: 'Server-sent events: version, change and report, each when there is a new one',
+      summary:
+        'Server-sent events: version, change and report, each when there is a new one. With watch=fleet also fleet: its headline, ' +
+        'and the processes that are different',
       role: 'viewer',
-      handle: ({ ctx }) => streams.open(ctx),
+      query: z.object({ watch: z.enum(['fleet']).optional() }),
+      handle: ({ ctx, query: { watch } }) => streams.open(ctx, watch),
     }),
   ]
 }

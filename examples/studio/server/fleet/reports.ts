@@ -1,24 +1,18 @@
-import { setImmediate } from 'node:timers/promises'
-import { type Kysely, sql } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { Report } from '../../shared/fleet.ts'
 import { type Actor, tokenOf } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
 import { announce } from '../store/announcements.ts'
+import { writeAudit } from '../store/audit.ts'
 import type { Tables } from '../store/tables.ts'
 import { raiseAlerts } from '../webhooks/alerts.ts'
+import { findDeltas } from './deltas.ts'
+import type { RingWriter } from './ring-writer.ts'
+import { summarize } from './summary.ts'
 
-/** An instance of dynacode, as it was when it last reported. */
-export interface Instance {
-  readonly id: string
-  readonly host: string
-  readonly pid: number
-  readonly received_at: Date
-  /** As JSON. */
-  readonly report: string
-}
-
-/** After this time without a report an instance is forgotten, in milliseconds. */
+/** After this time without a report an instance is forgotten, in milliseconds; and one that has said that it ends. */
 const FORGOTTEN_AFTER_MS = 24 * 3_600_000
+const CLOSED_FORGOTTEN_AFTER_MS = 3_600_000
 /** A report that is older than one that came longer ago than this was not overtaken by it: it is believed. In milliseconds. */
 const OVERTAKEN_WITHIN_MS = 2 * 60_000
 /** An instance that was silent for so long may be reported by whoever it is now. In milliseconds. */
@@ -32,12 +26,15 @@ const MOST_INSTANCES = 1000
  *
  * @throws Problem where it is another's
  */
-export async function takeReport(db: Kysely<Tables>, actor: Actor, report: Report): Promise<void> {
-  const { instance: id, host, pid, sequence } = report
+export async function takeReport(db: Kysely<Tables>, rings: RingWriter, actor: Actor, report: Report): Promise<void> {
+  const { instance: id, host, pid, sequence, closing: closed } = report
   const token = tokenOf(actor)
   const reported_by = token === undefined ? `account:${actor.account_id}` : `token:${token}`
-  const values = { host, pid, report: JSON.stringify(report), received_at: new Date() }
-  await db.transaction().execute(async (transaction) => {
+  const received_at = new Date()
+  const shadows = JSON.stringify(report.counters?.plugins.filter(({ shadow_runs }) => shadow_runs > 0) ?? [])
+  const summary = JSON.stringify(summarize(report))
+  const values = { host, pid, closed, summary, shadows, report: JSON.stringify(report), received_at }
+  const before = await db.transaction().execute(async (transaction) => {
     const known = await transaction
       .selectFrom('instance')
       .select(['report', 'reported_by', 'received_at'])
@@ -49,7 +46,7 @@ export async function takeReport(db: Kysely<Tables>, actor: Actor, report: Repor
       throw new Problem(403, 'instance: it is reported with another token', { fields: { instance: 'is another’s' } })
     }
     const is_recent = known !== undefined && Date.now() - known.received_at.getTime() < OVERTAKEN_WITHIN_MS
-    if (is_recent && Number(known.report.sequence) > sequence) return
+    if (is_recent && Number(known.report.sequence) > sequence) return 'overtaken'
     if (known === undefined) await makeRoom(transaction, reported_by)
     await transaction
       .insertInto('instance')
@@ -58,7 +55,23 @@ export async function takeReport(db: Kysely<Tables>, actor: Actor, report: Repor
       .execute()
     await raiseAlerts(transaction, reported_by, known?.report, report)
     await announce(transaction, 'studio_report', id)
+    return known
   })
+  if (before === 'overtaken') return
+  const until = received_at.getTime()
+  const began = until - Math.max(0, (report.sent_at ?? 0) - (report.started_at ?? report.sent_at ?? 0))
+  rings.add(findDeltas(before?.report as Partial<Report> | undefined, report), before?.received_at.getTime() ?? began, until)
+  noteErrors(rings, report, until)
+}
+
+/** Clocks of processes may be wrong: what counts is how long before its report an error was. */
+function noteErrors(rings: RingWriter, { host, pid, sent_at, counters }: Report, received_at: number): void {
+  for (const { domain, name, phase, last_error } of counters?.plugins ?? []) {
+    if (last_error === null) continue
+    const { at, ...error } = last_error
+    const age_ms = Math.max(0, (sent_at ?? at) - at)
+    rings.noteError({ domain, name, phase, host, pid, error, at: new Date(Math.max(0, received_at - age_ms)) })
+  }
 }
 
 /** Whether who has reported an instance so far still can: tokens are replaced while instances run on. */
@@ -86,47 +99,43 @@ async function makeRoom(db: Kysely<Tables>, reported_by: string): Promise<void> 
   await db.deleteFrom('instance').where('id', 'in', oldest).execute()
 }
 
-async function forget(db: Kysely<Tables>): Promise<void> {
-  await db
+/** Forgets who is gone for long. */
+export async function forget(db: Kysely<Tables>): Promise<void> {
+  const before = (ms: number) => new Date(Date.now() - ms)
+  const forgotten = await db
     .deleteFrom('instance')
-    .where('received_at', '<', new Date(Date.now() - FORGOTTEN_AFTER_MS))
+    .where(({ eb, or, and }) =>
+      or([
+        eb('received_at', '<', before(FORGOTTEN_AFTER_MS)),
+        and([eb('closed', '=', true), eb('received_at', '<', before(CLOSED_FORGOTTEN_AFTER_MS))]),
+      ]),
+    )
+    .returning('id')
     .execute()
+  // Which ones may be more than an announcement holds: everybody looks anew.
+  if (forgotten.length > 0) await announce(db, 'studio_report', '')
 }
 
-/** Reports are up to 128 KB each: so many at a time, and others are answered in between. */
-const AT_ONCE = 20
-
-/** Every instance that is not forgotten, by host and process, some at a time; the report as text. */
-export async function* readInstances(db: Kysely<Tables>): AsyncGenerator<readonly Instance[]> {
-  await forget(db)
-  let after: Pick<Instance, 'host' | 'pid' | 'id'> = { host: '', pid: -1, id: '' }
-  for (;;) {
-    const { host, pid, id } = after
-    const instances = await db
-      .selectFrom('instance')
-      .select(['id', 'host', 'pid', 'received_at', sql<string>`report::text`.as('report')])
-      .where(({ eb, refTuple, tuple }) => eb(refTuple('host', 'pid', 'id'), '>', tuple(host, pid, id)))
-      .orderBy('host')
-      .orderBy('pid')
-      .orderBy('id')
-      .limit(AT_ONCE)
-      .execute()
-    yield instances
-    const last = instances.at(-1)
-    if (last === undefined || instances.length < AT_ONCE) return
-    after = last
-    await setImmediate()
-  }
+/** Forgets processes that somebody has dismissed; one that reports again comes back. */
+export async function dismiss(db: Kysely<Tables>, actor: Actor, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return
+  await db.transaction().execute(async (transaction) => {
+    await transaction.deleteFrom('instance').where('id', 'in', ids).execute()
+    await writeAudit(transaction, actor, 'dismiss', ids.length === 1 ? `process ${ids[0]}` : `${ids.length} processes`)
+    await announce(transaction, 'studio_report', '')
+  })
 }
 
-/** The same as a list in JSON, part by part: to read a thousand reports and write them again would hold up everybody. */
-export async function* writeInstances(db: Kysely<Tables>): AsyncGenerator<string> {
-  let before = '['
-  for await (const instances of readInstances(db)) {
-    for (const { report, ...rest } of instances) {
-      yield `${before}${JSON.stringify(rest).slice(0, -1)},"report":${report}}`
-      before = ','
-    }
-  }
-  yield before === '[' ? '[]' : ']'
+/** All that a process reported last. @throws Problem where there is none */
+export async function readReport(
+  db: Kysely<Tables>,
+  id: string,
+): Promise<{ id: string; received_at: Date; report: object }> {
+  const found = await db
+    .selectFrom('instance')
+    .select(['id', 'received_at', 'report'])
+    .where('id', '=', id)
+    .executeTakeFirst()
+  if (found === undefined) throw new Problem(404, 'there is no such process, or it was forgotten')
+  return found
 }

@@ -1,6 +1,44 @@
+import { setImmediate } from 'node:timers/promises'
+import { type Kysely, sql } from 'kysely'
 import { z } from 'zod'
 import type { ShadowCounts, ShadowRuns } from '../../shared/fleet.ts'
-import type { Instance } from './reports.ts'
+import type { Tables } from '../store/tables.ts'
+
+/** What an instance has counted of its plugins in shadow mode. */
+export interface ShadowReport {
+  readonly id: string
+  readonly host: string
+  readonly pid: number
+  readonly received_at: Date
+  /** As JSON. */
+  readonly shadows: string
+}
+
+/** What instances have counted may be long: so many at a time, and others are answered in between. */
+const AT_ONCE = 50
+
+/** What every instance has counted that has any such plugin, by host and process, some at a time. */
+export async function* readShadows(db: Kysely<Tables>): AsyncGenerator<readonly ShadowReport[]> {
+  let after: Pick<ShadowReport, 'host' | 'pid' | 'id'> = { host: '', pid: -1, id: '' }
+  for (;;) {
+    const { host, pid, id } = after
+    const instances = await db
+      .selectFrom('instance')
+      .select(['id', 'host', 'pid', 'received_at', sql<string>`shadows::text`.as('shadows')])
+      .where(sql`shadows::text`, '<>', '[]')
+      .where(({ eb, refTuple, tuple }) => eb(refTuple('host', 'pid', 'id'), '>', tuple(host, pid, id)))
+      .orderBy('host')
+      .orderBy('pid')
+      .orderBy('id')
+      .limit(AT_ONCE)
+      .execute()
+    yield instances
+    const last = instances.at(-1)
+    if (last === undefined || instances.length < AT_ONCE) return
+    after = last
+    await setImmediate()
+  }
+}
 
 /** As REPORT has it; what an earlier studio took in may be more. */
 const COUNT = z.int().min(0).max(1_000_000_000_000)
@@ -14,7 +52,7 @@ const COUNTED = z.object({
   shadow_changes: COUNT.default(0),
   shadow_errors: COUNT.default(0),
 })
-const COUNTERS = z.object({ counters: z.object({ plugins: z.array(z.unknown()) }) })
+const SHADOWS = z.array(z.unknown())
 
 /** More than any fleet has: of further ones nothing is said. */
 const MOST_PLUGINS = 10_000
@@ -27,7 +65,7 @@ const MOST_TOLD = 200
  * @param parts some instances at a time
  */
 export async function countShadowRuns(
-  parts: AsyncIterable<readonly Instance[]> | Iterable<readonly Instance[]>,
+  parts: AsyncIterable<readonly ShadowReport[]> | Iterable<readonly ShadowReport[]>,
   wanted: { readonly domain?: string | undefined; readonly plugin?: string | undefined },
 ): Promise<readonly ShadowRuns[]> {
   const found = new Map<string, ShadowRuns>()
@@ -40,10 +78,10 @@ export async function countShadowRuns(
 
 function addRuns(
   found: Map<string, ShadowRuns>,
-  { id, host, pid, received_at, report }: Instance,
+  { id, host, pid, received_at, shadows }: ShadowReport,
   wanted: { readonly domain?: string | undefined; readonly plugin?: string | undefined },
 ): void {
-  for (const each of COUNTERS.safeParse(JSON.parse(report)).data?.counters.plugins ?? []) {
+  for (const each of SHADOWS.safeParse(JSON.parse(shadows)).data ?? []) {
     const counted = COUNTED.safeParse(each).data
     if (counted === undefined) continue
     const { domain, name: plugin, phase } = counted

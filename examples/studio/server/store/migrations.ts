@@ -1,6 +1,7 @@
 import { type Kysely, type Migration, sql } from 'kysely'
 import { addEnvironments } from './environment-tables.ts'
 import { addChangeSets } from './migrate-change-sets.ts'
+import { addFleet } from './migrate-fleet.ts'
 import { addIdentities } from './oidc-tables.ts'
 import { addTemplates } from './template-tables.ts'
 import { addWebhooks } from './webhook-tables.ts'
@@ -14,6 +15,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
   '0005_second_person': { up: addSecondPerson },
   '0006_second_factor': { up: addSecondFactor },
   '0007_change_sets': { up: addChangeSets },
+  '0008_fleet': { up: addFleet },
   '0030_webhooks': { up: addWebhooks },
   '0031_identities': { up: addIdentities },
   '0032_action_templates': { up: addTemplates },

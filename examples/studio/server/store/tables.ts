@@ -1,5 +1,6 @@
 import type { ColumnType, Generated, JSONColumnType } from 'kysely'
 import type { EditKind, SetState } from '../../shared/changes.ts'
+import type { LastError, Summary } from '../../shared/fleet.ts'
 import type { VersionKind } from '../../shared/review.ts'
 import type { Role } from '../../shared/roles.ts'
 import type { EnvironmentTables } from './environment-tables.ts'
@@ -163,5 +164,42 @@ export interface Tables extends EnvironmentTables, OidcTables, TemplateTables, W
     reported_by: string | null
     report: JSONColumnType<Fields>
     received_at: Generated<Date>
+    /** Whether its last report said that it ends. */
+    closed: Generated<boolean>
+    /** What its last report said in short; null for one that an earlier studio took in. */
+    summary: JSONColumnType<Summary> | null
+    /** Its plugins that ran in shadow mode, as it counted them. */
+    shadows: JSONColumnType<object[], string | undefined>
+  }
+  /** What each plugin did in the processes together, in one slot of `step` seconds; the fleet has no name. */
+  activity: {
+    domain: string
+    name: string
+    phase: string
+    step: number
+    /** Seconds since 1970, divided by `step`. */
+    slot: number
+    calls: number
+    errors: number
+    errors_closed: number
+    exits: number
+    buckets: number[]
+  }
+  /** The last error of each plugin. */
+  plugin_error: {
+    domain: string
+    name: string
+    phase: string
+    at: Date
+    host: string
+    pid: number
+    error: JSONColumnType<Omit<LastError, 'at'>>
+  }
+  /** How many processes ran which version, in each slot. */
+  live_processes: {
+    step: number
+    slot: number
+    version: string
+    processes: number
   }
 }

@@ -6,6 +6,7 @@ import { beginSet } from '../change-sets.ts'
 import { createVisitor, type Running, runStudio } from '../visitors.ts'
 
 const PASSWORD = 'correct horse battery'
+const PAGES_OF_FLEET = ['/api/fleet', '/api/fleet?kind=gone', '/api/fleet/plugins', '/api/fleet/chart', '/api/shadow']
 
 describe('requests', () => {
   let running: Running
@@ -43,8 +44,8 @@ describe('requests', () => {
     await others(report('one', Number.MAX_SAFE_INTEGER, { active: { version: 99 } })).expect(403, /another token/)
     await others(report('one', 2)).expect(403)
     await mine(report('one', 2, { active: { version: 2 } })).expect(204)
-    const { body } = await ada.get('/api/fleet').expect(200)
-    expect(body).toMatchObject([{ id: 'one', report: { active: { version: 2 } } }])
+    const { body } = await ada.get('/api/fleet/processes/one').expect(200)
+    expect(body).toMatchObject({ id: 'one', report: { active: { version: 2 } } })
   })
 
   test('G56 reporter | reports | takes no page away by what is in one', async ({ task }) => {
@@ -77,10 +78,7 @@ describe('requests', () => {
       const { status } = await send(report(`odd-${at}`, 1, more))
       expect.soft([204, 422], JSON.stringify(more)).toContain(status)
     }
-    const { body: fleet } = await ada.get('/api/fleet').expect(200)
-    for (const { report } of fleet)
-      if (report.plugins) expect(report.plugins).toMatchObject({ states: {}, notable: [] })
-    await ada.get('/api/shadow').expect(200)
+    for (const page of PAGES_OF_FLEET) await ada.get(page).expect(200)
   })
 
   test('G56 reporter | reports | takes nobody’s turn by many that are large', { timeout: 120_000 }, async ({
@@ -101,10 +99,10 @@ describe('requests', () => {
     const counting = (async () => {
       for (; !is_over; turns += 1) await ada.get('/api/session').expect(200)
     })()
-    const { body: fleet } = await ada.get('/api/fleet').expect(200)
-    const large = fleet.filter(({ id }: { id: string }) => id.startsWith('large-'))
-    expect(large.map(({ host }: { host: string }) => host)).toEqual(hosts)
-    expect(large[0]).toMatchObject({ pid: 7, report: { sequence: 1, counters: { plugins: { length: 450 } } } })
+    const found = async () => (await ada.get('/api/fleet?search=large&limit=200').expect(200)).body.processes
+    await expect.poll(async () => (await found()).map(({ host }: { host: string }) => host)).toEqual(hosts)
+    const { body: last } = await ada.get('/api/fleet/processes/large-000').expect(200)
+    expect(last.report).toMatchObject({ pid: 7, sequence: 1, counters: { plugins: { length: 450 } } })
     const { body: shadows } = await ada.get('/api/shadow?domain=a.example').expect(200)
     expect(shadows).toHaveLength(200)
     expect(shadows[0]).toMatchObject({ runs: count, instances: { length: count } })
@@ -141,8 +139,7 @@ describe('requests', () => {
       }),
       { numRuns: runs, seed: 20 },
     )
-    await ada.get('/api/fleet').expect(200)
-    await ada.get('/api/shadow').expect(200)
+    for (const page of PAGES_OF_FLEET) await ada.get(page).expect(200)
   })
 
   test('G56 author | input | holds nobody up by importing hundreds of thousands of files', {

@@ -1,82 +1,90 @@
-import type { Instance, ShadowRuns } from '../../shared/fleet.ts'
-import { InstanceEntry } from '../fleet/instance.tsx'
-import { PluginCounters } from '../fleet/plugin-counters.tsx'
-import { judge } from '../fleet/report.ts'
-import { Empty, Show, useLoad } from '../load.tsx'
-import { useTitle } from '../parts/page.ts'
+import { useState } from 'preact/hooks'
+import type { Headline, ShadowRuns } from '../../shared/fleet.ts'
+import { Charts } from '../fleet/charts.tsx'
+import { GoneProcesses } from '../fleet/gone-processes.tsx'
+import { PluginList } from '../fleet/plugin-list.tsx'
+import { ProcessRow } from '../fleet/process-row.tsx'
+import { useProcesses } from '../fleet/use-processes.ts'
+import { SearchField } from '../form.tsx'
+import { Empty, Failed, Loading, useLoad } from '../load.tsx'
+import { More } from '../parts/more.tsx'
+import { useDelayed, useTitle } from '../parts/page.ts'
 import { ShadowCounts } from '../parts/shadow-counts.tsx'
-import { useStudio, useStudioEvent } from '../studio.tsx'
+import { useStudioEvent } from '../studio.tsx'
 
-/** Reports that come closer together than this are shown together, in milliseconds. */
-const TOGETHER_MS = 500
-/** Which process runs what, and how it fares; new reports come in by themselves. */
+/** What shadows have counted is looked at once in this time while reports come in, in milliseconds. */
+const SHADOWS_EVERY_MS = 5000
+
+/** What is live in which process, what is in trouble, and what the plugins do. */
 export function FleetPage() {
-  const fleet = useLoad<readonly Instance[]>('/fleet')
-  useTitle('Fleet')
+  const [search, setSearch] = useState('')
+  const wanted = useDelayed(search, 150)
+  const processes = useProcesses('live', wanted)
   const shadow = useLoad<readonly ShadowRuns[]>('/shadow')
-  useStudioEvent(
-    'report',
-    () => {
-      fleet.reload()
-      shadow.reload()
-    },
-    TOGETHER_MS,
-  )
+  useTitle('Fleet')
+  useStudioEvent('report', shadow.reload, SHADOWS_EVERY_MS)
+  const { headline, items, problem, loading } = processes
+  if (headline === undefined) return problem ? <Failed problem={problem} again={processes.reload} /> : <Loading />
+  const is_empty = headline.live + headline.silent + headline.closed === 0
   return (
     <>
       <div class="head">
         <h1>Fleet</h1>
-        <span class="hint">Updates live as reports arrive.</span>
+        {!is_empty && <SearchField label="Find a process" value={search} change={setSearch} />}
       </div>
-      <Show of={fleet}>
-        {(instances) =>
-          instances.length === 0 ? (
-            <Empty>
-              <p>
-                <strong>No instance has reported yet.</strong>
-              </p>
-              <p>
-                In the options of dynacode, set <code>report_uri: '{location.origin}/api/reports'</code> and, in{' '}
-                <code>report_headers</code>, a token from the page People.
-              </p>
-            </Empty>
-          ) : (
-            <>
-              <Summary instances={instances} />
-              <ul class="instances">
-                {instances.map((instance) => (
-                  <InstanceEntry key={instance.id} instance={instance} />
-                ))}
-              </ul>
-              <ShadowCounts of={shadow} by="plugin" />
-              <PluginCounters instances={instances} />
-            </>
-          )
-        }
-      </Show>
+      {problem && <Failed problem={problem} again={processes.reload} />}
+      {is_empty ? (
+        <Empty>
+          <p>
+            <strong>No process has reported yet.</strong>
+          </p>
+          <p>
+            In the options of dynacode, set <code>report_uri: '{location.origin}/api/reports'</code> and, in{' '}
+            <code>report_headers</code>, a token from the page People.
+          </p>
+        </Empty>
+      ) : (
+        <>
+          <Summary of={headline} />
+          <PluginList />
+          <section aria-label="Processes">
+            <h2>Processes</h2>
+            {items?.length === 0 && (
+              <p class="hint">{wanted === '' ? 'No process reports at this time.' : 'No process found.'}</p>
+            )}
+            <ul class="instances">
+              {items?.map((process) => (
+                <ProcessRow key={process.id} process={process} />
+              ))}
+            </ul>
+            <More of={{ ...processes, loading, items: items ?? [] }} what="processes" by_sight={false} />
+          </section>
+          <GoneProcesses silent={headline.silent} closed={headline.closed} />
+          <ShadowCounts of={shadow} by="plugin" />
+          <Charts />
+        </>
+      )}
     </>
   )
 }
 
-function Summary({ instances }: { instances: readonly Instance[] }) {
-  const { live } = useStudio()
-  const on = instances.filter(({ report }) => report.active?.version === live?.version).length
-  const trouble = instances.filter((instance) => judge(instance, live?.version).kind === 'bad').length
+/** The fleet in one line. */
+function Summary({ of: { version, live, on_version, bad, silent, closed } }: { of: Headline }) {
+  const what = live === 1 ? 'live process' : 'live processes'
   return (
     <p class="summary" role="status">
-      <b>{instances.length}</b> {instances.length === 1 ? 'instance' : 'instances'}
-      {live !== undefined && live.version > 0 && (
-        <>
-          {' '}
-          · <b>{on}</b> on version {live.version}
-        </>
+      {version === 0 ? (
+        <b>
+          {live} {what}, nothing published
+        </b>
+      ) : (
+        <b class={on_version === live ? undefined : 'behind'}>
+          {on_version} of {live} {what} on version {version}
+        </b>
       )}
-      {trouble > 0 && (
-        <>
-          {' '}
-          · <b class="problem">{trouble} with problems</b>
-        </>
-      )}
+      {bad > 0 && <span class="badge bad">{bad} with problems</span>}
+      {silent > 0 && <span class="badge warn">{silent} silent</span>}
+      {closed > 0 && <span class="badge">{closed} closed</span>}
     </p>
   )
 }
