@@ -111,7 +111,7 @@ describePages('at 3 a.m.: a plugin answers 503 to everybody', () => {
       await page.getByRole('region', { name: 'Values of the charts' }).waitFor()
       expect([name, await measureOverflow(page)]).toEqual([name, 0])
       await checkAccess(page)
-        await page.getByRole('link', { name: 'Open in the editor' }).click()
+      await page.getByRole('link', { name: 'Open in the editor' }).click()
       await expect.poll(() => new URL(page.url()).pathname).toBe(`/plugins/${guard.plugin}`)
       await page.context().close()
     },
