@@ -4,7 +4,16 @@ import { type Dynacode, dynacode } from 'dynacode'
 import Koa from 'koa'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { call, checkAccess, describePages, measureOverflow, photograph, publish, startVisited } from './browser.ts'
+import {
+  call,
+  change,
+  checkAccess,
+  describePages,
+  measureOverflow,
+  photograph,
+  publish,
+  startVisited,
+} from './browser.ts'
 
 const GUARD = "const user = ctx.state.user\nif (user.roles.includes('banned')) exit(403)"
 const SIZES = [
@@ -16,7 +25,6 @@ const SIZES = [
 describePages('at 3 a.m.: a plugin answers 503 to everybody', () => {
   const visited = startVisited({ report_token: 'reporter' })
   const apps: { dyna: Dynacode; server: Server }[] = []
-  let guard = { domain: '', plugin: 0 }
 
   async function startApp(): Promise<void> {
     const authorization = 'Bearer reporter'
@@ -50,17 +58,18 @@ describePages('at 3 a.m.: a plugin answers 503 to everybody', () => {
 
   beforeAll(async () => {
     const { ada } = visited
-    const { id: domain } = await call<{ id: number }>(ada, 'POST', '/domains', { name: '127.0.0.1' })
-    const add = (name: string, code: string, fields: object = {}) =>
-      call<{ id: number }>(ada, 'POST', `/domains/${domain}/plugins`, {
-        name,
-        phase: 'access',
-        fields: { code, ...fields },
-      })
-    await add('headers', "ctx.set('X-Shop', '1')")
-    await add('flaky', "if (ctx.path === '/odd') ctx.nothing()")
-    const { id } = await add('guard', GUARD, { on_failure: 'closed', when: { paths: '/shop' } })
-    guard = { domain: '127.0.0.1', plugin: id }
+    const access = (name: string, code: string, fields: object = {}) => ({
+      domain: '127.0.0.1',
+      name,
+      phase: 'access',
+      fields: { code, ...fields },
+    })
+    await change(
+      ada,
+      access('headers', "ctx.set('X-Shop', '1')"),
+      access('flaky', "if (ctx.path === '/odd') ctx.nothing()"),
+      access('guard', GUARD, { on_failure: 'closed', when: { paths: '/shop' } }),
+    )
     await publish(ada, 'A guard for the shop')
     for (let app = 0; app < 3; app += 1) await startApp()
   })
@@ -112,7 +121,8 @@ describePages('at 3 a.m.: a plugin answers 503 to everybody', () => {
       expect([name, await measureOverflow(page)]).toEqual([name, 0])
       await checkAccess(page)
       await page.getByRole('link', { name: 'Open in the editor' }).click()
-      await expect.poll(() => new URL(page.url()).pathname).toBe(`/plugins/${guard.plugin}`)
+      await expect.poll(() => new URL(page.url()).pathname).toBe('/plugin')
+      await page.locator('.cm-content').waitFor()
       await page.context().close()
     },
   )
