@@ -314,7 +314,8 @@ describe('a report', () => {
     })
     try {
       await dyna.refresh()
-      const of = (occasion: string) => receiver.saw(({ occasions }) => occasions.includes(occasion))
+      const of = (occasion: 'update' | 'breaker' | 'switch') =>
+        receiver.saw(({ occasions }) => occasions.includes(occasion))
       await of('update')
       await (await serveBehind(dyna)).get('/')
       expect(await of('breaker')).toMatchObject({
