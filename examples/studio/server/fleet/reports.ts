@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { type Kysely, sql } from 'kysely'
 import type { Report } from '../../shared/fleet.ts'
 import { type Actor, tokenOf } from '../auth/actor.ts'
 import { Problem } from '../problem.ts'
