@@ -75,7 +75,9 @@ export async function readSettings(environment: NodeJS.ProcessEnv): Promise<Sett
     const [issue] = parsed.error.issues
     const name = String(issue?.path[0])
     // An address may hold a password.
-    const came = ['DATABASE_URL', 'OIDC_CLIENT_SECRET'].includes(name) ? 'something else' : JSON.stringify(environment[name])
+    const came = ['DATABASE_URL', 'OIDC_CLIENT_SECRET'].includes(name)
+      ? 'something else'
+      : JSON.stringify(environment[name])
     throw new Error(`${name}: expected ${issue?.message}, got ${came}`)
   }
   const { SIGNING_KEY, ...rest } = parsed.data

@@ -46,8 +46,8 @@ describe('the snippets', () => {
     const MARKS: Record<string, readonly string[]> = {
       // What is to sign is tried in trust.test.ts, the files of a reader's own project in test/package.
       ts: ['app', 'check', 'sign', 'file'],
-      // What is a file of the cookbook is tried beside it.
-      js: ['plugin', 'recipe', 'throws', 'file'],
+      // What is a file of the cookbook is tried beside it, what verifies the studio's webhooks with these.
+      js: ['plugin', 'recipe', 'throws', 'file', 'verify'],
       json: ['document', 'step', 'file', 'tsconfig', 'report'],
       // Commands of this repository, and of a reader's own project.
       sh: [],

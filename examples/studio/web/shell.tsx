@@ -227,7 +227,9 @@ export function Shell({ api, session, end }: { api: Api; session: Session; end()
 function isIn(path: string, page: string): boolean {
   return page === '/'
     ? path === '/' || path === '/plugin'
-    : path === page || (page === '/fleet' && path.startsWith('/fleet/')) || (page === '/changes' && path.startsWith('/changes/'))
+    : path === page ||
+        (page === '/fleet' && path.startsWith('/fleet/')) ||
+        (page === '/changes' && path.startsWith('/changes/'))
 }
 
 function Route({ path, role }: { path: string; role: Session['role'] }): ComponentChildren {

@@ -28,11 +28,7 @@ const FETCH_ANSWER = z.strictObject({
 })
 
 /** Trying out, and hearing of what happens. */
-export function workRoutes(
-  { documents, workspace }: Press,
-  trials: Trials,
-  streams: EventStreams,
-): readonly Route[] {
+export function workRoutes({ documents, workspace }: Press, trials: Trials, streams: EventStreams): readonly Route[] {
   return [
     route({
       method: 'post',

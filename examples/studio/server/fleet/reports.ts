@@ -60,7 +60,11 @@ export async function takeReport(db: Kysely<Tables>, rings: RingWriter, actor: A
   if (before === 'overtaken') return
   const until = received_at.getTime()
   const began = until - Math.max(0, (report.sent_at ?? 0) - (report.started_at ?? report.sent_at ?? 0))
-  rings.add(findDeltas(before?.report as Partial<Report> | undefined, report), before?.received_at.getTime() ?? began, until)
+  rings.add(
+    findDeltas(before?.report as Partial<Report> | undefined, report),
+    before?.received_at.getTime() ?? began,
+    until,
+  )
   noteErrors(rings, report, until)
 }
 
