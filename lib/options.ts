@@ -14,17 +14,17 @@ import { suggest } from './validation/suggestion.ts'
 /** The options of `dynacode(options)`. Durations are in seconds, as in lua-resty-dynacode. */
 export interface DynacodeOptions extends ApiOptions, UpdateOptions, RequestOptions, ReportOptions, Callbacks {
   /**
-   * Your app's own names that plugin code may use: configuration, flags, clients. The object is copied when the instance is
-   * made, its values are not: plugins can change what is inside them.
+   * Names of your app that plugin code may use: configuration, flags, clients. The object is copied when the instance is
+   * created. Its values are not copied, so plugins can change what is inside them.
    *
    * @default {}
    * @example { flags, redis }
    */
   globals?: Record<string, unknown>
   /**
-   * Your app's logger: pino, or one with the same methods. It gets each event as a line of plain data, and each `log(...)` of a
-   * plugin. Without a logger, warnings and errors that have no listener go to the console. `false`: no console output.
-   * `debug` output is not affected.
+   * Your app's logger: pino, or an object with the same methods. It gets each event as a line of plain data, and each
+   * `log(...)` of a plugin. Without a logger, warnings and errors that have no listener go to the console. `false`: no console
+   * output. The output of `DEBUG=dynacode:*` is not affected.
    *
    * @default none: the console
    * @example pino({ name: 'shop' })

@@ -13,8 +13,8 @@ export interface UpdateOptions {
    */
   plugin_api_polling_interval?: number
   /**
-   * Whether to poll at once, rather than after the first interval. The second wait is then a random part of the interval, so
-   * that processes that start together spread out.
+   * Whether to poll at once, rather than after the first interval. The next wait is then a random part of the interval, which
+   * spreads the polls of processes that start together.
    *
    * @default true
    */
@@ -26,15 +26,16 @@ export interface UpdateOptions {
    */
   workers_max_jitter?: number
   /**
-   * Longest wait after failed fetches, in seconds. The first wait is random up to twice the interval; the limit doubles with
-   * each further failure. A Retry-After header may exceed it, up to an hour.
+   * Longest wait after failed fetches, in seconds. The first wait is random, up to twice the interval. This limit doubles with
+   * each further failure. A Retry-After header may ask for a longer wait, up to an hour.
    *
    * @default twice `plugin_api_polling_interval`
    */
   plugin_api_backoff_max?: number
   /**
-   * File that stores the live document, and beside it the one before. A restart without the API loads it, and the processes of
-   * a machine share what one of them has fetched. Use a folder that only the app's user can write to.
+   * File that stores the live document. The previous one is stored beside it. A process that starts without the API loads the
+   * file, and the processes of a machine share what one of them has fetched. Use a folder that only the app's user can write
+   * to.
    *
    * @default none: nothing is written
    * @example '/var/lib/app/dynacode.cache'
@@ -48,32 +49,32 @@ export interface UpdateOptions {
    */
   bootstrap?: object | string
   /**
-   * If the API has not confirmed or replaced the live document for this long, in seconds, it counts as stale.
+   * The live document counts as stale if the API has not confirmed or replaced it for this long, in seconds.
    *
    * @default Infinity
    */
   max_stale_seconds?: number
   /**
-   * How many domains a document may have; one with more is refused.
+   * How many domains a document may have. A document with more is refused.
    *
    * @default 100000
    */
   max_domains?: number
   /**
-   * How many regular expressions without distinctive fixed text a document may have in its domain names and `skip_domains`; one
-   * with more is refused. All of them are tested for each new host.
+   * How many regular expressions without distinctive fixed text a document may have in its domain names and `skip_domains`. A
+   * document with more is refused, because all of these are tested for each new host.
    *
    * @default 300
    */
   max_alike_expressions?: number
   /**
-   * How many plugins a document may have, all domains together; one with more is refused.
+   * How many plugins a document may have in all domains together. A document with more is refused.
    *
    * @default 100000
    */
   max_plugins?: number
   /**
-   * How long the code of a plugin may be, in bytes of UTF-8; a document with a longer one is refused.
+   * How long the code of a plugin may be, in bytes of UTF-8. A document with longer code is refused.
    *
    * @default 1 048 576
    */
@@ -86,15 +87,15 @@ export interface UpdateOptions {
    */
   max_removed_ratio?: number
   /**
-   * Public keys, as a JWK Set. Given some, only documents signed by one of them are accepted, and only ones that are newer
-   * than any before; docs/trust.md has the whole of it.
+   * Public keys, as a JWK Set. With this option, a document is accepted only if it is signed by one of these keys, and not
+   * older than one that was accepted before. See docs/trust.md.
    *
    * @default none: documents are not signed
    */
   trusted_keys?: TrustedKeys
   /**
-   * How many compiled plugins are remembered, those that are live among them, which always are. At most 1 000 000: room
-   * for that many is made at once.
+   * How many compiled plugins are cached. Live plugins count, and are never evicted. At most 1 000 000, because memory for that
+   * many is reserved at once.
    *
    * @default 10000
    */

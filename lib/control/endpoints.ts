@@ -10,8 +10,8 @@ import type { Status } from './status.ts'
 /** Options of `dyna.control()`. */
 export interface ControlOptions {
   /**
-   * The token that each request must carry as `Authorization: Bearer …`. At least 16 characters, better 32 that nobody can
-   * guess. Only letters, digits and `-._~+/=`, which such a header can contain (RFC 6750, 2.1).
+   * The token that each request must send as `Authorization: Bearer …`. At least 16 characters; use 32 random ones. Only
+   * letters, digits and `-._~+/=` are allowed (RFC 6750, 2.1).
    */
   token: string
   /**

@@ -40,21 +40,21 @@ export interface PluginStatus {
   readonly retry_at: number | null
   /** SHA-1 of the name and code that run; null if none do. */
   readonly sha1: string | null
-  /** Why the document's version was refused; null when it was not. */
+  /** Why the document's version was refused; null if it was not. */
   readonly error: string | null
-  /** Its rollout; null where it has none. */
+  /** Its rollout; null if it has none. */
   readonly rollout: RolloutStatus | null
 }
 
-/** How the rollout of a plugin goes in this process. */
+/** The state of a plugin's rollout in this process. */
 export interface RolloutStatus {
-  /** Its share of the traffic now, from 0 to 100: 0 once it is stopped. */
+  /** Its current share of the traffic, from 0 to 100. 0 once it has stopped. */
   readonly percent: number
-  /** Why it stopped itself; null while it goes on. */
+  /** Why it stopped itself; null if it has not. */
   readonly stopped: RolloutStop | null
-  /** What was counted of the requests that it chose; null where it has no `stop_when`. */
+  /** Counts of the requests that it includes; null if it has no `stop_when`. */
   readonly inside: RolloutCounts['inside'] | null
-  /** What was counted of the requests that it leaves out; null where it has no `stop_when`. */
+  /** Counts of the requests that it excludes; null if it has no `stop_when`. */
   readonly control: RolloutCounts['control'] | null
 }
 
@@ -84,7 +84,7 @@ export interface Status {
   readonly from: Origin | null
   /** Whether the live document is stale, or has expired. */
   readonly stale: boolean
-  /** Since when this version is live. */
+  /** When this version went live. */
   readonly since: number | null
   /** When the source last confirmed it; null if it never has, as with a bootstrap document. */
   readonly validated_at: number | null

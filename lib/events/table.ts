@@ -2,7 +2,7 @@ import type { Phase } from '../document.ts'
 import type { DynacodeError } from '../errors.ts'
 import type { StopCondition } from '../matching/stop-when.ts'
 
-/** Which plugin an event is about. Frozen, and the same object for the life of that version of the plugin. */
+/** The plugin that an event is about. Frozen, and the same object for the life of that version of the plugin. */
 export interface PluginInfo {
   /** The plugin's name in the document. */
   readonly name: string
@@ -12,7 +12,7 @@ export interface PluginInfo {
   readonly phase: Phase | null
 }
 
-/** What every payload has. */
+/** The fields of every payload. */
 interface Stamped {
   /** When the event was emitted, in milliseconds since 1970 (`Date.now()`). */
   readonly at: number
@@ -52,21 +52,21 @@ export interface NoUpdate {
   readonly error: Error | undefined
 }
 
-/** What is known of the responses to requests of one group. */
+/** Counts of the requests of one group, and of their responses. */
 export interface GroupCounts {
-  /** Requests that meet all conditions of the plugin but the rollout, which chose them or left them out. */
+  /** Requests that meet all of the plugin's conditions. Whether the rollout includes them decides their group. */
   readonly requests: number
-  /** Responses that ended. Counted only where `status_5xx_rate`, or a `p99_ms` above the control group, is asked for. */
+  /** Responses that ended. Counted only if `stop_when` has `status_5xx_rate`, or `p99_ms` above the control group. */
   readonly responses: number
   /** Responses with a status of 500 or above. */
   readonly status_5xx: number
-  /** Responses that took longer than 99 % of the control group's, and `p99_ms` more. Counted only where that is asked for. */
+  /** Responses slower than 99 % of the control group's by more than `p99_ms`. Counted only if `stop_when` asks for that. */
   readonly slow_responses: number
 }
 
-/** What was counted of a guarded rollout in this process. Frozen. */
+/** The counts of a guarded rollout in this process. Frozen. */
 export interface RolloutCounts {
-  /** The requests that the rollout chose. */
+  /** The requests that the rollout includes. */
   readonly inside: GroupCounts & {
     /** Runs of the plugin. */
     readonly runs: number
@@ -74,10 +74,10 @@ export interface RolloutCounts {
     readonly errors: number
     /** Runs that ended the request with exit(), or an http-error. */
     readonly exits: number
-    /** Runs that took longer than `p99_ms`, of those that were timed. Counted only where that is asked for. */
+    /** Timed runs that took longer than `p99_ms`. Counted only if `stop_when` asks for that. */
     readonly slow_runs: number
   }
-  /** The requests that the rollout leaves out. */
+  /** The requests that the rollout excludes. */
   readonly control: GroupCounts
 }
 
@@ -149,13 +149,13 @@ export interface EventTable {
     readonly plugin: PluginInfo
     /** The condition of `stop_when` that was met. */
     readonly condition: StopCondition
-    /** Its limit: a share from 0 to 1; of `p99_ms`, milliseconds. */
+    /** The limit of that condition: a share from 0 to 1, or milliseconds for `p99_ms`. */
     readonly limit: number
-    /** Whether the limit is how much more it may be than among the requests that the rollout leaves out. */
+    /** Whether the limit is relative to the control group, rather than absolute. */
     readonly above_control: boolean
   }
   on_error: {
-    /** The part of dynacode that met the error: `document`, `cache`, `bootstrap`, `watch`, `report`, `watchdog`,
+    /** The part of dynacode in which the error occurred: `document`, `cache`, `bootstrap`, `watch`, `report`, `watchdog`,
      * `listener`, `request`. */
     readonly section: string
     readonly error: unknown

@@ -7,20 +7,20 @@ import { type PluginSource, type WrappedPlugin, wrapPlugin } from './wrap.ts'
 
 export type { PluginSource }
 
-/** What is wrong with the types of a plugin's code. */
+/** A type error in a plugin's code. */
 export interface TypeFault {
   readonly plugin: string
-  /** In the plugin's own code, from 1. */
+  /** Line in the plugin's own code, from 1. */
   readonly line: number
   readonly column: number
   readonly message: string
-  /** TypeScript's number of the fault: 2304 for `TS2304`. */
+  /** TypeScript's error code: 2304 for `TS2304`. */
   readonly code: number
 }
 
-/** What code finds beside what dynacode gives it. */
+/** What plugin code can use besides the names that dynacode provides. */
 export interface TypeContext {
-  /** Names of the app's own, of which nothing else is known. */
+  /** Names that the app provides, of any type. */
   readonly globals?: readonly string[]
   /** Paths of `.d.ts` files that declare such names. */
   readonly declarations?: readonly string[]
@@ -30,11 +30,11 @@ export interface TypeContext {
 const DECLARATIONS = fileURLToPath(new URL('../plugin/index.js', import.meta.url))
 
 /**
- * Checks the types of plugins, all of them together.
+ * Checks the types of all these plugins together.
  *
  * @param typescript the compiler: TypeScript 5 or later
- * @returns what is wrong, in the order of the plugins
- * @throws Error when the types of Koa are not installed
+ * @returns the type errors, in the order of the plugins
+ * @throws Error if the types of Koa are not installed
  */
 export function checkTypes(
   typescript: typeof ts,

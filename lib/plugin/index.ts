@@ -6,7 +6,7 @@ import type { Store } from '../request/store.ts'
 export type { Exit, Phase, Say }
 
 /**
- * What your app adds to Koa's context, so that plugins know it.
+ * Declare here what your app adds to Koa's context, so that plugin code can use it.
  *
  * @example
  * declare module 'dynacode/plugin' {
@@ -16,7 +16,7 @@ export type { Exit, Phase, Say }
 // biome-ignore lint/suspicious/noEmptyInterface: it is there for apps to add to
 export interface ContextExtras {}
 
-/** Koa's context in plugin code. Unlike Koa's own type, it reports unknown names. */
+/** Koa's context in plugin code. Unlike with Koa's own type, unknown names are type errors. */
 // biome-ignore lint/suspicious/noExplicitAny: what is in `state` and `body` is the app's and the plugins' own
 export type PluginContext = ParameterizedContext<any, ContextExtras & Untyped & { readonly response: Untyped }, any>
 
@@ -33,14 +33,14 @@ export interface PluginStore extends Omit<Store, 'get'> {
   get(key: string): any
 }
 
-/** Writes to the `debug` namespace `dynacode:plugin:<name>`. */
+/** Writes to the `debug` namespace `dynacode:plugin:<name>`, and to the app's logger if it has one. */
 export type Log = (...message: unknown[]) => void
 
 /** The `params` of a plugin, without more specific types. */
 // biome-ignore lint/suspicious/noExplicitAny: as in any JSON
 export type Params = Readonly<Record<string, any>>
 
-/** The body, or a part of it: bytes of a stream or Buffer, text of a string or JSON. */
+/** The body, or a part of it: bytes if the body is a stream or Buffer, text if it is a string or JSON. */
 export type Chunk = string | Buffer
 
 interface EveryPhase<P> {
@@ -67,7 +67,7 @@ interface Filters {
   readonly last: boolean
 }
 
-/** The names in scope of a plugin's code, by phase. */
+/** The names that plugin code can use, by phase. */
 export interface ScopeTable<P = Params> {
   rewrite: EveryPhase<P> & Ends & Says
   access: EveryPhase<P> & Ends & Says
@@ -78,5 +78,5 @@ export interface ScopeTable<P = Params> {
   log: EveryPhase<P>
 }
 
-/** The names in scope of a plugin's code in one phase. */
+/** The names that plugin code can use in one phase. */
 export type Scope<Name extends Phase, P = Params> = ScopeTable<P>[Name]

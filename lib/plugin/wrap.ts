@@ -8,7 +8,7 @@ export interface PluginSource {
   readonly code: string
   /** Whether the code is TypeScript. */
   readonly typescript?: boolean
-  /** The `params` with which the document uses it, one for each time. Without any, nothing is said of them. */
+  /** The `params` of each use of the plugin in the document. Without any, `params` may have any fields. */
   readonly params?: readonly Readonly<Record<string, unknown>>[]
 }
 

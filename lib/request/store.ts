@@ -5,28 +5,28 @@ import type { Clock } from '../time/clock.ts'
 const MAX_ENTRIES = 10_000
 
 /**
- * A place for plugins to keep things between requests: one per instance and process, shared by all plugins, outliving
- * every change of them. Bounded: what was not used for longest goes when 10 000 keys are held.
+ * Keeps values between requests. There is one store per instance and process. All plugins share it, and it survives every
+ * change of the document. It holds 10 000 keys; beyond that, the least recently used one is removed.
  */
 export interface Store {
-  /** The value, or undefined when there is none or its time is over. */
+  /** Returns the value, or undefined if there is none or it has expired. */
   get(key: string): unknown
   /**
-   * Keeps a value.
+   * Stores a value.
    *
-   * @param ttl_seconds how long; without it until it is displaced
+   * @param ttl_seconds how long the value is kept. Without it, until it is evicted
    */
   set(key: string, value: unknown, ttl_seconds?: number): void
-  /** Keeps a value if there is none under the key; returns whether it did. */
+  /** Stores a value if the key has none. Returns whether it did. */
   add(key: string, value: unknown, ttl_seconds?: number): boolean
   /**
-   * Adds to a number, and returns the sum. A key without a value begins at `initial`.
+   * Adds to a number, and returns the sum. A key without a value starts at `initial`.
    *
-   * @param ttl_seconds for a new key; one that is there keeps its end
-   * @throws TypeError when there is a value that is no number
+   * @param ttl_seconds applies to a new key only. An existing key expires as before
+   * @throws TypeError if the value is not a number
    */
   incr(key: string, by?: number, initial?: number, ttl_seconds?: number): number
-  /** Forgets a key; returns whether there was one. */
+  /** Removes a key. Returns whether it existed. */
   delete(key: string): boolean
 }
 

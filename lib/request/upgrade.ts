@@ -6,20 +6,20 @@ import type { Context, Middleware } from 'koa'
 import onFinished from 'on-finished'
 import type { Chain, Program } from '../program.ts'
 
-/** What plugins say of a request to upgrade. */
+/** What plugins decided about an upgrade request. */
 export interface UpgradeDecision {
-  /** Whether the app may upgrade the connection. If not, the request has been answered, and its socket is no longer the app's. */
+  /** Whether the app may upgrade the connection. If not, the request has been answered: do not use its socket. */
   readonly allowed: boolean
-  /** The request's context: `ctx.req` as `rewrite` plugins left it, and `ctx.state` with what plugins put there. */
+  /** The request's context: `ctx.req` after the `rewrite` plugins, and `ctx.state` as plugins have set it. */
   readonly ctx: Context
 }
 
 /**
- * Runs the `rewrite`, `access` and `balancer` plugins of a request to upgrade, such as WebSocket's: Koa never sees it, so
- * call this in the server's `upgrade` listener. A request that is not allowed is answered, and its socket closed. Never
- * rejects.
+ * Runs the `rewrite`, `access` and `balancer` plugins for an upgrade request, such as a WebSocket's. Koa never sees these
+ * requests, so call this in the server's `upgrade` listener. If the request is not allowed, it is answered, and its socket
+ * is closed. Never rejects.
  *
- * @param app whose settings count: `proxy`, `keys` and the like
+ * @param app the Koa app whose settings apply, such as `proxy` and `keys`
  * @example
  * server.on('upgrade', async (req, socket, head) => {
  *   const { allowed } = await dyna.upgrade(app, req, socket)

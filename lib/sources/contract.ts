@@ -17,7 +17,7 @@ export type Fetched =
 /** Where documents come from. Test your own source with `checkSource` of `dynacode/testing`. */
 export interface Source {
   /**
-   * Fetches the document. Rejects if that fails; dynacode always tries again.
+   * Fetches the document. Reject if that fails: dynacode tries again with the next poll.
    *
    * @param signal aborts the fetch, at its deadline and at `close()`
    * @param last tag of the live document, if it has one. If the source still has the same document, it may return
@@ -25,17 +25,17 @@ export interface Source {
    */
   fetch(signal: AbortSignal, last: string | undefined): Promise<Fetched>
   /**
-   * Starts to watch for changes. Called once by each instance that uses the source. It may call `changed` at any time after it
-   * has returned, also too often: each call means that a fetch may find something new. A broken watch must repair itself;
-   * meanwhile, polling finds what it misses.
+   * Starts to watch for changes. Called once by each instance that uses the source. Call `changed` when a fetch may find
+   * something new, but not before this function has returned. Extra calls do no harm. A broken watch must repair itself;
+   * meanwhile, polls find the changes.
    *
    * @param changed requests a fetch as soon as possible
-   * @returns a function that ends this watch, and not those of other instances. Called once, before `close()`
+   * @returns a function that ends this watch, but not the watches of other instances. Called once, before `close()`
    */
   watch?(changed: () => void): () => void
   /**
-   * Releases what the source holds. Called once, by `close()` of the last instance that uses it. Errors are ignored, and
-   * dynacode waits for it no longer than `plugin_api_timeout`.
+   * Releases what the source holds. Called once, by `close()` of the last instance that uses the source. Errors are ignored.
+   * dynacode waits for at most `plugin_api_timeout`.
    */
   close?(): void | Promise<void>
 }

@@ -26,7 +26,7 @@ export interface MemcachedPublisher extends MemcachedClient {
 export interface MemcachedSourceOptions {
   /** Your app's client. Your app closes it. */
   readonly client: MemcachedClient
-  /** The key that holds the document, or says which parts it has. */
+  /** The key that holds the document, or the list of its parts. */
   readonly key: string
   /**
    * Limit on the document's size, in bytes.
@@ -51,9 +51,9 @@ const key = z.custom<string>(isKey, `a string of 1 to ${MAX_KEY_BYTES} bytes wit
 const options = z.strictObject({ client, key, max_bytes: maxBytesSchema })
 
 /**
- * A source that reads the document from Memcached. Memcached has no notifications: changes are found by polling.
+ * Returns a source that reads the document from Memcached. Memcached has no notifications, so changes are found by polling.
  *
- * @throws OptionError when an option is wrong, missing or unknown
+ * @throws OptionError if an option is wrong, missing or unknown
  */
 export function memcached_source(given: MemcachedSourceOptions): Source {
   const { client, key, max_bytes } = checkArguments('memcached_source(options)', options, given)
@@ -117,7 +117,7 @@ async function get(client: MemcachedClient, key: string, signal: AbortSignal, ex
   throw fetchError(`${expected}, got nothing: it was never published, has expired or was dropped for want of memory`)
 }
 
-/** What `publish_document` takes. */
+/** Options of `publish_document`. */
 export interface MemcachedPublishOptions {
   /** The key that is to hold the document. */
   readonly key: string
@@ -131,13 +131,13 @@ const publication = z.strictObject({
 })
 
 /**
- * Puts a document into Memcached, where it stays until memory is needed for something else. One that is larger than an
- * item may be is put there in parts, and the key last: readers have the old or the new document, never some of each.
+ * Stores a document in Memcached, where it stays until it is evicted. A document that is larger than an item may be is
+ * stored in parts, and the key is set last: readers get the old document or the new one, never a mix.
  *
- * @returns a promise that resolves once Memcached has all of it, and rejects with the client's error when something failed:
- *   then the key is as it was, or it cannot be known
- * @throws OptionError when an argument is wrong (as a rejection)
- * @throws DocumentError when dynacode could not read the document; what was published before stays (as a rejection)
+ * @returns a promise that resolves once Memcached has the whole document, and rejects with the client's error if something
+ *   failed. The key is then unchanged, or its state is unknown
+ * @throws OptionError if an argument is wrong (as a rejection)
+ * @throws DocumentError if every process would refuse the document; the published one stays (as a rejection)
  */
 export async function publish_document(client: MemcachedPublisher, given: MemcachedPublishOptions): Promise<void> {
   const { key, document } = checkArguments('publish_document(client, options)', publication, given)

@@ -2,7 +2,7 @@ import { type DocumentRules, readDocument } from '../background/reading/validato
 import { checkFreshness, readUnverified } from '../background/trust/verifier.ts'
 import { DocumentError } from '../errors.ts'
 
-/** A document: an object, or its JSON as a string or as bytes. */
+/** A document: an object, or its JSON as a string or bytes. */
 export type DocumentInput = object | string | Uint8Array
 
 /** The caps are the readers' own, and may be set otherwise there. */

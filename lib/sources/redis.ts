@@ -50,8 +50,8 @@ const options = z.strictObject({
 })
 
 /**
- * A source that reads the document from a key of Redis, and learns of changes by pub/sub. It subscribes on a second
- * connection, a duplicate of the client's, which never keeps the process alive.
+ * Returns a source that reads the document from a key in Redis, and receives notice of changes by pub/sub. It subscribes on a
+ * second connection, a duplicate of the client's, which never keeps the process alive.
  *
  * @throws OptionError if an option is wrong, missing or unknown
  */

@@ -17,13 +17,13 @@ import { createUpstream, type Upstream } from './upstream.ts'
 /** Options of `plugin_app`. */
 export interface PluginAppOptions {
   /**
-   * The app behind the plugins: middleware, an array of middleware, an error to throw, or a body. `null`: nothing, so that
-   * Koa answers 404. For a streamed body: `stream_body(chunks)`.
+   * The app behind the plugins: middleware, an array of middleware, an error to throw, or a body. With `null` there is no app,
+   * and Koa answers 404. For a streamed body, pass `stream_body(chunks)`.
    *
    * @default 'app'
    */
   app?: Upstream
-  /** Names that plugin code may use, like the option of `dynacode`. */
+  /** Names that plugin code may use, as in the option of `dynacode`. */
   globals?: Record<string, unknown>
   /**
    * The current time for `starts_at` and `expires_at`, breakers, the store, events, and the plugins' own `Date`. A fixed time
@@ -36,7 +36,7 @@ export interface PluginAppOptions {
   /** Further options of `dynacode`. */
   options?: Omit<DynacodeOptions, 'source' | 'plugin_api_uri' | 'globals'>
   /**
-   * Whether to continue without plugins that are refused or do not compile, as in production. By default, `plugin_app` and
+   * Whether to run without plugins that are refused or do not compile, as in production. By default, `plugin_app` and
    * `document` reject.
    *
    * @default false

@@ -34,7 +34,7 @@ export interface CollectOptions {
   readonly labels?: Readonly<Record<string, string>>
   /**
    * How many plugins get their own series. All others are counted as plugin `other` of domain `other`. Each plugin has 15
-   * series for each outcome that it has had, plus one or two.
+   * series for each outcome that has occurred, plus one or two.
    *
    * @default 200
    */
@@ -65,11 +65,12 @@ const schema = z.strictObject({
 })
 
 /**
- * Tells prom-client about an instance: what its plugins do, what events come, and its state. Counting begins here; a
- * scrape reads what was counted, in turns of the event loop of a few milliseconds.
+ * Exports the metrics of an instance to prom-client: its state, its events, and the runs of its plugins. Counting starts
+ * with this call. A scrape blocks the event loop for a few milliseconds in total, in several turns.
  *
- * @returns takes the metrics out of the register and stops to count. Done by itself at the first scrape after `close()`
- * @throws OptionError when an option is wrong, or the register has a metric of that name already
+ * @returns a function that removes the metrics from the register and stops counting. The first scrape after `close()` does
+ *   this automatically
+ * @throws OptionError if an option is wrong, or the register already has a metric of that name
  * @example
  * const stop = collect(dyna)
  */

@@ -6,8 +6,8 @@ import { httpAddress, seconds, withMethod } from '../../validation/shapes.ts'
 /** Whether, where and how this instance reports its state. Durations are in seconds. */
 export interface ReportOptions {
   /**
-   * Address to which this instance reports its state: by POST, after each change, and at least once per `report_interval`.
-   * `http:` or `https:`. docs/reporting.md has the format.
+   * URL to which this instance sends reports of its state by POST: after each change, and at least once per `report_interval`.
+   * `http:` or `https:`. See docs/reporting.md for the format.
    *
    * @default none: nothing is reported
    * @example 'https://studio.internal/reports'
@@ -16,7 +16,7 @@ export interface ReportOptions {
   /** The app's name in its reports. At most 200 characters. */
   report_name?: string
   /**
-   * Headers of each report: an object, or a function (may be async) that is called for each report, and once more if the
+   * Headers for each report: an object, or a function (may be async) that is called for each report, and once more if the
    * receiver answers 401.
    *
    * @default {}
@@ -30,8 +30,8 @@ export interface ReportOptions {
    */
   report_dispatcher?: Dispatcher
   /**
-   * Longest time between reports, in seconds, plus up to a tenth at random. A change is reported within a tenth of it. The same
-   * range as `plugin_api_polling_interval`.
+   * Longest time between reports, in seconds, plus a random delay of up to a tenth of it. A change is reported after 0.1
+   * seconds plus such a delay. The same range as `plugin_api_polling_interval`.
    *
    * @default 60
    */

@@ -4,7 +4,7 @@
 import type { Chunk } from '../index.ts'
 
 declare global {
-  /** The body, or a part of it: bytes of a stream or Buffer, text of a string or JSON. What is returned takes its place. */
+  /** The body, or a part of it: bytes of a stream or Buffer, text of a string or JSON. Return what replaces it. */
   var chunk: Chunk
   /** Whether this is the last chunk. */
   var last: boolean

@@ -6,10 +6,10 @@ declare global {
   var ctx: PluginContext
   /** The plugin's `params` from the document. Frozen. */
   var params: Params
-  /** Keeps values between requests, for all plugins of this process. */
+  /** Keeps values between requests. All plugins of this process share it. */
   var store: PluginStore
-  /** Writes to the `debug` namespace `dynacode:plugin:<name>`. */
+  /** Writes to the `debug` namespace `dynacode:plugin:<name>`, and to the app's logger if it has one. */
   var log: Log
-  /** Aborts when the client goes away, and when `timeout_ms` is over. */
+  /** Aborts when the client disconnects, and after `timeout_ms`. */
   var signal: AbortSignal
 }

@@ -1,5 +1,5 @@
 declare global {
-  /** Ends the request with a response. Throws, so that the plugin's code stops there. */
+  /** Ends the request with this response. Throws, so the plugin's code stops here. */
   function exit(
     status: number,
     body?: unknown,

@@ -4,14 +4,14 @@ import { type TrustedKeys, trustedKeysSchema } from '../../validation/trusted-ke
 /** The option `debug_requests`. */
 export interface DebugOptions {
   /**
-   * The request header that carries the token, and the response header that answers it.
+   * Name of the request header with the token, and of the response header with the result.
    *
    * @default 'dynacode-debug'
    */
   readonly header?: string
-  /** Tokens that are let in as they are: at least 16 characters each, better 32 that nobody can guess. */
+  /** Valid tokens. At least 16 characters each; use 32 random ones. */
   readonly tokens?: readonly string[]
-  /** Public keys for signed tokens, as `dynacode keygen` makes them and `dynacode debug-token` uses them. */
+  /** Public keys for signed tokens. `dynacode keygen` creates keys, `dynacode debug-token` signs tokens. */
   readonly trusted_keys?: TrustedKeys
 }
 

@@ -7,10 +7,10 @@ import type { Source } from '../contract.ts'
 import { type Look, lookAt, type Reads } from './look.ts'
 import { watchFolder } from './watch.ts'
 
-/** What `folder_source` takes beside the path. */
+/** Options of `folder_source`. */
 export interface FolderSourceOptions {
   /**
-   * Limit on the bytes of all files together.
+   * Limit on the size of all files together, in bytes.
    *
    * @default 16 * 1024 * 1024
    */
@@ -31,11 +31,11 @@ const given = z.strictObject({
 const SETTLE_MS = 50
 
 /**
- * Makes a source of a folder: `dynacode.json` is the document, in which a plugin or a variant may have `file`, the name of
- * a file in the folder, in place of `code`. Changes are live as soon as they are seen.
+ * Returns a source that reads a folder. The file `dynacode.json` in it is the document. A plugin or variant may have `file`,
+ * the name of a file in the folder, instead of `code`. A change goes live about 0.1 seconds after you save it.
  *
- * @param path of the folder, or of a symbolic link to it
- * @throws OptionError when an argument is wrong; a folder that is not there is none
+ * @param path the folder, or a symbolic link to it
+ * @throws OptionError if an argument is wrong. A missing folder is not an error: it is loaded once it exists
  * @example
  * const dyna = dynacode({ source: folder_source('/srv/plugins') })
  */

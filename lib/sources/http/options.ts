@@ -7,8 +7,7 @@ import { type ApiHeaders, type HeadersFunction, headersOption } from './request-
 /** Where documents come from. Durations are in seconds. */
 export interface ApiOptions {
   /**
-   * Address of the API that answers with the document of plugins. `http:` or `https:`.
-   * Required, unless `source` is given.
+   * URL of the API that serves the document, with `http:` or `https:`. Required, unless `source` is given.
    *
    * @example 'http://api:9090/plugins.json'
    */
@@ -16,23 +15,23 @@ export interface ApiOptions {
   /** Where documents come from, instead of `plugin_api_uri`: a folder, Redis, Memcached, or your own source. */
   source?: Source
   /**
-   * Deadline of one whole fetch, in seconds, from DNS lookup to the last byte of the body. The same range as the polling
-   * interval's.
+   * Deadline of a whole fetch, in seconds, from the DNS lookup to the last byte of the body. The same range as
+   * `plugin_api_polling_interval`.
    *
    * @default 5
    */
   plugin_api_timeout?: number
   /**
-   * Long polling: how long the API may hold its answer until there is a change, in whole seconds, so that the change is live
-   * within milliseconds. dynacode sends `Prefer: wait=…` (RFC 7240) in a request beside the ordinary polls. An API that does
-   * not support it is polled as usual. 0: no long polling.
+   * Long polling: how long the API may hold its answer until there is a change, in whole seconds. A change is then live within
+   * milliseconds. dynacode sends `Prefer: wait=…` (RFC 7240) in a separate request, in addition to the ordinary polls. An API
+   * that does not support it is polled as usual. 0: no long polling.
    *
    * @default 0
    */
   plugin_api_wait?: number
   /**
-   * Headers of each request to the API: an object, or a function (may be async) that is called for each request, and once more
-   * if the API answers 401. They are never sent to another origin.
+   * Headers for each request to the API: an object, or a function (may be async) that is called for each request, and once
+   * more if the API answers 401. They are never sent to another origin.
    *
    * @default {}
    * @example { authorization: 'Bearer …' }
@@ -53,14 +52,14 @@ export interface ApiOptions {
    */
   plugin_api_max_bytes?: number
   /**
-   * How many redirects of the API are followed. 0: none, they are errors.
+   * How many redirects by the API are followed. 0: none; a redirect is an error.
    *
    * @default 0
    */
   plugin_api_redirects?: number
   /**
-   * Whether the API may answer with what changed against the live document, rather than with the whole (`A-IM`, RFC 3229). An
-   * API that does not support it ignores the question. dynacode checks the result by its SHA-256, and then as any document.
+   * Whether the API may send only the changes to the live document, rather than the whole document (`A-IM`, RFC 3229). An API
+   * that does not support this ignores the header. dynacode verifies the result by its SHA-256, and then like any document.
    *
    * @default true
    */
