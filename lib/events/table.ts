@@ -155,8 +155,10 @@ export interface EventTable {
     readonly above_control: boolean
   }
   on_error: {
-    /** The part of dynacode in which the error occurred: `document`, `cache`, `bootstrap`, `watch`, `report`, `watchdog`,
-     * `listener`, `request`. */
+    /**
+     * The part of dynacode in which the error occurred: `document`, `listener`, `request`, `cache`, `bootstrap`, `fetch`,
+     * `watch`, `report`, `watchdog`.
+     */
     readonly section: string
     readonly error: unknown
   }
