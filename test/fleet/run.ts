@@ -20,20 +20,20 @@ const rows = stretches.map(([name, from, to]) => {
 })
 const page = `# Fleet simulation
 
-How many requests ${options.pollers.toLocaleString('en')} processes send to your plugin API if all of them start at the same moment, with an interval of ${options.interval} s and
-defaults for everything else. After the first poll they stay spread out, even after an outage. \`npm run fleet\` makes this page: it runs
+This page shows how many requests ${options.pollers.toLocaleString('en')} processes send to your plugin API if all of them start at the same moment, with an interval of ${options.interval} s and
+defaults for everything else. After the first poll, they stay spread out, even after an outage. \`npm run fleet\` generates this page: it runs
 the real poller and backoff on a simulated clock.
 
 | period | mean, requests a second | peak, requests a second | peak ÷ mean |
 |---|---|---|---|
 ${rows.join('\n')}
 
-- **Start.** The first poll comes at once, without jitter, so that a new process is live soon. If that is too much for your API when a
-  whole site starts, set \`plugin_api_poll_at_init: false\`, or share a \`cache_path\` between the processes of a machine: then one of them
-  asks for all.
+- **Start.** Each process polls at once, without jitter, so that it has its plugins soon. If that is too much for your API when a
+  whole site starts, set \`plugin_api_poll_at_init: false\`, or share a \`cache_path\` between the processes of a machine. Then one of them
+  asks the API on behalf of all.
 - **Steady state.** The second wait is random over the whole interval. Each later wait has up to 10 % added, so processes stay spread out.
 - **Outage.** After a failed fetch, the wait is random up to twice the interval (full jitter; \`plugin_api_backoff_max\` lets it grow
-  further). The first wait after an outage is also random. So an outage neither adds load nor ends in a thundering herd.
+  further). The first wait after an outage is also random. An outage therefore adds no load, and does not end in a thundering herd.
 `
 writeFileSync(new URL('../../docs/fleet.md', import.meta.url), page)
 process.stdout.write(page)

@@ -117,8 +117,8 @@ const computed = mediums.map(([name, rate, each, burst, burst_each]) => [
 
 const page = `# Scale
 
-How much load 10 to 100,000 processes put on a source, and [which source to choose](#which-source-to-choose). \`npm run scale\` makes this
-page: rates are from the real poller on a simulated clock, sizes from real requests over a socket. The document has ${plugins.length} plugins:
+How much load 10 to 100,000 processes put on a source, and [which source to choose](#which-source-to-choose). \`npm run scale\` generates this
+page: rates come from the real poller on a simulated clock, sizes from real requests over a socket. The document has ${plugins.length} plugins:
 ${size(DOCUMENT.length)}, or ${size(COMPRESSED.length)} with gzip. A poll without changes (304) is ${bytes.unchanged} bytes, including the headers of request and answer. A poll with the
 document is ${count(bytes.changed)} bytes.
 
@@ -145,10 +145,10 @@ burst of a change: requests and bytes. With polling, a change is spread over the
 
 ${table(['source', '100: steady', 'at once', '10,000: steady', 'at once', '100,000: steady', 'at once'], computed)}
 
-Redis has no conditional GET, so each poll transfers the document. Polls only find what a message missed: set a longer interval.
+Redis has no conditional GET, so each poll transfers the document. Polls only pick up what a message missed, so set a longer interval.
 
 A process that uses long polling also keeps its ordinary polls, so it sends two requests per interval, and keeps one connection open. With
-a shared \`cache_path\`, one process of a machine does both for all.
+a shared \`cache_path\`, one process per machine does both on behalf of all.
 
 ## Which source to choose
 
@@ -161,9 +161,9 @@ a shared \`cache_path\`, one process of a machine does both for all.
 | tens of thousands and more | a plain file behind a CDN or in an object store, polled, with a shared \`cache_path\` | nearly every answer is a 304 from a nearby cache |
 | several data centres | a cache in each, in front of one API | a process asks the nearby cache. The cache must support \`If-None-Match\`; for long polling it must hold requests open |
 
-A static file is enough of an API: any web server that sends ETags and answers \`If-None-Match\` works, as nginx does by default.
+A static file is all the API you need: any web server that sends ETags and answers \`If-None-Match\` works, as nginx does by default.
 
-- Write a new file beside the old one, and rename it, so that no process gets half of it.
+- To update the file, write a new one beside it and rename that one, so that no process gets half a file.
 - A CDN serves its copy for as long as \`Cache-Control\` allows. Add that time to the interval.
 - If a CDN or object store is between you and the processes, [sign the document](trust.md): anyone who can write there could run code in
   every process.
