@@ -159,7 +159,7 @@ a shared \`cache_path\`, one process per machine does both on behalf of all.
 | the same, if you have Redis | \`redis_source\` | you need no API, and Redis announces changes |
 | thousands | long polling with a shared \`cache_path\` | the API sees machines, not processes |
 | tens of thousands and more | a plain file behind a CDN or in an object store, polled, with a shared \`cache_path\` | nearly every answer is a 304 from a nearby cache |
-| several data centres | a cache in each, in front of one API | a process asks the nearby cache. The cache must support \`If-None-Match\`; for long polling it must hold requests open |
+| several data centers | a cache in each, in front of one API | a process asks the nearby cache. The cache must support \`If-None-Match\`; for long polling it must hold requests open |
 
 A static file is all the API you need: any web server that sends ETags and answers \`If-None-Match\` works, as nginx does by default.
 
