@@ -5,7 +5,7 @@ import { steadyNow } from '../time/steady-clock.ts'
 
 /** A source to test, and functions that change its backend. They may return promises. */
 export interface SourceFixture {
-  /** A fresh source: nothing was fetched from it, and nothing is published yet. */
+  /** A new source: nothing has been fetched from it, and no document is published yet. */
   readonly source: Source
   /** Publishes this document; resolves once a fetch would return it. */
   publish(document: Uint8Array): unknown
@@ -13,7 +13,7 @@ export interface SourceFixture {
   clear?(): unknown
   /** Makes the source's backend fail. */
   break?(): unknown
-  /** Makes the source's backend stop answering, with connections open. */
+  /** Makes the source's backend stop answering while its connections stay open. */
   stall?(): unknown
   /** Undoes `break` and `stall`. */
   mend?(): unknown

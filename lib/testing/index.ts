@@ -17,13 +17,13 @@ export type SourceSetup = () => SourceFixture | Promise<SourceFixture>
 /** Options of `checkSource`. */
 export interface CheckOptions {
   /**
-   * Longest wait for something that must happen, in milliseconds.
+   * How long to wait at most for something that must happen, in milliseconds.
    *
    * @default 5000
    */
   readonly patience_ms?: number
   /**
-   * Wait for something that must not happen, in milliseconds.
+   * How long to wait for something that must not happen, in milliseconds.
    *
    * @default 200
    */
@@ -52,7 +52,7 @@ export interface SourceCase {
 }
 
 /**
- * Test cases for everything that dynacode relies on in a source. They work with any test runner.
+ * Returns test cases for everything that dynacode expects of a source. They work with any test runner.
  *
  * @example
  * for (const { name, run } of checkSource(setup)) test(name, run)

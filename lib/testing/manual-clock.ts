@@ -1,6 +1,6 @@
 import type { Clock } from '../time/clock.ts'
 
-/** A time: in milliseconds since 1970, as a Date, or as an ISO 8601 text. */
+/** A time: milliseconds since 1970, a Date, or an ISO 8601 text. */
 export type Time = number | Date | string
 
 /** A clock that is set by hand. */

@@ -58,21 +58,22 @@ export interface PluginApp extends Koa {
   /** Advances the current time. It does not advance by itself. */
   advance_seconds(seconds: number): void
   /**
-   * Loads another document, plugin or folder, as a poll would. Without an argument it reloads the same one: a folder is read again.
+   * Loads another document, plugin or folder, as a poll would. Without an argument, it reloads the current one, and reads a
+   * folder again.
    *
-   * @throws as `plugin_app`, with the last good plugins live
+   * @throws like `plugin_app`. The last good plugins stay live
    */
   document(next?: Given): Promise<Refresh>
   /**
    * Finds a key inside the rollout of a plugin, or of a variant (`plugin/variant`). Send it as the header, cookie or parameter
    * that `rollout.by` names.
    *
-   * @param options.inside false: a key outside of it
+   * @param options.inside `false`: finds a key outside of the rollout
    */
   rollout_key(plugin: string, options?: { readonly inside?: boolean }): string
   /** Waits until every response has been sent and the `log` plugins are done. */
   settled(): Promise<void>
-  /** Closes dynacode: the app then answers without plugins. You do not have to call it to let the process exit. */
+  /** Closes dynacode: the app then answers without plugins. The process can exit without it. */
   close(): Promise<void>
 }
 
@@ -88,7 +89,7 @@ const schema = z.strictObject({
 })
 
 /**
- * Creates a Koa app with plugins in front of it, for supertest or the like: without an API, and without timers or sockets
+ * Creates a Koa app with plugins in front of it, for supertest or the like. It needs no API, and starts no timers or sockets
  * that keep the process alive.
  *
  * @param given one plugin, an array of plugins, a whole document, or the path of a folder with a `dynacode.json`

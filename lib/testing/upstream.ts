@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Middleware } from 'koa'
 
-/** The app behind the plugins: middleware, or several; an error to throw; or a body. `null`: no app. */
+/** The app behind the plugins: middleware, an array of middleware, an error to throw, or a body. `null`: no app. */
 export type Upstream = Middleware | readonly Middleware[] | Error | string | Uint8Array | object | null
 
 /** Makes the middleware that stands for the app. */
@@ -27,7 +27,7 @@ export function createUpstream(app: Upstream | undefined): readonly Middleware[]
 }
 
 /**
- * Creates middleware that answers with a stream, one chunk after the other. An error among the chunks breaks the stream.
+ * Creates middleware that answers with a stream, one chunk after another. An error among the chunks breaks the stream.
  *
  * @param type its Content-Type
  * @example

@@ -5,20 +5,20 @@ import type { StopRules } from '../matching/stop-when.ts'
 /** A difference between two documents. */
 export interface Difference {
   readonly kind: 'added' | 'removed' | 'changed'
-  /** Undefined for a difference of the whole document. */
+  /** null for a difference of the whole document. */
   readonly domain: string | null
-  /** Undefined for a difference of the whole domain. */
+  /** null for a difference of the whole domain. */
   readonly plugin: string | null
   readonly phase: string | null
-  /** In words, one change per line. Of an added or removed plugin, every field that it runs or ran with, defaults included. */
+  /** In words, one change per line. For an added or removed plugin: every field that it runs or ran with, with defaults. */
   readonly changes: readonly string[]
-  /** The same field by field. Members of objects have a dotted name, such as `params.limit`. */
+  /** The same, field by field. Members of objects have a dotted name, such as `params.limit`. */
   readonly fields: readonly FieldChange[]
-  /** The plugin's code before and after, if it changed. Of an added plugin, `before` is empty; of a removed one, `after` is. */
+  /** The plugin's code before and after, if it changed. `before` is empty for an added plugin, `after` for a removed one. */
   readonly code: { readonly before: string; readonly after: string } | null
 }
 
-/** A field before and after; null: the document does not have it. What is not a string is written as JSON. */
+/** A field before and after. null: the document does not have it. Values other than strings are written as JSON. */
 export interface FieldChange {
   readonly name: string
   readonly before: string | null

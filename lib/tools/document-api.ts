@@ -6,7 +6,7 @@ import { createDelta } from './create-delta.ts'
 /** A plugin API for one document at a time. */
 export interface DocumentApi {
   readonly listener: RequestListener
-  /** Serves these bytes from now on, and sends them to all waiting clients at once. */
+  /** Serves these bytes from now on, and sends them to all waiting clients at once. Do not change them afterwards. */
   publish(bytes: Uint8Array): void
 }
 

@@ -28,9 +28,9 @@ export interface Finding {
   readonly phase: string | null
   /** Position in the document, such as `domains[0].plugins[2]`; '' for the whole document. */
   readonly path: string
-  /** The file with the code, in a folder. */
+  /** The file with the code, if it comes from a folder. */
   readonly file: string | null
-  /** In the plugin's code or, without a plugin, in the document; from 1. */
+  /** Line in the plugin's code, or in the document if there is no plugin; from 1. */
   readonly line: number | null
   readonly column: number | null
 }

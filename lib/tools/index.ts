@@ -18,7 +18,7 @@ export type { Difference, Finding, GivenRequest, PrivateKey, Ran, RunRequestOpti
 /** A document, as JSON text or as an object. */
 export type GivenText = string | GivenDocument
 
-/** What was found in a document without running it. */
+/** The result of `check_document`. */
 export interface Checked {
   readonly findings: readonly Finding[]
   /** The number of plugins in domains, valid or not. */
@@ -30,7 +30,7 @@ export interface Checked {
 
 /**
  * Finds mistakes in a document and its plugins, like `dynacode check`: what dynacode would refuse, what does not compile, and
- * what the rules find. It never throws for an invalid document: that is a finding. The option `globals` lists names of your
+ * what the rules find. An invalid document is a finding, not an exception. The option `globals` lists names of your
  * app that plugins may use.
  *
  * @example
@@ -69,7 +69,7 @@ export function compare_documents(before: GivenText, after: GivenText): readonly
 
 /**
  * Splits a document into the files of a folder, like `dynacode unpack`: `dynacode.json`, and a file for the code of each plugin.
- * `folder_source` makes the same document of it.
+ * `folder_source` reads this folder as the same document.
  *
  * @returns contents by file names
  * @throws DocumentError if the whole document is refused, or a plugin has its own field `file`
@@ -81,8 +81,8 @@ export function unpack_document(document: GivenText): ReadonlyMap<string, string
 }
 
 /**
- * Makes a document of the files of a folder, like `dynacode pack`. Of the result of `unpack_document` it makes the same document
- * again. Files that the manifest does not name are ignored; types of TypeScript files are removed.
+ * Builds a document from the files of a folder, like `dynacode pack`. The result of `unpack_document` gives the same document
+ * again. Files that the manifest does not name are ignored. Types are removed from TypeScript files.
  *
  * @param files contents by file names, including `dynacode.json`
  * @returns the document's text, on one line
@@ -96,7 +96,7 @@ export function pack_document(files: ReadonlyMap<string, string>): Promise<strin
 /**
  * Signs a document, like `dynacode sign`. Let your API serve the result.
  *
- * @param key a private JSON Web Key for EdDSA or ES256, with `alg`, as `dynacode keygen` makes it
+ * @param key a private JSON Web Key for EdDSA or ES256, with `alg`, as `dynacode keygen` creates it
  * @throws DocumentError if the whole document is refused; DynacodeError if it has no `general.version`, or no `general.expires`
  *   in the future, or if the key cannot be used
  */
@@ -106,11 +106,11 @@ export function sign_document(document: GivenText, key: PrivateKey): Promise<str
 
 /**
  * Finds what changed from one document to the next, for an API that answers `A-IM: dynacode-edits` with 226. `document_api` does
- * so by itself. Takes some 100 ms of the thread for documents of 10 MB.
+ * so by itself. For documents of 10 MB, it blocks the thread for about 100 ms.
  *
- * @param before the exact bytes that the client has, which its `If-None-Match` names
+ * @param before the exact bytes that the client has, as identified by its `If-None-Match`
  * @param after the exact bytes that it would get without `A-IM`
- * @returns the body of the answer; undefined if the whole document is as good an answer
+ * @returns the body of the answer; undefined if you should send the whole document instead
  * @example
  * const delta = create_delta(before, after)
  * if (delta !== undefined) response.writeHead(226, { IM: 'dynacode-edits', 'Delta-Base': old_etag, ETag: etag }).end(delta)
