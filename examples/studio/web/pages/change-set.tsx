@@ -186,7 +186,7 @@ function Review({
         </section>
       )}
       <ChangeList set={set.id} review={review} reload={reload} />
-      <section aria-label="Differences" class={loading ? 'old' : undefined}>
+      <section aria-label="Differences" aria-busy={loading}>
         <h2>
           {count === 1 ? '1 difference' : `${count} differences`} from{' '}
           {base === 0 ? 'nothing: this will be the first version' : `version ${base}, which is live`}
