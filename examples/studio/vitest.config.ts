@@ -10,8 +10,15 @@ export default defineConfig({
       ? ['default', ['json', { outputFile: `../../.reports/vitest-${process.pid}.json` }]]
       : ['default'],
     projects: [
-      { test: { ...shared, name: 'server', include: ['test/*.test.ts'] } },
-      { test: { ...shared, name: 'attacks', include: ['test/attacks/*.test.ts'] } },
+      { test: { ...shared, name: 'server', include: ['test/*.test.ts'], globalSetup: 'test/empty-database.ts' } },
+      {
+        test: {
+          ...shared,
+          name: 'attacks',
+          include: ['test/attacks/*.test.ts'],
+          globalSetup: 'test/empty-database.ts',
+        },
+      },
       {
         test: {
           ...shared,

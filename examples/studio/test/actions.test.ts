@@ -2,6 +2,7 @@ import { plugin_app } from 'dynacode/testing'
 import supertest from 'supertest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createRecipes } from '../server/actions/recipes.ts'
+import { IN_MEMORY } from './databases.ts'
 import { createVisitor, type Running, runStudio } from './visitors.ts'
 
 const PASSWORD = 'correct horse battery'
@@ -123,7 +124,7 @@ describe('actions of a studio', () => {
   const ada = createVisitor(() => running.server)
   const bob = createVisitor(() => running.server)
   beforeAll(async () => {
-    running = await runStudio({ database: { folder: 'memory' } })
+    running = await runStudio({ database: IN_MEMORY })
     await ada.sign('/api/accounts', { invitation: running.studio.invitation, name: 'Ada', password: PASSWORD })
     const invitation = (await ada.post('/api/invitations', { role: 'author' }).expect(201)).body.secret
     await bob.sign('/api/accounts', { invitation, name: 'Bob', password: PASSWORD })

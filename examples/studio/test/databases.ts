@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, inject } from 'vitest'
 import { type Database, type DatabaseOptions, openDatabase } from '../server/store/database.ts'
 
 /** A kind of database that tests run on. */
@@ -20,10 +20,13 @@ const bin = existsSync(VERSIONS) ? join(VERSIONS, readdirSync(VERSIONS).sort().a
 if (bin === undefined && process.env.DYNACODE_TEST_SERVICES === '1')
   throw new Error('expected PostgreSQL to be installed')
 
+/** The database inside the process, empty. */
+export const IN_MEMORY: DatabaseOptions = { folder: 'memory', copy_of: inject('empty_database_file') }
+
 const embedded: Kind = {
   name: 'the embedded database',
-  options: async () => ({ folder: 'memory' }),
-  open: () => openDatabase({ folder: 'memory' }),
+  options: async () => IN_MEMORY,
+  open: () => openDatabase(IN_MEMORY),
 }
 
 /** What the tests of a file run on: the embedded database and, where it is installed, a server. */

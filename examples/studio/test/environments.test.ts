@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { IN_MEMORY } from './databases.ts'
 import { type Receiver, startReceiver } from './fixtures/receiver.ts'
 import { createVisitor, type Running, runStudio } from './visitors.ts'
 
@@ -14,8 +15,8 @@ describe('promoting to another studio', () => {
   const addressOf = ({ server }: Running) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   beforeAll(async () => {
     imitation = await startReceiver()
-    production = await runStudio({ database: { folder: 'memory' } })
-    staging = await runStudio({ database: { folder: 'memory' }, webhooks: { private_hosts: ['127.0.0.1'] } })
+    production = await runStudio({ database: IN_MEMORY })
+    staging = await runStudio({ database: IN_MEMORY, webhooks: { private_hosts: ['127.0.0.1'] } })
     for (const [visitor, { studio }, name] of [
       [ada, staging, 'Ada'],
       [grace, production, 'Grace'],

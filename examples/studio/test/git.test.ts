@@ -18,7 +18,7 @@ import { findLatest } from '../server/publishing/versions.ts'
 import { createReviewer } from '../server/review/reviewer.ts'
 import { startStudio } from '../server/studio.ts'
 import { beginSet, type WorkingSet } from './change-sets.ts'
-import { databases } from './databases.ts'
+import { databases, IN_MEMORY } from './databases.ts'
 import { runStudio } from './running-studio.ts'
 
 /** A repository with a remote, and somebody who works in it. @param is_begun whether there is a commit */
@@ -290,7 +290,7 @@ test.each(databases)('a commit whose version was lost is published by the next l
 
 test('says of a folder that is none of a working copy what is wrong', async () => {
   const { root } = createRepository()
-  const begin = (folder: string) => startStudio({ database: { folder: 'memory' }, git: { folder, push: false } })
+  const begin = (folder: string) => startStudio({ database: IN_MEMORY, git: { folder, push: false } })
   await expect(begin(root)).rejects.toThrow(/GIT_FOLDER: expected a folder in a git working copy/)
   await expect(begin(join(root, 'none'))).rejects.toThrow(/folder does not exist/)
   expect(existsSync(join(root, 'none'))).toBe(false)

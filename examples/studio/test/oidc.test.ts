@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readRoles } from '../server/oidc/provider.ts'
 import { readSettings } from '../settings.ts'
+import { IN_MEMORY } from './databases.ts'
 import { CLIENT, type Provider, startProvider } from './fixtures/provider.ts'
 import { createGuest } from './fixtures/sign-in.ts'
 import { createVisitor, type Running, runStudio } from './visitors.ts'
@@ -15,7 +16,7 @@ describe('signing in by a provider', () => {
 
   const start = async (part: { link_email?: boolean; role_claim?: string } = {}) => {
     running = await runStudio({
-      database: { folder: 'memory' },
+      database: IN_MEMORY,
       oidc: {
         ...CLIENT,
         issuer: provider.issuer,

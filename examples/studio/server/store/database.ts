@@ -1,3 +1,4 @@
+import { openAsBlob } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { PGlite } from '@electric-sql/pglite'
 import { Kysely, Migrator, PostgresDialect, sql } from 'kysely'
@@ -20,8 +21,8 @@ export interface Database {
 export type DatabaseOptions =
   /** `postgres://…`; any number of studios may share it. */
   | { readonly url: string }
-  /** A folder that this process alone uses; `memory` keeps nothing. */
-  | { readonly folder: string | 'memory' }
+  /** A folder that this process alone uses; `memory` keeps nothing, and may begin as a copy of what a file holds. */
+  | { readonly folder: string | 'memory'; readonly copy_of?: string }
 
 /**
  * Opens the database, and brings its tables to this version of the studio.
@@ -29,7 +30,7 @@ export type DatabaseOptions =
  * @throws Error that says what cannot be reached, or which migration failed
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const opened = 'url' in options ? openServer(options.url) : await openEmbedded(options.folder)
+  const opened = 'url' in options ? openServer(options.url) : await openEmbedded(options)
   try {
     await migrate(opened.db)
     return opened
@@ -61,10 +62,11 @@ function openServer(url: string): Database {
   })
 }
 
-async function openEmbedded(folder: string): Promise<Database> {
+async function openEmbedded({ folder, copy_of }: { folder: string; copy_of?: string }): Promise<Database> {
   const unlock = folder === 'memory' ? async () => undefined : await takeFolder(folder)
   try {
-    const engine = await PGlite.create(folder === 'memory' ? 'memory://' : folder)
+    const copied = copy_of === undefined ? {} : { loadDataDir: await openAsBlob(copy_of) }
+    const engine = await PGlite.create(folder === 'memory' ? 'memory://' : folder, copied)
     const db = new Kysely<Tables>({ dialect: new PGliteDialect(engine) })
     return Object.freeze({
       db,

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import supertest from 'supertest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { IN_MEMORY } from '../databases.ts'
 import { createVisitor, type Running, runStudio } from '../visitors.ts'
 
 const PASSWORD = 'correct horse battery'
@@ -55,7 +56,7 @@ describe('every route', () => {
   const ada = createVisitor(() => running.server)
   let routes: { method: 'get'; path: string; operation: Operation }[] = []
   beforeAll(async () => {
-    running = await runStudio({ database: { folder: 'memory' }, two_persons: true })
+    running = await runStudio({ database: IN_MEMORY, two_persons: true })
     await ada.sign('/api/accounts', { invitation: running.studio.invitation, name: 'Ada', password: PASSWORD })
     for (const role of ['reporter', 'viewer', 'author', 'publisher']) {
       secrets[role] = (await ada.post('/api/tokens', { name: role, role }).expect(201)).body.secret

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { IN_MEMORY } from '../databases.ts'
 import { createVisitor, type Running, runStudio } from '../visitors.ts'
 
 const PASSWORD = 'correct horse battery'
@@ -8,7 +9,7 @@ describe('a studio whose document is private', () => {
   let running: Running
   const ada = createVisitor(() => running.server)
   beforeAll(async () => {
-    running = await runStudio({ database: { folder: 'memory' }, private_document: true })
+    running = await runStudio({ database: IN_MEMORY, private_document: true })
     await ada.sign('/api/accounts', { invitation: running.studio.invitation, name: 'Ada', password: PASSWORD })
   })
   afterAll(async () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { readRoles } from '../../server/oidc/provider.ts'
+import { IN_MEMORY } from '../databases.ts'
 import { CLIENT, type Provider, startProvider } from '../fixtures/provider.ts'
 import { createGuest } from '../fixtures/sign-in.ts'
 import { type Running, runStudio } from '../visitors.ts'
@@ -25,7 +26,7 @@ describe('signing in by a provider', () => {
     ;[provider, other] = await Promise.all([startProvider(), startProvider()])
     const roles = readRoles('publisher=platform,viewer=*')
     running = await runStudio({
-      database: { folder: 'memory' },
+      database: IN_MEMORY,
       oidc: {
         ...CLIENT,
         issuer: provider.issuer,

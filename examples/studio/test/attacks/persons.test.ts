@@ -4,6 +4,7 @@ import supertest, { type Test } from 'supertest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { rangeOf } from '../../server/auth/login-limit.ts'
 import { beginSet, openSet } from '../change-sets.ts'
+import { IN_MEMORY } from '../databases.ts'
 import { createVisitor, type Running, runStudio, type Visitor } from '../visitors.ts'
 
 const PASSWORD = 'correct horse battery'
@@ -16,7 +17,7 @@ function useStudio(wait_ms?: number) {
   const someone = () => createVisitor(() => server)
   beforeAll(async () => {
     const wait = wait_ms === undefined ? {} : { two_persons_wait_ms: wait_ms }
-    running = await runStudio({ database: { folder: 'memory' }, two_persons: true, proxy: true, ...wait })
+    running = await runStudio({ database: IN_MEMORY, two_persons: true, proxy: true, ...wait })
     server = running.server
     await ada.sign('/api/accounts', { invitation: running.studio.invitation, name: 'Ada', password: PASSWORD })
   })
@@ -326,7 +327,7 @@ describe('a studio for two persons', () => {
 describe('signing in', () => {
   let running: Running
   beforeAll(async () => {
-    running = await runStudio({ database: { folder: 'memory' }, proxy: true })
+    running = await runStudio({ database: IN_MEMORY, proxy: true })
     const ada = createVisitor(() => running.server)
     await ada.sign('/api/accounts', { invitation: running.studio.invitation, name: 'Ada', password: PASSWORD })
   })

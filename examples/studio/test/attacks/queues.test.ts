@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createQueue } from '../../server/review/queue.ts'
 import { beginSet } from '../change-sets.ts'
+import { IN_MEMORY } from '../databases.ts'
 import { createVisitor, type Running, runStudio, type Visitor } from '../visitors.ts'
 
 const asking = (account_id: number, more: object = {}) => ({ account_id, is_urgent: false, ...more })
@@ -44,7 +45,7 @@ describe('a studio that is flooded', () => {
   let running: Running
   const ada = createVisitor(() => running.server)
   beforeAll(async () => {
-    running = await runStudio({ database: { folder: 'memory' } })
+    running = await runStudio({ database: IN_MEMORY })
     await ada.sign('/api/accounts', { invitation: running.studio.invitation, name: 'Ada', password: PASSWORD })
   })
   afterAll(async () => {

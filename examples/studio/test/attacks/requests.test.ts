@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import supertest from 'supertest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { beginSet } from '../change-sets.ts'
+import { IN_MEMORY } from '../databases.ts'
 import { createVisitor, type Running, runStudio } from '../visitors.ts'
 
 const PASSWORD = 'correct horse battery'
@@ -13,7 +14,7 @@ describe('requests', () => {
   let server: Server
   const ada = createVisitor(() => server)
   beforeAll(async () => {
-    running = await runStudio({ database: { folder: 'memory' } })
+    running = await runStudio({ database: IN_MEMORY })
     server = running.server
     await ada.sign('/api/accounts', { invitation: running.studio.invitation, name: 'Ada', password: PASSWORD })
   })

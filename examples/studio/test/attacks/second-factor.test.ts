@@ -1,6 +1,7 @@
 import { Secret, TOTP } from 'otpauth'
 import supertest from 'supertest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { IN_MEMORY } from '../databases.ts'
 import { createVisitor, type Running, runStudio } from '../visitors.ts'
 
 const PASSWORD = 'correct horse battery'
@@ -13,7 +14,7 @@ describe('a second factor', () => {
   let recovery: string[] = []
   let used = ''
   beforeAll(async () => {
-    running = await runStudio({ database: { folder: 'memory' }, proxy: true })
+    running = await runStudio({ database: IN_MEMORY, proxy: true })
     await ada.sign('/api/accounts', { invitation: running.studio.invitation, name: 'Ada', password: PASSWORD })
     const { body } = await ada.post('/api/invitations', { role: 'author' }).expect(201)
     await bob.sign('/api/accounts', { invitation: body.secret, name: 'Bob', password: PASSWORD })

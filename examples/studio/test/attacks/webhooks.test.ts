@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { IN_MEMORY } from '../databases.ts'
 import { type Receiver, startReceiver } from '../fixtures/receiver.ts'
 import { createVisitor, type Running, runStudio } from '../visitors.ts'
 
@@ -44,7 +45,7 @@ describe('webhooks', () => {
   beforeAll(async () => {
     receiver = await startReceiver()
     running = await runStudio({
-      database: { folder: 'memory' },
+      database: IN_MEMORY,
       webhooks: { private_hosts: [receiver.host], retry_ms: [] },
     })
     await ada.sign('/api/accounts', { invitation: running.studio.invitation, name: 'Ada', password: PASSWORD })
