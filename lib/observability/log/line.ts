@@ -24,8 +24,8 @@ type Lines = { readonly [N in EventName]: Line | ((payload: EventTable[N]) => Li
 
 /** Messages are fixed, so that lines can be counted by them; what differs stands in the fields. */
 const LINES: Lines = Object.freeze({
-  bg_cache_hit: ['debug', 'took what another process has fetched'],
-  bg_cache_miss: ['debug', 'asks the source'],
+  bg_cache_hit: ['debug', 'took the document that another process fetched'],
+  bg_cache_miss: ['debug', 'asked the source'],
   bg_fetch_api_success: ['debug', 'fetched'],
   bg_fetch_api_status_code_error: ['warn', 'could not fetch: wrong status'],
   bg_fetch_api_generic_error: ['warn', 'could not fetch'],
@@ -36,7 +36,7 @@ const LINES: Lines = Object.freeze({
   bg_didnt_update_plugins({ reason }) {
     if (reason === 'unchanged') return ['debug', 'nothing new']
     // What was wrong with the fetch stands in the line before.
-    return reason === 'fetch' ? ['debug', 'no document could be had'] : ['error', 'refused a document']
+    return reason === 'fetch' ? ['debug', 'got no document'] : ['error', 'refused a document']
   },
   bg_stale: ['warn', 'the live document is stale'],
   rt_plugins_not_loaded: ['warn', 'a request came before the first document'],
@@ -50,7 +50,7 @@ const LINES: Lines = Object.freeze({
   rt_breaker_opened: ['error', 'a breaker opened: the plugin is not run for now'],
   rt_breaker_closed: ['info', 'a breaker closed: the plugin runs again'],
   rt_rollout_stopped: ['error', 'a rollout stopped itself: the plugin is not run any more'],
-  on_error: ({ section }) => [HARMLESS.has(section) ? 'warn' : 'error', 'something went wrong beside the plugins'],
+  on_error: ({ section }) => [HARMLESS.has(section) ? 'warn' : 'error', 'an error outside the plugins'],
 } satisfies Lines)
 
 /** Sections of `on_error` that leave everything in working order. */

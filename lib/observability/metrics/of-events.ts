@@ -27,7 +27,7 @@ export const EVENT_METRICS: readonly Definition[] = Object.freeze([
   {
     ...counter,
     name: 'errors_total',
-    help: 'Errors of the surroundings (on_error), by section.',
+    help: 'Errors outside the plugins (on_error), by section.',
     labels: ['section'],
     read: ({ tallies, labels }) => byKey(labels, 'section', tallies.sections),
   },
