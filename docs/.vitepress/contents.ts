@@ -66,5 +66,5 @@ export function placeInSite(href: string): string {
 
 /** Whether a link of a page leads to a file of the repository that is no page of the site, such as a test. */
 export function isInRepository(page: string, href: string): boolean {
-  return href.startsWith('../') && existsSync(join(DOCS, page, '..', href))
+  return href.startsWith('../') && existsSync(join(DOCS, page, '..', href.replace(/#.*/, '')))
 }
