@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 /** Deadlines only end what hangs: real servers, browsers and git take long on a machine that is busy with others. */
-const shared = { pool: 'forks', testTimeout: 120_000, hookTimeout: 120_000 } as const
+const shared = { pool: 'forks', maxWorkers: 2, testTimeout: 120_000, hookTimeout: 120_000 } as const
 
 export default defineConfig({
   test: {
