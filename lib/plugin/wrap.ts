@@ -57,7 +57,7 @@ export function wrapPlugin(plugin: PluginSource, declarations: string, at: strin
   })
 }
 
-/** Before and after the code stands nothing of its author's: what is wrong there is told of its first and last place. */
+/** Before and after the code stands nothing of its author's: an error there is reported at its first or last place. */
 function placeIn(code: string, position: number): { line: number; column: number } {
   const end = Math.min(Math.max(position, 0), code.trimEnd().length)
   const lines = code.slice(0, end).split(/\r\n|[\n\r\u2028\u2029]/)

@@ -85,7 +85,7 @@ export type Headline = z.output<typeof HEADLINE>
 export const FLEET = z.object({ headline: HEADLINE, processes: z.array(PROCESS), next: z.int().nullable() })
 export type Fleet = z.output<typeof FLEET>
 
-/** What a page that watches the fleet is told of, as `fleet` of the event stream. */
+/** What a page that watches the fleet gets, as `fleet` of the event stream. */
 export interface FleetChange {
   readonly headline: Headline
   /** Those that are new, or differ from what was told of them. */

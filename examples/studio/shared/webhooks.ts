@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { TIME } from './values.ts'
 
-/** What webhooks are told of. */
+/** What webhooks report. */
 export const HOOK_EVENTS = [
   'published',
   'proposed',

@@ -72,7 +72,7 @@ describe.each(databases)('webhooks on $name', ({ options }) => {
   const settled = (id: number) =>
     expect.poll(async () => (await deliveries(id)).map(({ state }: { state: string }) => state), PATIENT)
 
-  test('are told of a version, in the transaction that publishes it, and signed as Standard Webhooks has it', async () => {
+  test('get a version, in the transaction that publishes it, and signed as Standard Webhooks has it', async () => {
     const { id, secret, host } = await add()
     expect(host).toBe(receiver.host)
     const version = await publish('CORS for the shop')
@@ -107,7 +107,7 @@ describe.each(databases)('webhooks on $name', ({ options }) => {
     expect(verify(`whsec_${Buffer.from('another').toString('base64')}`, headers, body)).toBe(false)
   })
 
-  test('are told of a proposal, and of what is switched off', async () => {
+  test('get a proposal, and what is switched off', async () => {
     await publish('first')
     const { id } = await add()
     await ada.post('/api/switch', { domain: 'first.example.com', plugin: 'cors', on: false }).expect(201)
@@ -140,7 +140,7 @@ describe.each(databases)('webhooks on $name', ({ options }) => {
     )
   })
 
-  test('are told of a refused plugin, a refused document, one whose time is up, and a rollout that stopped', async () => {
+  test('get a refused plugin, a refused document, one whose time is up, and a rollout that stopped', async () => {
     const { id } = await add()
     const refused = [{ domain: 'a.example.com', name: 'bad', phase: 'access', message: 'no such name: foo' }]
     const instance = 'web-3/refused'

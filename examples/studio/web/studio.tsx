@@ -20,7 +20,7 @@ export interface StudioPage {
   /** Tells somebody that something was done. */
   say(message: string, kind?: 'done' | 'failed'): void
   /**
-   * @param heard with what is told of it; without, where something may have been missed
+   * @param heard called with what the event says; without it where an event may have been missed
    * @returns what ends it
    */
   listen(event: StudioEvent, heard: (data?: string) => void): () => void

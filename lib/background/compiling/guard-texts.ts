@@ -7,11 +7,11 @@ export interface Around {
   readonly after: string
 }
 
-/** What `track` and `hold` are told of a value beside itself: it is handed to somebody who may wait for it. */
+/** What `track` and `hold` get with a value: it is handed to somebody who may wait for it. */
 export const GIVEN = 1
-/** What `track` is told of a value whose `promise` is what counts. */
+/** What `track` gets with a value whose `promise` is what counts. */
 export const PAIR = 2
-/** What `hold` is told of what a loop awaits one by one. */
+/** What `hold` gets with what a loop awaits one by one. */
 export const EACH = 2
 /** What `resume` is told beside the value: an asynchronous generator goes on, wherever it is asked to; a callback of a promise begins. */
 export const ANYWHERE = 1

@@ -56,7 +56,7 @@ const SHADOWS = z.array(z.unknown())
 
 /** More than any fleet has: of further ones nothing is said. */
 const MOST_PLUGINS = 10_000
-/** Of plugins, those that ran most, and of the instances of each, as many are told of. */
+/** The plugins that ran most are listed, and as many instances of each. */
 const MOST_TOLD = 200
 
 /**

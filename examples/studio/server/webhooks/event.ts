@@ -1,6 +1,6 @@
 import type { HookEventType } from '../../shared/webhooks.ts'
 
-/** Something that webhooks are told of. */
+/** Something that webhooks report. */
 export interface HookEvent {
   readonly type: HookEventType | 'test'
   /** ISO 8601. */
