@@ -1,14 +1,8 @@
-// What a large fleet costs: reports that are taken, what the page Fleet loads, and what it is told while it is open.
+// What a large fleet costs: reports that are taken, what the page Fleet loads, and what it gets while it is open.
 // Environment: DATABASE_URL, a PostgreSQL in place of the embedded database; SECONDS to watch (20).
-import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { cpus, tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BOUNDS_MS } from '../server/fleet/deltas.ts'
-import { startStudio } from '../server/studio.ts'
+import { startMeasured, writeTable } from './studio.ts'
 
 const SECONDS = Number(process.env.SECONDS ?? 20)
 const SMALL = 200
@@ -16,27 +10,13 @@ const LARGE = 1000
 const PLUGINS = 10_000
 /** Rows of a report, as many as make it 58 KB with what else is in it. */
 const ROWS = 125
-const README = join(import.meta.dirname, '..', 'README.md')
 
-const folder = mkdtempSync(join(tmpdir(), 'studio-bench-'))
-const { DATABASE_URL } = process.env
-const studio = await startStudio({
-  database: DATABASE_URL === undefined ? { folder } : { url: DATABASE_URL },
-  report_token: 'bench',
-  invite: true,
-})
-const server = createServer(studio.app.callback()).listen(0, '127.0.0.1')
-await once(server, 'listening')
-const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+const { address, account, close } = await startMeasured('bench')
 const begun = Date.now()
 const joined = await fetch(`${address}/api/accounts`, {
   method: 'POST',
   headers: { 'content-type': 'application/json' },
-  body: JSON.stringify({
-    invitation: studio.invitation,
-    name: `bench-${process.pid}`,
-    password: 'long enough for a bench',
-  }),
+  body: JSON.stringify(account),
 })
 if (!joined.ok) throw new Error(await joined.text())
 const cookie = String(joined.headers.get('set-cookie')).split(';')[0] as string
@@ -198,27 +178,13 @@ try {
     rows.push([what, describe(times)])
   }
 } finally {
-  server.close()
-  server.closeAllConnections()
-  await studio.close()
-  rmSync(folder, { recursive: true, force: true })
+  await close()
 }
 
-const database = DATABASE_URL === undefined ? 'the embedded database' : 'PostgreSQL'
-const table = [
-  `\`npm run bench:fleet\` on ${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${database}. The processes report ${PLUGINS.toLocaleString('en')} different plugins.`,
-  '',
-  '| what | figure |',
-  '|---|---|',
-  ...rows.map(([what, figure]) => `| ${what} | ${figure} |`),
-].join('\n')
-console.log(table)
-const text = readFileSync(README, 'utf8')
-writeFileSync(
-  README,
-  text.replace(
-    /(<!-- bench:fleet -->\n)[\s\S]*?(<!-- \/bench:fleet -->)/,
-    (_, begin, end) => `${begin}\n${table}\n\n${end}`,
-  ),
+writeTable(
+  'bench:fleet',
+  `The processes report ${PLUGINS.toLocaleString('en')} different plugins.`,
+  ['what', 'figure'],
+  rows,
 )
 process.exit()

@@ -1,30 +1,16 @@
 // npm run bench: how long a version takes to be served, and what 10,000 plugins cost. Writes its table into README.md.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startStudio } from '../server/studio.ts'
+import { startMeasured, writeTable } from './studio.ts'
 
 const PUBLISHED = Number(process.env.PUBLISHED ?? 100)
 const POLLERS = 1000
 const PLUGINS = 10_000
-const README = join(import.meta.dirname, '..', 'README.md')
 
-const folder = mkdtempSync(join(tmpdir(), 'studio-bench-'))
-const { DATABASE_URL } = process.env
 const report_token = 'bench'
-const studio = await startStudio({
-  database: DATABASE_URL === undefined ? { folder } : { url: DATABASE_URL },
-  report_token,
-  invite: true,
-})
-const server = createServer(studio.app.callback()).listen(0, '127.0.0.1')
-await once(server, 'listening')
-const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+const { address, account, close } = await startMeasured(report_token)
 const children: ChildProcess[] = []
 const rows: [string, string][] = []
 
@@ -62,11 +48,7 @@ async function start(script: string, env: Record<string, string>): Promise<Child
   return child
 }
 
-const { csrf } = await ask<{ csrf: string }>('POST', '/api/accounts', {
-  invitation: studio.invitation,
-  name: `bench-${process.pid}`,
-  password: 'long enough for a bench',
-})
+const { csrf } = await ask<{ csrf: string }>('POST', '/api/accounts', account)
 headers = { ...headers, 'x-csrf-token': csrf }
 let { version } = await ask<{ version: number }>('GET', '/api/live')
 
@@ -197,24 +179,13 @@ try {
   await measureMany()
 } finally {
   for (const child of children) child.kill()
-  server.close()
-  server.closeAllConnections()
-  await studio.close()
-  rmSync(folder, { recursive: true, force: true })
+  await close()
 }
 
-const database = DATABASE_URL === undefined ? 'the embedded database' : 'PostgreSQL'
-const table = [
-  `\`npm run bench\` on ${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.versions.node}, ${database}. From "import" on, the document has ${PLUGINS.toLocaleString('en')} plugins.`,
-  '',
-  '| what | time |',
-  '|---|---|',
-  ...rows.map(([what, taken]) => `| ${what} | ${taken} |`),
-].join('\n')
-console.log(table)
-const text = readFileSync(README, 'utf8')
-writeFileSync(
-  README,
-  text.replace(/(<!-- bench -->\n)[\s\S]*?(<!-- \/bench -->)/, (_, begin, end) => `${begin}\n${table}\n\n${end}`),
+writeTable(
+  'bench',
+  `From "import" on, the document has ${PLUGINS.toLocaleString('en')} plugins.`,
+  ['what', 'time'],
+  rows,
 )
 process.exit()
