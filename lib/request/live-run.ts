@@ -160,9 +160,9 @@ export function createLiveRuns({
     finish(run)
     const { breaker } = plugin.life
     if (breaker !== undefined && !breaker.quiet) breaker.succeeded(run.breaker_period)
-    if (run.started !== -1) observation.done(run, deliberate || state?.ending ? 'exit' : 'done')
-    if (plugin.life.rollout !== null)
-      tellRollout(run, plugin.life.rollout, deliberate || state?.ending ? 'exit' : 'done')
+    const outcome = deliberate || state?.ending ? 'exit' : 'done'
+    if (run.started !== -1) observation.done(run, outcome)
+    if (plugin.life.rollout !== null) countForRollout(run, plugin.life.rollout, outcome)
     giveBack(run)
     return value
   }
@@ -188,7 +188,7 @@ export function createLiveRuns({
     failures.fail(run, dead ?? error)
     const { rollout } = plugin.life
     // Or clients could have a rollout stopped by going away.
-    if (rollout !== null && !isAbortion(dead ?? error)) tellRollout(run, rollout, 'failed')
+    if (rollout !== null && !isAbortion(dead ?? error)) countForRollout(run, rollout, 'failed')
     leaveRequest(run)
     return undefined
   }
@@ -203,7 +203,7 @@ export function createLiveRuns({
 }
 
 /** Has the guard of the plugin's rollout count the run; what a shadow run did has not happened. */
-function tellRollout(run: Run, rollout: RolloutWatch, outcome: 'done' | 'exit' | 'failed'): void {
+function countForRollout(run: Run, rollout: RolloutWatch, outcome: 'done' | 'exit' | 'failed'): void {
   const { state, rollout_started, plugin } = run
   if (state === null || state.shadow !== undefined) return
   const duration_ms = rollout_started === -1 ? undefined : steadyNow() - rollout_started
