@@ -48,9 +48,18 @@ export function createFollower(
   async function look(is_taken: boolean): Promise<void> {
     // In this order: what is published from here in between has a commit that is known before there is another one.
     const [known, live, head] = [await findCommit(db), await documents.live(), await copy.head()]
-    if (head !== undefined && (known?.commit !== head || is_taken)) await bringIn(head, live, known, is_taken)
-    else if (known?.problem == null && (known?.version ?? 0) !== live.version) await makeUpFor(live)
+    try {
+      if (head !== undefined && (known?.commit !== head || is_taken)) await bringIn(head, live, known, is_taken)
+      else if (known?.problem == null && (known?.version ?? 0) !== live.version) await makeUpFor(live)
+    } catch (error) {
+      // Of what came in between, the next look takes care: it is no failure, unless somebody waits for this one.
+      if (is_taken || !(await isOutdated(live, head))) throw error
+    }
     if (options.push) await pushNew()
+  }
+
+  async function isOutdated(live: Live, head: string | undefined): Promise<boolean> {
+    return (await copy.head()) !== head || (await documents.live()).version !== live.version
   }
 
   /** A commit that somebody else has made. */
