@@ -175,16 +175,16 @@ describe('ips', () => {
     }
   })
 
-  test('may be tens of thousands: a client of none of them costs microseconds', () => {
+  test('may be tens of thousands: a client of none of them costs no more than one of a few', () => {
     const ips = Array.from({ length: 20_000 }, (_, index) => `10.${index >> 8}.${index & 255}.1`)
     const listed = createPredicate({ ips })
     const clients = Array.from({ length: 400 }, (_, index) =>
       createContext({ ip: `11.0.${index & 255}.${index >> 8}` }),
     )
     const timeOf = (asked: typeof listed) => {
-      const started = performance.now()
+      const started = process.cpuUsage()
       expect(clients.some((ctx) => asked(ctx))).toBe(false)
-      return performance.now() - started
+      return Math.max(process.cpuUsage(started).user, 1)
     }
     timeOf(listed)
     // One after the other, twenty thousand would take a thousand times as long as one. What was asked is remembered.

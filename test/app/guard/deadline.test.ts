@@ -1,15 +1,16 @@
 import { createServer, get, type Server } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
 import { createDeferred, failures, listen, type PluginFields, plugin, startApp } from '../../fixtures/app.ts'
 
 const TIMEOUT_MS = 20
-/** When the plugins below go on, and the app answers only after that. */
-const LATE_MS = 40
-const ANSWER_MS = 70
+/** After their deadline, however busy the machine is. */
+const LATE_MS = 600_000
 
-const wait = 'new Promise((r) => setTimeout(r, late))'
-/** The app's sleep, which no clearing of timers ends. */
+/** When timers of the plugins' own would fire, and the app answers only after that. */
+const SOON_MS = 500
+const wait = 'new Promise((r) => setTimeout(r, soon))'
+/** The app's sleep, which no clearing of timers ends: it is over when the app is asked, and so before there is an answer. */
 const sleepOfApp = 'app.sleep(late)'
 
 /** Each tries to answer when its time is over, in one way or another. */
@@ -24,9 +25,9 @@ const LATE_ANSWERS: Readonly<Record<string, string>> = {
   exit: `await ${sleepOfApp}; exit(403, "late")`,
   'exit inside try': `try { await ${sleepOfApp} } catch {} try { exit(403, "late") } catch {}`,
   throw: `await ${sleepOfApp}; ctx.throw(403, "late")`,
-  'a timer': `setTimeout(() => { ctx.set("x-late", "1") }, late); await new Promise(() => {})`,
+  'a timer': `setTimeout(() => { ctx.set("x-late", "1") }, soon); await new Promise(() => {})`,
   'a timer of its own': `await ${wait}; ctx.set("x-late", "1")`,
-  'an interval': `setInterval(() => { ctx.set("x-late", "1") }, late); await new Promise(() => {})`,
+  'an interval': `setInterval(() => { ctx.set("x-late", "1") }, soon); await new Promise(() => {})`,
   'a catch block': `try { await ${sleepOfApp} } catch { ctx.set("x-late", "1"); ctx.body = "late" }`,
   'a catch block behind a catch block': `try { try { await ${sleepOfApp} } catch {} } catch {} ctx.set("x-late", "1")`,
   'a catch block in a loop': `for (;;) { try { await ${sleepOfApp}; ctx.set("x-late", "1") } catch { ctx.set("x-late", "2"); continue } }`,
@@ -58,20 +59,30 @@ const LATE_ANSWERS: Readonly<Record<string, string>> = {
 
 async function startLate(plugins: readonly PluginFields[], options = {}) {
   const cleaned = vi.fn()
+  const asleep: (() => void)[] = []
+  const sleepLate = (ms: number) => (ms < LATE_MS ? sleep(ms) : new Promise<void>((wake) => asleep.push(wake)))
   const shared: { signal?: AbortSignal } & Record<string, unknown> = {
-    sleep,
+    sleep: sleepLate,
     cleaned,
-    fail: (ms: number) => sleep(ms).then(() => Promise.reject(new Error('late'))),
+    fail: (ms: number) => sleepLate(ms).then(() => Promise.reject(new Error('late'))),
     nothing: (ms: number) => ({
-      [Symbol.asyncIterator]: () => ({ next: () => sleep(ms, { done: true, value: undefined }) }),
+      [Symbol.asyncIterator]: () => ({ next: () => sleepLate(ms).then(() => ({ done: true, value: undefined })) }),
     }),
   }
+  const answer_ms = plugins.some(({ code }) => code?.includes('soon')) ? SOON_MS + 50 : 0
   const started = await startApp({
     plugins,
-    options: { globals: { app: shared, late: LATE_MS }, timeout_ms: TIMEOUT_MS, breaker_failures: 0, ...options },
+    options: {
+      globals: { app: shared, late: LATE_MS, soon: SOON_MS },
+      timeout_ms: TIMEOUT_MS,
+      breaker_failures: 0,
+      ...options,
+    },
     inner: async (ctx) => {
       ctx.set('x-app', '1')
-      await sleep(ANSWER_MS)
+      await sleep(answer_ms)
+      if (!ctx.query.quick) for (const wake of asleep.splice(0)) wake()
+      for (let turns = 0; turns < 5; turns += 1) await turn()
       ctx.body = 'app'
     },
   })
@@ -137,8 +148,9 @@ describe('a plugin that misses its deadline', () => {
   })
 
   it('stops only its own request’s run', async () => {
-    const app = await startLate([plugin('access', `await app.sleep(Number(ctx.query.ms)); ctx.set("x-done", "1")`)])
-    const [slow, quick] = await Promise.all([app.request.get('/?ms=80'), app.request.get('/?ms=1')])
+    const code = `await (ctx.query.quick ? null : ${sleepOfApp}); ctx.set("x-done", "1")`
+    const app = await startLate([plugin('access', code)])
+    const [slow, quick] = await Promise.all([app.request.get('/'), app.request.get('/?quick=1')])
     expect(slow.headers).not.toHaveProperty('x-done')
     expect(quick.headers).toHaveProperty('x-done')
   })
@@ -155,8 +167,8 @@ describe('a plugin that misses its deadline', () => {
 describe('the deadline', () => {
   it('is the plugin’s own where the document says so', async () => {
     const app = await startLate([
-      plugin('access', `await app.sleep(60); ctx.set("x-patient", "1")`, { timeout_ms: 5000 }),
-      plugin('access', `await app.sleep(60); ctx.set("x-impatient", "1")`),
+      plugin('access', `await app.sleep(60); ctx.set("x-patient", "1")`, { timeout_ms: 60_000 }),
+      plugin('access', `await ${sleepOfApp}; ctx.set("x-impatient", "1")`),
     ])
     const { headers } = await app.request.get('/').expect(200)
     expect(headers).toHaveProperty('x-patient')
@@ -164,7 +176,8 @@ describe('the deadline', () => {
   })
 
   it('is met by a plugin that takes less', async () => {
-    const app = await startLate([plugin('access', 'await app.sleep(1); ctx.set("x-met", "1")')])
+    const code = 'await app.sleep(1); ctx.set("x-met", "1")'
+    const app = await startLate([plugin('access', code)], { timeout_ms: 60_000 })
     await app.request.get('/').expect(200).expect('x-met', '1')
     expect(failures(app)).toEqual([])
   })

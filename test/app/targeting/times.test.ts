@@ -60,20 +60,23 @@ describe('a plugin with an end', () => {
   })
 
   test('is told of once, when it comes, with the API down', async () => {
-    const expires_at = Date.now() + 300
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'], now: NOW })
+    const expires_at = NOW + 300
     const { api, dyna } = await startApp({
       plugins: [blocking({ expires_at: at(expires_at) }), plugin('access', '', { expires_at: at(expires_at + 1e9) })],
     })
     const seen = record(dyna, ['bg_plugin_expired'])
     await api.close()
-    await expect.poll(() => seen).toHaveLength(1)
+    await vi.advanceTimersByTimeAsync(299)
+    expect(seen).toHaveLength(0)
+    await vi.advanceTimersByTimeAsync(1)
     const told = payloadsOf(seen, 'bg_plugin_expired')
     expect(told).toEqual([
       { plugin: { name: 'block', domain: '*', phase: 'access' }, expires_at, at: expect.any(Number) },
     ])
     expect(told[0]?.at).toBeGreaterThanOrEqual(expires_at)
     await dyna.refresh()
-    await new Promise((done) => setTimeout(done, 100))
+    await vi.advanceTimersByTimeAsync(60_000)
     expect(seen).toHaveLength(1)
   })
 
@@ -92,13 +95,14 @@ describe('a plugin with an end', () => {
   })
 
   test('is not told of when it is gone by then, or the instance closed', async () => {
-    const soon = () => blocking({ expires_at: at(Date.now() + 150) })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'], now: NOW })
+    const soon = () => blocking({ expires_at: at(NOW + 150) })
     const { dyna, serve } = await startApp({ plugins: [soon()] })
     const other = await startApp({ plugins: [soon()] })
     const seen = [dyna, other.dyna].map((each) => record(each, ['bg_plugin_expired']))
     await serve(everywhere([]))
     await other.dyna.close()
-    await new Promise((done) => setTimeout(done, 300))
+    await vi.advanceTimersByTimeAsync(300)
     expect(seen).toEqual([[], []])
   })
 })

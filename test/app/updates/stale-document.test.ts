@@ -1,26 +1,39 @@
 import { mkdtempSync, rmSync, utimesSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { everywhere, plugin, serveBehind, startApp } from '../../fixtures/app.ts'
 import { createInstance, payloadsOf, record } from '../../fixtures/instance.ts'
 import { startPluginApi } from '../../fixtures/plugin-api.ts'
 
+// It goes as the fake timers do.
+vi.mock('../../../lib/time/steady-clock.ts', () => ({ steadyNow: () => performance.now() }))
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'], now: Date.now() })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+const MAX_STALE_S = 60
+const pass = (seconds: number) => vi.advanceTimersByTimeAsync(seconds * 1000)
 const DOWN = { status: 503 }
 const marked = (general: object = {}) => ({ general, ...everywhere([plugin('rewrite', `ctx.set('X-Plugin', 'ran')`)]) })
-const soon = (ms: number) => new Date(Date.now() + ms).toISOString()
+const after = (seconds: number) => new Date(Date.now() + seconds * 1000).toISOString()
 
 describe('a document that was not found current for max_stale_seconds', () => {
   test('is told of once by bg_stale and on_stale, and served on', async () => {
     const stale: unknown[] = []
     const { api, dyna, request } = await startApp({
       document: marked(),
-      options: { max_stale_seconds: 0.1, on_stale: (payload) => stale.push(payload) },
+      options: { max_stale_seconds: MAX_STALE_S, on_stale: (payload) => stale.push(payload) },
     })
     const seen = record(dyna, ['bg_stale'])
-    expect(dyna.status().stale).toBe(false)
     api.answer(DOWN)
-    await expect.poll(() => dyna.status().stale).toBe(true)
+    expect(dyna.status().stale).toBe(false)
+    await pass(MAX_STALE_S + 1)
+    expect(dyna.status().stale).toBe(true)
     await dyna.refresh()
     expect(payloadsOf(seen, 'bg_stale')).toEqual([{ reason: 'age', at: expect.any(Number) }])
     expect(stale).toEqual(payloadsOf(seen, 'bg_stale'))
@@ -30,11 +43,13 @@ describe('a document that was not found current for max_stale_seconds', () => {
   test('gets no request where it is to be closed: 503, for every host', async () => {
     const { api, dyna, request } = await startApp({
       document: { general: { skip_domains: ['skipped.test'] }, ...everywhere([]), plugins: [] },
-      options: { max_stale_seconds: 0.1, when_stale: 'closed' },
+      options: { max_stale_seconds: MAX_STALE_S, when_stale: 'closed' },
     })
     await request.get('/').expect(200)
     api.answer(DOWN)
-    await expect.poll(() => dyna.status().stale).toBe(true)
+    expect(dyna.status().stale).toBe(false)
+    await pass(MAX_STALE_S + 1)
+    expect(dyna.status().stale).toBe(true)
     for (const host of ['127.0.0.1', 'skipped.test', 'other.test']) {
       await request.get('/').set('Host', host).expect(503, 'Service Unavailable')
     }
@@ -49,13 +64,15 @@ describe('a document that was not found current for max_stale_seconds', () => {
   ])('is current again once %s', async (_, answer) => {
     const { api, dyna, request } = await startApp({
       document: marked(),
-      options: { max_stale_seconds: 0.3, when_stale: 'closed' },
+      options: { max_stale_seconds: MAX_STALE_S, when_stale: 'closed' },
     })
     const document = marked()
     api.serve(document, answer)
     await dyna.refresh()
     api.answer(DOWN)
-    await expect.poll(() => dyna.status().stale).toBe(true)
+    expect(dyna.status().stale).toBe(false)
+    await pass(MAX_STALE_S + 1)
+    expect(dyna.status().stale).toBe(true)
     await request.get('/').expect(503)
     api.serve(document, answer)
     expect(await dyna.refresh()).toMatchObject({ reason: 'unchanged' })
@@ -64,9 +81,11 @@ describe('a document that was not found current for max_stale_seconds', () => {
   })
 
   test('is not made current by an answer that is refused', async () => {
-    const { api, dyna } = await startApp({ document: marked(), options: { max_stale_seconds: 0.1 } })
+    const { api, dyna } = await startApp({ document: marked(), options: { max_stale_seconds: MAX_STALE_S } })
     api.answer({ body: 'not a document' })
-    await expect.poll(() => dyna.status().stale).toBe(true)
+    expect(dyna.status().stale).toBe(false)
+    await pass(MAX_STALE_S + 1)
+    expect(dyna.status().stale).toBe(true)
     await dyna.refresh()
     expect(dyna.status().stale).toBe(true)
   })
@@ -74,11 +93,12 @@ describe('a document that was not found current for max_stale_seconds', () => {
   test('counts from the start where it is the bootstrap document', async () => {
     const api = await startPluginApi()
     api.answer(DOWN)
-    const options = { bootstrap: marked(), max_stale_seconds: 0.2, when_stale: 'closed' } as const
+    const options = { bootstrap: marked(), max_stale_seconds: MAX_STALE_S, when_stale: 'closed' } as const
     const dyna = createInstance({ plugin_api_uri: api.uri, ...options })
     const request = await serveBehind(dyna)
     expect(dyna.status()).toMatchObject({ from: 'bootstrap', stale: false })
-    await expect.poll(() => dyna.status().stale).toBe(true)
+    await pass(MAX_STALE_S + 1)
+    expect(dyna.status().stale).toBe(true)
     await request.get('/').expect(503)
   })
 
@@ -109,14 +129,16 @@ describe('a document that is past its general.expires', () => {
   test('is stale, though the API confirms it', async () => {
     const { api, dyna, request } = await startApp({ document: marked(), options: { when_stale: 'closed' } })
     const seen = record(dyna, ['bg_stale'])
-    api.serve(marked({ expires: soon(150) }), { etag: '"1"' })
+    api.serve(marked({ expires: after(MAX_STALE_S) }), { etag: '"1"' })
     await dyna.refresh()
     await request.get('/').expect(200)
-    await expect.poll(() => dyna.status().stale).toBe(true)
-    await expect.poll(() => payloadsOf(seen, 'bg_stale')).toMatchObject([{ reason: 'expired' }])
+    expect(dyna.status().stale).toBe(false)
+    await pass(MAX_STALE_S + 1)
+    expect(dyna.status().stale).toBe(true)
+    expect(payloadsOf(seen, 'bg_stale')).toMatchObject([{ reason: 'expired' }])
     expect(await dyna.refresh()).toMatchObject({ reason: 'unchanged' })
     await request.get('/').expect(503)
-    api.serve(marked({ expires: soon(3_600_000) }))
+    api.serve(marked({ expires: after(3600) }))
     await dyna.refresh()
     await request.get('/').expect(200)
   })
