@@ -1,6 +1,6 @@
 import type { Domain, RefusedDomain } from '../document.ts'
 import type { DocumentError, DynacodeError } from '../errors.ts'
-import { createDraw } from '../matching/rollout.ts'
+import { createDraw } from '../matching/request-key.ts'
 import { buildProgram, type LivePlugin, type Program, type ProgramDomain } from '../program.ts'
 import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
 import { KNOWN_STRETCH, type Steps } from '../time/steps.ts'

@@ -1,7 +1,7 @@
 import type { PluginSpec, RefusedPlugin } from '../document.ts'
 import { DocumentError, type DynacodeError } from '../errors.ts'
 import type { PluginInfo } from '../events/table.ts'
-import type { Draw } from '../matching/rollout.ts'
+import type { Draw } from '../matching/request-key.ts'
 import { createScopeTest, listScopePaths, type Scope } from '../matching/scope.ts'
 import type { LivePlugin, PluginFunction, PluginLife, RolloutWatch, Uses } from '../program.ts'
 import type { Clock } from '../time/clock.ts'

@@ -1,23 +1,16 @@
 import type { Context } from 'koa'
 import * as z from 'zod'
-import { own, type Predicate } from './condition.ts'
+import type { Predicate } from './condition.ts'
+import { createKeyReader, type Draw, type KeyNames, keyNamesSchema } from './request-key.ts'
 import { type RolloutStep, type Schedule, stepAt, stepSchema } from './rollout-steps.ts'
 import { type StopWhen, stopWhenSchema } from './stop-when.ts'
-
-/** Names what a request is counted by: the same key is always in, or always out. */
-const by = z
-  .string()
-  .regex(
-    /^(ip|random|header:[\w!#$%&'*+.^`|~-]+|cookie:[^\s;=]+|query:.+)$/,
-    '"ip", "random", "header:…", "cookie:…" or "query:…"',
-  )
 
 /** A share of the traffic, as a document has it. */
 export interface Rollout {
   /** From 0 to 100. */
   percent?: number | undefined
-  /** The key of a request: `ip`, `random`, `header:…`, `cookie:…` or `query:…`. */
-  by?: string | undefined
+  /** The key of a request: `ip`, `random`, `header:…`, `cookie:…` or `query:…`; of a list, the first that the request has. */
+  by?: string | string[] | undefined
   /** Shares that follow each other from `starts_at` on, in place of `percent`. */
   steps?: RolloutStep[] | undefined
   /** When it stops itself. */
@@ -31,14 +24,14 @@ export interface Rollout {
  */
 export const rolloutSchema = z.strictObject({
   percent: z.number().min(0).max(100).optional(),
-  by: by.default('ip'),
+  by: keyNamesSchema.default('ip'),
   steps: z.array(stepSchema).min(1).max(100).optional(),
   stop_when: stopWhenSchema.optional(),
 })
 
 /** A share of the traffic: from one point of the hundred to another, by a key of the request. */
 export interface Share {
-  readonly by: string
+  readonly by: KeyNames
   readonly from: number
   readonly to: number
   /** What keeps the shares of different plugins apart: their name. */
@@ -53,21 +46,6 @@ export interface ShareGuard {
   stop(): object | null
   /** A request meets everything but the share, and is inside or left out. */
   met(ctx: Context, is_inside: boolean): void
-}
-
-/** What a request is counted by where chance decides: the same for all who ask. */
-export type Draw = (ctx: Context) => string
-
-/** Makes the draw of one instance. */
-export function createDraw(): Draw {
-  const drawn = new WeakMap<Context, string>()
-  return (ctx) => {
-    const known = drawn.get(ctx)
-    if (known !== undefined) return known
-    const key = String(Math.random())
-    drawn.set(ctx, key)
-    return key
-  }
 }
 
 /**
@@ -93,14 +71,14 @@ function createDecision({ by, from, to, salt, schedule }: Share, draw: Draw, now
   const isEverybody = (end: number) => from <= 0 && end >= 100
   if (schedule === undefined && isEverybody(to)) return () => true
   // Each variant of a plugin asks for itself: by chance of their own, a request could be in two of them, or in none.
-  const read = by === 'random' ? draw : createReader(by)
+  const read = createKeyReader(by, draw)
   const readEnd = schedule === undefined ? () => to : () => stepAt(schedule, now())?.percent ?? 0
   return (ctx: Context): boolean | undefined => {
     const end = readEnd()
     if (isEverybody(end)) return true
     const key = read(ctx)
     // Who cannot be told apart is in no share: the same visitor would be in and out by turns.
-    if (key === undefined || key === '') return undefined
+    if (key === undefined) return undefined
     const point = pointOf(`${salt}:${key}`)
     return point >= from && point < end
   }
@@ -109,19 +87,6 @@ function createDecision({ by, from, to, salt, schedule }: Share, draw: Draw, now
 /** How much of the traffic a share has at a time, in milliseconds since 1970: from 0 to 100. */
 export function percentAt({ from, to, schedule }: Share, time: number): number {
   return schedule === undefined ? to - from : (stepAt(schedule, time)?.percent ?? 0)
-}
-
-function createReader(name: string): (ctx: Context) => string | undefined {
-  // The same client on a server that listens for both kinds of addresses is no other one.
-  if (name === 'ip') return (ctx) => ctx.ip.replace(/^::ffff:(?=[\d.]+$)/i, '')
-  const [kind, key = ''] = [name.slice(0, name.indexOf(':')), name.slice(name.indexOf(':') + 1)]
-  if (kind === 'header') return (ctx) => one(own(ctx.req.headers, key.toLowerCase()))
-  if (kind === 'cookie') return (ctx) => ctx.cookies.get(key, { signed: false })
-  return (ctx) => one(own(ctx.query, key))
-}
-
-function one(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value
 }
 
 /**

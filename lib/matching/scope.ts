@@ -1,7 +1,8 @@
 import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
 import { type Condition, createPredicate, type Predicate } from './condition.ts'
 import { listPaths } from './path-pattern.ts'
-import { createShare, type Draw, type Share, type ShareGuard } from './rollout.ts'
+import type { Draw } from './request-key.ts'
+import { createShare, type Share, type ShareGuard } from './rollout.ts'
 import type { StopRules } from './stop-when.ts'
 
 /** Which requests a plugin is for, and from when until when. Times in milliseconds since 1970. */

@@ -66,7 +66,7 @@ export interface PluginApp extends Koa {
   document(next?: Given): Promise<Refresh>
   /**
    * Finds a key inside the rollout of a plugin, or of a variant (`plugin/variant`). Send it as the header, cookie or parameter
-   * that `rollout.by` names.
+   * that `rollout.by` names, or that is the first in its list.
    *
    * @param options.inside `false`: finds a key outside of the rollout
    */

@@ -7,7 +7,8 @@ import { describeValue } from '../validation/schema-error.ts'
 const TRIES = 1_000_000
 
 /**
- * Finds a key that is in the share of a plugin, or outside: an address where the rollout is by `ip`, else any text.
+ * Finds a key that is in the share of a plugin, or outside: an address where the rollout is by `ip`, else any text. Of a list of
+ * keys, it is one for the first.
  *
  * @param name of a plugin with a rollout, or of one of its variants (`plugin/variant`)
  * @param now what time it is, for a share that grows by the time
@@ -21,8 +22,8 @@ export function findRolloutKey(document: Document, name: string, inside: boolean
   }
   const { share } = plugin.scope
   if (share === undefined) throw new Error(`rollout_key: the plugin ${describeValue(name)} has no rollout`)
-  if (share.by === 'random')
-    throw new Error(`rollout_key: the rollout of ${describeValue(name)} is by chance, not by a key`)
+  const [by] = [share.by].flat()
+  if (by === 'random') throw new Error(`rollout_key: the rollout of ${describeValue(name)} is by chance, not by a key`)
   let key = ''
   const holds = createShare(
     { ...share, by: 'random' },
@@ -31,7 +32,7 @@ export function findRolloutKey(document: Document, name: string, inside: boolean
     () => now,
   )
   for (let index = 1; index <= TRIES; index += 1) {
-    key = share.by === 'ip' ? `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}` : `key-${index}`
+    key = by === 'ip' ? `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}` : `key-${index}`
     if (holds({} as Context) === inside) return key
   }
   const range = `from ${share.from} to ${share.from + percentAt(share, now)} percent`

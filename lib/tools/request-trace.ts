@@ -4,6 +4,7 @@ import { PHASES } from '../document.ts'
 import { messageOf } from '../errors.ts'
 import type { PluginInfo } from '../events/table.ts'
 import { hostOf } from '../matching/request-host.ts'
+import { isDrawn } from '../matching/request-key.ts'
 import type { PluginApp } from '../testing/plugin-app.ts'
 import { listChanges, type Snapshot, takeSnapshot } from './request-changes.ts'
 import { whyNotDomain, whyNotPlugin } from './skip-reason.ts'
@@ -88,7 +89,9 @@ export function traceRequest({ dyna, events_of }: PluginApp, document: Document,
     if (late !== undefined) return late
     if (first !== undefined) return `when its phase came: ${first}`
     if (DOWNSTREAM.includes(spec.phase) && !reached_app) return 'the request had been answered by then'
-    return spec.scope.share?.by === 'random' ? 'its rollout is by chance' : 'the response was ended by then'
+    const { share } = spec.scope
+    const isByChance = share !== undefined && isDrawn(share.by, ctx as Context)
+    return isByChance ? 'its rollout is by chance' : 'the response was ended by then'
   }
 
   return {

@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type { Document, Domain, PluginSpec } from '../document.ts'
 import { createPredicate } from '../matching/condition.ts'
 import type { HostPattern } from '../matching/host-pattern.ts'
+import { isDrawn } from '../matching/request-key.ts'
 import { createShare, percentAt } from '../matching/rollout.ts'
 
 /** Why no plugin of a domain runs for a host; undefined when they may. */
@@ -32,7 +33,7 @@ export function whyNotPlugin({ scope, name }: PluginSpec, ctx: Context, now: num
     if (!createPredicate({ not: { [key]: value } })(ctx)) return `when.not.${key} holds: ${JSON.stringify(value)}`
   }
   // By chance, another draw would tell nothing of the one that counted.
-  if (share === undefined || share.by === 'random') return undefined
+  if (share === undefined || isDrawn(share.by, ctx)) return undefined
   if (
     createShare(
       share,
@@ -44,5 +45,5 @@ export function whyNotPlugin({ scope, name }: PluginSpec, ctx: Context, now: num
     return undefined
   const percent = percentAt(share, now)
   const part = share.from === 0 ? `${percent} percent` : `the percentages from ${share.from} to ${share.to}`
-  return `its rollout by ${share.by} is for ${part}, and this request is outside (${name})`
+  return `its rollout by ${[share.by].flat().join(', else ')} is for ${part}, and this request is outside (${name})`
 }

@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { describe, expect, test } from 'vitest'
-import { createDraw, createShare, rolloutSchema, type Share } from '../../lib/matching/rollout.ts'
+import { createDraw } from '../../lib/matching/request-key.ts'
+import { createShare, rolloutSchema, type Share } from '../../lib/matching/rollout.ts'
 import { describeMismatch } from '../../lib/validation/schema-error.ts'
 import { createContext, type RequestFields } from '../fixtures/context.ts'
 
@@ -123,6 +124,41 @@ describe('what is counted', () => {
   })
 })
 
+describe('of a list of keys, the first that the request has counts', () => {
+  const BY = ['cookie:sid', 'header:x-user', 'ip'] as const
+  const keys = Array.from({ length: 500 }, (_, index) => `k${index}`)
+  const inside = keys.find((user) => share()(requestOf(user))) as string
+  const outside = keys.find((user) => !share()(requestOf(user))) as string
+
+  test.each<[string, RequestFields, boolean]>([
+    ['the first', { headers: { cookie: `sid=${inside}`, 'x-user': outside }, ip: outside }, true],
+    ['and no other', { headers: { cookie: `sid=${outside}`, 'x-user': inside }, ip: inside }, false],
+    ['the second without it', { headers: { 'x-user': inside }, ip: outside }, true],
+    ['or where it is empty', { headers: { cookie: 'sid=', 'x-user': inside }, ip: outside }, true],
+    ['the last', { ip: inside }, true],
+    ['the last, outside', { headers: { cookie: 'sid=', 'x-user': '' }, ip: outside }, false],
+    ['none', {}, false],
+  ])('%s', (_, request, expected) => {
+    expect(isIn({ by: BY }, request)).toBe(expected)
+    expect(isIn({ by: BY, to: 100 }, request)).toBe(true)
+  })
+
+  test('a value is at the same point by whatever key it comes: a list of one is that key', () => {
+    for (const user of keys) {
+      const request = { headers: { 'x-user': user } }
+      expect(isIn({ by: ['header:x-user'] }, request)).toBe(isIn({}, request))
+      expect(isIn({ by: ['cookie:sid', 'header:x-user'] }, request)).toBe(isIn({}, request))
+    }
+  })
+
+  test('chance decides where none of the others is there', () => {
+    const ask = share({ by: ['header:x-user', 'random'], to: 50 })
+    const answers = (request: Context) => new Set(Array.from({ length: 64 }, () => ask({ ...request } as Context)))
+    expect(answers(requestOf(inside))).toEqual(new Set([true]))
+    expect(answers({ req: { headers: {} } } as Context)).toEqual(new Set([true, false]))
+  })
+})
+
 describe('by chance', () => {
   test('each request is counted for itself', () => {
     const ask = share({ by: 'random', to: 30 })
@@ -152,7 +188,8 @@ describe('by chance', () => {
 })
 
 describe('a fault in a share is named', () => {
-  const BY = 'by: expected "ip", "random", "header:…", "cookie:…" or "query:…", got '
+  const NAMES = '"ip", "random", "header:…", "cookie:…" or "query:…"'
+  const BY = `by: expected ${NAMES}, got `
 
   test.each<[unknown, string]>([
     [{ percent: '10' }, 'percent: expected a finite number, got "10"'],
@@ -164,6 +201,9 @@ describe('a fault in a share is named', () => {
     [{ percent: 1, by: 'header:x user' }, `${BY}"header:x user"`],
     [{ percent: 1, by: 'cookie:a=b' }, `${BY}"cookie:a=b"`],
     [{ percent: 1, by: 'session:a' }, `${BY}"session:a"`],
+    [{ percent: 1, by: ['ip', 'session:a'] }, `by[1]: expected ${NAMES}, got "session:a"`],
+    [{ percent: 1, by: 5 }, 'by: expected a string or an array, got 5'],
+    [{ percent: 1, by: [] }, 'by: expected an array of at least 1, got an array of 0'],
     [{ percentage: 1 }, 'percentage: is not known'],
     [10, ': expected an object, got 10'],
   ])('%j: %s', (rollout, fault) => {

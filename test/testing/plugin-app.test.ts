@@ -357,6 +357,14 @@ describe('rollout_key', () => {
       .expect('app')
   })
 
+  test('finds keys for the first of a list', async () => {
+    const app = await plugin_app(at({ percent: 1, by: ['header:x-user', 'ip'] }))
+    await get(app).set('X-User', app.rollout_key('p')).expect('in\n')
+    await get(app)
+      .set('X-User', app.rollout_key('p', { inside: false }))
+      .expect('app')
+  })
+
   test('finds keys of the step that a rollout is at', async () => {
     const steps = [{ percent: 1, for: '1h' }, { percent: 50 }]
     const fields = { ...at({ by: 'header:x-user', steps }), starts_at: '2030-01-01T00:00:00Z' }

@@ -1,5 +1,6 @@
 import { type GuardMode, type PluginFields, type PluginSpec, pluginSchema } from '../../document.ts'
 import { DocumentError } from '../../errors.ts'
+import type { KeyNames } from '../../matching/request-key.ts'
 import { createSchedule } from '../../matching/rollout-steps.ts'
 import type { Scope } from '../../matching/scope.ts'
 import { readStopWhen } from '../../matching/stop-when.ts'
@@ -69,7 +70,7 @@ function readCodes(
   { name, code, variants, rollout, starts_at }: PluginFields,
   path: string,
 ): readonly { name: string; code: string; share: Scope['share'] }[] | DocumentError {
-  const by = rollout?.by ?? 'ip'
+  const by = freezeKeys(rollout?.by ?? 'ip')
   if (variants == null) {
     if (code == null) return new DocumentError(`${path}.code`, `expected a string, got ${describeValue(code)}`)
     if (rollout == null) return [{ name, code, share: undefined }]
@@ -96,6 +97,8 @@ function readCodes(
     return { name: `${name}/${variant.name}`, code: variant.code, share }
   })
 }
+
+const freezeKeys = (by: KeyNames): KeyNames => (typeof by === 'string' ? by : Object.freeze(by))
 
 function toTime(text: string | null | undefined): number | undefined {
   return text == null ? undefined : Date.parse(text)

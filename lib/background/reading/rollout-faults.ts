@@ -1,6 +1,7 @@
 import type { PluginFields } from '../../document.ts'
 import { DocumentError } from '../../errors.ts'
 import { readDuration } from '../../matching/duration.ts'
+import { findKeyFault } from '../../matching/request-key.ts'
 import type { Rollout } from '../../matching/rollout.ts'
 import { findStepFault, lengthOf } from '../../matching/rollout-steps.ts'
 import { STOP_CONDITIONS, type StopWhen } from '../../matching/stop-when.ts'
@@ -16,7 +17,10 @@ export function scheduleLength({ rollout }: PluginFields): number {
 export function findRolloutFault(fields: PluginFields, path: string, timeout_ms: number): DocumentError | undefined {
   const { rollout } = fields
   if (rollout == null) return undefined
-  const fault = (rollout.steps && findScheduleFault(fields, rollout)) ?? findGuardFault(fields, rollout, timeout_ms)
+  const fault =
+    findKeysFault(rollout) ??
+    (rollout.steps && findScheduleFault(fields, rollout)) ??
+    findGuardFault(fields, rollout, timeout_ms)
   return fault && new DocumentError(`${path}.rollout.${fault.path}`, fault.message)
 }
 
@@ -24,6 +28,11 @@ interface Fault {
   /** From the rollout on. */
   readonly path: string
   readonly message: string
+}
+
+function findKeysFault({ by = 'ip' }: Rollout): Fault | undefined {
+  const fault = findKeyFault(by)
+  return fault && { path: `by${fault.path}`, message: fault.message }
 }
 
 function findScheduleFault({ variants, starts_at }: PluginFields, { steps = [], percent }: Rollout): Fault | undefined {

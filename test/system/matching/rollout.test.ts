@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { describe, expect, test } from 'vitest'
-import { createDraw, createShare, type Share } from '../../../lib/matching/rollout.ts'
+import { createDraw } from '../../../lib/matching/request-key.ts'
+import { createShare, type Share } from '../../../lib/matching/rollout.ts'
 import { resultOf, runChild } from '../../fixtures/child.ts'
 
 const share = (fields: Partial<Share> = {}) =>
@@ -10,7 +11,8 @@ const requestOf = (user: string) => ({ req: { headers: { 'x-user': user } } }) a
 
 describe('the same keys are in', () => {
   const script = `
-    import { createDraw, createShare } from './lib/matching/rollout.ts'
+    import { createDraw } from './lib/matching/request-key.ts'
+    import { createShare } from './lib/matching/rollout.ts'
     const isIn = createShare({ by: 'header:x-user', from: 0, to: 25, salt: 'banner' }, createDraw())
     const users = Array.from({ length: 2000 }, (_, index) => 'user-' + index + '-é')
     console.log(JSON.stringify(users.filter((user) => isIn({ req: { headers: { 'x-user': user } } }))))`

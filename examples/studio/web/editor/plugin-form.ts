@@ -87,7 +87,8 @@ const PLACES: Readonly<Record<string, (value: unknown) => boolean>> = {
     isObject(value) &&
     Object.keys(value).every(isOneOf('percent', 'by')) &&
     (value.percent === undefined || isNumber(value.percent)) &&
-    (value.by === undefined || /^(ip|random|(header|cookie|query):.+)$/.test(String(value.by))),
+    (value.by === undefined ||
+      (typeof value.by === 'string' && /^(ip|random|(header|cookie|query):.+)$/.test(value.by))),
   starts_at: isTime,
   expires_at: isTime,
   params: isObject,
