@@ -65,18 +65,22 @@ describe('docs/testing-plugins.md', () => {
 describe('docs/types.md', () => {
   const page = readDocsPage('types')
   const textOf = (lang: string) => page.blocks.find((block) => block.lang === lang)?.text ?? ''
+  const faults = checkTypes(ts, [
+    { name: 'token', phase: 'access', code: textOf('js') },
+    { name: 'limit', phase: 'access', code: textOf('text'), typescript: true, params: [{ count: 1 }] },
+  ])
 
-  test('says what is found in its example', () => {
-    const faults = checkTypes(ts, [{ name: 'token', phase: 'access', code: textOf('js') }])
-    expect(faults.map(({ line }) => line)).toEqual([4])
+  test('says what is found in its example, and has another in which nothing is', () => {
+    expect(faults.map(({ plugin, line }) => [plugin, line])).toEqual([['token', 4]])
     expect(page.prose).toContain(`\`${faults[0]?.message}\``)
   })
 
-  test('has an example in TypeScript of which nothing but types is taken off', async () => {
-    const code = textOf('text')
-    const source = { name: 'limit', phase: 'access', code, typescript: true, params: [{ count: 1 }] } as const
-    expect(checkTypes(ts, [source])).toEqual([])
-    const app = await testing.plugin_app({ phase: 'access', code: await stripTypes(code), params: { count: 0 } })
+  test('has an example in TypeScript that runs without its types', async () => {
+    const app = await testing.plugin_app({
+      phase: 'access',
+      code: await stripTypes(textOf('text')),
+      params: { count: 0 },
+    })
     const server = app.listen(0)
     try {
       const { port } = server.address() as { port: number }

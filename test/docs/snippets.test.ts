@@ -77,12 +77,17 @@ describe('the snippets', () => {
 })
 
 describe('TypeScript', () => {
+  const snippets = blocks.filter(({ lang }) => lang === 'ts').map(({ place, text }) => ({ place, text }))
+  const reports = marked('json', 'report').map(({ place, text }) => ({
+    place: `${place}, as a Report,`,
+    text: `import type { Report } from 'dynacode'\nexport const report: Report = ${text}`,
+  }))
   const files = new Map(
-    blocks
-      .filter(({ lang }) => lang === 'ts')
-      .map((block, index) => [join(import.meta.dirname, `snippet-${index}.ts`), block] as const),
+    [...snippets, ...reports].map((each, index) => [join(import.meta.dirname, `snippet-${index}.ts`), each] as const),
   )
   const wrong = checkTypes(new Map([...files].map(([path, { text }]) => [path, text])))
+
+  test('has a report to compile', () => expect(reports).toHaveLength(1))
 
   test.each([...files].map(([path, { place }]) => ({ path, place })))('$place compiles by itself', ({ path }) => {
     expect(wrong.get(path)).toEqual([])
