@@ -307,7 +307,7 @@ describe('G12', () => {
     { arbitrary: noise, weight: 2 },
   )
 
-  const { numRuns: cases } = tries(400)
+  const { numRuns: cases } = tries(200)
 
   test('G12 after any answer of the API, the live program is the old one or wholly the new one', async () => {
     const raw = await startRawApi()
@@ -391,7 +391,7 @@ describe('G12', () => {
       ...one,
       [fc.toStringMethod]: () => JSON.stringify(one.raw.toString('latin1')),
     }))
-    await fc.assert(fc.asyncProperty(legible, check), tries(400))
+    await fc.assert(fc.asyncProperty(legible, check), tries(200))
     // The cases did what they are for.
     expect(counts.updated).toBeGreaterThan(cases / 6)
     expect(counts.refused).toBeGreaterThan(cases / 6)

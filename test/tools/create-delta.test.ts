@@ -53,7 +53,7 @@ describe('create_delta', () => {
           if (delta !== undefined) expect(applied(old, delta)).toBe(now.toString())
         },
       ),
-      tries(500),
+      tries(200),
     )
   })
 

@@ -123,7 +123,7 @@ describe('a reload of many plugins', () => {
         }
         await Promise.all([dyna.close(), fresh.dyna.close()])
       }),
-      tries(20),
+      tries(10),
     )
   })
 

@@ -25,7 +25,7 @@ function versioned(version: number) {
   }
 }
 
-const REQUESTS = 2000
+const REQUESTS = 1000
 const AT_ONCE = 60
 
 describe('a new document while requests are under way', () => {
