@@ -99,6 +99,7 @@ async function findWay(wanted: (way: Way) => boolean, signal: AbortSignal): Prom
         await runChild(way, write(NOTHING), { patience_ms: PATIENCE_MS, longest_answer: LONGEST_ANSWER, signal }),
       )
       if (response.body === 'app') return { way, bundle }
+      faults.push(`${way.what}: an app without plugins answered ${response.status} there`)
     } catch (error) {
       if (signal.aborted) break
       faults.push(`${way.what}: ${(error as Error).message}`)
