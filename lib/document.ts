@@ -52,6 +52,8 @@ export interface PluginFields {
   shadow_allows?: ('fetch' | 'store')[] | null | undefined
   when?: Condition | null | undefined
   rollout?: Rollout | null | undefined
+  /** The name of the unit that it belongs to: the plugins of a domain that change together. */
+  unit?: string | null | undefined
   starts_at?: string | null | undefined
   expires_at?: string | null | undefined
   params?: Record<string, unknown> | null | undefined
@@ -90,6 +92,7 @@ export const pluginSchema = z.object({
   shadow_allows: z.array(z.enum(['fetch', 'store'])).nullish(),
   when: conditionSchema.nullish(),
   rollout: rolloutSchema.nullish(),
+  unit: name.nullish(),
   starts_at: time.nullish(),
   expires_at: time.nullish(),
   params: params.nullish(),
@@ -133,6 +136,13 @@ export const frameSchema = z.object({
   plugins: z.array(z.unknown()).nullish(),
 })
 
+/** Plugins of one domain that change together or not at all. Frozen. */
+export interface Unit {
+  readonly name: string
+  /** How many plugins it has that are not switched off. */
+  readonly size: number
+}
+
 /** A plugin as it applies to one domain: references are resolved, defaults filled in. Frozen. */
 export interface PluginSpec {
   readonly domain: string
@@ -153,6 +163,7 @@ export interface PluginSpec {
   readonly shadow: boolean
   /** What a shadow run may use all the same, though it cannot be undone. */
   readonly shadow_allows: readonly ('fetch' | 'store')[]
+  readonly unit: Unit | undefined
   /** Where it stands in the document. */
   readonly path: string
 }
@@ -166,6 +177,7 @@ export interface RefusedPlugin {
   readonly on_failure: FailurePolicy
   readonly scope: Pick<Scope, 'enabled' | 'starts_at' | 'expires_at'>
   readonly shadow: boolean
+  readonly unit: Pick<Unit, 'name'> | undefined
   readonly error: DocumentError
 }
 

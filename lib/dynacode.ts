@@ -109,6 +109,7 @@ export function createDynacode(given: DynacodeOptions, test?: TestTime): Dynacod
         () => true,
         () => false,
       ),
+    unitFailed: (plugin, why) => void background.revert(plugin, why),
     rewriteStack,
   })
   const background: BackgroundLine = createBackgroundLine({
@@ -117,14 +118,11 @@ export function createDynacode(given: DynacodeOptions, test?: TestTime): Dynacod
     events,
     clock,
     mount: {
+      ...requests,
       bind(compiled, info) {
         const log = compiled.logs ? createPluginLog(info, logging) : undefined
         return compiled.bind({ store: requests.store, log, guard: requests.guard })
       },
-      begin: requests.begin,
-      guardRollout: requests.guardRollout,
-      end: requests.end,
-      quarantined: requests.quarantined,
     },
     swap(next, begun) {
       program = next

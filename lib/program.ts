@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { LRUCache } from 'lru-cache'
 import { PHASES, type Phase, type PluginSpec } from './document.ts'
+import type { DynacodeError } from './errors.ts'
 import type { PluginInfo, RolloutCounts } from './events/table.ts'
 import type { Predicate } from './matching/condition.ts'
 import type { ExpressionIndex } from './matching/expression-index.ts'
@@ -105,10 +106,32 @@ export interface RolloutWatch {
     duration_ms: number | undefined,
     is_skipped_next: boolean,
   ): void
+  /** Ends the rollout for what another one of its unit did; nothing is counted from then on. */
+  halt(stop: RolloutStop): void
   /** Its plugin went live. */
   begin(): void
   /** Its plugin is live no longer. */
   end(): void
+}
+
+/** What the plugins of one version of a unit have in common: they run for a request together, or not at all. */
+export interface UnitLife {
+  /** A plugin of the unit, but for those in shadow mode. */
+  join(life: PluginLife): void
+  /** Whether they are in the rollout for a request, decided once for all of them; undefined where it is in neither group. */
+  choose(ctx: Context, decide: (ctx: Context) => boolean | undefined): boolean | undefined
+  /** Whether they may run for a request, as far as their breakers go; decided once for all of them. */
+  mayRun(ctx: Context): boolean
+  /** The rollout of one of them has stopped itself: with it that of all. */
+  stop(stop: RolloutStop): void
+}
+
+/** What is known of a unit beside its plugins. Frozen. */
+export interface UnitRecord {
+  /** What was live before this version, and is to be again if it fails. */
+  readonly earlier: readonly PluginSpec[]
+  /** The version of the document that has failed while it ran, and why. */
+  readonly rejected: { readonly specs: readonly PluginSpec[]; readonly error: DynacodeError } | undefined
 }
 
 /** What a version of a plugin gathers while it runs; it ends with the version. */
@@ -121,6 +144,8 @@ export interface PluginLife {
   timers: { clear(run?: object): void } | undefined
   /** Null where its rollout is not guarded. */
   readonly rollout: RolloutWatch | null
+  /** Null where it belongs to none. */
+  readonly unit: UnitLife | null
   /** Cancels the event for when the plugin expires. */
   forgetExpiry: (() => void) | undefined
   /** Whether this version was replaced, removed or closed. */
@@ -172,6 +197,8 @@ export interface ProgramDomain {
   readonly name: string
   readonly pattern: HostPattern
   readonly plugins: readonly LivePlugin[]
+  /** By their names; undefined where it has none. */
+  readonly units: ReadonlyMap<string, UnitRecord> | undefined
 }
 
 /** What is live: immutable, and replaced as a whole. */

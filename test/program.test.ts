@@ -31,7 +31,9 @@ function program(
     version: 1,
     enabled: true,
     skip: skip.map(readHostPattern),
-    domains: Object.entries(domains).map(([name, plugins]) => ({ name, pattern: readHostPattern(name), plugins })),
+    domains: Object.entries(domains).map(([name, plugins]) => {
+      return { name, pattern: readHostPattern(name), plugins, units: undefined }
+    }),
     plugins: Object.values(domains).flat(),
   }
   return runSteps(buildProgram(parts, previous, isInPlace))

@@ -1,6 +1,7 @@
 import createDebug from 'debug'
+import { DynacodeError } from '../errors.ts'
 import type { Events } from '../events/emitter.ts'
-import type { Origin, Update } from '../events/table.ts'
+import type { Origin, PluginInfo, Update } from '../events/table.ts'
 import type { LivePlugin, Program } from '../program.ts'
 import { runInSlices } from '../time/slices.ts'
 import { runSteps, type Steps } from '../time/steps.ts'
@@ -41,6 +42,12 @@ export interface Activator {
     duration: () => number,
     keep?: (version: number | string) => Promise<void>,
   ): Promise<Update | undefined>
+  /**
+   * Has the unit of a live plugin go back to its earlier version, where it has one; after a document that is being activated.
+   *
+   * @param why what has become of the plugin
+   */
+  revert(plugin: PluginInfo, why: string): Promise<void>
   /** As `activate`, whether signed or not, and at once; not while another document is being activated. */
   activateTrusted(received: Received, duration: () => number): Update | undefined
 }
@@ -69,7 +76,7 @@ export function createActivator({
   swap: (program: Program, begun: readonly LivePlugin[], from: Origin) => void
   validated: (at: number) => void
 }): Activator {
-  const { activated, attempted, take, refuse, confirm, isSettled } = createStanding(validated)
+  const { activated, attempted, take, amend, refuse, confirm, isSettled } = createStanding(validated)
   let live = NO_TEXT
   let running: Promise<unknown> = Promise.resolve()
 
@@ -125,6 +132,23 @@ export function createActivator({
     return turn
   }
 
+  function* goBack(plugin: PluginInfo, why: string): Steps<void> {
+    const current = activated()
+    const unit = current?.build.program.plugins.find(({ info }) => info === plugin)?.spec.unit?.name
+    if (current === null || unit === undefined) return
+    const message = `the unit ${JSON.stringify(unit)} went back to its earlier version: of ${JSON.stringify(plugin.name)}, ${why}`
+    const error = new DynacodeError('ERR_DYNACODE_UNIT', message)
+    const reverted = yield* builder.revert(current.build, plugin, error)
+    if (reverted === undefined) return
+    const { program, failures, kept, begun, replaced } = reverted
+    amend({ program, failures, kept, faults: current.build.faults })
+    // What is known of the domain's text is what has failed.
+    live = NO_TEXT
+    swap(program, begun, current.from)
+    yield* builder.end(replaced)
+    events.emit('bg_unit_reverted', { unit, plugin, error, plugins: Object.freeze(begun.map(({ info }) => info)) })
+  }
+
   return Object.freeze({
     activated,
     attempted,
@@ -146,6 +170,10 @@ export function createActivator({
         throw error
       }
     },
+    revert: (plugin, why) =>
+      inTurn(() => runInSlices(goBack(plugin, why), closing)).catch((error: unknown) => {
+        if (!closing.aborted) events.emit('on_error', { section: 'document', error })
+      }),
     activateTrusted(received, duration) {
       if (isSettled(received)) return undefined
       const course = begin(received)

@@ -1,5 +1,6 @@
 import type { Domain, RefusedDomain } from '../document.ts'
 import type { DocumentError, DynacodeError } from '../errors.ts'
+import type { PluginInfo } from '../events/table.ts'
 import { createDraw } from '../matching/request-key.ts'
 import { buildProgram, type LivePlugin, type Program, type ProgramDomain } from '../program.ts'
 import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
@@ -10,6 +11,8 @@ import { claimedKeys, indexPlugins, keyOf, listEntries } from './earlier-version
 import { createPluginBuilder, type Failure, type Outcome } from './plugin-builder.ts'
 import type { Compilation, Mount } from './plugin-maker.ts'
 import type { PartlyRead } from './reading/validator.ts'
+import { buildUnits } from './unit-builder.ts'
+import { type LiveBuild, type Reverted, revertUnit } from './unit-revert.ts'
 
 /** A new program, and how it came about. */
 export interface Build {
@@ -34,6 +37,13 @@ export interface Build {
 export interface Builder {
   /** What was begun for a program is ended again, should the work be cancelled before it is done. */
   build(document: PartlyRead, version: number | string, previous: Program | null): Steps<Build>
+  /**
+   * Makes the program in which the unit of a live plugin is back at its earlier version.
+   *
+   * @param error why; also where this version comes again in another document
+   * @returns undefined where the plugin is not live any more, or there is no earlier version of its unit that can be had
+   */
+  revert(live: LiveBuild, plugin: PluginInfo, error: DynacodeError): Steps<Reverted | undefined>
   /** Ends plugins that are no longer live, or will not be: all of them, even if the work is cancelled before. */
   end(plugins: readonly LivePlugin[]): Steps<void>
 }
@@ -92,11 +102,21 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
       const { name, pattern } = domain
       const plugins: LivePlugin[] = []
       const failed = outcome.failures.length
+      const earlier = before.filter((other) => other.name === name)
+      const known = new Map(earlier.flatMap(({ units }) => [...(units ?? [])]))
+      const units = yield* buildUnits(
+        domain,
+        builder,
+        earlier.flatMap((other) => other.plugins),
+        known,
+      )
       for (const entry of listEntries(domain.plugins)) {
-        for (const plugin of yield* builder.build(entry)) plugins.push(plugin)
+        const [first] = entry
+        const ofUnit = first && units?.plugins.get(first)
+        for (const plugin of ofUnit ?? (yield* builder.build(entry))) plugins.push(plugin)
         yield
       }
-      const built = Object.freeze({ name, pattern, plugins: Object.freeze(plugins) })
+      const built = Object.freeze({ name, pattern, plugins: Object.freeze(plugins), units: units?.records })
       if (outcome.failures.length === failed) sound.set(domain, built)
       return built
     }
@@ -105,9 +125,9 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
     function keepDomain({ name, error }: RefusedDomain): ProgramDomain[] {
       faults.push(error)
       const earlier = before.filter((domain) => domain.name === name)
-      return earlier.map(({ pattern, plugins }) => {
+      return earlier.map(({ pattern, plugins, units }) => {
         const last = plugins.filter(({ spec }) => !claimed.has(keyOf(spec)))
-        return Object.freeze({ name, pattern, plugins: Object.freeze(builder.keep(last, error)) })
+        return Object.freeze({ name, pattern, plugins: Object.freeze(builder.keep(last, error)), units })
       })
     }
 
@@ -144,5 +164,17 @@ export function createBuilder(compiler: Compiler, mount: Mount, clock: Clock = S
     return { program, ...outcome, faults, reused, removed, replaced, sound }
   }
 
-  return Object.freeze({ build, end } satisfies Builder)
+  function* revert(live: LiveBuild, plugin: PluginInfo, error: DynacodeError): Steps<Reverted | undefined> {
+    const begun: LivePlugin[] = []
+    let done = false
+    try {
+      const reverted = yield* revertUnit(workshop, live, plugin, error, begun)
+      done = reverted !== undefined
+      return reverted
+    } finally {
+      if (!done) begun.forEach(endOne)
+    }
+  }
+
+  return Object.freeze({ build, revert, end } satisfies Builder)
 }

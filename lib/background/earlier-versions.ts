@@ -13,10 +13,10 @@ export function* indexPlugins(domains: readonly ProgramDomain[]): Steps<Readonly
   }
   for (const { plugins } of domains) {
     for (const plugin of plugins) {
-      const { domain, name, id, scope } = plugin.spec
+      const { domain, name, id, scope, unit } = plugin.spec
       add(nameKey(domain, name), plugin)
       // A plugin with variants is also known by the name that they have in common.
-      const common = scope.share?.salt ?? name
+      const common = unit === undefined ? (scope.share?.salt ?? name) : name
       if (common !== name) add(nameKey(domain, common), plugin)
       if (id !== undefined) add(idKey(domain, id), plugin)
       yield

@@ -30,7 +30,7 @@ import { startWatching, type Watching, type WatchState } from './watching.ts'
 
 /** The background line of one instance: poll, fetch, verify, read, compile, swap. */
 export interface BackgroundLine
-  extends Pick<Activator, 'activated' | 'attempted'>,
+  extends Pick<Activator, 'activated' | 'attempted' | 'revert'>,
     Pick<Cycle, 'last_error' | 'last_error_at'> {
   /** Asks the source now, or joins who is doing so. */
   refresh: Refresher['refresh']
@@ -189,6 +189,7 @@ export function createBackgroundLine({
   return Object.freeze({
     activated: activator.activated,
     attempted: activator.attempted,
+    revert: activator.revert,
     last_error: cycle.last_error,
     last_error_at: cycle.last_error_at,
     refresh: refresher.refresh,

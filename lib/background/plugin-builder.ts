@@ -1,9 +1,9 @@
 import type { PluginSpec, RefusedPlugin } from '../document.ts'
 import { DocumentError, DynacodeError } from '../errors.ts'
 import type { PluginInfo } from '../events/table.ts'
-import type { LivePlugin } from '../program.ts'
+import type { LivePlugin, UnitLife } from '../program.ts'
 import type { Steps } from '../time/steps.ts'
-import { type Entry, earlierVariants, earlierVersions } from './earlier-versions.ts'
+import { type Entry, earlierVariants, earlierVersions, keyOf } from './earlier-versions.ts'
 import { createInfo, createPluginMaker, type Made, type Workshop } from './plugin-maker.ts'
 
 /** A plugin that the new program could not take as the document has it. */
@@ -36,10 +36,33 @@ export interface PluginBuilder {
   build(entry: Entry): Steps<LivePlugin[]>
   /** Takes over earlier versions: each once, however many entries of the document they could stand in for. */
   keep(last: readonly LivePlugin[], error: DynacodeError): LivePlugin[]
+  /**
+   * The earlier version of a unit: its plugins, and those that its plugins are new versions of.
+   *
+   * @param plugins the live ones of domains of its name
+   */
+  earlierOf(members: Entry, plugins: readonly LivePlugin[], unit: string): LivePlugin[]
+  /** Takes a plugin into the program as it is. */
+  reuse(plugin: LivePlugin): LivePlugin
+  beginUnit(): UnitLife
+  /** As the maker's `prepare`, of a plugin of a new version of a unit. */
+  prepareNew(spec: PluginSpec, unit: UnitLife): Pick<Part, 'take' | 'error'>
+  /**
+   * Keeps all of a unit in its earlier version, or leaves all of it out.
+   *
+   * @param faulty the plugin that the error is of, where it does not say so itself
+   */
+  keepUnit(
+    unit: string,
+    members: Entry,
+    last: readonly LivePlugin[],
+    error: DynacodeError,
+    faulty: PluginSpec | undefined,
+  ): LivePlugin[]
 }
 
 /** A plugin, or one of its variants, that is to come into the program: what takes it there, or what is wrong with it. */
-interface Part {
+export interface Part {
   readonly plugin: PluginSpec | RefusedPlugin
   readonly last: readonly LivePlugin[]
   readonly take?: () => LivePlugin
@@ -102,6 +125,50 @@ export function createPluginBuilder(workshop: Workshop, { live, claimed }: Befor
     return keep(together, fault)
   }
 
+  function earlierOf(members: Entry, plugins: readonly LivePlugin[], unit: string): LivePlugin[] {
+    const own = new Set(members.flatMap((member) => ('error' in member ? [] : [keyOf(member)])))
+    const found = new Set<LivePlugin>()
+    for (const plugin of plugins) {
+      const key = keyOf(plugin.spec)
+      if (plugin.spec.unit?.name === unit && (own.has(key) || !claimed.has(key))) found.add(plugin)
+    }
+    for (const member of members) for (const plugin of earlierVersions(member, live, claimed)) found.add(plugin)
+    return [...found].filter((plugin) => !kept.has(plugin))
+  }
+
+  function keepUnit(
+    unit: string,
+    members: Entry,
+    last: readonly LivePlugin[],
+    error: DynacodeError,
+    faulty: PluginSpec | undefined,
+  ): LivePlugin[] {
+    const plugins = keep(last, error)
+    for (const member of members) {
+      const known = plugins.find(({ info, phase }) => info.name === member.name && phase === (member.phase ?? phase))
+      const info = known?.info ?? createInfo(member)
+      const own = member === faulty ? error : describeUnitFault(unit, member, error)
+      failures.push({ info, path: pathOf(member, own), error: own, kept_last_good: known !== undefined })
+      // Where there was an earlier version of the unit, that is what there is.
+      const guard = last.length > 0 ? undefined : standIn(member, info)
+      if (guard !== undefined) plugins.push(guard)
+    }
+    return plugins
+  }
+
+  function prepareNew(spec: PluginSpec, unit: UnitLife): Pick<Part, 'take' | 'error'> {
+    try {
+      return { take: prepare(spec, undefined, unit) }
+    } catch (error) {
+      return { error: locate(error, spec) }
+    }
+  }
+
+  function reuse(plugin: LivePlugin): LivePlugin {
+    outcome.reused += 1
+    return plugin
+  }
+
   function preparePart(plugin: PluginSpec | RefusedPlugin): Part {
     const last = earlierVersions(plugin, live, claimed)
     if ('error' in plugin) return { plugin, last, error: plugin.error }
@@ -113,7 +180,22 @@ export function createPluginBuilder(workshop: Workshop, { live, claimed }: Befor
     }
   }
 
-  return Object.freeze({ build, keep } satisfies PluginBuilder)
+  return Object.freeze({
+    build,
+    keep,
+    earlierOf,
+    reuse,
+    beginUnit: workshop.mount.beginUnit,
+    prepareNew,
+    keepUnit,
+  } satisfies PluginBuilder)
+}
+
+/** What is wrong with a plugin that is sound, and whose unit is not. */
+function describeUnitFault(unit: string, plugin: PluginSpec | RefusedPlugin, error: DynacodeError): DynacodeError {
+  if ('error' in plugin) return plugin.error
+  const message = `not live, as its unit ${JSON.stringify(unit)} changes as a whole or not at all: ${error.message}`
+  return new DocumentError(plugin.path, message)
 }
 
 function pathOf(plugin: PluginSpec | RefusedPlugin, error: DynacodeError): string {

@@ -31,7 +31,14 @@ export function createStandIn(
 ): LivePlugin {
   const { name } = info
   const spec = { domain, name, id, phase: 'access', code: '', params: {}, priority: Number.POSITIVE_INFINITY } as const
-  const limits = { guard: 'off', budget_ms: 50, timeout_ms: 5000, shadow: false, shadow_allows: [] } as const
+  const limits = {
+    guard: 'off',
+    budget_ms: 50,
+    timeout_ms: 5000,
+    shadow: false,
+    shadow_allows: [],
+    unit: undefined,
+  } as const
   return Object.freeze({
     info,
     spec: Object.freeze({ ...spec, ...limits, scope, on_failure: 'closed', path: '' }),

@@ -17,6 +17,8 @@ export interface Standing {
   attempted(): Attempted | null
   /** A document goes live. */
   take(activated: Activated): void
+  /** What is live of the document is another thing from now on. */
+  amend(build: Activated['build']): void
   /** A document was refused whole, not before that was decided: what is under way was neither taken nor refused. */
   refuse(received: Received, version: number | string, error: unknown): void
   /** The source had the live document, under this tag, when it was asked then; nothing changes where more is known. */
@@ -55,6 +57,9 @@ export function createStanding(validated: (at: number) => void): Standing {
     take(document) {
       activated = document
       note(document, Date.now(), null)
+    },
+    amend(build) {
+      if (activated !== null) activated = Object.freeze({ ...activated, build })
     },
     refuse(received, version, error) {
       const known = error instanceof DynacodeError ? error : new DocumentError('', String(error), { cause: error })

@@ -154,6 +154,16 @@ export interface EventTable {
     /** Whether the limit is relative to the control group, rather than absolute. */
     readonly above_control: boolean
   }
+  bg_unit_reverted: {
+    /** The name of the unit in the document. */
+    readonly unit: string
+    /** The plugin that failed. */
+    readonly plugin: PluginInfo
+    /** How it failed. */
+    readonly error: DynacodeError
+    /** The plugins of the earlier version, which are live now. */
+    readonly plugins: readonly PluginInfo[]
+  }
   on_error: {
     /**
      * The part of dynacode in which the error occurred: `document`, `listener`, `request`, `cache`, `bootstrap`, `fetch`,
@@ -191,6 +201,7 @@ export const CALLBACKS = Object.freeze({
   rt_breaker_opened: 'on_breaker_open',
   rt_breaker_closed: 'on_breaker_close',
   rt_rollout_stopped: 'on_rollout_stop',
+  bg_unit_reverted: 'on_unit_revert',
   on_error: 'on_error',
 } as const satisfies Record<EventName, string>)
 

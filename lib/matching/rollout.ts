@@ -48,14 +48,34 @@ export interface ShareGuard {
   met(ctx: Context, is_inside: boolean): void
 }
 
+/** Has several plugins decide as one. */
+export interface ShareUnit {
+  /** What was decided for this request, by whichever of them was asked first. */
+  choose(ctx: Context, decide: (ctx: Context) => boolean | undefined): boolean | undefined
+}
+
 /**
  * Builds the predicate that is true for this share of the traffic.
  *
  * @param guard is asked, and hears of each request, before the plugin runs or is left out
  * @param now what time it is, for a share that grows by the time
+ * @param unit of the plugins that this one decides with
  */
-export function createShare(share: Share, draw: Draw, guard: ShareGuard | null = null, now = Date.now): Predicate {
+export function createShare(
+  share: Share,
+  draw: Draw,
+  guard: ShareGuard | null = null,
+  now = Date.now,
+  unit: ShareUnit | null = null,
+): Predicate {
   const decide = createDecision(share, draw, now)
+  if (unit !== null) {
+    return (ctx) => {
+      const is_inside = unit.choose(ctx, decide)
+      if (is_inside !== undefined && guard?.stop() === null) guard.met(ctx, is_inside)
+      return is_inside === true
+    }
+  }
   if (guard === null) return (ctx) => decide(ctx) === true
   return (ctx) => {
     if (guard.stop() !== null) return false

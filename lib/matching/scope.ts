@@ -2,7 +2,7 @@ import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
 import { type Condition, createPredicate, type Predicate } from './condition.ts'
 import { listPaths } from './path-pattern.ts'
 import type { Draw } from './request-key.ts'
-import { createShare, type Share, type ShareGuard } from './rollout.ts'
+import { createShare, type Share, type ShareGuard, type ShareUnit } from './rollout.ts'
 import type { StopRules } from './stop-when.ts'
 
 /** Which requests a plugin is for, and from when until when. Times in milliseconds since 1970. */
@@ -20,19 +20,21 @@ export interface Scope {
  * Builds the predicate of a plugin's scope; null when it is for every request of its domain, at any time.
  *
  * @param guard watches the share
+ * @param unit of the plugins that have the share together
  */
 export function createScopeTest(
   { when, share, starts_at, expires_at }: Scope,
   draw: Draw,
   { now }: Clock = SYSTEM_CLOCK,
   guard: ShareGuard | null = null,
+  unit: ShareUnit | null = null,
 ): Predicate | null {
   const tests: Predicate[] = []
   if (starts_at !== undefined) tests.push(() => now() >= starts_at)
   if (expires_at !== undefined) tests.push(() => now() < expires_at)
   if (when !== undefined) tests.push(createPredicate(when))
   // The last one: the requests that only this leaves out are what the others are compared with.
-  if (share !== undefined) tests.push(createShare(share, draw, guard, now))
+  if (share !== undefined) tests.push(createShare(share, draw, guard, now, unit))
   if (tests.length === 0) return null
   const [only] = tests
   return tests.length === 1 ? (only as Predicate) : (ctx) => tests.every((holds) => holds(ctx))

@@ -1,12 +1,11 @@
 import { setFlagsFromString } from 'node:v8'
 import type { Middleware } from 'koa'
-import type { GuardMode } from '../document.ts'
+import type { GuardMode, PluginSpec } from '../document.ts'
 import type { DynacodeError } from '../errors.ts'
 import type { Events } from '../events/emitter.ts'
 import { createRunObservers, type RunObservers } from '../events/run-observers.ts'
 import type { PluginInfo } from '../events/table.ts'
-import type { Scope } from '../matching/scope.ts'
-import type { LivePlugin, PluginLife, Program, RolloutWatch } from '../program.ts'
+import type { LivePlugin, PluginLife, Program, RolloutWatch, UnitLife } from '../program.ts'
 import { type Clock, SYSTEM_CLOCK } from '../time/clock.ts'
 import { createBodyFilter } from './body-filter.ts'
 import { createDebugRequests } from './debug/requests.ts'
@@ -16,7 +15,8 @@ import { NO_WATCHDOG, startWatchdog } from './guard/watchdog.ts'
 import { createMiddleware } from './middleware.ts'
 import { createObservation } from './observation.ts'
 import type { RequestSettings } from './options.ts'
-import { beginLife, createBreakerMaker, createRolloutGuard, watchExpiry } from './plugin-life.ts'
+import { beginLife, createBreakerMaker, createRolloutGuard, type UnitFailed, watchExpiry } from './plugin-life.ts'
+import { beginUnit } from './rollout/unit.ts'
 import { createRunner, type RunnerParts } from './runner.ts'
 import { createStore, type Store } from './store.ts'
 import { createUpgrade, narrowToUpgrades, type Upgrade } from './upgrade.ts'
@@ -31,9 +31,11 @@ export interface RequestLine {
   readonly store: Store
   readonly observeRuns: RunObservers['add']
   /** Begins the life of a version of a plugin. */
-  begin(info: PluginInfo, sha1: string, rollout: RolloutWatch | null): PluginLife
+  begin(info: PluginInfo, sha1: string, rollout: RolloutWatch | null, unit: UnitLife | null): PluginLife
+  /** Begins the life of a version of a unit. */
+  beginUnit(): UnitLife
   /** Makes what guards the rollout of a version of a plugin; null where the document asks for none. */
-  guardRollout(info: PluginInfo, scope: Scope, is_shadow: boolean): RolloutWatch | null
+  guardRollout(info: PluginInfo, spec: PluginSpec, unit: UnitLife | null): RolloutWatch | null
   /** Why this code may not run: for what earlier runs did, or because the guard it wants cannot be had. */
   quarantined(sha1: string, guard: GuardMode): DynacodeError | undefined
   /** These plugins have gone live. */
@@ -57,6 +59,7 @@ export function createRequestLine({
   isDisabled,
   isStale,
   loaded,
+  unitFailed,
   rewriteStack,
 }: {
   settings: RequestSettings
@@ -70,6 +73,8 @@ export function createRequestLine({
   isStale: () => boolean
   /** Waits for the first document; false when it does not come in time. */
   loaded: () => Promise<boolean>
+  /** Called with a plugin of a unit that cannot go on as it is. */
+  unitFailed: UnitFailed
 } & Pick<RunnerParts, 'rewriteStack'>): RequestLine {
   const failed = (section: 'request' | 'watchdog') => (error: unknown) => events.emit('on_error', { section, error })
   const { watchdog: watched, debug_requests } = settings
@@ -79,10 +84,15 @@ export function createRequestLine({
       ? NO_WATCHDOG
       : startWatchdog({ ...watched, writes: quarantine?.isSafe === true }, (entry) => {
           quarantine?.add(entry)
-          for (const { sha1, life } of program()?.plugins ?? []) if (sha1 === entry.sha1) life.quarantined = true
+          for (const plugin of program()?.plugins ?? []) if (plugin.sha1 === entry.sha1) quarantinePlugin(plugin)
           failed('watchdog')(quarantine?.check(entry.sha1))
         })
   if (settings.linear_regexp) setFlagsFromString(LINEAR_REGEXP)
+  /** Its code may not run any more. */
+  function quarantinePlugin({ info, life }: LivePlugin): void {
+    life.quarantined = true
+    if (life.unit !== null) unitFailed(info, 'it is quarantined')
+  }
   const observers = createRunObservers()
   const observation = createObservation(events, observers)
   const runner = createRunner({
@@ -91,7 +101,7 @@ export function createRequestLine({
     isClosed,
     now: clock.now,
     marker: watchdog,
-    makeBreaker: createBreakerMaker(settings.breaker_failures, events, clock),
+    makeBreaker: createBreakerMaker(settings.breaker_failures, events, clock, unitFailed),
     rewriteStack,
   })
   const parts = {
@@ -113,8 +123,9 @@ export function createRequestLine({
     guard: runner.guard,
     store: createStore(clock === SYSTEM_CLOCK ? undefined : clock),
     observeRuns: observers.add,
-    begin: (info, sha1, rollout) => beginLife(watchdog.know(info.name, sha1), rollout),
-    guardRollout: createRolloutGuard(events, clock),
+    begin: (info, sha1, rollout, unit) => beginLife(watchdog.know(info.name, sha1), rollout, unit),
+    beginUnit,
+    guardRollout: createRolloutGuard(events, clock, unitFailed),
     quarantined: (sha1, guard) =>
       quarantine?.check(sha1) ?? (guard === 'strict' ? runner.trampoline.refusal() : undefined),
     live(plugins) {
@@ -122,7 +133,7 @@ export function createRequestLine({
         watchExpiry(plugin, events, clock)
         plugin.life.rollout?.begin()
         // Its code may have stopped the process while the program was built.
-        if (quarantine?.check(plugin.sha1) !== undefined) plugin.life.quarantined = true
+        if (quarantine?.check(plugin.sha1) !== undefined) quarantinePlugin(plugin)
       }
     },
     end: runner.endPlugin,

@@ -86,7 +86,7 @@ export function createRunner({
   function runPlugin(state: RequestState, plugin: LivePlugin, chunk?: unknown, last?: boolean): unknown {
     const { shadow } = plugin.spec
     // Asked once: the answer may be the one try that an open breaker grants.
-    if (isClosed() || !mayRun(plugin)) {
+    if (isClosed() || !mayRun(state, plugin)) {
       state.record?.skipped.set(plugin, plugin.life.quarantined ? 'quarantined' : 'breaker')
       if (!shadow) refuseIfClosed(state, plugin)
       return undefined
@@ -94,7 +94,13 @@ export function createRunner({
     return shadow ? runShadow(state, plugin, chunk, last) : runLive(state, plugin, chunk, last)
   }
 
-  function mayRun({ life }: LivePlugin): boolean {
+  function mayRun({ ctx }: RequestState, { life }: LivePlugin): boolean {
+    if (life.unit !== null && !life.quarantined) {
+      if (!life.unit.mayRun(ctx)) return false
+      // The others of its unit run for this request, whatever has opened in the meantime.
+      life.breaker?.allows()
+      return true
+    }
     return !life.quarantined && (life.breaker === undefined || life.breaker.quiet || life.breaker.allows())
   }
 

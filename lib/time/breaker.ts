@@ -11,6 +11,8 @@ export interface Breaker {
   /** Whether nothing speaks against running the plugin: all that is asked where every plugin of every request passes. */
   readonly quiet: boolean
   state(): BreakerState
+  /** Whether it is open, and its pause is over. */
+  isDue(): boolean
   /** When an open breaker lets a try through, in milliseconds since 1970 as the clock was when it opened; null unless it is open. */
   retry_at(): number | null
   /** Whether the plugin may run now; when the pause is over, this grants the one try. */
@@ -68,6 +70,7 @@ export function createBreaker(limit: number, events: BreakerEvents, clock: Clock
     quiet: true,
     state: () => state,
     retry_at: () => (state === 'open' ? retry_at : null),
+    isDue: () => state === 'open' && clock.steady() >= paused_until,
     allows() {
       if (state === 'closed') return true
       // The one try is under way; its outcome decides.

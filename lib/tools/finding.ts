@@ -13,6 +13,7 @@ export const RULES: readonly string[] = Object.freeze([
   'wrong-phase',
   'fails-open',
   'guarded-rollout',
+  'unit',
   'types',
   'host-matching',
 ])

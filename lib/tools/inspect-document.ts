@@ -10,6 +10,7 @@ import { runSteps } from '../time/steps.ts'
 import { createEntryFinder } from './document-entry.ts'
 import { createFinding, type Located } from './finding.ts'
 import { createPluginInspector, type PluginInspector } from './inspect-plugin.ts'
+import { inspectUnits } from './inspect-units.ts'
 import { createExpressionJudge, type ExpressionJudge } from './lint/expressions.ts'
 import { listUnknownFields } from './unknown-fields.ts'
 
@@ -57,6 +58,7 @@ export async function inspectDocument(
     plugins += domain.plugins.length
     found.push(...(await inspectDomain(domain, inspector, judge, reported)))
   }
+  found.push(...inspectUnits(document))
   found.push(...listUnknownFields(written, new Set(found.map(({ finding }) => finding.path))))
   if (judge.is_missing()) {
     const message = 'regular expressions were not checked: npm install --save-dev recheck'

@@ -8,6 +8,7 @@ import { createPreparation } from '../../lib/background/preparation.ts'
 import type { Verifier } from '../../lib/background/trust/verifier.ts'
 import { createEvents } from '../../lib/events/emitter.ts'
 import type { LivePlugin, PluginLife, Program } from '../../lib/program.ts'
+import { beginUnit } from '../../lib/request/rollout/unit.ts'
 
 const RULES = {
   guard: 'on',
@@ -42,6 +43,7 @@ function create(max_removed_ratio = 1, verifier?: Verifier): Activator {
     end,
     quarantined: () => undefined,
     guardRollout: () => null,
+    beginUnit,
   })
   return createActivator({
     preparation: createPreparation({

@@ -6,6 +6,7 @@ import { readDocument } from '../../lib/background/reading/validator.ts'
 import { DynacodeError } from '../../lib/errors.ts'
 import type { PluginInfo } from '../../lib/events/table.ts'
 import type { LivePlugin, PluginFunction, PluginLife, Program, ProgramDomain } from '../../lib/program.ts'
+import { beginUnit } from '../../lib/request/rollout/unit.ts'
 import { runSteps } from '../../lib/time/steps.ts'
 
 const BROKEN = '('
@@ -27,6 +28,7 @@ beforeEach(() => {
     end,
     quarantined,
     guardRollout: () => null,
+    beginUnit,
   })
   build = (document) => {
     const built = runSteps(builder.build(readDocument(JSON.stringify(document)), 'v', live))
@@ -64,6 +66,7 @@ describe('domains that are kept', () => {
       end,
       quarantined,
       guardRollout: () => null,
+      beginUnit,
     })
     const { program } = runSteps(builder.build(all, 1, null))
     const keep = (from: number, to: number) =>
@@ -362,7 +365,7 @@ describe('a guard in place of a plugin that ends', () => {
     const [guard] = build(document(given)).program.plugins
     expect(guard).toMatchObject({ guard: true, phase: 'access' })
     expect(guard?.applies?.(ctx)).toBe(true)
-    expect(begin).toHaveBeenCalledWith(guard?.info, '', null)
+    expect(begin).toHaveBeenCalledWith(guard?.info, '', null, null)
     expect(guard?.spec.scope.expires_at).toBe(Date.UTC(2030, 0, 1))
     vi.setSystemTime(Date.UTC(2030, 0, 1))
     expect(guard?.applies?.(ctx)).toBe(false)
@@ -418,6 +421,7 @@ describe('a plugin with very many variants', () => {
       end,
       quarantined,
       guardRollout: () => null,
+      beginUnit,
     })
     const read = (code: (index: number) => string) => readDocument(JSON.stringify(many(code)))
     const first = before && runSteps(builder.build(read(before), 1, null)).program

@@ -150,6 +150,35 @@ describe('guarded rollouts', () => {
   })
 })
 
+describe('units', () => {
+  const unit = (name: string, ...units: string[]) => ({
+    name,
+    plugins: units.map((unit, at) => ({ name: `p${at}`, phase: 'content', code: 'say(1)', unit })),
+  })
+  const notes = async (...domains: object[]) => {
+    const { found } = await inspectDocument({ text: JSON.stringify({ domains }), manifest: undefined })
+    const findings = found.map(({ finding }) => finding).filter(({ rule }) => rule === 'unit')
+    return findings.map(({ rule, severity, domain, message }) => ({ rule, severity, domain, message }))
+  }
+  const note = { rule: 'unit', severity: 'note' }
+
+  test('of one plugin are noted: the name may be misspelled', async () => {
+    expect(await notes(unit('a', 'checkout', 'checkout', 'chekout'))).toEqual([
+      { ...note, domain: 'a', message: expect.stringMatching(/^the unit "chekout" has no other plugin/) },
+    ])
+  })
+
+  test('of one name in several domains are noted: they change each by itself', async () => {
+    expect(await notes(unit('a', 'x', 'x'), unit('b', 'x', 'x'))).toEqual([
+      { ...note, domain: 'b', message: expect.stringMatching(/^the unit "x" is not that of a/) },
+    ])
+  })
+
+  test('are nothing to note elsewhere', async () => {
+    expect(await notes(unit('a', 'x', 'x'), unit('b', 'y', 'y'))).toEqual([])
+  })
+})
+
 describe('plugins that fail open', () => {
   test.each(['exit(403)', 'exit(params.status)', 'ctx.throw(401)', 'if (!ctx.get("x")) exit(302)'])(
     '%j does, unless the document says how it fails',

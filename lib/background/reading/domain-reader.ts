@@ -12,6 +12,7 @@ import { describeValue } from '../../validation/schema-error.ts'
 import { findMisspelledInDomain } from './misspelled.ts'
 import { readPlugins, type Shared } from './plugin-reader.ts'
 import type { PluginDefaults } from './plugin-specs.ts'
+import { joinUnits } from './units.ts'
 
 /** A domain as it stands in the document. */
 export interface RawDomain {
@@ -81,7 +82,7 @@ export function* readDomain(
     }
     yield
   }
-  return Object.freeze({ name, pattern, plugins: Object.freeze(read) })
+  return Object.freeze({ name, pattern, plugins: Object.freeze(joinUnits(read, path, taken)) })
 }
 
 /** A plugin is known by its domain, name and phase; a second one of the same could not be told from the first. */

@@ -155,6 +155,7 @@ function refuse(
       expires_at: tryReadingTime(said('expires_at')),
     }),
     shadow: said('mode') === 'shadow',
+    unit: unitOf(said('unit'), said('enabled') !== false),
     error,
   })
 }
@@ -172,6 +173,11 @@ function field(raw: unknown, key: string): unknown {
   return typeof raw === 'object' && raw !== null && Object.hasOwn(raw, key)
     ? (raw as Record<string, unknown>)[key]
     : undefined
+}
+
+/** One that is switched off has no part in what becomes of the others. */
+function unitOf(name: unknown, enabled: boolean): RefusedPlugin['unit'] {
+  return typeof name === 'string' && name !== '' && enabled ? Object.freeze({ name }) : undefined
 }
 
 function nameOf(raw: unknown): string | undefined {

@@ -26,6 +26,9 @@ export function createSpecs(
   if (params === undefined) return new DocumentError(`${path}.params`, `expected at most ${MAX_DEPTH} levels, got more`)
   const fault = findRolloutFault(fields, path, fields.timeout_ms ?? defaults.timeout_ms)
   if (fault !== undefined) return fault
+  if (fields.unit != null && fields.variants != null) {
+    return new DocumentError(`${path}.unit`, 'expected a plugin with code: one with variants cannot be in a unit')
+  }
   const codes = readCodes(fields, path)
   if (codes instanceof DocumentError) return codes
   const { stop_when: given } = fields.rollout ?? {}
@@ -55,6 +58,7 @@ export function createSpecs(
       timeout_ms: fields.timeout_ms ?? defaults.timeout_ms,
       shadow: fields.mode === 'shadow',
       shadow_allows,
+      unit: fields.unit == null || !scope.enabled ? undefined : Object.freeze({ name: fields.unit, size: 1 }),
       scope,
       path,
     } satisfies PluginSpec)
@@ -67,19 +71,21 @@ const NOTHING: PluginSpec['shadow_allows'] = Object.freeze([])
 
 /** The code of a plugin with its share of the traffic, or those of its variants, side by side. */
 function readCodes(
-  { name, code, variants, rollout, starts_at }: PluginFields,
+  { name, code, variants, rollout, starts_at, unit }: PluginFields,
   path: string,
 ): readonly { name: string; code: string; share: Scope['share'] }[] | DocumentError {
   const by = freezeKeys(rollout?.by ?? 'ip')
+  // The plugins of a unit have the same requests.
+  const salt = unit ?? name
   if (variants == null) {
     if (code == null) return new DocumentError(`${path}.code`, `expected a string, got ${describeValue(code)}`)
     if (rollout == null) return [{ name, code, share: undefined }]
     if (rollout.steps !== undefined) {
       const schedule = createSchedule(rollout.steps, toTime(starts_at) ?? 0)
       const to = rollout.steps.at(-1)?.percent ?? 0
-      return [{ name, code, share: { by, from: 0, to, salt: name, schedule } }]
+      return [{ name, code, share: { by, from: 0, to, salt, schedule } }]
     }
-    if (rollout.percent !== undefined) return [{ name, code, share: { by, from: 0, to: rollout.percent, salt: name } }]
+    if (rollout.percent !== undefined) return [{ name, code, share: { by, from: 0, to: rollout.percent, salt } }]
     return new DocumentError(`${path}.rollout.percent`, 'expected a number, got nothing')
   }
   if (code != null) return new DocumentError(`${path}.variants`, 'expected either code or variants, got both')

@@ -44,6 +44,7 @@ const LINES: Lines = Object.freeze({
     'error',
     `the rollout of ${name(plugin)} stopped itself: ${condition} is ${above_control ? 'more than' : 'above'} ${limit}${above_control ? ' above the control group' : ''}`,
   ],
+  bg_unit_reverted: ({ error }) => ['error', say(error)],
   on_error: ({ section, error }) => ['warn', `${section}: ${say(error)}`],
 } satisfies Lines)
 

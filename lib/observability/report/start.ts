@@ -84,6 +84,7 @@ export function startReporting(
   on('rt_breaker_opened', () => reporter.note('breaker'))
   on('rt_breaker_closed', () => reporter.note('breaker'))
   on('rt_rollout_stopped', () => reporter.note('rollout'))
+  on('bg_unit_reverted', () => reporter.note('rollout'))
   on('on_error', ({ section }) => {
     if (section === 'watchdog') reporter.note('quarantine')
   })

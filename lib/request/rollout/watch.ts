@@ -27,12 +27,14 @@ interface Held {
 /**
  * Makes what watches a rollout.
  *
- * @param stopped called once, when it is stopped
+ * @param stopped called once, when it stops itself
+ * @param together how many are watched as one: together they are stopped by mistake no more often than one
  */
 export function createRolloutWatch(
   { rules, min_runs, window_ms }: StopRules,
   clock: Clock,
   stopped: (stop: RolloutStop, counts: RolloutCounts) => void,
+  together = 1,
 ): RolloutWatch {
   const inside = { requests: 0, runs: 0, errors: 0, exits: 0, slow_runs: 0, ...NO_RESPONSES }
   const control = { requests: 0, ...NO_RESPONSES }
@@ -41,7 +43,7 @@ export function createRolloutWatch(
   let slow_at = Number.NEGATIVE_INFINITY
   let forgetTurn: (() => void) | undefined
 
-  const held = rules.map((rule) => hold(rule, FALSE_STOPS / rules.length))
+  const held = rules.map((rule) => hold(rule, FALSE_STOPS / rules.length / together))
   const find = (condition: StopRule['condition'], is_of_responses: boolean) =>
     held.find(({ rule, comparison }) => rule.condition === condition && (comparison !== undefined) === is_of_responses)
   const errors = find('error_rate', false)
@@ -128,6 +130,10 @@ export function createRolloutWatch(
         slow_at = timed
       }
       check(slow_runs, is_slow, may_stop)
+    },
+    halt(given) {
+      stop ??= given
+      forgetTurn?.()
     },
     begin() {
       forgetTurn ??= clock.at(clock.now() + window_ms / 2, turn)
