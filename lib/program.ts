@@ -76,8 +76,12 @@ export interface Uses {
    * response (`headers`) alone, or anything.
    */
   readonly writes: 'nothing' | 'headers' | 'anything'
-  /** The only headers of the response that it may write, in lower case; null when it may be any. */
+  /** The only headers of the response that it may write, in lower case, those of the body last; null when it may be any. */
   readonly headers: readonly string[] | null
+  /** How many of these are not about the body. */
+  readonly kept: number
+  /** Whether Koa or Node has found nothing wrong with any header that it writes, so that nobody has to look at them after it. */
+  readonly checked: boolean
 }
 
 /** Why a rollout has stopped itself, and when, in milliseconds since 1970. Frozen. */

@@ -55,6 +55,8 @@ export function createStandIn(
       request_headers: false,
       writes: 'nothing',
       headers: [],
+      kept: 0,
+      checked: true,
     },
     applies,
     paths: undefined,

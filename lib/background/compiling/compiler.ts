@@ -91,7 +91,7 @@ export function createCompiler({
     const after = isTimed ? `}finally{${names.end}(${names.run})}\n}}` : '}}'
     const scope = ['store', 'log', ...GUARD_PARAMETERS.map((part) => names[part]), ...globalNames]
     const make = compileWith(name, `${before}${text}\n${after}`, scope, before.length)
-    const { writes, headers } = findWrites(parsed.block, (given) => globalNames.includes(given))
+    const writes = findWrites(parsed.block, (given) => globalNames.includes(given))
     const uses = shareUses({
       exit: isUsed('exit'),
       say: isUsed('say'),
@@ -100,9 +100,8 @@ export function createCompiler({
       kit: guarded && (kit.length > 0 || isUsed('Function')),
       store: isUsed('store'),
       leaves_nothing: leavesNothing(parsed),
-      request_headers: headers === null && mayChangeHeaders(code),
-      writes,
-      headers,
+      request_headers: writes.headers === null && mayChangeHeaders(code),
+      ...writes,
     })
     return createCode(sha1, uses, isUsed('log'), make, createEvaluator(names), globalValues)
   }

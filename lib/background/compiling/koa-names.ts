@@ -42,7 +42,17 @@ export const HEADER_WRITING: ReadonlySet<string> = new Set([
   ...each(['ctx.res'], 'setHeader appendHeader removeHeader'),
 ])
 
-/** What can be assigned to, and the headers that change with it. */
+/** Methods that change headers which they are not called with. A cookie that is read may be signed anew. */
+export const WRITING: ReadonlyMap<string, readonly string[]> = new Map<string, readonly string[]>([
+  ...each(['ctx', 'ctx.response'], 'vary').map((path) => [path, ['vary']] as const),
+  ...each(['ctx', 'ctx.response'], 'attachment').map(
+    (path) => [path, ['content-disposition', 'content-type']] as const,
+  ),
+  ...each(['ctx', 'ctx.response'], 'redirect').map((path) => [path, ['location', ...BODY_HEADERS]] as const),
+  ...each(['ctx.cookies'], 'get set').map((path) => [path, ['set-cookie']] as const),
+])
+
+/** What can be assigned to, and the headers that change with it; without any, it is about something else. */
 export const WRITABLE: ReadonlyMap<string, readonly string[]> = new Map([
   ...each(['ctx', 'ctx.request'], 'method url path query querystring search').map((path) => [path, []] as const),
   ...each(['ctx.req'], 'method url').map((path) => [path, []] as const),

@@ -16,14 +16,15 @@ import {
   READABLE,
   READING,
   WRITABLE,
+  WRITING,
 } from './koa-names.ts'
 import { FUNCTIONS, type FunctionNode, type Node, pushChildren } from './syntax-tree.ts'
 
 /** What code may change of its request and the response to it. */
-export type Writes = Pick<Uses, 'writes' | 'headers'>
+export type Writes = Pick<Uses, 'writes' | 'headers' | 'kept' | 'checked'>
 
-const NOTHING: Writes = Object.freeze({ writes: 'nothing', headers: Object.freeze([]) })
-const ANYTHING: Writes = Object.freeze({ writes: 'anything', headers: null })
+const NOTHING: Writes = Object.freeze({ writes: 'nothing', headers: Object.freeze([]), kept: 0, checked: true })
+const ANYTHING: Writes = Object.freeze({ writes: 'anything', headers: null, kept: 0, checked: false })
 
 /** Nodes that are what the nodes below them are. */
 const TRANSPARENT = new Set(
@@ -36,6 +37,9 @@ const TRANSPARENT = new Set(
 const VALUES = new Set(
   'ArrayExpression BinaryExpression Literal ObjectExpression TemplateLiteral UnaryExpression'.split(' '),
 )
+
+/** Of these, those whose value is no object. */
+const TEXTS = new Set('BinaryExpression Literal TemplateLiteral'.split(' '))
 
 /**
  * Tells what code may change, by its text: it knows the ways in which plugins are commonly written, and takes whatever else
@@ -52,11 +56,14 @@ export function findWrites(block: Node, isGiven: (name: string) => boolean): Wri
   const headers = new Set<string>()
   const pending: Node[] = [block]
   let writes: Uses['writes'] = 'nothing'
+  let checked = true
 
-  /** @param only whether nothing but the headers changes */
-  function add(names: readonly string[], only = false): boolean {
-    if (!only || names.some((name) => NOTED_HEADERS.has(name))) writes = 'anything'
+  /** @param names without any, something other than a header changes */
+  function add(names: readonly string[], isChecked = true): boolean {
+    if (names.length === 0 || names.some((name) => NOTED_HEADERS.has(name))) writes = 'anything'
     else if (writes === 'nothing') writes = 'headers'
+    // What follows the body fits it; by itself such a header may be anything.
+    if (!isChecked || (names.length === 1 && NOTED_HEADERS.has(names[0] as string))) checked = false
     for (const name of names) headers.add(name)
     return true
   }
@@ -171,7 +178,9 @@ export function findWrites(block: Node, isGiven: (name: string) => boolean): Wri
     const { object, property, computed } = target
     const path = pathOf(target)
     const headers = path === undefined ? undefined : WRITABLE.get(path)
-    if (headers !== undefined) return add(headers)
+    if (headers !== undefined) {
+      return add(headers, headers.length > 1 || (assignment !== undefined && isText(assignment.right as Node)))
+    }
     if (path !== undefined && BODIES.has(path)) {
       return assignment !== undefined && isNoResponse(assignment) && add(BODY_HEADERS)
     }
@@ -189,11 +198,9 @@ export function findWrites(block: Node, isGiven: (name: string) => boolean): Wri
     }
     if (callee.type !== 'MemberExpression') return false
     const path = pathOf(callee)
-    if (path !== undefined && HEADER_WRITING.has(path)) {
-      const [name, ...others] = given as Node[]
-      if (name?.type !== 'Literal' || typeof name.value !== 'string') return false
-      return add([name.value.toLowerCase()], true) && put(...others)
-    }
+    if (path !== undefined && HEADER_WRITING.has(path)) return judgeHeader(given as Node[])
+    const written = path === undefined ? undefined : WRITING.get(path)
+    if (written !== undefined) return add(written) && put(...given)
     if (path !== undefined && READING.has(path)) return put(...given)
     const method = keyOf(callee)
     if (method === undefined) return false
@@ -206,6 +213,18 @@ export function findWrites(block: Node, isGiven: (name: string) => boolean): Wri
     }
     if (CALLING_METHODS.has(method)) return given.every(isKnown) && put(receiver, ...given)
     return PLAIN_METHODS.has(method) && put(receiver, ...given)
+  }
+
+  function judgeHeader([name, ...others]: Node[]): boolean {
+    if (name?.type !== 'Literal' || typeof name.value !== 'string') return false
+    return add([name.value.toLowerCase()], others.every(isText)) && put(...others)
+  }
+
+  /** Whether a value is no object but of JSON: what there is to find fault with in it Node sees at once. */
+  function isText(node: Node): boolean {
+    if (node.type === 'ConditionalExpression') return isText(node.consequent as Node) && isText(node.alternate as Node)
+    if (node.type === 'LogicalExpression') return isText(node.left as Node) && isText(node.right as Node)
+    return TEXTS.has(node.type) || pathOf(node)?.startsWith('params.') === true
   }
 
   function isPlain(node: Node, names: ReadonlySet<string>): boolean {
@@ -223,12 +242,15 @@ export function findWrites(block: Node, isGiven: (name: string) => boolean): Wri
   }
 
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) if (!judge(node)) return ANYTHING
-  return writes === 'nothing' ? NOTHING : { writes, headers: keysOf(headers) }
+  if (writes === 'nothing') return NOTHING
+  const others = [...headers].filter((name) => !BODY_HEADERS.includes(name)).sort()
+  const names = new Set([...others, ...BODY_HEADERS.filter((name) => headers.has(name))])
+  return { writes, headers: keysOf(names), kept: others.length, checked }
 }
 
 /** As names of properties, which V8 need not look for among all its strings before it can look them up. */
 function keysOf(names: ReadonlySet<string>): readonly string[] {
-  return Object.freeze(Object.keys(Object.fromEntries([...names].sort().map((name) => [name, true]))))
+  return Object.freeze(Object.keys(Object.fromEntries([...names].map((name) => [name, true]))))
 }
 
 /** The name of the property that an expression is about, where that is in the text. */

@@ -1,4 +1,5 @@
 import { OutgoingMessage, type ServerResponse } from 'node:http'
+import type { Uses } from '../../program.ts'
 import { watcherOf, watchMethods } from './head-methods.ts'
 import { type HeaderValue, noteHeader, type Writable, type Writer, type WrittenHead } from './header-changes.ts'
 
@@ -10,6 +11,8 @@ export interface HeadSnapshot extends Writer {
   names: readonly string[]
   /** Whether there may be others after the plugin. */
   any: boolean
+  /** How many of them are looked at again when the plugin has not failed. */
+  kept: number
   /** What Node kept of each; the lists are used again by the next plugin, and may be longer than `names`. */
   readonly entries: (Stored | undefined)[]
   /** The value of each; of lists a copy. Node adds to what it keeps in place. */
@@ -24,6 +27,9 @@ type Stored = readonly [name: string, value: HeaderValue]
 const STORED = Object.getOwnPropertySymbols(new OutgoingMessage()).find(
   ({ description }) => description === 'kOutHeaders',
 )
+/** What of a plugin's code tells how to look. */
+export type HeadWrites = Pick<Uses, 'headers' | 'kept' | 'checked'>
+
 const NONE: readonly never[] = Object.freeze([])
 
 function readStored(res: ServerResponse): Readonly<Record<string, Stored>> | null {
@@ -49,10 +55,10 @@ function createHead(res: ServerResponse): WrittenHead {
 /**
  * Takes a look at the head before a plugin.
  *
- * @param names the only headers that it may write, in lower case; null when it may be any
+ * @param writes what it may write
  */
-export function beginHead(snapshot: HeadSnapshot, names: readonly string[] | null): void {
-  const { request } = snapshot
+export function beginHead(snapshot: HeadSnapshot, { headers: names, kept, checked }: HeadWrites): void {
+  const { request, plugin } = snapshot
   const { req, res } = request.ctx
   // To look is cheaper than to be told: Node's own code is slower with a response that has methods of its own.
   snapshot.looks = STORED !== undefined && req.httpVersionMajor < 2
@@ -71,25 +77,33 @@ export function beginHead(snapshot: HeadSnapshot, names: readonly string[] | nul
   }
   snapshot.any = names === null
   snapshot.names = looked
+  // What nobody has to check is worth a second look only to tell, when an error is answered, what header filters wrote.
+  if (!checked) snapshot.kept = looked.length
+  else snapshot.kept = plugin.phase === 'header_filter' ? kept : 0
 }
 
 function keep(value: HeaderValue): HeaderValue {
   return Array.isArray(value) ? value.slice() : value
 }
 
-/** A plugin has written: what it did to the headers is among the changes. */
-export function endHead(snapshot: HeadSnapshot): void {
+/**
+ * A plugin has written: what it did to the headers is among the changes.
+ *
+ * @param failed whether it may be taken back: then all of it
+ */
+export function endHead(snapshot: HeadSnapshot, failed = false): void {
   const { request } = snapshot
-  if (snapshot.looks) compare(snapshot, request.ctx.res)
+  const count = failed ? snapshot.names.length : snapshot.kept
+  if (snapshot.looks && (count > 0 || snapshot.any)) compare(snapshot, request.ctx.res, count)
   request.writer = null
   if (request.head !== null) request.head.writer = null
 }
 
-function compare(snapshot: HeadSnapshot, res: ServerResponse): void {
+function compare(snapshot: HeadSnapshot, res: ServerResponse, count: number): void {
   const { names, entries, values } = snapshot
   const stored = readStored(res)
   let kept = 0
-  for (let index = 0; index < names.length; index += 1) {
+  for (let index = 0; index < count; index += 1) {
     const name = names[index] as string
     const entry = entries[index]
     const now = stored === null ? undefined : stored[name]

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Context } from 'koa'
 import type { LivePlugin, Uses } from '../../program.ts'
-import { beginHead, endHead, type HeadSnapshot } from './head.ts'
+import { beginHead, endHead, type HeadSnapshot, type HeadWrites } from './head.ts'
 import { watchWriting } from './head-methods.ts'
 import { takeHeadersBack, type Writable, type WrittenHead } from './header-changes.ts'
 import { type KeptStream, keepStream, releaseStream } from './kept-stream.ts'
@@ -38,6 +38,8 @@ export interface Snapshot extends HeadSnapshot {
   request: Writable
   /** Whether more than headers of the response may be changed; what follows is known only then. */
   is_all: boolean
+  /** Whether nobody has to look at the headers that the plugin wrote. */
+  checked: boolean
   method: string | undefined
   url: string | undefined
   request_headers: RequestHeaders | null
@@ -65,10 +67,12 @@ export function createSnapshot(): Snapshot {
     looks: true,
     names: [],
     any: false,
+    kept: 0,
     entries: [],
     values: [],
     written: null,
     is_all: true,
+    checked: false,
     method: undefined,
     url: undefined,
     request_headers: null,
@@ -96,25 +100,24 @@ export function clearSnapshot(snapshot: Snapshot): void {
   snapshot.stream = null
 }
 
+/** What code may write. */
+type Writes = Pick<Uses, 'writes'> & HeadWrites
+
 /** What there is to be looked at where anything may be written. */
-export const ANYTHING: Pick<Uses, 'writes' | 'headers'> = Object.freeze({ writes: 'anything', headers: null })
+export const ANYTHING: Writes = Object.freeze({ writes: 'anything', headers: null, kept: 0, checked: false })
 
 /**
  * A plugin begins.
  *
  * @param what is written, by it or in its name
  */
-export function beginChanges(
-  snapshot: Snapshot,
-  request: Writable,
-  plugin: LivePlugin,
-  { writes, headers }: typeof ANYTHING,
-): void {
+export function beginChanges(snapshot: Snapshot, request: Writable, plugin: LivePlugin, writes: Writes): void {
   snapshot.plugin = plugin
   snapshot.request = request
-  snapshot.is_all = writes === 'anything'
+  snapshot.is_all = writes.writes === 'anything'
+  snapshot.checked = writes.checked && request.ctx.req.httpVersionMajor < 2
   if (snapshot.is_all) noteAll(snapshot, request.ctx, plugin)
-  beginHead(snapshot, headers)
+  beginHead(snapshot, writes)
 }
 
 /** How all that is no header of the response is now. */
@@ -142,10 +145,10 @@ function noteAll(snapshot: Snapshot, ctx: Context, plugin: LivePlugin): void {
  */
 export function endChanges(snapshot: Snapshot): Error | undefined {
   endHead(snapshot)
-  const { request, written, is_all } = snapshot
+  const { request, written, is_all, checked } = snapshot
   const { ctx, head } = request
   const newest = head === null ? null : head.newest
-  if (!is_all) return newest === written ? undefined : checkHeaders(snapshot, undefined)
+  if (!is_all) return newest === written || checked ? undefined : checkHeaders(snapshot, undefined)
   const { res } = ctx
   const body = (ctx.response as KoaResponse)._body
   const isChanged =
@@ -173,8 +176,8 @@ export function takeChangesBack(snapshot: Snapshot): void {
   const { ctx, writer } = snapshot.request
   const { req, res } = ctx
   const response = ctx.response as KoaResponse
-  // What it left is among the changes already where it was refused for that.
-  if (writer !== null) endHead(snapshot)
+  // What it left is among the changes already where it was refused for that, but for what nobody had to look at.
+  if (writer !== null || snapshot.checked) endHead(snapshot, true)
   const { head } = snapshot.request
   const takeHeadBack = () => head !== null && takeHeadersBack(head, snapshot.written)
   if (!snapshot.is_all) {

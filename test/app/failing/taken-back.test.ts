@@ -34,6 +34,17 @@ const DEEDS: readonly (readonly [string, string])[] = [
   ['a header that is added to in place', `const list = ctx.res.getHeader('X-App'); if (list) list.push('x')`],
   ['the cookies', `ctx.cookies.set('left', '1'); ctx.cookies.set('left2', '1')`],
   ['the type', `ctx.type = 'html'; ctx.vary('X'); ctx.etag = 'x'; ctx.length = 3`],
+  ['what it varies by', `ctx.vary('X-Left')`],
+  ['an attachment', `ctx.attachment('left.txt')`],
+  ['the type alone', `ctx.type = 'html'`],
+  ['the length alone', `ctx.length = 3`],
+  ['the ETag and its date', `ctx.etag = 'x'; ctx.lastModified = new Date(0)`],
+  ['a cookie that it reads, and one that it sets', `if (!ctx.cookies.get('none')) ctx.cookies.set('left', '1')`],
+  [
+    'headers past Koa',
+    `ctx.res.setHeader('X-Left', '1'); ctx.res.setHeader('X-One', '2'); ctx.res.removeHeader('X-App')`,
+  ],
+  ['headers whose names it makes', `for (const name of ['X-Left', 'X-App']) ctx.set(name, '1')`],
   ['a redirect', `ctx.redirect('/elsewhere')`],
   ['the body, by a string', `ctx.body = 'half'`],
   ['the body, by a Buffer', `ctx.body = Buffer.from('half')`],
@@ -116,6 +127,29 @@ describe('a plugin that fails open', () => {
     }
     expect(failures(running)).toHaveLength(plugins.length)
     expect(failures(running).every(({ outcome }) => outcome === 'open')).toBe(true)
+  })
+
+  it('G48 has had no effect where what it left cannot be sent, though nobody has looked at its headers', async () => {
+    const running = await startApp({ inner: echo })
+    const ask = async (path: string) => {
+      const { status, headers } = await fetch(`${running.uri}${path}`)
+      const { date: _date, ...others } = Object.fromEntries(headers)
+      return { status, headers: others }
+    }
+    const deeds = [
+      `ctx.set('X-Left', '1'); ctx.append('X-App', '3')`,
+      `ctx.vary('X-Left'); ctx.remove('X-One')`,
+      `ctx.cookies.set('left', '1'); ctx.type = 'html'`,
+    ]
+    const expected = await Promise.all(deeds.map((_, index) => ask(`/${index}`)))
+    const plugins = deeds.flatMap((deed, index) =>
+      ['access', 'header_filter'].map((phase) =>
+        plugin(phase as 'access', `${deed}; ctx.res.statusCode = 42`, { when: { paths: [`/${index}`] } }),
+      ),
+    )
+    await running.serve({ domains: [{ name: '*', plugins }] })
+    for (const [index] of deeds.entries()) expect(await ask(`/${index}`)).toEqual(expected[index])
+    expect(failures(running)).toHaveLength(plugins.length)
   })
 
   it('leaves headers the names that they are sent by', async () => {
