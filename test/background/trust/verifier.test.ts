@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, type JsonWebKey, sign } from 'node:crypto
 import fc from 'fast-check'
 import { base64url, CompactSign, FlattenedSign, flattenedVerify, importJWK, type JWK } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { checkFreshness, createVerifier } from '../../../lib/background/trust/verifier.ts'
+import { checkFreshness, createVerifier, readUnverified } from '../../../lib/background/trust/verifier.ts'
 import { DynacodeError } from '../../../lib/errors.ts'
 import { runInSlices } from '../../../lib/time/slices.ts'
 import { trustedKeysSchema } from '../../../lib/validation/trusted-keys.ts'
@@ -543,5 +543,30 @@ describe('freshness', () => {
 
   test('tells of an old version before it tells of its end', () => {
     expect(codeOf(() => check({ version: 6, expires: NOW - 1 }, { highest: 7 }))?.[0]).toBe('ERR_DYNACODE_VERSION')
+  })
+})
+
+describe('an envelope without its keys, as a publisher reads it', () => {
+  test('gives its document where one signature may be right', async () => {
+    const envelope = await signTogether(DOCUMENT, [ed25519, p256])
+    const { signatures, ...rest } = JSON.parse(envelope)
+    const first_broken = JSON.stringify({ ...rest, signatures: [{ ...signatures[0], protected: '' }, signatures[1]] })
+    for (const text of [envelope, first_broken]) {
+      expect(Buffer.from(readUnverified(Buffer.from(text))).toString()).toBe(DOCUMENT)
+    }
+  })
+
+  test.each([
+    ['header is no JSON', { protected: base64url.encode('{') }],
+    ['header is not base64url', { protected: '=' }],
+    ['header has a member that is not understood', { protected: encodeHeader({ alg: 'EdDSA', crit: ['x'], x: 1 }) }],
+    ['algorithm is not one of ours', { protected: encodeHeader({ alg: 'HS256' }) }],
+    ['signature is too short', { signature: 'AA' }],
+    ['signature is not base64url', { signature: '=' }],
+  ])('is refused where its %s', async (_what, members) => {
+    const envelope = change(await ed25519.sign(DOCUMENT), members)
+    expect(() => readUnverified(Buffer.from(envelope))).toThrow(
+      expect.objectContaining({ code: 'ERR_DYNACODE_SIGNATURE' }),
+    )
   })
 })
