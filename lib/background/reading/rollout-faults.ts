@@ -6,6 +6,10 @@ import type { Rollout } from '../../matching/rollout.ts'
 import { findStepFault, lengthOf } from '../../matching/rollout-steps.ts'
 import { STOP_CONDITIONS, type StopWhen } from '../../matching/stop-when.ts'
 
+/** Why a plugin that fails closed cannot have a rollout that stops: clients could have it stopped by having it fail. */
+export const NOT_CLOSED =
+  'expected a plugin with "on_failure": "open": once the rollout stops, every request passes without the plugin. Fail closed when the rollout is over, and stop_when is gone'
+
 /** How long the steps of a plugin's rollout take, in milliseconds; Infinity without steps. */
 export function scheduleLength({ rollout }: PluginFields): number {
   // A single step, or the last one, may last for ever.
@@ -49,6 +53,7 @@ function findScheduleFault({ variants, starts_at }: PluginFields, { steps = [], 
 function findGuardFault(fields: PluginFields, rollout: Rollout, timeout_ms: number): Fault | undefined {
   const { stop_when } = rollout
   if (stop_when === undefined) return undefined
+  if (fields.on_failure === 'closed' && fields.mode !== 'shadow') return { path: 'stop_when', message: NOT_CLOSED }
   const compared = STOP_CONDITIONS.find((name) => typeof stop_when[name] === 'object')
   if (compared !== undefined) {
     const message = findMissingControl(fields, rollout)

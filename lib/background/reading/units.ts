@@ -1,6 +1,7 @@
 import type { PluginSpec, RefusedPlugin } from '../../document.ts'
 import { DocumentError } from '../../errors.ts'
 import { describeValue } from '../../validation/schema-error.ts'
+import { NOT_CLOSED } from './rollout-faults.ts'
 
 type Plugin = PluginSpec | RefusedPlugin
 
@@ -46,7 +47,10 @@ function findFault(spec: PluginSpec, unit: readonly PluginSpec[]): DocumentError
     const message = `expected the same as in ${first.path}, or none: the plugins of the unit ${describeValue(spec.unit?.name)} have one`
     return new DocumentError(`${spec.path}.${field}`, message)
   }
-  return undefined
+  const isGuarded = unit.some(({ scope }) => scope.stop_when !== undefined)
+  return isGuarded && spec.on_failure === 'closed' && !spec.shadow
+    ? new DocumentError(`${spec.path}.on_failure`, NOT_CLOSED)
+    : undefined
 }
 
 function describeElsewhere({ path }: PluginSpec, name: string, elsewhere: string): DocumentError {

@@ -153,15 +153,25 @@ describe('a guarded rollout', () => {
     expect(app.dyna.status().plugins).toMatchObject([{ state: 'stopped', rollout: { inside: { runs: 5, errors: 5 } } }])
   })
 
-  it('lets requests through without a plugin that fails closed, once it is stopped', async () => {
-    const app = await startGuarded(
-      'throw new Error("bad")',
-      { error_rate: 0.05 },
-      { percent: 100 },
-      { on_failure: 'closed' },
-    )
-    const statuses = await app.send(25)
-    expect(statuses).toEqual([...Array(20).fill(503), ...Array(5).fill(200)])
+  it('is refused for a plugin that fails closed: a client that makes it fail would switch it off', async () => {
+    const closed = { on_failure: 'closed' }
+    const app = await startGuarded('throw new Error("bad")', { error_rate: 0.05 }, { percent: 100 }, closed)
+    expect(await app.send(25)).toEqual(Array(25).fill(503))
+    expect(app.switches.runs).toBe(0)
+    expect(app.status()).toMatchObject({
+      state: 'guarded',
+      error: expect.stringContaining('rollout.stop_when: expected a plugin with "on_failure": "open"'),
+    })
+    expect(app.stops()).toEqual([])
+  })
+
+  it('leaves the earlier version of such a plugin in place', async () => {
+    const guard = { name: 'new', phase: 'access', code: 'if (!ctx.get("x-token")) exit(401)', on_failure: 'closed' }
+    const app = await startApp({ plugins: [guard as PluginFields] })
+    const rollout = { percent: 10, stop_when: { error_rate: 0.05 } }
+    await app.serve({ domains: [{ name: '*', plugins: [{ ...guard, rollout }] }] })
+    await app.request.get('/').expect(401)
+    expect(app.dyna.status().plugins).toMatchObject([{ state: 'last_good' }])
   })
 
   it('is not watched in shadow mode: what the plugin did has not happened', async () => {

@@ -43,6 +43,12 @@ describe('a rollout that cannot be meant is refused, with its plugin alone', () 
       {},
       'by[2]: expected each key once, got "query:a" again',
     ],
+    [
+      'a plugin that fails closed',
+      stop({ error_rate: 0.1 }),
+      { on_failure: 'closed' },
+      'stop_when: expected a plugin with "on_failure": "open"',
+    ],
     ['an unknown condition', stop({ error_rate: 0.1, cpu: 1 }), {}, 'stop_when.cpu: unknown field'],
     ['a percentage for a share', stop({ error_rate: 5 }), {}, 'stop_when.error_rate: expected a number below 1'],
     ['a share that no run may pass', stop({ error_rate: 0 }), {}, 'stop_when.error_rate: expected a number above 0'],

@@ -61,6 +61,12 @@ describe('what a unit cannot be is refused', () => {
     ['two beginnings', { starts_at: STARTS }, { starts_at: '2030-01-01T00:00:01Z' }, 'plugins[1].starts_at: expected'],
     ['two ends', { expires_at: STARTS }, { expires_at: '2030-01-01T00:00:01Z' }, 'plugins[1].expires_at: expected'],
     [
+      'one that fails closed, where the rollout of the unit may stop',
+      { rollout },
+      { on_failure: 'closed' },
+      'domains[0].plugins[1].on_failure: expected a plugin with "on_failure": "open"',
+    ],
+    [
       'variants',
       {},
       { code: undefined, variants: [{ name: 'v', percent: 5, code: '' }] },
