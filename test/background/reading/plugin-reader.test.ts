@@ -35,6 +35,14 @@ function faultOf(raw: unknown, shared: unknown[] = []): string {
   return first.error.message
 }
 
+test('code that a folder could not give is what the folder says is wrong, in its place', () => {
+  const { code: _code, ...rest } = plugin()
+  const of = (file: unknown) => faultOf({ ...rest, file })
+  expect(of({ path: 'file', message: 'there is no file a.js' })).toMatch(/plugins\[0\]\.file: there is no file a\.js$/)
+  // Written by somebody else, it is an unknown field, beside code that is missing.
+  for (const file of ['a.js', { path: 'file' }, { path: 1, message: 'x' }]) expect(of(file)).toMatch(/code/)
+})
+
 describe('which requests a plugin is for', () => {
   test('is read with everything that says it', () => {
     const when = { methods: 'GET', paths: ['/a'], not: { ips: '10.0.0.0/8' } }
