@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, wr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { lockFolder } from '../server/store/folder-lock.ts'
+import { lockFolder as lock } from '../server/store/folder-lock.ts'
 
 function makeFolder(): string {
   const parent = mkdtempSync(join(tmpdir(), 'studio-'))
@@ -12,6 +12,8 @@ function makeFolder(): string {
 const never = (error: Error) => {
   throw error
 }
+/** Nobody who has one gives it back meanwhile: to wait for it is of no use. */
+const lockFolder: typeof lock = (folder, lost) => lock(folder, lost, 10)
 const age = (file: string) => utimesSync(file, new Date(Date.now() - 60_000), new Date(Date.now() - 60_000))
 
 describe('the lock of a folder', () => {
@@ -40,13 +42,12 @@ describe('the lock of a folder', () => {
 
   test('says when another process has taken it for gone, and leaves that one what it took', async () => {
     const folder = makeFolder()
-    let unlock = async () => {}
+    let lose = (_error: Error) => {}
     const lost = new Promise<Error>((resolve) => {
-      lockFolder(folder, resolve).then((given) => {
-        unlock = given
-        age(`${folder}.lock`)
-      })
+      lose = resolve
     })
+    const unlock = await lockFolder(folder, lose)
+    age(`${folder}.lock`)
     const other = await lockFolder(folder, never)
     onTestFinished(other)
     expect((await lost).message).toContain('is another process’s')

@@ -14,10 +14,15 @@ const PAUSE_MS = 500
  * whose time says that the process is there: a number of a process says nothing to another container.
  *
  * @param lost told when another process has taken it, which took this one for gone
+ * @param pause_ms between two tries
  * @returns gives it back
  * @throws Error when another process has it
  */
-export async function lockFolder(folder: string, lost: (error: Error) => void): Promise<() => Promise<void>> {
+export async function lockFolder(
+  folder: string,
+  lost: (error: Error) => void,
+  pause_ms = PAUSE_MS,
+): Promise<() => Promise<void>> {
   const file = `${folder}.lock`
   const own = randomUUID()
   for (let tries = 0; !(await take(file, own)); tries += 1) {
@@ -26,7 +31,7 @@ export async function lockFolder(folder: string, lost: (error: Error) => void): 
         `another studio uses the database in ${folder}; with DATABASE_URL, a PostgreSQL, any number may share one`,
       )
     }
-    await sleep(PAUSE_MS)
+    await sleep(pause_ms)
   }
   const timer = setInterval(async () => {
     const owner = await readFile(file, 'utf8').catch(({ code }) => (code === 'ENOENT' ? undefined : own))
