@@ -1,7 +1,14 @@
 import { defineConfig } from 'vitest/config'
 
 /** Deadlines only end what hangs: real servers, browsers and git take long on a machine that is busy with others. */
-const shared = { pool: 'forks', maxWorkers: 2, testTimeout: 120_000, hookTimeout: 120_000 } as const
+const shared = {
+  pool: 'forks',
+  maxWorkers: 2,
+  // A process that has loaded everything once takes one file after the other.
+  isolate: false,
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+} as const
 
 export default defineConfig({
   test: {
@@ -10,25 +17,15 @@ export default defineConfig({
       ? ['default', ['json', { outputFile: `../../.reports/vitest-${process.pid}.json` }]]
       : ['default'],
     projects: [
-      { test: { ...shared, name: 'server', include: ['test/*.test.ts'], globalSetup: 'test/empty-database.ts' } },
       {
         test: {
           ...shared,
-          name: 'attacks',
-          include: ['test/attacks/*.test.ts'],
+          name: 'server',
+          include: ['test/*.test.ts', 'test/attacks/*.test.ts'],
           globalSetup: 'test/empty-database.ts',
         },
       },
-      {
-        test: {
-          ...shared,
-          name: 'web',
-          include: ['test/web/*.test.ts'],
-          globalSetup: 'test/web/prepare.ts',
-          // A process that has loaded everything once takes one file after the other.
-          isolate: false,
-        },
-      },
+      { test: { ...shared, name: 'web', include: ['test/web/*.test.ts'], globalSetup: 'test/web/prepare.ts' } },
     ],
   },
 })

@@ -36,7 +36,7 @@ import { servePages } from './pages.ts'
 import { createDocuments } from './publishing/documents.ts'
 import { renewIfDue, repeat } from './publishing/renewal.ts'
 import { serveDocument } from './publishing/served-document.ts'
-import { createReviewer } from './review/reviewer.ts'
+import { createReviewer, type Threads } from './review/reviewer.ts'
 import { type DatabaseOptions, openDatabase } from './store/database.ts'
 import type { Level } from './trying/levels.ts'
 import { createTrials, type Trials } from './trying/try-request.ts'
@@ -72,6 +72,8 @@ export interface StudioOptions {
   readonly oidc?: OidcOptions
   /** Where webhooks may go beside public addresses, and how long each try waits for the next one. */
   readonly webhooks?: { readonly private_hosts?: readonly string[]; readonly retry_ms?: readonly number[] }
+  /** Where the threads for slow work come from; left out, each is a new one. */
+  readonly threads?: Threads
   /** Told of errors that nobody foresaw. */
   readonly failed?: (error: unknown) => void
 }
@@ -109,7 +111,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const copy = options.git === undefined ? undefined : await openWorkingCopy(options.git.folder)
   const database = await openDatabase(options.database)
   const { db } = database
-  const reviewer = createReviewer(globals)
+  const reviewer = createReviewer(globals, options.threads)
   const documents = createDocuments(db)
   const workspace = createWorkspace(db, documents, reviewer)
   const ledger = copy && createLedger(db, copy, reviewer)

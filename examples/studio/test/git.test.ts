@@ -20,6 +20,7 @@ import { startStudio } from '../server/studio.ts'
 import { beginSet, type WorkingSet } from './change-sets.ts'
 import { databases, IN_MEMORY } from './databases.ts'
 import { runStudio } from './running-studio.ts'
+import { WARM_THREADS } from './warm-threads.ts'
 
 /** A repository with a remote, and somebody who works in it. @param is_begun whether there is a commit */
 function createRepository(is_begun = true) {
@@ -254,7 +255,7 @@ test.each(databases)('a commit whose version was lost is published by the next l
   const { folder, git } = createRepository()
   const database = await open()
   const { db } = database
-  const reviewer = createReviewer([])
+  const reviewer = createReviewer([], WARM_THREADS)
   onTestFinished(async () => {
     await reviewer.close()
     await database.close()

@@ -12,14 +12,14 @@ const documentOf = (plugins: object[]) =>
   JSON.stringify({ general: { version: 1 }, domains: [{ name: 'a.example', plugins }] })
 const plugin = (name: string, code: string) => ({ name, phase: 'access', code })
 
-describe.each(databases)('an earlier studio’s database on $name', ({ options }) => {
+describe.each(databases)('an earlier studio’s database on $name', ({ blank }) => {
   // biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then
   async function openEarlier(): Promise<Kysely<any>> {
-    const given = await options()
+    const url = await blank()
     const dialect =
-      'url' in given
-        ? new PostgresDialect({ pool: new pg.Pool({ connectionString: given.url }) })
-        : new PGliteDialect(await PGlite.create())
+      url === undefined
+        ? new PGliteDialect(await PGlite.create())
+        : new PostgresDialect({ pool: new pg.Pool({ connectionString: url }) })
     // biome-ignore lint/suspicious/noExplicitAny: the same
     const db = new Kysely<any>({ dialect })
     onTestFinished(() => db.destroy())

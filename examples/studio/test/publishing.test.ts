@@ -13,6 +13,7 @@ import { findLatest } from '../server/publishing/versions.ts'
 import { createReviewer, type Reviewer } from '../server/review/reviewer.ts'
 import type { Database } from '../server/store/database.ts'
 import { databases } from './databases.ts'
+import { WARM_THREADS } from './warm-threads.ts'
 
 const RULES = { key: undefined, two_persons: false }
 const CORS = { name: 'cors', phase: 'header_filter', fields: { code: "ctx.set('Access-Control-Allow-Origin', '*')" } }
@@ -23,7 +24,7 @@ describe.each(databases)('publishing on $name', ({ open }) => {
   let reviewer: Reviewer
   let press: Press
   beforeAll(() => {
-    reviewer = createReviewer([])
+    reviewer = createReviewer([], WARM_THREADS)
   })
   afterAll(() => reviewer.close())
   beforeEach(async () => {

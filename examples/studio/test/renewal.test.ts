@@ -15,6 +15,7 @@ import { findLatest } from '../server/publishing/versions.ts'
 import { createReviewer, type Reviewer } from '../server/review/reviewer.ts'
 import type { Database } from '../server/store/database.ts'
 import { databases } from './databases.ts'
+import { WARM_THREADS } from './warm-threads.ts'
 
 const DAY_MS = 24 * 3_600_000
 let key: Press['rules']['key']
@@ -37,7 +38,7 @@ describe.each(databases)('a signed version on $name', ({ open }) => {
   }
   beforeEach(async () => {
     database = await open()
-    reviewer = createReviewer([])
+    reviewer = createReviewer([], WARM_THREADS)
     const secret = (await inviteFirst(database.db, false)) as string
     const { id, name, role } = await acceptInvitation(
       database.db,

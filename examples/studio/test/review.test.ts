@@ -4,6 +4,7 @@ import { createCheck } from '../server/review/check-document.ts'
 import { compareTexts } from '../server/review/compare-texts.ts'
 import { createReviewer, type Reviewer } from '../server/review/reviewer.ts'
 import { createTasks, SLICE } from '../server/review/tasks.ts'
+import { WARM_THREADS } from './warm-threads.ts'
 
 type Plugin = Record<string, unknown>
 const plugin = (name: string, code: string, others: Plugin = {}) => ({ name, phase: 'access', code, ...others })
@@ -71,7 +72,7 @@ describe('in threads', () => {
   afterEach(() => reviewer.close())
 
   test('leaves the event loop alone while it checks', async () => {
-    reviewer = createReviewer([])
+    reviewer = createReviewer([], WARM_THREADS)
     await reviewer.review('first', textOf({}), textOf({}))
     const many = Array.from({ length: 1500 }, (_, at) => plugin(`p${at}`, `if (ctx.path === '/${at}') exit(403)`))
     let turns = 0
@@ -85,13 +86,13 @@ describe('in threads', () => {
   })
 
   test('tells what went wrong, and goes on', async () => {
-    reviewer = createReviewer([])
+    reviewer = createReviewer([], WARM_THREADS)
     await expect(reviewer.compare('{', '{}', 0)).rejects.toThrow(/JSON/)
     await expect(reviewer.check('{"domains":[]}')).resolves.toMatchObject({ total: 0 })
   })
 
   test('refuses what is asked after it was closed, and what waits then', async () => {
-    reviewer = createReviewer([])
+    reviewer = createReviewer([], WARM_THREADS)
     const waiting = reviewer.check('{"domains":[]}')
     const refused = expect(waiting).rejects.toMatchObject({ status: 503 })
     await reviewer.close()

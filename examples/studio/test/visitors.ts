@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import supertest from 'supertest'
 import { type Studio, type StudioOptions, startStudio } from '../server/studio.ts'
+import { WARM_THREADS } from './warm-threads.ts'
 
 /** A studio that listens, and everything that it did not foresee. */
 export interface Running {
@@ -14,7 +15,7 @@ export interface Running {
 /** Starts a studio on a free port. */
 export async function runStudio(options: StudioOptions): Promise<Running> {
   const failures: unknown[] = []
-  const studio = await startStudio({ failed: (error) => failures.push(error), ...options })
+  const studio = await startStudio({ failed: (error) => failures.push(error), threads: WARM_THREADS, ...options })
   const server = createServer(studio.app.callback()).listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {

@@ -20,9 +20,28 @@ const NAMES = {
   lists: ['askSet', 'compose'],
   aside: ['compare', 'makeArchive', 'importEdits', 'previewImport'],
 } as const satisfies Record<string, readonly (keyof Tasks)[]>
-/** Makes what does the tasks, in threads of their own. @param globals names of the apps' own that plugins may use */
-export function createReviewer(globals: readonly string[]): Reviewer {
-  const threads = Object.values(NAMES).map((names) => ({ names, thread: createThread(globals) }))
+
+/** Where threads come from. Each is told what to begin with before it is asked for anything. */
+export interface Threads {
+  begin(): Worker
+  /** @param is_idle whether it has nothing to do */
+  end(worker: Worker, is_idle: boolean): Promise<unknown>
+}
+
+/** A new one each time. */
+export const NEW_THREADS: Threads = Object.freeze({
+  begin: () => new Worker(new URL('thread.mjs', import.meta.url), { execArgv: [] }),
+  end: (worker: Worker) => worker.terminate(),
+})
+
+/**
+ * Makes what does the tasks, in threads of their own.
+ *
+ * @param globals names of the apps' own that plugins may use
+ * @param threads_of where the threads come from; left out, each is a new one
+ */
+export function createReviewer(globals: readonly string[], threads_of = NEW_THREADS): Reviewer {
+  const threads = Object.values(NAMES).map((names) => ({ names, thread: createThread(globals, threads_of) }))
   const tasks = threads.flatMap(({ names, thread }) =>
     names.map((name) => [name, (...given: unknown[]) => thread.run(name, given)] as const),
   )
@@ -56,18 +75,16 @@ interface Work {
 }
 
 /** A thread that is begun when it is first asked for something, and anew when it has ended. It does one thing at a time. */
-function createThread(globals: readonly string[]) {
+function createThread(globals: readonly string[], threads_of: Threads) {
   const queue = createQueue<Work>()
   let running: Work | undefined
   let worker: Worker | undefined
   let closed = false
 
   function begin(): Worker {
-    const begun = new Worker(new URL('thread.mjs', import.meta.url), {
-      workerData: { globals },
-      execArgv: [],
-    })
+    const begun = threads_of.begin()
     begun.unref()
+    begun.postMessage({ globals })
     begun.on('message', ({ done, failed }) => {
       const asked = running
       running = undefined
@@ -76,16 +93,19 @@ function createThread(globals: readonly string[]) {
       goOn()
     })
     const end = (why: string) => {
-      if (worker !== begun) return
-      worker = undefined
-      const problem = new Problem(503, `the check has ended: ${why}`)
-      running?.reject(problem)
-      running = undefined
-      for (const { refuse } of queue.take()) refuse(problem)
+      if (worker === begun) refuseAll(why)
     }
     begun.on('error', (error) => end((error as Error).message))
     begun.on('exit', () => end('its thread is gone'))
     return begun
+  }
+
+  function refuseAll(why: string): void {
+    worker = undefined
+    const problem = new Problem(503, `the check has ended: ${why}`)
+    running?.reject(problem)
+    running = undefined
+    for (const { refuse } of queue.take()) refuse(problem)
   }
 
   function goOn(): void {
@@ -107,7 +127,11 @@ function createThread(globals: readonly string[]) {
     },
     async close() {
       closed = true
-      await worker?.terminate()
+      if (worker === undefined) return
+      const [ended, is_idle] = [worker, running === undefined]
+      refuseAll('the studio is closing')
+      for (const event of ['message', 'error', 'exit']) ended.removeAllListeners(event)
+      await threads_of.end(ended, is_idle)
     },
   }
 }

@@ -20,7 +20,7 @@ export async function announce(db: Kysely<Tables>, channel: Channel, payload: st
 }
 
 /** Listens to the database inside this process. */
-export function listenEmbedded(engine: PGlite): Listening {
+export function listenEmbedded(engine: Pick<PGlite, 'listen'>): Listening {
   return (channel, heard) => {
     const listening = engine.listen(channel, heard)
     return () => {

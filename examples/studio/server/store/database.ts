@@ -1,4 +1,3 @@
-import { openAsBlob } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { PGlite } from '@electric-sql/pglite'
 import { Kysely, Migrator, PostgresDialect, sql } from 'kysely'
@@ -21,8 +20,13 @@ export interface Database {
 export type DatabaseOptions =
   /** `postgres://…`; any number of studios may share it. */
   | { readonly url: string }
-  /** A folder that this process alone uses; `memory` keeps nothing, and may begin as a copy of what a file holds. */
-  | { readonly folder: string | 'memory'; readonly copy_of?: string }
+  /** A folder that this process alone uses. */
+  | { readonly folder: string }
+  /** Opens one inside this process, which is closed with the database: for tests. */
+  | { readonly engine: () => Promise<Engine> }
+
+/** What the studio needs of a database inside the process. */
+export type Engine = Pick<PGlite, 'query' | 'listen' | 'close'>
 
 /**
  * Opens the database, and brings its tables to this version of the studio.
@@ -30,7 +34,7 @@ export type DatabaseOptions =
  * @throws Error that says what cannot be reached, or which migration failed
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const opened = 'url' in options ? openServer(options.url) : await openEmbedded(options)
+  const opened = await open(options)
   try {
     await migrate(opened.db)
     return opened
@@ -38,6 +42,11 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     await opened.close()
     throw error
   }
+}
+
+async function open(options: DatabaseOptions): Promise<Database> {
+  if ('url' in options) return openServer(options.url)
+  return 'folder' in options ? openFolder(options.folder) : useEngine(await options.engine())
 }
 
 /** int8 as a number, as the embedded database has it: no table gets near 2^53 rows. */
@@ -62,17 +71,14 @@ function openServer(url: string): Database {
   })
 }
 
-async function openEmbedded({ folder, copy_of }: { folder: string; copy_of?: string }): Promise<Database> {
-  const unlock = folder === 'memory' ? async () => undefined : await takeFolder(folder)
+async function openFolder(folder: string): Promise<Database> {
+  const unlock = await takeFolder(folder)
   try {
-    const copied = copy_of === undefined ? {} : { loadDataDir: await openAsBlob(copy_of) }
-    const engine = await PGlite.create(folder === 'memory' ? 'memory://' : folder, copied)
-    const db = new Kysely<Tables>({ dialect: new PGliteDialect(engine) })
+    const { close, ...rest } = useEngine(await PGlite.create(folder))
     return Object.freeze({
-      db,
-      listen: listenEmbedded(engine),
+      ...rest,
       async close() {
-        await db.destroy()
+        await close()
         await unlock()
       },
     })
@@ -80,6 +86,11 @@ async function openEmbedded({ folder, copy_of }: { folder: string; copy_of?: str
     await unlock()
     throw error
   }
+}
+
+function useEngine(engine: Engine): Database {
+  const db = new Kysely<Tables>({ dialect: new PGliteDialect(engine as PGlite) })
+  return Object.freeze({ db, listen: listenEmbedded(engine), close: () => db.destroy() })
 }
 
 async function takeFolder(folder: string): Promise<() => Promise<void>> {
