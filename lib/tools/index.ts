@@ -1,10 +1,12 @@
 import { readDocument } from '../background/reading/validator.ts'
 import type { Document } from '../document.ts'
+import type { StopWhen } from '../matching/stop-when.ts'
 import type { GivenDocument } from '../testing/given.ts'
 import { compareDocuments, type Difference } from './compare-documents.ts'
 import { createDelta } from './create-delta.ts'
 import { countFindings, type Finding } from './finding.ts'
 import { inspectDocument } from './inspect-document.ts'
+import { type AddedCounts, type JudgedRollout, judgeRollout, type RolloutEvidence } from './judge-rollout.ts'
 import { packDocument } from './pack-document.ts'
 import { type GivenRequest, type Ran, type RunRequestOptions, runRequest } from './run-request.ts'
 import { type PrivateKey, signDocument } from './sign-document.ts'
@@ -13,7 +15,18 @@ import { spreadDocument } from './spread-document.ts'
 export { createDocumentApi as document_api, type DocumentApi } from './document-api.ts'
 export type { Severity } from './lint/rule.ts'
 export type { PluginTrace } from './request-trace.ts'
-export type { Difference, Finding, GivenRequest, PrivateKey, Ran, RunRequestOptions }
+export type {
+  AddedCounts,
+  Difference,
+  Finding,
+  GivenRequest,
+  JudgedRollout,
+  PrivateKey,
+  Ran,
+  RolloutEvidence,
+  RunRequestOptions,
+  StopWhen,
+}
 
 /** A document, as JSON text or as an object. */
 export type GivenText = string | GivenDocument
@@ -117,6 +130,27 @@ export function sign_document(document: GivenText, key: PrivateKey): Promise<str
  */
 export function create_delta(before: Uint8Array, after: Uint8Array): string | undefined {
   return createDelta(before, after)
+}
+
+/**
+ * Judges a guarded rollout by the counts of many processes together, as their reports have them in `rollouts`. Call it with what
+ * each report has counted since the one before. Like the test in each process, it may look as often as you like: if the rollout
+ * stays within its limits, the probability that a limit is ever called exceeded is at most 1 in 10,000.
+ *
+ * @param stop_when the plugin's `rollout.stop_when`
+ * @param evidence of the call before; undefined at first
+ * @param added what was counted since the call before
+ * @throws OptionError if one of them is invalid
+ * @example
+ * const { evidence, exceeded } = judge_rollout(stop_when, known, { inside, control })
+ * if (exceeded !== null) console.log(`stop it: ${exceeded.condition}`)
+ */
+export function judge_rollout(
+  stop_when: StopWhen,
+  evidence: RolloutEvidence | undefined,
+  added: AddedCounts,
+): JudgedRollout {
+  return judgeRollout(stop_when, evidence, added)
 }
 
 function toText(document: GivenText): string {
