@@ -14,6 +14,7 @@ import { describeApi } from './api/openapi.ts'
 import { peopleRoutes } from './api/people-routes.ts'
 import { pluginRoutes } from './api/plugin-routes.ts'
 import { answerProblems } from './api/problems.ts'
+import { rolloutRoutes } from './api/rollout-routes.ts'
 import { createRouter } from './api/route.ts'
 import { sessionRoutes } from './api/session-routes.ts'
 import { setRoutes } from './api/set-routes.ts'
@@ -37,6 +38,7 @@ import { createDocuments } from './publishing/documents.ts'
 import { renewIfDue, repeat } from './publishing/renewal.ts'
 import { serveDocument } from './publishing/served-document.ts'
 import { createReviewer, type Threads } from './review/reviewer.ts'
+import { createRollouts } from './rollouts/rollouts.ts'
 import { type DatabaseOptions, openDatabase } from './store/database.ts'
 import type { Level } from './trying/levels.ts'
 import { createTrials, type Trials } from './trying/try-request.ts'
@@ -124,7 +126,8 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   const tell = (error: unknown) => {
     if (!closing) failed(error)
   }
-  const fleet = await createFleet(database, tell)
+  const fleet = await createFleet(database, tell, (taken) => rollouts.take(taken))
+  const rollouts = createRollouts(press, () => fleet.view, served.reload, tell)
   const streams = createEventStreams(database, fleet.view)
   const follower =
     copy && createFollower(press, copy, { push: options.git?.push ?? false, published: served.reload, failed: tell })
@@ -151,6 +154,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     ...setRoutes(press, served.reload),
     ...workRoutes(press, trials, streams),
     ...fleetRoutes(fleet),
+    ...rolloutRoutes(rollouts, served.reload),
     ...importRoutes(press),
     ...actionRoutes(press, served.reload),
     ...environmentRoutes(press, hook_rules),
@@ -194,6 +198,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
       closing = true
       await trials.close()
       endRenewal()
+      rollouts.close()
       await deliverer.close()
       endFollowing?.()
       served.close()

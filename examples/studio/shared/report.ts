@@ -65,16 +65,27 @@ const COUNTERS = z.object({
   last_error: LAST_ERROR.nullable().default(null),
 })
 
-/** A guarded rollout; `stopped`: the condition that stopped it. */
+const GROUP = { requests: counted, responses: counted, status_5xx: counted, slow_responses: counted }
+/** A guarded rollout: the requests that it includes, and those that it leaves out; `stopped`: the condition that stopped it. */
 const GUARDED = z.object({
   domain: NAME,
   name: NAME,
   phase: text(40).nullable().default(null),
   sha1: text(100).default(''),
   stopped: z
-    .object({ condition: text(200) })
+    .object({
+      at: MS.optional(),
+      condition: text(200),
+      limit: z.number().min(0).max(1e9).default(0),
+      above_control: z.boolean().default(false),
+    })
     .nullable()
     .default(null),
+  inside: z
+    .object({ runs: counted, errors: counted, exits: counted, slow_runs: counted, ...GROUP })
+    .nullable()
+    .default(null),
+  control: z.object(GROUP).nullable().default(null),
 })
 
 /**

@@ -28,8 +28,11 @@ export const DIFFERENCE = z.object({
   code: z.object({ before: z.string(), after: z.string() }).nullable(),
 }) satisfies z.ZodType<Difference>
 
-/** How a version came about; `renew`: what is live was signed anew before its end. */
-export const VERSION_KINDS = ['publish', 'rollback', 'switch', 'import', 'renew'] as const
+/**
+ * How a version came about; `renew`: what is live was signed anew before its end; `step`, `stop`: a rollout got another share,
+ * or none.
+ */
+export const VERSION_KINDS = ['publish', 'rollback', 'switch', 'import', 'renew', 'step', 'stop'] as const
 export type VersionKind = (typeof VERSION_KINDS)[number]
 
 export const VERSION = z.object({

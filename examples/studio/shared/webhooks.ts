@@ -20,7 +20,7 @@ export const HOOK_EVENT_TEXTS: Readonly<Record<HookEventType, string>> = Object.
   killed: 'something is switched off',
   refused: 'a process refuses a plugin or a document',
   breaker_open: 'a plugin fails so often that its breaker opens',
-  rollout_stopped: 'a guarded rollout stops',
+  rollout_stopped: 'a guarded rollout stops, in a process or in the whole fleet',
   stale: 'a process serves a document whose time is up',
 })
 

@@ -160,7 +160,7 @@ describe.each(databases)('webhooks on $name', ({ options }) => {
         .map(({ data }) => data.text)
         .sort(),
     ).toEqual([
-      'The rollout of new in a.example.com has stopped on web-3 (process 4711): error_rate',
+      'The rollout of new in a.example.com has stopped on web-3 (process 4711): more than 1 % of the runs fail',
       'web-3 (process 4711) refuses bad in a.example.com of version 7: no such name: foo',
       'web-3 (process 4711) refuses the document of version 8: not valid JSON',
       'web-3 (process 4711) serves version 7, whose time is up: it gets no newer one',

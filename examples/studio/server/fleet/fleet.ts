@@ -4,7 +4,7 @@ import { repeat } from '../publishing/renewal.ts'
 import type { Database } from '../store/database.ts'
 import { listActivity, RATE_MINUTES } from './activity.ts'
 import { readChart, sampleVersions } from './chart.ts'
-import { dismiss, forget, readReport, takeReport } from './reports.ts'
+import { dismiss, forget, readReport, type Taken, takeReport } from './reports.ts'
 import { type RINGS, turnRings } from './ring-tables.ts'
 import { createRingWriter } from './ring-writer.ts'
 import { countShadowRuns, readShadows } from './shadow-runs.ts'
@@ -34,8 +34,12 @@ const TIDY_EVERY_MS = 30_000
 /** For so long the same answer is given to everybody, in milliseconds. */
 const SAME_FOR_MS = 1000
 
-/** Begins to know the fleet. */
-export async function createFleet(database: Database, failed: (error: unknown) => void): Promise<Fleet> {
+/** Begins to know the fleet. @param taken told of every report that was taken */
+export async function createFleet(
+  database: Database,
+  failed: (error: unknown) => void,
+  taken: (taken: Taken) => Promise<void> = async () => undefined,
+): Promise<Fleet> {
   const { db } = database
   const rings = createRingWriter(db)
   const view = await followFleet(database, failed)
@@ -49,7 +53,10 @@ export async function createFleet(database: Database, failed: (error: unknown) =
 
   return Object.freeze({
     view,
-    take: (actor, report) => takeReport(db, rings, actor, report),
+    async take(actor, report) {
+      const found = await takeReport(db, rings, actor, report)
+      if (found !== undefined) await taken(found).catch(failed)
+    },
     readReport: (id) => readReport(db, id),
     async dismiss(actor, ids) {
       await dismiss(db, actor, ids)

@@ -20,13 +20,25 @@ const SILENT_AFTER_MS = 10 * 60_000
 /** Instances that one token may report; those that were silent for longest make room. */
 const MOST_INSTANCES = 1000
 
+/** A report that was taken, and the one before it of the same process, if that is known. */
+export interface Taken {
+  readonly before: Partial<Report> | undefined
+  readonly report: Report
+}
+
 /**
  * Takes a report; one that was overtaken by a later one is dropped. An instance belongs to the token that reported it first:
  * nobody else can say anything of it.
  *
+ * @returns undefined for one that was dropped
  * @throws Problem where it is another's
  */
-export async function takeReport(db: Kysely<Tables>, rings: RingWriter, actor: Actor, report: Report): Promise<void> {
+export async function takeReport(
+  db: Kysely<Tables>,
+  rings: RingWriter,
+  actor: Actor,
+  report: Report,
+): Promise<Taken | undefined> {
   const { instance: id, host, pid, sequence, closing: closed } = report
   const token = tokenOf(actor)
   const reported_by = token === undefined ? `account:${actor.account_id}` : `token:${token}`
@@ -57,7 +69,7 @@ export async function takeReport(db: Kysely<Tables>, rings: RingWriter, actor: A
     await announce(transaction, 'studio_report', id)
     return known
   })
-  if (before === 'overtaken') return
+  if (before === 'overtaken') return undefined
   const until = received_at.getTime()
   const began = until - Math.max(0, (report.sent_at ?? 0) - (report.started_at ?? report.sent_at ?? 0))
   rings.add(
@@ -66,6 +78,7 @@ export async function takeReport(db: Kysely<Tables>, rings: RingWriter, actor: A
     until,
   )
   noteErrors(rings, report, until)
+  return { before: before?.report as Partial<Report> | undefined, report }
 }
 
 /** Clocks of processes may be wrong: what counts is how long before its report an error was. */

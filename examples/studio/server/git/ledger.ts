@@ -44,13 +44,14 @@ export async function noteCommit(
 }
 
 /**
- * Writes versions down as commits. What is switched off is switched off, whether it can be written down or not: that is made
+ * Writes versions down as commits. What is switched off or stopped is so, whether it can be written down or not: that is made
  * up for when it can.
  */
 export function createLedger(db: Kysely<Tables>, copy: WorkingCopy, reviewer: Reviewer): Ledger {
   return Object.freeze({
     async prepare(kind, { general, domains }, live) {
-      const lets_pass = kind === 'switch' || kind === 'renew'
+      const is_off = kind === 'switch' || kind === 'stop'
+      const lets_pass = is_off || kind === 'renew'
       // In this order: a commit that somebody else makes in between is one that is not known.
       const [known, head] = [await findCommit(db), await copy.head()]
       const is_behind = head !== undefined && (known?.commit !== head || known.problem !== null)
@@ -61,7 +62,7 @@ export function createLedger(db: Kysely<Tables>, copy: WorkingCopy, reviewer: Re
         throw new Problem(409, `the folder in git has a commit that is not live, ${head?.slice(0, 12)}${why}`)
       }
       if (kind === 'renew') return { write: async () => head }
-      if (kind !== 'switch') await demandClean(copy)
+      if (!is_off) await demandClean(copy)
       const { version: _version, expires: _expires, ...rest } = general
       const files = head === undefined ? new Map<string, string>() : await copy.readFiles(head)
       const given = files.has('dynacode.json') ? Object.fromEntries(files) : undefined

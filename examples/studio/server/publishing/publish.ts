@@ -36,6 +36,9 @@ export interface Release {
 /** Who may publish: an account, or the studio itself. */
 export type Publisher = Pick<Actor, 'name'> & { readonly account_id: number | null }
 
+/** The studio, where it publishes by itself. */
+export const STUDIO: Publisher = Object.freeze({ account_id: null, name: 'the studio' })
+
 /** So often it is begun anew when somebody else has published meanwhile. */
 const TRIES = 5
 
@@ -114,11 +117,11 @@ function save(
 }
 
 /**
- * What is live already is signed anew, and what is switched off is on its way out: neither may be held up by a rule that came
- * later.
+ * What is live already is signed anew, and what is switched off or stopped is on its way out: none of it may be held up by a
+ * rule that came later.
  */
 function demandsCheck(kind: VersionKind): boolean {
-  return kind !== 'renew' && kind !== 'switch'
+  return kind !== 'renew' && kind !== 'switch' && kind !== 'stop'
 }
 
 /**

@@ -2,15 +2,13 @@ import { sql } from 'kysely'
 import { Problem } from '../problem.ts'
 import type { DocumentParts } from '../review/document-parts.ts'
 import type { Press } from './press.ts'
-import { HOLDS_MS, type Publisher, publish } from './publish.ts'
+import { HOLDS_MS, publish, STUDIO } from './publish.ts'
 import type { Version } from './versions.ts'
 
 /** A version is signed anew when no more than this is left of its time, in milliseconds: there are days to mend what fails. */
 const LEFT_MS = HOLDS_MS / 3
 /** How often somebody looks, in milliseconds; several studios at different times. */
 const LOOK_EVERY_MS = 3_600_000
-
-const STUDIO: Publisher = Object.freeze({ account_id: null, name: 'the studio' })
 
 /**
  * Signs what is live anew, under a new number, when its time is running out, or when it was published before there was a key.

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { check_document, type Finding } from 'dynacode/tools'
+import { findStepsFault } from '../rollouts/steps.ts'
 
 /** Checks documents one after the other, and only what is new in them since the one before. */
 export type CheckDocument = (text: string) => Promise<readonly Finding[]>
@@ -46,7 +47,33 @@ export function createCheck(globals: readonly string[]): CheckDocument {
     known = next
     const about_check = others.filter(({ rule, domain }) => rule === 'slow-expression' && domain === null)
     if (about_check.length > 0) remarks = about_check
-    return [...others.filter((finding) => !about_check.includes(finding)), ...spread(document, keys, known), ...remarks]
+    return [
+      ...others.filter((finding) => !about_check.includes(finding)),
+      ...findStepsFaults(document),
+      ...spread(document, keys, known),
+      ...remarks,
+    ]
+  }
+}
+
+/** What is wrong with steps that the studio is to take: dynacode knows nothing of them. */
+function* findStepsFaults({ domains }: Plain): Iterable<Finding> {
+  for (const [at, { name: domain, plugins }] of domains.entries()) {
+    for (const [index, plugin] of plugins.entries()) {
+      const fault = findStepsFault(plugin)
+      if (fault === undefined) continue
+      const [name, phase] = [String(plugin.name), String(plugin.phase)]
+      const place = { plugin: name, domain, phase, path: `domains[${at}].plugins[${index}].x-steps` }
+      yield {
+        rule: 'steps',
+        severity: 'error',
+        message: `x-steps: ${fault}`,
+        ...place,
+        file: null,
+        line: null,
+        column: null,
+      }
+    }
   }
 }
 

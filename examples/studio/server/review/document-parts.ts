@@ -60,3 +60,50 @@ export function switchFields(fields: Fields, on: boolean): Fields {
   const { enabled: _, ...rest } = fields
   return on ? rest : { ...rest, enabled: false }
 }
+
+/** The share of a plugin's rollout. */
+export interface GivenShare {
+  readonly domain: string
+  readonly name: string
+  readonly phase: string
+  readonly percent: number
+  /** When it stops: what an earlier step had to leave out comes back. */
+  readonly stop_when: Fields
+}
+
+/**
+ * Takes a document apart, and gives the rollout of a plugin another share, in place of steps by the clock too. Of everybody,
+ * there are no others to compare with: what is above them is left out.
+ *
+ * @returns undefined when there is no rollout of that name with one share
+ */
+export function giveShare(
+  text: string,
+  { domain, name, phase, percent, stop_when }: GivenShare,
+): DocumentParts | undefined {
+  const { general, domains } = JSON.parse(text) as Document
+  const guard = percent < 100 ? stop_when : withoutControl(stop_when)
+  let found = 0
+  const changed = domains.map((each) => {
+    if (each.name !== domain) return each
+    const isIt = (entry: Fields) => entry.name === name && entry.phase === phase
+    const unit = each.plugins.find((entry): entry is Fields => typeof entry === 'object' && isIt(entry))?.unit
+    const plugins = each.plugins.map((entry) => {
+      if (typeof entry !== 'object') return entry
+      const { rollout, variants } = entry
+      if (typeof rollout !== 'object' || rollout === null || variants != null) return entry
+      // A unit has one rollout: whoever repeats it has to say the same.
+      if (!isIt(entry) && (unit == null || entry.unit !== unit)) return entry
+      if (isIt(entry)) found += 1
+      const { steps: _, stop_when: __, ...rest } = rollout as Fields
+      return { ...entry, rollout: { ...rest, percent, ...(guard === undefined ? {} : { stop_when: guard }) } }
+    })
+    return { ...each, plugins }
+  })
+  return found === 0 ? undefined : { general: general ?? {}, domains: JSON.stringify(changed) }
+}
+
+function withoutControl(stop_when: Fields): Fields | undefined {
+  const kept = Object.entries(stop_when).filter(([, value]) => typeof value !== 'object')
+  return kept.some(([name]) => name !== 'min_runs' && name !== 'window') ? Object.fromEntries(kept) : undefined
+}

@@ -14,23 +14,36 @@ export type LiveQuestion =
   | { readonly about: 'plugins'; readonly page: Paged & { readonly domain?: string | undefined } }
   /** Who answers for a plugin. */
   | { readonly about: 'contact'; readonly domain: string; readonly plugin: string }
+  /** What is live of a plugin's rollout. */
+  | { readonly about: 'rollout'; readonly domain: string; readonly plugin: string; readonly phase: string }
 
-/** The answer: a summary, domains or plugins, as it was asked. */
-export type LiveAnswer = LiveSummary | readonly LiveDomain[] | readonly LivePlugin[] | Contact
+/** The rollout of a plugin as the document has it, and the steps that the studio is to take. */
+export interface LiveRollout {
+  readonly rollout: Readonly<Record<string, unknown>> | null
+  readonly steps: unknown
+}
+
+/** The answer: a summary, domains, plugins or what a plugin has, as it was asked. */
+export type LiveAnswer = LiveSummary | readonly LiveDomain[] | readonly LivePlugin[] | Contact | LiveRollout
 
 /** What is live, by name: the draft may have other names, or nothing of it any more. */
 export interface LiveIndex extends LiveSummary {
   readonly domain_list: readonly LiveDomain[]
   readonly plugin_list: readonly LivePlugin[]
+  /** Of plugins that have one, by domain, name and phase as JSON. */
+  readonly rollouts: ReadonlyMap<string, LiveRollout>
 }
 
 /** Looks something up. */
 export function askLive(
-  { version, enabled, plugins, domain_list, plugin_list }: LiveIndex,
+  { version, enabled, plugins, domain_list, plugin_list, rollouts }: LiveIndex,
   asked: LiveQuestion,
 ): LiveAnswer {
   if (asked.about === 'summary') return { version, enabled, plugins }
   if (asked.about === 'domains') return take(domain_list, asked.page)
+  if (asked.about === 'rollout') {
+    return rollouts.get(JSON.stringify([asked.domain, asked.plugin, asked.phase])) ?? { rollout: null, steps: null }
+  }
   if (asked.about === 'contact') {
     const found = plugin_list.find(({ domain, name }) => domain === asked.domain && name === asked.plugin)
     return { owner: found?.owner ?? null, runbook: found?.runbook ?? null }
@@ -57,7 +70,8 @@ interface Entry {
   readonly phase: string
   readonly enabled?: boolean | null
   readonly mode?: string | null
-  readonly rollout?: { readonly percent?: number | null } | null
+  readonly rollout?: { readonly [field: string]: unknown; readonly percent?: number | null } | null
+  readonly 'x-steps'?: unknown
   readonly 'x-owner'?: unknown
   readonly 'x-runbook'?: unknown
 }
@@ -90,12 +104,20 @@ export function indexLive(version: number, text: string): LiveIndex {
     const enabled = plugins.filter((plugin) => plugin.enabled !== false).length
     return { id: at + 1, name, plugins: plugins.length, enabled }
   })
+  const rollouts = new Map(
+    domains.flatMap(({ name: domain, plugins }) =>
+      plugins.flatMap(({ name, phase, rollout, 'x-steps': steps }) =>
+        rollout == null ? [] : [[JSON.stringify([domain, name, phase]), { rollout, steps: steps ?? null }] as const],
+      ),
+    ),
+  )
   return {
     version,
     enabled: (general?.status ?? 'enabled') === 'enabled',
     plugins: plugin_list.length,
     domain_list,
     plugin_list,
+    rollouts,
   }
 }
 

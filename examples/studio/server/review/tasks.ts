@@ -10,7 +10,14 @@ import { Problem } from '../problem.ts'
 import { writeImport } from '../store/read-import.ts'
 import { type CheckDocument, createCheck } from './check-document.ts'
 import { compareTexts } from './compare-texts.ts'
-import { type DocumentParts, type LivePlace, putTogether, takeApart } from './document-parts.ts'
+import {
+  type DocumentParts,
+  type GivenShare,
+  giveShare,
+  type LivePlace,
+  putTogether,
+  takeApart,
+} from './document-parts.ts'
 import { type GivenFolder, makeArchive, readFolder } from './folder.ts'
 import { type ReadImport, readGiven } from './given-import.ts'
 import { askLive, indexLive, type LiveAnswer, type LiveIndex, type LiveQuestion } from './live-index.ts'
@@ -103,6 +110,8 @@ export interface Tasks {
   askLive(question: LiveQuestion, version: number, text?: string): Promise<LiveAnswer | undefined>
   /** A plugin of what is live, by its name. */
   findPlaced(text: string, place: Omit<PlacedPlugin, 'fields'>): Promise<MadePlugin | undefined>
+  /** The document with another share of a plugin's rollout; undefined where there is none. */
+  giveShare(text: string, given: GivenShare): Promise<DocumentParts | undefined>
   takeApart(text: string, changed?: LivePlace & { readonly on: boolean }): Promise<ReturnType<typeof takeApart>>
 }
 
@@ -182,6 +191,7 @@ export function createTasks(globals: readonly string[]): Tasks {
       return live?.version === version ? askLive(live, question) : undefined
     },
     findPlaced: async (text, place) => findPlaced(text, place),
+    giveShare: async (text, given) => giveShare(text, given),
     takeApart: async (text, changed) => takeApart(text, changed),
   } satisfies Tasks)
 }

@@ -3,6 +3,7 @@ import { addEnvironments } from './environment-tables.ts'
 import { addChangeSets } from './migrate-change-sets.ts'
 import { addFleet } from './migrate-fleet.ts'
 import { addIdentities } from './oidc-tables.ts'
+import { addRollouts } from './rollout-tables.ts'
 import { addTemplates } from './template-tables.ts'
 import { addWebhooks } from './webhook-tables.ts'
 
@@ -20,6 +21,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = Object.freeze({
   '0031_identities': { up: addIdentities },
   '0032_action_templates': { up: addTemplates },
   '0033_environments': { up: addEnvironments },
+  '0034_rollouts': { up: addRollouts },
 })
 
 // biome-ignore lint/suspicious/noExplicitAny: a migration is about tables as they were then

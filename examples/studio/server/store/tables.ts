@@ -5,13 +5,14 @@ import type { VersionKind } from '../../shared/review.ts'
 import type { Role } from '../../shared/roles.ts'
 import type { EnvironmentTables } from './environment-tables.ts'
 import type { OidcTables } from './oidc-tables.ts'
+import type { RolloutTables } from './rollout-tables.ts'
 import type { TemplateTables } from './template-tables.ts'
 import type { WebhookTables } from './webhook-tables.ts'
 
 type Created = ColumnType<Date, never, never> & Generated<Date>
 type Fields = Record<string, unknown>
 
-export interface Tables extends EnvironmentTables, OidcTables, TemplateTables, WebhookTables {
+export interface Tables extends EnvironmentTables, OidcTables, RolloutTables, TemplateTables, WebhookTables {
   account: {
     id: Generated<number>
     name: string

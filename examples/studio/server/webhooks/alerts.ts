@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Report } from '../../shared/fleet.ts'
+import { describeReason } from '../../shared/rollouts.ts'
 import type { Tables } from '../store/tables.ts'
 import type { HookEvent } from './event.ts'
 import { queueEvent } from './queue.ts'
@@ -49,10 +50,12 @@ function describe(report: Partial<Report> | undefined): readonly Alert[] {
     const at = phase === null ? {} : { phase }
     add(['breaker', domain, name, phase], { type: 'breaker_open', domain, plugin: name, ...at, ...messageOf(error) })
   }
-  for (const { domain, name, phase, sha1, stopped } of rollouts?.guarded ?? []) {
+  for (const { domain, name, phase, sha1, stopped, inside, control } of rollouts?.guarded ?? []) {
     if (stopped === null) continue
     const at = phase === null ? {} : { phase }
-    const event = { type: 'rollout_stopped', domain, plugin: name, ...at, ...messageOf(stopped.condition) } as const
+    const counts = inside && control && { inside, control }
+    const reason = describeReason({ ...stopped, counts })
+    const event = { type: 'rollout_stopped', domain, plugin: name, ...at, ...messageOf(reason) } as const
     add(['rollout', domain, name, phase, sha1], event)
   }
   if (stale === true) {

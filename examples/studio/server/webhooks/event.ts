@@ -41,11 +41,26 @@ export function eventOf({ actor, action, subject, details }: AuditEntry, now: Da
   }
   if (action === 'propose') return { type: 'proposed', ...common }
   if (action === 'switch' && on === false) {
-    const place = { ...(domain === undefined ? {} : { domain }), ...(plugin === undefined ? {} : { plugin }) }
-    return { type: 'killed', ...common, ...place }
+    return { type: 'killed', ...common, ...placeOf({ domain, plugin }) }
+  }
+  if (action === 'stop') {
+    const { phase, reason } = details as Partial<Record<string, string>>
+    return {
+      type: 'rollout_stopped',
+      ...common,
+      ...placeOf({ domain, plugin, phase }),
+      ...(reason === undefined ? {} : { error: reason }),
+    }
   }
   // A version that was signed anew is news to nobody.
-  return ['publish', 'rollback', 'import', 'switch'].includes(action) ? { type: 'published', ...common } : undefined
+  return ['publish', 'rollback', 'import', 'switch', 'step'].includes(action)
+    ? { type: 'published', ...common }
+    : undefined
+}
+
+/** What is known of these. */
+function placeOf(place: Partial<Record<'domain' | 'plugin' | 'phase', string | undefined>>) {
+  return Object.fromEntries(Object.entries(place).filter(([, value]) => value !== undefined))
 }
 
 /** One sentence or two, in plain text. */
@@ -67,7 +82,9 @@ export function describeEvent(event: HookEvent): string {
     case 'breaker_open':
       return `${place} fails again and again: its breaker is open on ${process}${why}`
     case 'rollout_stopped':
-      return `The rollout of ${place} has stopped on ${process}${why}`
+      return host === undefined
+        ? `The rollout of ${place} has stopped everywhere${why}. Version ${version} is live, by ${actor}.`
+        : `The rollout of ${place} has stopped on ${process}${why}`
     case 'stale':
       return `${process} serves version ${version}, whose time is up: it gets no newer one${why}`
     case 'test':

@@ -1,0 +1,135 @@
+import { judge_rollout, type RolloutEvidence, type StopWhen } from 'dynacode/tools'
+import type { PluginKey } from '../../shared/changes.ts'
+import type { Report } from '../../shared/fleet.ts'
+import type { RolloutStop } from '../../shared/rollouts.ts'
+import type { Taken } from '../fleet/reports.ts'
+import type { Press } from '../publishing/press.ts'
+import { NO_COUNTS, type ReportedRollout, subtract, toCounts, toList } from './counted.ts'
+import { findLiveRollout } from './live-rollout.ts'
+import type { FindOrigin } from './origins.ts'
+import { addToSlots, beginRollout, takeRollout } from './rows.ts'
+
+type Guarded = ReportedRollout & PluginKey
+
+/** The clocks of a studio and of its database, in milliseconds. */
+const CLOCKS_DIFFER_MS = 2000
+
+/**
+ * Adds to the rollouts of the fleet what a process has counted since its last report, and notes which of them are to be stopped:
+ * because the process has stopped it, or because the sums are over a limit.
+ *
+ * @returns whether one is to be stopped
+ */
+export async function takeRollouts(press: Press, findOrigin: FindOrigin, { before, report }: Taken): Promise<boolean> {
+  const version = versionOf(report)
+  if (version === undefined) return false
+  let is_stopped = false
+  for (const row of findOwn(report)) {
+    const origin = await findOrigin(row, version)
+    // Nothing of it is live there, such as a variant of a plugin: its shares are its own.
+    if (origin === undefined) continue
+    const earlier = await findEarlier(findOrigin, before, report, row, origin)
+    if (earlier === 'unknown') continue
+    const added = subtract(toList(row), earlier)
+    if (row.stopped === null && added.every((count) => count === 0) && earlier !== undefined) continue
+    if (await add(press, row, origin, added, before === undefined, report)) is_stopped = true
+  }
+  return is_stopped
+}
+
+/** Only of documents that this studio has numbered. */
+function versionOf({ active }: Partial<Report>): number | undefined {
+  return typeof active?.version === 'number' ? active.version : undefined
+}
+
+/** What runs in place of a version that was refused says nothing of that. */
+function findOwn({ rollouts, attempted, active }: Report): readonly Guarded[] {
+  const keyOf = ({ domain, name, phase }: { domain: string | null; name: string | null; phase: string | null }) =>
+    JSON.stringify([domain, name, phase])
+  const refused = new Set(attempted?.version === active?.version ? attempted?.refused.map(keyOf) : [])
+  return (rollouts?.guarded ?? []).filter((row): row is Guarded => row.phase !== null && !refused.has(keyOf(row)))
+}
+
+/** What the same version of a plugin had counted before; `unknown`: whether it was counted already cannot be told. */
+async function findEarlier(
+  findOrigin: FindOrigin,
+  before: Partial<Report> | undefined,
+  report: Report,
+  row: Guarded,
+  origin: number,
+): Promise<readonly number[] | 'unknown' | undefined> {
+  if (before === undefined || before.started_at !== report.started_at) return undefined
+  const version = versionOf(before)
+  if (version === undefined || (await findOrigin(row, version)) !== origin) return undefined
+  const { domain, name, phase } = row
+  const found = before.rollouts?.guarded.find(
+    (each) => each.domain === domain && each.name === name && each.phase === phase,
+  )
+  if (found !== undefined) return toList(found)
+  return (before.rollouts?.left_out ?? 0) > 0 ? 'unknown' : undefined
+}
+
+async function add(
+  press: Press,
+  row: Guarded,
+  origin: number,
+  added: readonly number[],
+  is_new: boolean,
+  report: Report,
+): Promise<boolean> {
+  const { db } = press
+  const now = new Date()
+  const live = await findLiveRollout(press, row)
+  return db.transaction().execute(async (transaction) => {
+    let rollout = await takeRollout(transaction, row, origin)
+    // An earlier version of it is over, and nobody has to know any more how it went.
+    if (rollout === undefined && live?.version === origin) {
+      const { domain, name, phase } = row
+      await beginRollout(transaction, { domain, name, phase, ...live }, live.at)
+      rollout = await takeRollout(transaction, row, origin)
+    }
+    if (rollout === undefined) return false
+    // A process that has missed a version may still have the rollout before this one, stopped.
+    if (timeOf(report, row.stopped?.at, now) + CLOCKS_DIFFER_MS < rollout.created_at.getTime()) return false
+    // A process that is older than the rollout, and was forgotten meanwhile: what it counts may have been counted already.
+    const is_old = is_new && timeOf(report, report.started_at, now) < rollout.created_at.getTime()
+    const counts = is_old ? NO_COUNTS : added
+    const is_running = rollout.state === 'running' && rollout.stop === null
+    const stop_when = rollout.stop_when as StopWhen
+    const judged = judge_rollout(stop_when, (rollout.evidence as RolloutEvidence | null) ?? undefined, toCounts(counts))
+    const sums = rollout.counts.map((count, at) => count + (counts[at] ?? 0))
+    const stop = is_running ? findStop(row, judged.exceeded, sums, report) : null
+    await transaction
+      .updateTable('rollout')
+      .set({
+        counts: sums,
+        evidence: JSON.stringify(judged.evidence),
+        ...(origin === rollout.version ? { step_runs: rollout.step_runs + toCounts(counts).inside.runs } : {}),
+        ...(stop === null ? {} : { stop: JSON.stringify(stop) }),
+      })
+      .where('id', '=', rollout.id)
+      .execute()
+    await addToSlots(transaction, rollout.id, counts, now.getTime())
+    return stop !== null
+  })
+}
+
+/** By the studio's clock: that of a process may be wrong, but not in how long something was before its report. */
+function timeOf({ sent_at }: Report, at: number | undefined, now: Date): number {
+  return at === undefined || sent_at === undefined ? now.getTime() : now.getTime() - Math.max(0, sent_at - at)
+}
+
+function findStop(
+  { stopped, inside, control }: Guarded,
+  exceeded: ReturnType<typeof judge_rollout>['exceeded'],
+  sums: readonly number[],
+  { host, pid }: Report,
+): RolloutStop | null {
+  if (stopped !== null) {
+    const counts = inside && control && { inside, control }
+    const { condition, limit, above_control } = stopped
+    return { seen_by: 'process', by: null, host, pid, condition, limit, above_control, counts }
+  }
+  if (exceeded === null) return null
+  return { seen_by: 'sums', by: null, host: null, pid: null, ...exceeded, counts: toCounts(sums) }
+}
