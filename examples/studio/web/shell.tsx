@@ -19,6 +19,8 @@ import { FleetPluginPage } from './pages/fleet-plugin.tsx'
 import { HistoryPage } from './pages/history.tsx'
 import { PeoplePage } from './pages/people.tsx'
 import { PluginsPage } from './pages/plugins.tsx'
+import { RolloutPage } from './pages/rollout.tsx'
+import { RolloutsPage } from './pages/rollouts.tsx'
 import { TryPage } from './pages/try.tsx'
 import { WebhooksPage } from './pages/webhooks.tsx'
 import { AccountMenu } from './parts/account-menu.tsx'
@@ -36,6 +38,7 @@ const PAGES = [
   ['/changes', 'Changes'],
   ['/history', 'History'],
   ['/fleet', 'Fleet'],
+  ['/rollouts', 'Rollouts'],
   ['/audit', 'Audit log'],
   ['/environments', 'Environments'],
   ['/webhooks', 'Webhooks'],
@@ -229,6 +232,7 @@ function isIn(path: string, page: string): boolean {
     ? path === '/' || path === '/plugin'
     : path === page ||
         (page === '/fleet' && path.startsWith('/fleet/')) ||
+        (page === '/rollouts' && path.startsWith('/rollouts/')) ||
         (page === '/changes' && path.startsWith('/changes/'))
 }
 
@@ -244,6 +248,8 @@ function Route({ path, role }: { path: string; role: Session['role'] }): Compone
   if (path === '/history') return <HistoryPage />
   if (path === '/fleet') return <FleetPage />
   if (path === '/fleet/plugin') return <FleetPluginPage />
+  if (path === '/rollouts') return <RolloutsPage />
+  if (path === '/rollouts/plugin') return <RolloutPage />
   if (path === '/audit') return <AuditPage />
   if (path === '/environments' && role === 'publisher') return <EnvironmentsPage />
   if (path === '/webhooks' && role === 'publisher') return <WebhooksPage />

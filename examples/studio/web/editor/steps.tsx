@@ -1,7 +1,9 @@
 import { useState } from 'preact/hooks'
 import type { Plugin } from '../../shared/changes.ts'
+import { query } from '../api.ts'
 import { PublishDialog } from '../changes/publish-dialog.tsx'
 import { modeOf } from '../changes/words.ts'
+import { Link } from '../router.tsx'
 import { useMay } from '../studio.tsx'
 import { isObject } from './condition-form.ts'
 import type { PluginForm } from './plugin-form.ts'
@@ -36,7 +38,12 @@ export function Steps({
   if (isBySchedule(plugin.fields))
     return (
       <p class="hint">
-        Its rollout has steps by schedule or a guard. Change it in <em>Limits and raw JSON</em>.
+        Its rollout has steps or a guard. Change it in <em>Limits and raw JSON</em>.{' '}
+        {plugin.live !== null && (
+          <Link href={`/rollouts/plugin${query({ domain: plugin.domain, plugin: plugin.name, phase: plugin.phase })}`}>
+            See how it goes
+          </Link>
+        )}
       </p>
     )
   return (

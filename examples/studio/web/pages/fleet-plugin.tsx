@@ -37,6 +37,7 @@ export function FleetPluginPage() {
         <PluginLink domain={domain} name={plugin} phase={phase}>
           Open in the editor
         </PluginLink>
+        <Link href={`/rollouts/plugin${query(given)}`}>Rollout</Link>
         {value && <OffButton of={value} />}
       </div>
       {problem && problem.status !== 404 && <Failed problem={problem} again={reload} />}
