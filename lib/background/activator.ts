@@ -9,6 +9,7 @@ import type { Builder } from './builder.ts'
 import type { Asked } from './cache/asked.ts'
 import type { Activated, Course, Preparation, Prepared, Received } from './preparation.ts'
 import { NO_TEXT } from './reading/live-text.ts'
+import { wholeOf } from './reading/rope.ts'
 import { type Attempted, createStanding } from './standing.ts'
 import type { Verifier } from './trust/verifier.ts'
 import { tellOfUpdate } from './update-events.ts'
@@ -157,7 +158,9 @@ export function createActivator({
       const course = begin(received)
       try {
         const signed = verifier !== undefined && received.trusted !== true
-        const text = signed ? (await verifier.verify(received.bytes, inSlices)).text_bytes : received.bytes
+        const text = signed
+          ? (await verifier.verify(await inSlices(wholeOf(received.bytes)), inSlices)).text_bytes
+          : received.bytes
         return await inTurn(async () => {
           if (isSettled(received)) return undefined
           const prepared = await inSlices(preparation.prepare(received, course, text, signed, activated(), live))

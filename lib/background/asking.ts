@@ -1,6 +1,7 @@
 import type { Events } from '../events/emitter.ts'
 import type { Update } from '../events/table.ts'
 import { copyBytes, hashBytes, isSameBytes } from '../sources/content-hash.ts'
+import type { Arrival } from '../sources/http/source.ts'
 import { runInSlices } from '../time/slices.ts'
 import { steadyNow } from '../time/steady-clock.ts'
 import type { Steps } from '../time/steps.ts'
@@ -8,16 +9,9 @@ import type { Activator } from './activator.ts'
 import { type Asked, askNow, earlier } from './cache/asked.ts'
 import type { Cache } from './cache/disk.ts'
 import type { Fetcher } from './fetcher.ts'
-import type { Activated } from './preparation.ts'
+import type { Activated, Received } from './preparation.ts'
+import { wholeOf } from './reading/rope.ts'
 import type { HighestVersion } from './trust/highest-version.ts'
-
-/** What is known of bytes that came by the network. */
-export interface Arrival {
-  /** In hex. */
-  readonly sha1: string
-  /** When the answer began, by the steady clock. */
-  readonly answered_at: number
-}
 
 /** How far a cycle is. */
 export interface Course {
@@ -74,9 +68,7 @@ export function createAsking({
     const arrival = arrivals.get(fetched.bytes)
     // It may have been here before anybody asked, as what a long poll brought is.
     const asked = arrival === undefined ? asked_now : earlier(asked_now, started - arrival.answered_at)
-    const { bytes, sha1 } = arrival
-      ? { ...fetched, ...arrival }
-      : await runInSlices(own(fetched.bytes, active), closing)
+    const { bytes, sha1, change } = arrival ?? (await runInSlices(own(fetched.bytes, active), closing))
     // From now on these bytes go by the tag that the source gives them today.
     if (sha1 === active?.sha1) {
       found(active, tag, asked, course)
@@ -86,17 +78,21 @@ export function createAsking({
     const write = (version: number | string, urgent: boolean) =>
       keep(version, ({ write }) => write({ bytes, tag, version, sha1 }, asked, urgent))
     let isKept = false
-    const update = await activator.activate({ bytes, sha1, tag, asked, from: 'network' }, duration, (version) => {
-      isKept = true
-      return write(version, true)
-    })
+    const update = await activator.activate(
+      { bytes, sha1, tag, asked, from: 'network', change },
+      duration,
+      (version) => {
+        isKept = true
+        return write(version, true)
+      },
+    )
     if (update !== undefined && !isKept) course.kept = write(update.version, false)
     return update
   }
 
   /** A source of the app's own may use its memory again, and what is live is compared with what comes next. */
-  function* own(bytes: Uint8Array, active: Activated | null): Steps<Pick<Activated, 'bytes' | 'sha1'>> {
-    if (active !== null && (yield* isSameBytes(bytes, active.bytes))) return active
+  function* own(bytes: Uint8Array, active: Activated | null): Steps<Pick<Received, 'bytes' | 'sha1' | 'change'>> {
+    if (active !== null && (yield* isSameBytes(bytes, yield* wholeOf(active.bytes)))) return active
     const copy = yield* copyBytes(bytes)
     return { bytes: copy, sha1: yield* hashBytes(copy) }
   }

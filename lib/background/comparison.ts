@@ -6,6 +6,7 @@ import type { PartlyRead } from './reading/validator.ts'
 /** The domains of the program before that do not go on as they are. */
 export function* listChanged(document: PartlyRead, previous: Program | null): Steps<readonly ProgramDomain[]> {
   const before = previous?.domains ?? []
+  if (document.edited !== undefined) return document.edited.map((place) => before[place] as ProgramDomain)
   const going = new Set<ProgramDomain>()
   const places: number[] = []
   // Nearly always it goes on at its place; then there is nothing to look for.

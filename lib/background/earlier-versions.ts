@@ -26,9 +26,10 @@ export function* indexPlugins(domains: readonly ProgramDomain[]): Steps<Readonly
 }
 
 /** What the usable plugins are known by that the document was read for. */
-export function* claimedKeys({ domains }: PartlyRead): Steps<ReadonlySet<string>> {
+export function* claimedKeys({ domains, edited }: PartlyRead): Steps<ReadonlySet<string>> {
   const claimed = new Set<string>()
-  for (const [at, domain] of domains.entries()) {
+  const read = edited?.map((place) => domains[place] as (typeof domains)[number])
+  for (const [at, domain] of (read ?? domains).entries()) {
     if (at % KNOWN_STRETCH === 0) yield
     if ('error' in domain || 'domain' in domain) continue
     for (const plugin of domain.plugins) {

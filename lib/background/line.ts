@@ -4,12 +4,12 @@ import type { Origin } from '../events/table.ts'
 import { createRefreshTracing } from '../events/tracing.ts'
 import type { LivePlugin, Program } from '../program.ts'
 import type { ApiSettings } from '../sources/http/options.ts'
-import { type Came, createHttpSource, type HttpSourceOptions } from '../sources/http/source.ts'
+import { type Arrival, type Came, createHttpSource, type HttpSourceOptions } from '../sources/http/source.ts'
 import { identifySource } from '../sources/http/source-identity.ts'
 import { takeSource } from '../sources/in-use.ts'
 import type { Clock } from '../time/clock.ts'
 import { type Activator, createActivator } from './activator.ts'
-import { type Arrival, createAsking } from './asking.ts'
+import { createAsking } from './asking.ts'
 import { createBackoff } from './backoff.ts'
 import { createBuilder } from './builder.ts'
 import { createCache } from './cache/disk.ts'
@@ -92,7 +92,7 @@ export function createBackgroundLine({
   }
   const closing = new AbortController()
   const arrivals = new WeakMap<Uint8Array, Arrival>()
-  const came: Came = (bytes, sha1, answered_at) => void arrivals.set(bytes, { sha1, answered_at })
+  const came: Came = (bytes, arrival) => void arrivals.set(bytes, arrival)
   const source =
     settings.source ??
     createHttpSource(

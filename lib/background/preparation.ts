@@ -1,19 +1,22 @@
 import { DynacodeError } from '../errors.ts'
 import type { Origin } from '../events/table.ts'
 import { hashBytes } from '../sources/content-hash.ts'
+import type { Change } from '../sources/http/source.ts'
 import type { Steps } from '../time/steps.ts'
 import type { Build, Builder } from './builder.ts'
 import type { Asked } from './cache/asked.ts'
 import { checkAlikeExpressions } from './reading/alike-expressions.ts'
 import { type Reading, readBytes } from './reading/document-reader.ts'
+import { readEdits } from './reading/edits-reader.ts'
 import type { LiveText } from './reading/live-text.ts'
+import { type Bytes, wholeOf } from './reading/rope.ts'
 import type { DocumentRules, PartlyRead } from './reading/validator.ts'
 import type { HighestVersion } from './trust/highest-version.ts'
 import { checkFreshness } from './trust/verifier.ts'
 
 /** A document as it was received: from the source, the disk, or the app itself. */
 export interface Received {
-  readonly bytes: Uint8Array
+  readonly bytes: Bytes
   /** SHA-1 of the bytes, in hex. */
   readonly sha1: string
   readonly tag: string | undefined
@@ -22,10 +25,12 @@ export interface Received {
   readonly asked: Asked | undefined
   /** Whether it needs no signature: it is part of the app itself. */
   readonly trusted?: boolean
+  /** How it differs from an earlier document, where that is known. */
+  readonly change?: Change | undefined
 }
 
 /** The document that is live. Bytes, tag and version belong together: none of them outlives the others. */
-export interface Activated extends Omit<Received, 'trusted'> {
+export interface Activated extends Omit<Received, 'trusted' | 'change'> {
   readonly version: number | string
   /** SHA-1 of the document itself, in hex: of the bytes, or of what is signed in them. */
   readonly document_sha1: string
@@ -55,7 +60,7 @@ export interface Preparation {
   prepare(
     received: Received,
     course: Course,
-    text: Uint8Array,
+    text: Bytes,
     signed: boolean,
     activated: Activated | null,
     live: LiveText,
@@ -111,12 +116,14 @@ export function createPreparation({
   }
 
   return Object.freeze({
-    *prepare({ sha1, from }, course, text, signed, activated, live) {
-      const { document, learn } = yield* readBytes(text, rules, live)
+    *prepare({ sha1, from, change }, course, text, signed, activated, live) {
+      const edits = signed || change?.before !== activated?.bytes ? undefined : change?.edits
+      const changed = edits && (yield* readEdits(edits, rules, live))
+      const { document, learn } = changed ?? (yield* readBytes(yield* wholeOf(text), rules, live))
       const version = document.version ?? course.version
       course.version = version
       // The same document may be signed more than once, each time in other bytes.
-      const document_sha1 = signed ? yield* hashBytes(text) : sha1
+      const document_sha1 = signed ? yield* hashBytes(yield* wholeOf(text)) : sha1
       if (signed) checkVersion(document, document_sha1, from, activated)
       const built = yield* builder.build(document, version, activated?.build.program ?? null)
       try {

@@ -3,7 +3,7 @@ import { type Asked, isLater } from './cache/asked.ts'
 import type { Activated, Received } from './preparation.ts'
 
 /** The document that was looked at last. */
-export interface Attempted extends Omit<Received, 'bytes' | 'asked' | 'trusted'> {
+export interface Attempted extends Omit<Received, 'bytes' | 'asked' | 'trusted' | 'change'> {
   readonly version: number | string
   /** When, in milliseconds since 1970. */
   readonly at: number

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto'
 import { type Places, splitList, splitObject } from '../background/reading/json-splitter.ts'
 import { type Matches, matchList } from '../background/reading/list-matcher.ts'
 import type { LiveList } from '../background/reading/live-text.ts'
-import type { Delta } from '../sources/http/delta.ts'
+import { asBuffer, type Edit } from '../background/reading/rope.ts'
+import { type Delta, MAX_DELTA_BYTES, MAX_EDITS } from '../sources/http/delta.ts'
+import { cutPieces, digestOf } from '../sources/http/piecewise-digest.ts'
 import { runSteps } from '../time/steps.ts'
 
 /** Bytes that stand in both documents: from where in each, and how many. */
@@ -22,25 +24,31 @@ const LARGEST_SHARE = 0.5
  * @returns the change as JSON; undefined where the whole is as good, or is not UTF-8
  */
 export function createDelta(before: Uint8Array, after: Uint8Array): string | undefined {
-  const [old, now] = [before, after].map((each) => Buffer.from(each.buffer, each.byteOffset, each.byteLength)) as [
-    Buffer,
-    Buffer,
-  ]
+  const [old, now] = [asBuffer(before), asBuffer(after)]
   // Texts are what JSON has.
   if (!isUtf8(now)) return undefined
-  const edits: Delta['edits'] = []
+  const edits = listEdits(old, now)
+  if (edits.length > MAX_EDITS) return undefined
+  const sha1 = createHash('sha1').update(now).digest('hex')
+  const digest = digestOf(runSteps(cutPieces(now)))
+  const texts = edits.map(({ start, end, text }) => [start, end, text.toString()] satisfies Delta['edits'][number])
+  const delta = JSON.stringify({ length: old.length, sha1, digest, edits: texts } satisfies Delta)
+  return Buffer.byteLength(delta) > Math.min(now.length * LARGEST_SHARE, MAX_DELTA_BYTES) ? undefined : delta
+}
+
+/** What makes one document the other. Where both are UTF-8, no character is cut. */
+export function listEdits(old: Buffer, now: Buffer): readonly Edit[] {
+  const edits: Edit[] = []
   let [from, to] = [0, 0]
   for (const common of [...listCommon(old, now), { before: old.length, after: now.length, length: 0 }]) {
     const gap = trim(old, now, from, common.before, to, common.after)
     if (gap.from < gap.fromEnd || gap.to < gap.toEnd) {
-      edits.push([gap.from, gap.fromEnd, now.toString('utf8', gap.to, gap.toEnd)])
+      edits.push({ start: gap.from, end: gap.fromEnd, text: now.subarray(gap.to, gap.toEnd) })
     }
     from = common.before + common.length
     to = common.after + common.length
   }
-  const digest = createHash('sha256').update(now).digest('hex')
-  const delta = JSON.stringify({ length: old.length, digest, edits } satisfies Delta)
-  return delta.length > now.length * LARGEST_SHARE ? undefined : delta
+  return edits
 }
 
 /** The items of the lists that stand in both, in the same order. */

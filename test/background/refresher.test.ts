@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Activator } from '../../lib/background/activator.ts'
-import { type Arrival, createAsking } from '../../lib/background/asking.ts'
+import { createAsking } from '../../lib/background/asking.ts'
 import { type Asked, askNow } from '../../lib/background/cache/asked.ts'
 import type { Cache } from '../../lib/background/cache/disk.ts'
 import { type Cycle, createCycle } from '../../lib/background/cycle.ts'
@@ -8,6 +8,7 @@ import { createRefresher, type Refresher } from '../../lib/background/refresher.
 import { DocumentError, DynacodeError } from '../../lib/errors.ts'
 import { createEvents } from '../../lib/events/emitter.ts'
 import type { Fetched } from '../../lib/sources/contract.ts'
+import type { Arrival } from '../../lib/sources/http/source.ts'
 import { steadyNow } from '../../lib/time/steady-clock.ts'
 
 const bytes = Buffer.from('{"domains":[]}')
@@ -101,7 +102,7 @@ describe('a cycle', () => {
   })
 
   test('hashes nothing that was hashed as it came', async () => {
-    arrivals.set(bytes, { sha1: SHA1, answered_at: steadyNow() + 1000 })
+    arrivals.set(bytes, { bytes, sha1: SHA1, answered_at: steadyNow() + 1000, change: undefined })
     await create().refresh()
     const live = expect.objectContaining({ sha1: SHA1 })
     expect(activator.activate).toHaveBeenCalledWith(live, expect.any(Function), expect.any(Function))
@@ -113,7 +114,7 @@ describe('a cycle', () => {
   test('takes what was here before it was asked for as of then, and nothing for later than it was asked for', async () => {
     const ages: number[] = []
     for (const answered_at of [steadyNow() - 3000, steadyNow() + 3000]) {
-      arrivals.set(bytes, { sha1: SHA1, answered_at })
+      arrivals.set(bytes, { bytes, sha1: SHA1, answered_at, change: undefined })
       const now = askNow()
       await create().refresh()
       const [{ asked }] = activator.activate.mock.lastCall as unknown as [{ asked: Asked }]

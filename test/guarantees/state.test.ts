@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { identifyThisProcess } from '../../lib/background/cache/process-identity.ts'
-import { cachePath, encodeDocument, openCache, storable, textOf } from '../fixtures/cache.ts'
+import { bytesOf, cachePath, encodeDocument, openCache, storable, textOf } from '../fixtures/cache.ts'
 
 const isRoot = process.geteuid?.() === 0
 const [one, two, three] = [storable('one', 1), storable('two', 2), storable('three', 3)]
@@ -232,7 +232,7 @@ describe('G07 what is kept', () => {
     const path = cachePath()
     const bytes = Buffer.from(Array.from({ length: 1024 }, (_, index) => index % 256))
     await openCache(path).cache.write({ ...one, bytes })
-    expect(Buffer.from(openCache(path).cache.read()[0]?.bytes ?? [])).toEqual(bytes)
+    expect(openCache(path).cache.read().map(bytesOf)).toEqual([bytes])
     expect(fs.readFileSync(path).subarray(-bytes.length)).toEqual(bytes)
   })
 

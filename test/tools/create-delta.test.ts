@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { applyDelta } from '../../lib/sources/http/delta.ts'
+import { wholeOf } from '../../lib/background/reading/rope.ts'
+import { createDeltas } from '../../lib/sources/http/delta.ts'
 import { runSteps } from '../../lib/time/steps.ts'
 import { create_delta } from '../../lib/tools/index.ts'
 import { tries } from '../fixtures/tries.ts'
@@ -11,7 +13,9 @@ const bytesOf = (value: unknown) => Buffer.from(JSON.stringify(value))
 
 /** What comes out of the change, if there is one, at the one who has the document before. */
 const applied = (before: Uint8Array, delta: string) =>
-  Buffer.from(runSteps(applyDelta(before, Buffer.from(delta), 1e9)).bytes).toString()
+  runSteps(wholeOf(runSteps(createDeltas()(known(before), Buffer.from(delta), 1e9)).bytes)).toString()
+const sha1Of = (bytes: Uint8Array) => createHash('sha1').update(bytes).digest('hex')
+const known = (bytes: Uint8Array) => ({ bytes, sha1: sha1Of(bytes) })
 
 describe('create_delta', () => {
   test('what is applied is the document after, to the byte, whatever the two are', () => {
@@ -69,6 +73,29 @@ describe('create_delta', () => {
     expect(applied(old, delta)).toBe(now.toString())
   })
 
+  test('there is none where there would be more of it than is taken', () => {
+    const old = many(3000)
+    const now = (length: number, every: number) =>
+      old.map((each, n) => (n % every === 0 ? domain(n, 'x'.repeat(length)) : each))
+    const isThere = (domains: unknown[]) => create_delta(bytesOf({ domains: old }), bytesOf({ domains })) !== undefined
+    expect([isThere(now(100, 30)), isThere(now(10_000, 30)), isThere(now(10, 2))]).toEqual([true, false, false])
+  })
+
+  test('one delta after another is applied to what came out of the one before', () => {
+    const apply = createDeltas()
+    const versions = Array.from({ length: 250 }, (_, n) =>
+      bytesOf({ general: { version: n }, domains: many(60).with(n % 60, domain(n % 60, `changed ${n}`)) }),
+    )
+    let before: Parameters<typeof apply>[0] = known(versions[0] as Buffer)
+    for (const [nth, now] of versions.entries()) {
+      if (nth === 0) continue
+      const delta = Buffer.from(create_delta(versions[nth - 1] as Buffer, now) as string)
+      before = runSteps(apply(before, delta, 1e9))
+      expect(runSteps(wholeOf(before.bytes)).equals(now)).toBe(true)
+      expect(before.sha1).toBe(sha1Of(now))
+    }
+  })
+
   test('there is none where the whole is as good', () => {
     expect(create_delta(bytesOf({ domains: many(20) }), bytesOf({ domains: many(20).toReversed() }))).toBeUndefined()
     expect(create_delta(bytesOf({ domains: many(20) }), Buffer.from([0xf0, 0x90, 0x80]))).toBeUndefined()
@@ -76,13 +103,21 @@ describe('create_delta', () => {
 })
 
 describe('a delta', () => {
+  test('that gives what changed the name of what was there is refused', () => {
+    const [old, now] = [bytesOf({ domains: many(20) }), bytesOf({ domains: many(20).with(3, domain(3, 'changed')) })]
+    const delta = { ...JSON.parse(create_delta(old, now) as string), sha1: sha1Of(old) }
+    expect(() => applied(old, JSON.stringify(delta))).toThrow('its sha1 is that of the earlier document')
+  })
+
   const before = Buffer.from('{"domains":[]}')
-  const good = { length: 14, digest: '0'.repeat(64), edits: [] as unknown[] }
+  const good = { length: 14, sha1: '0'.repeat(40), digest: '0'.repeat(64), edits: [] as unknown[] }
   test.each<[string, unknown]>([
     ['no JSON', '{'],
     ['nothing', null],
     ['no edits', { ...good, edits: undefined }],
     ['a digest that is none', { ...good, digest: 'x' }],
+    ['a SHA-1 that is none', { ...good, sha1: 'x' }],
+    ['more edits than there may be', { ...good, edits: Array.from({ length: 1001 }, () => [0, 0, '']) }],
     ['one of another document', good],
     ['another length', { ...good, length: 15 }],
     ['a place behind the end', { ...good, edits: [[0, 15, '']] }],
@@ -104,7 +139,7 @@ describe('a delta', () => {
   ])('with %s is refused, and says nothing of the document', (_, given) => {
     const text = Buffer.from(typeof given === 'string' ? given : JSON.stringify(given))
     const message = /^the plugin API's delta cannot be used: [^{;]*; the whole document is fetched instead$/
-    expect(() => runSteps(applyDelta(before, text, 100))).toThrow(
+    expect(() => runSteps(createDeltas()(known(before), text, 100))).toThrow(
       expect.objectContaining({ code: 'ERR_DYNACODE_FETCH_CONTENT', message: expect.stringMatching(message) }),
     )
   })

@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto'
 import { hashOn } from '../../sources/content-hash.ts'
 import type { Steps } from '../../time/steps.ts'
 import { describeValue } from '../../validation/schema-error.ts'
+import { type Bytes, partsOf } from '../reading/rope.ts'
 import type { Asked } from './asked.ts'
 import { cacheError } from './safety.ts'
 
 /** What one file of the cache holds. */
 export interface Content {
-  readonly bytes: Uint8Array
+  readonly bytes: Bytes
   readonly tag: string | undefined
   readonly version: number | string
   /** Names the place that it came from; undefined in files of before there were such names. */
@@ -39,7 +40,7 @@ export function* encodeHeader({ bytes, tag, version, source, asked }: Content): 
       ? { dynacode_cache: 1, ...common }
       : { dynacode_cache: 2, ...common, asked: [asked.boot, asked.steady_ms, asked.at] }
   const hash = createHash('sha256').update(`${JSON.stringify(fields)}\n`)
-  yield* hashOn(hash, bytes)
+  for (const part of partsOf(bytes)) yield* hashOn(hash, part)
   const sha256 = hash.digest('hex')
   const header = Buffer.from(`${JSON.stringify({ ...fields, sha256 })}\n`)
   if (header.length > MAX_HEADER_BYTES) throw new Error('its version and tag are too long')
@@ -58,7 +59,7 @@ export function headerOf(file: Buffer): Buffer | undefined {
  * @throws Error that says what is damaged about the file; every changed bit is noticed
  * @throws DynacodeError when it is a file of another version of dynacode
  */
-export function* decode(file: Buffer): Steps<Content> {
+export function* decode(file: Buffer): Steps<Content & { readonly bytes: Buffer }> {
   if (file.length === 0) throw new Error('it is empty')
   const header = headerOf(file)
   const fields = header === undefined ? undefined : parseHeader(header)
@@ -66,7 +67,7 @@ export function* decode(file: Buffer): Steps<Content> {
   const { etag, version, length, source, asked } = fields
   const bytes = file.subarray(header.length)
   if (bytes.length !== length) throw new Error(`it has ${bytes.length} bytes of content, expected ${length}`)
-  const content: Content = { bytes, tag: etag ?? undefined, version, source, asked }
+  const content = { bytes, tag: etag ?? undefined, version, source, asked }
   // To the byte: what parses to the same fields but reads otherwise was not written by us.
   if (!(yield* encodeHeader(content)).equals(header)) throw new Error('its checksum does not match')
   return Object.freeze(content)

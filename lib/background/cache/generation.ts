@@ -3,6 +3,7 @@ import { DynacodeError } from '../../errors.ts'
 import { hashBytes } from '../../sources/content-hash.ts'
 import { runInSlices } from '../../time/slices.ts'
 import { runSteps, type Steps } from '../../time/steps.ts'
+import type { Bytes } from '../reading/rope.ts'
 import { type Asked, askedAt, askedAtWallTime, wallTimeOf } from './asked.ts'
 import { type CachePlace, setAside } from './file.ts'
 import { type Content, decode, headerOf, MAX_HEADER_BYTES } from './format.ts'
@@ -12,7 +13,7 @@ import { cacheError, findFolder, isSameContent, lookAt, openSafely, setTime } fr
 /** A document as it was received, with what belongs to it. */
 export interface CacheEntry extends Content {
   /** The exact bytes received from the source, signature and all. */
-  readonly bytes: Uint8Array
+  readonly bytes: Bytes
   /** When the source was last asked, of those times when this is what it had. */
   readonly asked: Asked
   /** SHA-1 of the bytes, in hex. */

@@ -1,5 +1,6 @@
 import { runInSlices } from '../../time/slices.ts'
 import { steadyNow } from '../../time/steady-clock.ts'
+import { partsOf } from '../reading/rope.ts'
 import { type Asked, askedAt, isLater } from './asked.ts'
 import type { Attempts } from './attempts.ts'
 import { type CachePlace, putInPlace, syncFolder, unlinkIf, writeDurably } from './file.ts'
@@ -114,7 +115,7 @@ export function createWriter({
       checkPath(fs, `${path}.previous`)
       const content = { bytes, tag: keepableTag(entry.tag), version, source, asked }
       const header = await runInSlices(encodeHeader(content), closing)
-      const written = await writeDurably(place, [header, bytes], asked.at, closing)
+      const written = await writeDurably(place, [header, ...partsOf(bytes)], asked.at, closing)
       try {
         // Once more: all that took a while. Between the answer and what is done by it comes nothing.
         const { fate, current } = await judge(entry, asked)

@@ -3,9 +3,9 @@ import { DocumentError } from '../../errors.ts'
 import type { ProgramDomain } from '../../program.ts'
 import { KNOWN_STRETCH, type Steps } from '../../time/steps.ts'
 import { readItem, readJson } from './json-reader.ts'
-import { type Places, type Range, splitList, splitObject } from './json-splitter.ts'
+import { type Places, type Range, splitList, splitObject, type TakeList } from './json-splitter.ts'
 import { type Matches, matchList } from './list-matcher.ts'
-import { type KnownDomain, type LiveList, type LiveText, NO_TEXT } from './live-text.ts'
+import { type KnownDomain, type Layout, type LiveList, type LiveText, NO_TEXT } from './live-text.ts'
 import { type DocumentRules, type PartlyRead, type ReadDocument, readRaw, readText } from './validator.ts'
 
 /** A document that was read, and what is known of its text. */
@@ -39,19 +39,30 @@ export function* readBytes(
 ): Steps<Reading> {
   const text = withoutMark(bytes)
   if (!isUtf8(text)) throw new DocumentError('', 'the document is not UTF-8')
-  const reading = text.length < worthwhile ? undefined : yield* readParts(text, rules, live)
+  // A place in the text is one in the document where that does not begin with a mark.
+  const isPlaced = text.length === bytes.length
+  const reading = text.length < worthwhile ? undefined : yield* readParts(text, rules, live, isPlaced)
   // Whatever is unusual about a text, what it means or what is wrong with it shows when it is read as a whole.
   return reading ?? { document: yield* readText(text.toString('utf8'), rules), learn: learnNothing }
 }
 
 /** Undefined: it has to be read as a whole. */
-function* readParts(bytes: Buffer, rules: DocumentRules, live: LiveText): Steps<Reading | undefined> {
+function* readParts(
+  bytes: Buffer,
+  rules: DocumentRules,
+  live: LiveText,
+  isPlaced: boolean,
+): Steps<Reading | undefined> {
   const domains: Matches = { starts: [], ends: [], live: [] }
   const plugins: Matches = { starts: [], ends: [], live: [] }
+  const lists = { domains: { start: -1, end: -1 }, plugins: { start: -1, end: -1 } }
   const text = yield* splitObject(
     bytes,
     { start: 0, end: bytes.length },
-    { domains: matchList(domains, live.domains), plugins: matchList(plugins, live.plugins) },
+    {
+      domains: placed(matchList(domains, live.domains), lists.domains),
+      plugins: placed(matchList(plugins, live.plugins), lists.plugins),
+    },
   )
   if (text === undefined) return undefined
   try {
@@ -65,13 +76,22 @@ function* readParts(bytes: Buffer, rules: DocumentRules, live: LiveText): Steps<
     }
     const read = yield* readRaw(raw, rules, readOne)
     // A cap is passed by what is known: where, it takes to read it to tell.
-    if (read === undefined) return live === NO_TEXT ? undefined : yield* readParts(bytes, rules, NO_TEXT)
-    return { document: read.document, learn: createLearning(read, bytes, domains, plugins) }
+    if (read === undefined) return live === NO_TEXT ? undefined : yield* readParts(bytes, rules, NO_TEXT, isPlaced)
+    const layout = isPlaced ? { frame: Buffer.from(text), lists } : undefined
+    return { document: read.document, learn: createLearning(read, bytes, domains, plugins, layout) }
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
   }
 }
+
+/** Notes where a list stands. */
+const placed = (take: TakeList, place: { start: number; end: number }): TakeList =>
+  function* takePlaced(bytes, start, end) {
+    const after = yield* take(bytes, start, end)
+    if (after !== undefined) Object.assign(place, { start, end: after })
+    return after
+  }
 
 /** Of what was read, the JSON is not held any longer: the garbage collector would move it about while programs are built. */
 function createLearning(
@@ -79,11 +99,14 @@ function createLearning(
   bytes: Buffer,
   domains: Places,
   plugins: Places,
+  layout: Pick<Layout, 'frame' | 'lists'> | undefined,
 ): Reading['learn'] {
   const listOf = <T>({ starts, ends }: Places, parts: readonly (T | undefined)[]): LiveList<T> =>
     Object.freeze({ texts: new Array(parts.length).fill(bytes), starts, ends, parts })
   return function* learn(builtOf) {
     const known: (KnownDomain | undefined)[] = []
+    let count = shared.reduce((sum, plugin) => sum + (plugin?.count ?? 0), 0)
+    let isSound = !shared.includes(undefined)
     for (const [at, part] of document.domains.entries()) {
       if ('domain' in part) known.push(part)
       else {
@@ -92,9 +115,16 @@ function createLearning(
         known.push(domain && note && Object.freeze({ domain, count: note.count, refers: note.refers }))
         yield
       }
+      count += known[at]?.count ?? 0
+      isSound &&= known[at] !== undefined
       if (at % KNOWN_STRETCH === 0) yield
     }
-    return Object.freeze({ domains: listOf(domains, known), plugins: listOf(plugins, shared) })
+    const starts = Float64Array.from(domains.starts)
+    return Object.freeze({
+      domains: listOf(domains, known),
+      plugins: listOf(plugins, shared),
+      layout: layout && isSound ? Object.freeze({ ...layout, starts, count }) : undefined,
+    })
   }
 }
 
@@ -125,7 +155,7 @@ const rangeOf = ({ starts, ends }: Places, at: number): Range => ({
  *
  * @throws SyntaxError when it is none
  */
-function* readDomain(bytes: Buffer, range: Range): Steps<unknown> {
+export function* readDomain(bytes: Buffer, range: Range): Steps<unknown> {
   const items: Places = { starts: [], ends: [] }
   const isLarge = range.end - range.start >= LARGE
   const frame = isLarge ? yield* splitObject(bytes, range, { plugins: splitList(items) }) : undefined

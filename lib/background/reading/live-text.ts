@@ -2,6 +2,7 @@ import { createHash, hash } from 'node:crypto'
 import type { PluginFields } from '../../document.ts'
 import type { ProgramDomain } from '../../program.ts'
 import { STRETCH, type Steps } from '../../time/steps.ts'
+import type { Range } from './json-splitter.ts'
 import type { Id } from './plugin-reader.ts'
 
 /** A domain that is live just as its text has it. */
@@ -41,12 +42,26 @@ export interface LiveList<T> {
 export interface LiveText {
   readonly domains: LiveList<KnownDomain>
   readonly plugins: LiveList<KnownPlugin>
+  /** Undefined where that is not known, or not all of the document is live as it stands there. */
+  readonly layout: Layout | undefined
+}
+
+/** Where everything stands in a document that is live as it stands there. */
+export interface Layout {
+  /** The document with its lists empty. */
+  readonly frame: Buffer
+  /** Where its lists stand, from bracket to bracket; the shared plugins' begins at -1 where there is none. */
+  readonly lists: { readonly domains: Range; readonly plugins: Range }
+  /** Where its domains begin. */
+  readonly starts: Float64Array
+  /** How many plugins it has, as caps count them. */
+  readonly count: number
 }
 
 const EMPTY: LiveList<never> = Object.freeze({ texts: [], starts: [], ends: [], parts: [] })
 
 /** Nothing is known by its text. */
-export const NO_TEXT: LiveText = Object.freeze({ domains: EMPTY, plugins: EMPTY })
+export const NO_TEXT: LiveText = Object.freeze({ domains: EMPTY, plugins: EMPTY, layout: undefined })
 
 /** What tells a text from every other, in as little memory as that takes. */
 export function* digestOf(bytes: Buffer, start: number, end: number): Steps<string> {

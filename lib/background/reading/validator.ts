@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { type Document, type Domain, frameSchema, type RefusedDomain } from '../../document.ts'
 import { DocumentError } from '../../errors.ts'
+import type { HostPattern } from '../../matching/host-pattern.ts'
 import { KNOWN_STRETCH, runSteps, type Steps } from '../../time/steps.ts'
 import { describeMismatch } from '../../validation/schema-error.ts'
 import { checkCaps, type DocumentCaps } from './document-caps.ts'
@@ -27,6 +28,8 @@ export const DEFAULT_RULES: DocumentRules = Object.freeze({
 /** A document of which some domains were not read again. */
 export interface PartlyRead extends Omit<Document, 'domains'> {
   readonly domains: readonly (Domain | RefusedDomain | KnownDomain)[]
+  /** Where the domains stand that are not the live ones; undefined: there may be any, anywhere. */
+  readonly edited?: readonly number[]
 }
 
 /** A document whose JSON was read, but for what is known by its text. */
@@ -111,16 +114,28 @@ export function* readRaw(
   for (const { fields, referenced } of shared.values()) {
     if (fields instanceof DocumentError && !referenced) faults.push(fields)
   }
-  const document = Object.freeze({
+  const document = createDocument(general, skip, read, faults)
+  return { document, notes, shared: listSound(shared, plugins, counts.shared) }
+}
+
+export type General = z.infer<typeof frameSchema>['general'] & object
+
+/** What the parts of a document come to. */
+export function createDocument(
+  general: General,
+  skip: readonly HostPattern[],
+  domains: PartlyRead['domains'],
+  faults: readonly DocumentError[],
+): PartlyRead {
+  return Object.freeze({
     enabled: (general.status ?? 'enabled') === 'enabled',
     version: general.version ?? undefined,
     expires: general.expires == null ? undefined : Date.parse(general.expires),
     allow_removal: general.allow_removal ?? false,
     skip: Object.freeze(skip),
-    domains: Object.freeze(read),
+    domains: Object.freeze(domains),
     faults: Object.freeze(faults),
   })
-  return { document, notes, shared: listSound(shared, plugins, counts.shared) }
 }
 
 /** The names that more than one domain has, each with what their plugins are called; undefined: one has no name. */
@@ -150,7 +165,7 @@ function isAsBefore({ refers }: KnownDomain, shared: Shared): boolean {
 }
 
 /** One that is not in order makes a domain that is not, either. */
-function listReferences(plugins: unknown, shared: Shared): readonly Reference[] {
+export function listReferences(plugins: unknown, shared: Shared): readonly Reference[] {
   const references = referredIds(plugins).flatMap((id) => {
     const fields = shared.get(id)?.fields
     return fields === undefined || fields instanceof DocumentError ? [] : [Object.freeze({ id, fields })]
@@ -175,7 +190,7 @@ function* neverOpened(): Steps<unknown> {
 }
 
 /** What concerns the whole document; undefined when it, or what it stands in, is not as the schema has it. */
-function readGeneral(frame: unknown): (z.infer<typeof frameSchema>['general'] & object) | undefined {
+export function readGeneral(frame: unknown): General | undefined {
   const isFrame = typeof frame === 'object' && frame !== null && !Array.isArray(frame)
   if (isFrame) refuseMisspelledFrame(frame)
   // The domains are looked at one by one.

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import { type Bytes, type Edit, wholeOf } from '../../background/reading/rope.ts'
 import { DynacodeError } from '../../errors.ts'
 import { runInSlices } from '../../time/slices.ts'
 import { steadyNow } from '../../time/steady-clock.ts'
@@ -6,8 +7,7 @@ import { ACCEPT_ENCODING } from '../content-coding.ts'
 import type { Fetched, Source } from '../contract.ts'
 import { type BodyHeaders, readBody } from './body-reader.ts'
 import type { HttpAnswer } from './client.ts'
-import type { Collected } from './collector.ts'
-import { applyDelta, DELTA, refuse } from './delta.ts'
+import { createDeltas, DELTA, type Known, MAX_DELTA_BYTES, refuse } from './delta.ts'
 import { createExchange, leave, letPass, one, readRetryAfter, withoutSecrets } from './exchange.ts'
 import { createLongPoll } from './long-poll.ts'
 import type { ApiHeaders, HeadersFunction } from './request-headers.ts'
@@ -26,17 +26,28 @@ export interface HttpSourceOptions {
   readonly plugin_api_polling_interval: number
 }
 
-/**
- * Told of the bytes that a source returns: their SHA-1, in hex, which is known when the last of them comes; and when the answer
- * began, by the steady clock: that of a long poll may be a while before it is asked for.
- */
-export type Came = (bytes: Uint8Array, sha1: string, answered_at: number) => void
+/** What is known of the bytes that a source returns. */
+export interface Arrival extends Known {
+  /** When the answer began, by the steady clock: that of a long poll may be a while before it is asked for. */
+  readonly answered_at: number
+  /** What it is that came: the document itself, or how it differs from an earlier one. */
+  readonly change: Change | undefined
+}
+
+/** How a document differs from an earlier one. */
+export interface Change {
+  readonly before: Bytes
+  readonly edits: readonly Edit[]
+}
+
+/** Told of the bytes that a source returns. */
+export type Came = (bytes: Uint8Array, arrival: Arrival) => void
 
 /** What the source had the last time, if it is live: what comes is compared with that. */
 export type Live = () => Base | null
 
 /** A document that a delta may be for. */
-interface Base extends Collected {
+interface Base extends Known {
   readonly tag: string | undefined
 }
 
@@ -65,8 +76,9 @@ export function createHttpSource(
   const shown = withoutSecrets(uri)
   const defaults = { accept: 'application/json', 'accept-encoding': ACCEPT_ENCODING }
 
+  const applyDelta = createDeltas()
   let deltas_from = Number.NEGATIVE_INFINITY
-  /** What came last: a long poll goes on before that is live. */
+  /** What came last, where a long poll goes on before that is live. */
   let latest: Base | undefined
 
   const takesDeltas = (last: string | undefined) =>
@@ -78,17 +90,23 @@ export function createHttpSource(
   /** Rejects, with what is said of it, where the answer does not fit what it is for. */
   async function readDelta(
     response: HttpAnswer,
-    base: Collected,
+    base: Base,
     last: string,
     signal: AbortSignal,
-  ): Promise<Collected> {
+  ): Promise<{ body: Uint8Array; document: Known & Pick<Arrival, 'change'> }> {
     const { body, headers } = response
     if (one(headers.im)?.trim() !== DELTA || (one(headers['delta-base']) ?? last) !== last) {
       leave(response)
       throw refuse(`expected IM: ${DELTA}, and Delta-Base as asked for`)
     }
-    const { bytes } = await readBody(body, only(headers), plugin_api_max_bytes, signal)
-    return runInSlices(applyDelta(base.bytes, bytes, plugin_api_max_bytes), signal)
+    const { bytes: delta } = await readBody(body, only(headers), MAX_DELTA_BYTES, signal).catch((error) => {
+      const isLong = error instanceof DynacodeError && error.code === 'ERR_DYNACODE_FETCH_TOO_LARGE'
+      throw isLong ? refuse(`it has more than ${MAX_DELTA_BYTES} bytes`) : error
+    })
+    const { bytes, sha1, edits } = await runInSlices(applyDelta(base, delta, plugin_api_max_bytes), signal)
+    // Once the pieces were put together nothing is to hold those before.
+    const change = bytes.parts.length === 1 ? undefined : { before: base.bytes, edits }
+    return { body: delta, document: { bytes, sha1, change } }
   }
 
   /** @param wait how long the API may wait for something newer than `last`, in seconds */
@@ -108,10 +126,12 @@ export function createHttpSource(
       await letPass(response, signal)
       return { unchanged: true, status }
     }
-    function take({ bytes, sha1 }: Collected): Fetched {
-      came(bytes, sha1, answered_at)
-      latest = { bytes, sha1, tag: readTag(one(headers.etag)) }
-      return { bytes, tag: latest.tag, status }
+    function take(body: Uint8Array, document: Known & Partial<Pick<Arrival, 'change'>>): Fetched {
+      const { bytes, sha1, change } = document
+      const tag = readTag(one(headers.etag))
+      came(body, { bytes, sha1, change, answered_at })
+      if (plugin_api_deltas && plugin_api_wait > 0) latest = { bytes, sha1, tag }
+      return { bytes: body, tag, status }
     }
 
     if (status === 226 && isDelta && last !== undefined) {
@@ -122,7 +142,8 @@ export function createHttpSource(
         return get(signal, undefined)
       }
       try {
-        return take(await readDelta(response, base, last, signal))
+        const { body: delta, document } = await readDelta(response, base, last, signal)
+        return take(delta, document)
       } catch (error) {
         if (signal.aborted) throw error
         deltas_from = steadyNow() + WITHOUT_DELTAS_MS
@@ -139,7 +160,11 @@ export function createHttpSource(
       const message = `${shown} answered with a page of HTML, expected JSON: is there a portal or proxy in between?`
       throw new DynacodeError('ERR_DYNACODE_FETCH_CONTENT', message)
     }
-    return take(await readBody(body, only(headers), plugin_api_max_bytes, signal, live() ?? undefined))
+    const known = live()
+    const there =
+      known === null ? undefined : { bytes: await runInSlices(wholeOf(known.bytes), signal), sha1: known.sha1 }
+    const collected = await readBody(body, only(headers), plugin_api_max_bytes, signal, there)
+    return take(collected.bytes, collected)
   }
 
   const { close } = exchange
@@ -151,7 +176,10 @@ export function createHttpSource(
   })
   return Object.freeze({
     async fetch(signal, last) {
-      const fetched = long_poll.take(last) ?? (await get(signal, last))
+      // One at a time: what came before that went live, or was refused.
+      const taken = long_poll.take(last)
+      if (taken === undefined) latest = undefined
+      const fetched = taken ?? (await get(signal, last))
       long_poll.saw(fetched, last)
       return fetched
     },

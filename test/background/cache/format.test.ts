@@ -21,7 +21,7 @@ describe('a file of the cache', () => {
       fc.property(fc.uint8Array({ maxLength: 300 }), tag, version, (bytes, given_tag, given_version) => {
         const kept = keepableTag(given_tag)
         const content = decode(encode(bytes, kept, given_version))
-        expect(Buffer.from(content.bytes).equals(bytes)).toBe(true)
+        expect(content.bytes.equals(bytes)).toBe(true)
         expect(content.tag).toBe(kept)
         expect(content.version).toBe(Object.is(given_version, -0) ? 0 : given_version)
       }),

@@ -1,11 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Reading, readBytes } from '../../../lib/background/reading/document-reader.ts'
+import { readEdits } from '../../../lib/background/reading/edits-reader.ts'
 import { type LiveText, NO_TEXT } from '../../../lib/background/reading/live-text.ts'
 import { readDocument } from '../../../lib/background/reading/validator.ts'
 import type { Domain } from '../../../lib/document.ts'
 import type { ProgramDomain } from '../../../lib/program.ts'
 import { runSteps } from '../../../lib/time/steps.ts'
+import { listEdits } from '../../../lib/tools/create-delta.ts'
 import { tries } from '../../fixtures/tries.ts'
 
 const RULES = {
@@ -54,7 +56,8 @@ function spelledOut({ document }: Reading): unknown {
     const { name, pattern, plugins } = read.domain
     return { name, pattern, plugins: plugins.map(({ spec }) => spec) }
   })
-  return { ...document, domains }
+  const { edited, ...rest } = document
+  return { ...rest, domains }
 }
 
 /** Where something stands is no part of it: what was kept stays what it was. */
@@ -317,19 +320,23 @@ describe('a document beside the one that is live', () => {
       general: fc.constantFrom<unknown>({}, { version: 5 }, null),
     })
     fc.assert(
-      fc.property(fc.array(documents, { minLength: 2, maxLength: 6 }), (all) => {
+      fc.property(fc.array(documents, { minLength: 2, maxLength: 6 }), fc.boolean(), (all, byEdits) => {
         let live = NO_TEXT
         let before: Content = { plugins: [], domains: [] }
+        let old = Buffer.from('')
         for (const next of all) {
           const plugins = next.plugins === null ? null : next.plugins(before.plugins ?? [])
           before = { plugins, domains: next.domains(before.domains as never) }
           const text = JSON.stringify({ general: next.general, ...before })
           const whole = outcome(() => withoutPaths(readDocument(text, RULES)))
-          const reading = outcome(() => inParts(text, live)) as Reading
+          const edited = runSteps(readEdits(listEdits(old, Buffer.from(text)), RULES, live))
+          if (edited !== undefined) expect(withoutPaths(spelledOut(edited))).toEqual(whole)
+          const reading = (byEdits ? edited : undefined) ?? (outcome(() => inParts(text, live)) as Reading)
           if ('thrown' in reading) expect(reading).toEqual(whole)
           else {
             expect(withoutPaths(spelledOut(reading))).toEqual(whole)
             live = build(reading).live
+            old = Buffer.from(text)
           }
         }
       }),

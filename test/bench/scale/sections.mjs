@@ -4,6 +4,7 @@ import { missingPeers, peerPairs } from '../peers/pairs.mjs'
 import { createTable, judge } from '../report.mjs'
 import { drawBars, drawLines } from './chart.mjs'
 import { runChild } from './child.mjs'
+import { measureDeltas } from './deltas.mjs'
 import { SIZES, USUAL_KINDS } from './documents.mjs'
 import { measureOneCore } from './one-core.mjs'
 import { scalePairs } from './pairs.mjs'
@@ -176,6 +177,7 @@ export const sections = {
   unknown: measureUnknown,
   memory: measureMemory,
   refresh: measureRefresh,
+  deltas: measureDeltas,
   'one-core': measureOneCore,
   start: measureStart,
   peers: measurePeers,

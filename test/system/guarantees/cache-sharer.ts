@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createCache } from '../../../lib/background/cache/disk.ts'
+import { bytesOf } from '../../fixtures/cache.ts'
 
 // One of several processes that share a cache, and take turns at fetching as the poller does. It notes in a log when a
 // fetch begins and ends, and, so that others must take over, kills itself in the midst of some.
@@ -21,7 +22,7 @@ while (Date.now() < end_at) {
   const release = await cache.lock({ max_age_ms, stale_ms: 60_000, signal: new AbortController().signal })
   if (release === undefined) {
     const entry = await cache.fresh(max_age_ms)
-    const isWhole = entry === undefined || createHash('sha1').update(entry.bytes).digest('hex') === entry.sha1
+    const isWhole = entry === undefined || createHash('sha1').update(bytesOf(entry)).digest('hex') === entry.sha1
     note(isWhole ? 'served' : 'error', entry?.sha1 ?? 'not fresh any more')
   } else {
     note('begin')

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { CacheEntry } from '../../../lib/background/cache/disk.ts'
-import { cachePath, openCache, storable, textOf } from '../../fixtures/cache.ts'
+import { bytesOf, cachePath, openCache, storable, textOf } from '../../fixtures/cache.ts'
 
 const isRoot = process.geteuid?.() === 0
 const scripts = fs.mkdtempSync(join(tmpdir(), 'dynacode-state-'))
@@ -46,9 +46,9 @@ async function startWriter(path: string): Promise<ChildProcess> {
 
 /** A document of the writer's, and no other, with the tag and the version that belong to it. */
 function expectWhole(entry: CacheEntry): void {
-  const { bytes, tag, version } = entry
+  const { tag, version } = entry
   expect(tag).toBe(`"${version}"`)
-  expect(Buffer.from(bytes).equals(Buffer.alloc(60_000, `${version},`))).toBe(true)
+  expect(bytesOf(entry).equals(Buffer.alloc(60_000, `${version},`))).toBe(true)
 }
 
 async function kill(child: ChildProcess): Promise<void> {
