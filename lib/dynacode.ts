@@ -17,6 +17,7 @@ import { type Logging, startLogging } from './observability/log/logger.ts'
 import { startReporting } from './observability/report/start.ts'
 import { type DynacodeOptions, parseOptions } from './options.ts'
 import type { Program } from './program.ts'
+import { SERVES } from './request/canary.ts'
 import { createRequestLine } from './request/line.ts'
 import type { Upgrade } from './request/upgrade.ts'
 import { LONGEST_TIMER_MS, SYSTEM_CLOCK } from './time/clock.ts'
@@ -166,6 +167,7 @@ export function createDynacode(given: DynacodeOptions, test?: TestTime): Dynacod
 
   const methods = {
     [OBSERVE_RUNS]: requests.observeRuns,
+    [SERVES]: () => program?.enabled === true && !closed && !disabled,
     events: events.emitter,
     ready: (timeout_ms = 10_000) => readiness.wait(timeout_ms, background.last_error, true),
     refresh: () => holdProcess(background.refresh('asked')),

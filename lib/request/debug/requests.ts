@@ -70,7 +70,8 @@ function keepPrivate(res: ServerResponse): void {
   res.setHeader('Cache-Control', 'private, no-store')
 }
 
-function removeHeader(req: IncomingMessage, name: string): void {
+/** Takes a header off a request, so that nobody behind dynacode sees it. */
+export function removeHeader(req: IncomingMessage, name: string): void {
   delete req.headers[name]
   // Node makes these when they are first asked for, and then relies on the list being as long as it was. HTTP/2 has none.
   delete (req as { headersDistinct?: NodeJS.Dict<string[]> }).headersDistinct?.[name]
