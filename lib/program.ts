@@ -134,8 +134,10 @@ export interface UnitLife {
 export interface UnitRecord {
   /** What was live before this version, and is to be again if it fails. */
   readonly earlier: readonly PluginSpec[]
-  /** The version of the document that has failed while it ran, and why. */
-  readonly rejected: { readonly specs: readonly PluginSpec[]; readonly error: DynacodeError } | undefined
+  /** The version of the document that has failed while it ran, why, and those of its plugins whose rollout has stopped. */
+  readonly rejected:
+    | { readonly specs: readonly PluginSpec[]; readonly error: DynacodeError; readonly stopped: readonly LivePlugin[] }
+    | undefined
 }
 
 /** What a version of a plugin gathers while it runs; it ends with the version. */

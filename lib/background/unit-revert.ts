@@ -53,7 +53,8 @@ export function* revertUnit(
     rebuilt,
   )
   const plugins = domain.plugins.flatMap((live) => (replaced.includes(live) ? (placed.get(live.spec) ?? []) : [live]))
-  const rejected = Object.freeze({ specs: Object.freeze(replaced.map(({ spec }) => spec)), error })
+  const stopped = Object.freeze(replaced.filter(({ life }) => life.rollout?.stop() != null))
+  const rejected = Object.freeze({ specs: Object.freeze(replaced.map(({ spec }) => spec)), error, stopped })
   const units = new Map(domain.units).set(name, Object.freeze({ earlier: Object.freeze([]), rejected }))
   const reverted: ProgramDomain = Object.freeze({ ...domain, plugins: Object.freeze(plugins), units })
   const domains = Object.freeze(program.domains.with(at, reverted))

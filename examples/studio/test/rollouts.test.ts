@@ -283,6 +283,21 @@ describe.each(databases)('guarded rollouts in $name', ({ options }) => {
       await report('a', { ...counted(name, 20, 20, stopped()), attempted })
       expect(await find(name)).toEqual([])
     })
+
+    test('by a unit that went back because of it, and not by what runs in its place', async () => {
+      const name = await publish(guarded(10))
+      const { version } = await newest()
+      const part = { domain: 'a.example', name, phase: 'access', message: 'no', kept_last_good: true }
+      const refused = [{ ...part, code: 'ERR_DYNACODE_UNIT' }]
+      const attempted = { version, verdict: 'partial', refused, refused_left_out: 0 }
+      const earlier = counted(name, 7).rollouts.guarded
+      await report('a', { rollouts: { guarded: earlier, left_out: 0 }, attempted })
+      expect(await find(name)).toEqual([])
+      const gone = counted(name, 20, 20, stopped()).rollouts.guarded
+      await report('a', { rollouts: { guarded: [...gone, ...earlier], left_out: 0 }, attempted })
+      await soon(() => one(name)).toMatchObject({ state: 'stopped', percent: 0 })
+      expect(await newest()).toMatchObject({ kind: 'stop' })
+    })
   })
 
   describe('steps that the studio takes', () => {

@@ -4,7 +4,7 @@ import type { Phase } from '../../document.ts'
 import type { LivePlugin } from '../../program.ts'
 import { fill } from './rows.ts'
 
-/** The guarded rollouts of the live document. */
+/** The guarded rollouts of the live document, also of units that went back because of one. */
 export interface ReportedRollouts {
   /** Rollouts with a `stop_when`, the stopped ones first. */
   readonly guarded: readonly ReportedRollout[]
@@ -26,7 +26,12 @@ const ROLLOUTS_BYTES = 8 * 1024
 
 /** Describes how the guarded rollouts go, with the counts of both groups. */
 export function describeRollouts(activated: Activated | null, now: number): ReportedRollouts {
-  const guarded = (activated?.build.program.plugins ?? []).filter(({ life }) => life.rollout !== null)
+  const { plugins, domains } = activated?.build.program ?? { plugins: [], domains: [] }
+  // A unit that went back has stopped the rollout of the document's version.
+  const gone = domains.flatMap(({ units }) =>
+    [...(units?.values() ?? [])].flatMap(({ rejected }) => rejected?.stopped ?? []),
+  )
+  const guarded = [...gone, ...plugins.filter(({ life }) => life.rollout !== null)]
   const isStopped = ({ life }: LivePlugin) => life.rollout?.stop() !== null
   const ordered = [...guarded.filter(isStopped), ...guarded.filter((plugin) => !isStopped(plugin))]
   const { rows, left_out } = fill(ordered, ROLLOUTS_BYTES, (plugin) => {

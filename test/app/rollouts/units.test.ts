@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Payload } from '../../../lib/index.ts'
+import type { Payload, Report } from '../../../lib/index.ts'
 import { createDeferred, type PluginFields, startApp, type TestAppSetup } from '../../fixtures/app.ts'
 import { payloadsOf, record } from '../../fixtures/instance.ts'
+import { startReceiver } from '../../fixtures/receiver.ts'
 
 // Breakers go by the fake time.
 vi.mock(import('../../../lib/time/clock.ts'), async (original) => {
@@ -300,6 +301,31 @@ describe('the rollout of a unit', () => {
     expect(new Set(await app.askMany(10))).toEqual(new Set(['11']))
     expect(payloadsOf(app.events, 'rt_rollout_stopped')).toMatchObject([{ plugin: { name: 'b' }, inside: { runs: 5 } }])
     expect(app.on_unit_revert.mock.calls[0]?.[0].error.message).toMatch(/its rollout stopped itself \(error_rate\)$/)
+  })
+
+  it('is reported as stopped once it went back, beside that of the earlier version, until the document has another', async () => {
+    const receiver = await startReceiver()
+    const reporting = { report_uri: receiver.uri, report_interval: 0.5 }
+    const first = { rollout: { ...guarded, percent: 100 } }
+    const app = await startUnit([member('a', 1, first), member('b', 1)], { breaker_failures: 0, ...reporting })
+    const second = [member('a', 2, { rollout: guarded }), member('b', 2, {}, FAIL)]
+    await app.serve(...second)
+    await app.askMany(40)
+    await app.reverted()
+    const told = (report: Report) => report.rollouts.guarded.map(({ name, stopped }) => [name, stopped?.condition])
+    const [gone, earlier] = ['error_rate', undefined].map((why) => [
+      ['a', why],
+      ['b', why],
+    ])
+    const both = [...(gone ?? []), ...(earlier ?? [])]
+    const report = await receiver.saw((each) => told(each).length === 4)
+    expect(told(report)).toEqual(both)
+    expect(report.rollouts.guarded[1]).toMatchObject({ percent: 0, inside: { runs: 5, errors: 5 } })
+    expect(report.attempted?.refused).toMatchObject([{ name: 'a', code: 'ERR_DYNACODE_UNIT' }, { name: 'b' }])
+    await app.serve(...second, member('c', 1, { unit: undefined }))
+    expect(told(await receiver.saw((each) => each.active?.sha1 === app.dyna.status().sha1))).toEqual(both)
+    await app.serve(member('a', 3), member('b', 3))
+    await receiver.saw((each) => each.active?.sha1 === app.dyna.status().sha1 && told(each).length === 0)
   })
 
   it('stops all of them where there is no earlier version', async () => {

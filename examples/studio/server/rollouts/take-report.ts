@@ -42,12 +42,19 @@ function versionOf({ active }: Partial<Report>): number | undefined {
   return typeof active?.version === 'number' ? active.version : undefined
 }
 
-/** What runs in place of a version that was refused says nothing of that. */
+/** Of a version whose rollout has stopped, and that has gone back with its unit. */
+const WENT_BACK = 'ERR_DYNACODE_UNIT'
+
+/** What runs in place of a version that was refused says nothing of that; one that went back says why it did. */
 function findOwn({ rollouts, attempted, active }: Report): readonly Guarded[] {
   const keyOf = ({ domain, name, phase }: { domain: string | null; name: string | null; phase: string | null }) =>
     JSON.stringify([domain, name, phase])
-  const refused = new Set(attempted?.version === active?.version ? attempted?.refused.map(keyOf) : [])
-  return (rollouts?.guarded ?? []).filter((row): row is Guarded => row.phase !== null && !refused.has(keyOf(row)))
+  const parts = (attempted?.version === active?.version ? attempted?.refused : undefined) ?? []
+  const codes = new Map(parts.map((part) => [keyOf(part), part.code]))
+  return (rollouts?.guarded ?? []).filter((row): row is Guarded => {
+    const code = codes.get(keyOf(row))
+    return row.phase !== null && (code === undefined || (code === WENT_BACK && row.stopped !== null))
+  })
 }
 
 /** What the same version of a plugin had counted before; `unknown`: whether it was counted already cannot be told. */
