@@ -11,18 +11,33 @@ const countsSchema = z.object({
   control: z.object(group),
 })
 const evidenceSchema = z.object({
-  /** Runs so far. */
   runs: number,
-  /** By condition: how many there were, and how many of them count against the limit. */
   sums: z.record(z.string(), z.tuple([number, number])),
-  /** By condition that is compared with the control group: the logarithm of each bet's capital. */
   capitals: z.record(z.string(), z.array(z.number())),
 })
 
+/** Requests of one group. */
+interface AddedResponses {
+  responses: number
+  status_5xx: number
+  slow_responses: number
+}
+
 /** What was counted since the last time, of both groups: a part of what the `rollouts` of reports have. */
-export type AddedCounts = z.output<typeof countsSchema>
+export interface AddedCounts {
+  inside: AddedResponses & { runs: number; errors: number; exits: number; slow_runs: number }
+  control: AddedResponses
+}
+
 /** What is known of a rollout so far, as plain JSON. */
-export type RolloutEvidence = z.output<typeof evidenceSchema>
+export interface RolloutEvidence {
+  /** Runs so far. */
+  runs: number
+  /** By condition: how many there were, and how many of them count against the limit. */
+  sums: Record<string, [number, number]>
+  /** By condition that is compared with the control group: the logarithm of each bet's capital. */
+  capitals: Record<string, number[]>
+}
 
 /** The result of `judge_rollout`. */
 export interface JudgedRollout {
