@@ -23,6 +23,7 @@ const REFUSED = z.object({
   domain: NAME.nullable().default(null),
   name: NAME.nullable().default(null),
   phase: text(40).nullable().default(null),
+  code: text(100).nullable().default(null),
   message: MESSAGE,
   line: COUNT.nullable().default(null),
   kept_last_good: z.boolean().default(false),

@@ -1,6 +1,6 @@
 import { openAsBlob } from 'node:fs'
 import { PGlite } from '@electric-sql/pglite'
-import { inject } from 'vitest'
+import { inject, vi } from 'vitest'
 import type { Engine } from '../server/store/database.ts'
 
 /** Databases inside this process that nobody uses, and that are empty. */
@@ -8,17 +8,20 @@ const idle: PGlite[] = []
 
 /**
  * Opens an empty database inside this process. One that is closed is emptied and kept for the next: a new one takes seconds.
- * Where tables or triggers have been changed, it is not kept.
+ * Where tables or triggers have been changed, it is not kept; nor where it was asked under a clock of the test's own: it would
+ * wait for that time, and look at its timer again and again.
  */
 export async function openWarmEngine(): Promise<Engine> {
   const engine = idle.pop() ?? (await create())
   let is_open = true
+  let had_own_clock = false
   const unlisten: (() => Promise<void>)[] = []
   /** What a studio does after it has closed is not to reach who is next. */
   const whileOpen =
     <A extends unknown[], T>(call: (...given: A) => Promise<T>) =>
     async (...given: A) => {
       if (!is_open) throw new Error('the database is closed')
+      had_own_clock ||= vi.isFakeTimers()
       return call(...given)
     }
   return {
@@ -35,7 +38,7 @@ export async function openWarmEngine(): Promise<Engine> {
       await engine.exec('rollback')
       for (const end of unlisten) await end()
       const is_whole = (await shapeOf(engine)) === shapes.get(engine)
-      if (!is_whole) return engine.close()
+      if (!is_whole || had_own_clock) return engine.close()
       await engine.exec(EMPTY)
       idle.push(engine)
     },

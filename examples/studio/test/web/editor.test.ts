@@ -61,7 +61,7 @@ describePages('the editor', () => {
     const rollout = { percent: 10, stop_when: { errors: '5 %' } }
     await call(ada, 'POST', `/sets/${set}/plugins`, { ...key, fields: { code: "ctx.set('X-A', '1')", rollout } })
     await ada.goto(base + pathOf(key, set))
-    await ada.getByText('Its rollout has steps by schedule or a guard.').waitFor()
+    await ada.getByText('Its rollout has steps or a guard.').waitFor()
     await ada.getByLabel('Owner').fill('team checkout')
     await ada.getByLabel('Runbook').fill('https://wiki.example.com/cors')
     await ada.keyboard.press('Control+s')
