@@ -10,8 +10,8 @@ const FILES = ['test', 'examples/cookbook']
   .flatMap((folder) => readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) => `${folder}/${file}`))
   .filter((file) => file.endsWith('.test.ts'))
 const withText = (text: RegExp) => FILES.filter((file) => text.test(readFileSync(file, 'utf8')))
-/** Tests that replace modules or globals: what they put in their place would be there for the files after them. */
-const MOCKING = withText(/\bvi\.(mock|stubGlobal)\(/)
+/** Tests that replace modules, clocks or globals: what they put in their place would be there for the files after them. */
+const MOCKING = withText(/\bvi\.(mock|useFakeTimers|stubGlobal|setSystemTime)\(/)
 /** Those with properties that `npm test` tries a bounded number of times. */
 const WITH_PROPERTIES = withText(/\btries\(/)
 const UNIT = ['test/**/*.test.ts', 'examples/cookbook/**/*.test.ts']
