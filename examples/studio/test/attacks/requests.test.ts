@@ -109,7 +109,8 @@ describe('requests', () => {
     expect(shadows[0]).toMatchObject({ runs: count, instances: { length: count } })
     is_over = true
     await counting
-    expect(turns).toBeGreaterThan(5)
+    // More than the one after each of the three pages.
+    expect(turns).toBeGreaterThan(3)
   })
 
   test('G56 reporter | fuzz | says anything, and all pages go on', { timeout: 120_000 }, async ({ task }) => {
