@@ -118,7 +118,14 @@ export function* readRaw(
   return { document, notes, shared: listSound(shared, plugins, counts.shared) }
 }
 
-export type General = z.infer<typeof frameSchema>['general'] & object
+/** What a document says of the whole, as its schema reads it. */
+export interface General {
+  readonly status?: unknown
+  readonly version?: string | number | null | undefined
+  readonly expires?: string | null | undefined
+  readonly allow_removal?: boolean | null | undefined
+  readonly skip_domains?: unknown[] | null | undefined
+}
 
 /** What the parts of a document come to. */
 export function createDocument(

@@ -8,7 +8,16 @@ import { cutPieces, digestOf, editPieces, type Pieces } from './piecewise-digest
 export const DELTA = 'dynacode-edits'
 
 /** A change of a document: what of the earlier one's bytes is replaced, and what by. */
-export type Delta = z.infer<typeof deltaSchema>
+export interface Delta {
+  /** How many bytes the earlier one has. */
+  length: number
+  /** SHA-1 of the bytes that come out, in hex: what the document is known by. */
+  sha1: string
+  /** SHA-256 over the SHA-256 of each of its pieces, in hex: what is checked. */
+  digest: string
+  /** From which byte to which, and the text that stands there now; in order, and nothing twice. */
+  edits: [from: number, to: number, text: string][]
+}
 
 /** A longer one is not worth it: its JSON is parsed at once. */
 export const MAX_DELTA_BYTES = 262_144
@@ -17,13 +26,9 @@ export const MAX_EDITS = 1000
 
 const offset = z.int().nonnegative()
 const deltaSchema = z.object({
-  /** How many bytes the earlier one has. */
   length: offset,
-  /** SHA-1 of the bytes that come out, in hex: what the document is known by. */
   sha1: z.string().regex(/^[0-9a-f]{40}$/),
-  /** SHA-256 over the SHA-256 of each of its pieces, in hex: what is checked. */
   digest: z.string().regex(/^[0-9a-f]{64}$/),
-  /** From which byte to which, and the text that stands there now; in order, and nothing twice. */
   edits: z.array(z.tuple([offset, offset, z.string()])).max(MAX_EDITS),
 })
 
