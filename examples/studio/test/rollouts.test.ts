@@ -422,7 +422,7 @@ describe.each(databases)('guarded rollouts in $name', ({ options }) => {
     })
   })
 
-  test('webhooks are told of a stop with its reason: of the process, and of the fleet', async () => {
+  test('webhooks get a stop with its reason: of the process, and of the fleet', async () => {
     const hook = { name: 'w', url: 'https://hooks.example.com/x', format: 'json', events: ['rollout_stopped'] }
     const { body: made } = await running.ada.post('/api/webhooks', hook).expect(201)
     const name = await publish(guarded(10))
