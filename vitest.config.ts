@@ -30,6 +30,7 @@ const kind = (
     isolate?: boolean
     maxWorkers?: number
     env?: Record<string, string>
+    globalSetup?: string
   },
 ) => ({
   extends: true as const,
@@ -127,7 +128,13 @@ export default defineConfig({
         maxWorkers: WORKERS,
         env: { DYNACODE_TEST_LONG: '1' },
       }),
-      kind('system', 600, { include: ['test/system/**/*.test.ts'], maxWorkers: availableParallelism() }),
+      kind('system', 600, {
+        include: ['test/system/**/*.test.ts'],
+        maxWorkers: availableParallelism(),
+        globalSetup: 'test/system/built.ts',
+        // Examples find the package by its name there, and not its sources: their processes start in a third of the time.
+        env: { TSX_TSCONFIG_PATH: join(import.meta.dirname, 'test', 'system', 'tsconfig.json') },
+      }),
       kind('chaos', 600, { include: ['test/chaos/*.test.ts'] }),
       kind('soak', 300, { include: ['test/soak/soak.test.ts'] }),
     ],

@@ -22,7 +22,7 @@ describe('the command, in a process of its own', () => {
     const plain = await runCommand(['check', 'nowhere'])
     expect(plain).toMatchObject({ code: 2, stdout: '', stderr: 'error: nowhere: no such file or folder\n' })
     const debugged = await runCommand(['check', 'nowhere', '--debug'])
-    expect(debugged.stderr).toMatch(/\n {4}at .*input\.ts/)
+    expect(debugged.stderr).toMatch(/\n {4}at async readInput \(.*main\.js/)
     expect(debugged.stderr).toContain('caused by Error: ENOENT')
   })
 })

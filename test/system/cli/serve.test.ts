@@ -12,8 +12,7 @@ declare const served: { domains: { plugins: { code: string }[] }[] }
 
 /** Starts the command, and hands out its lines one after the other. */
 function start(...words: readonly string[]) {
-  const tsx = import.meta.resolve('tsx')
-  const child = spawn(process.execPath, ['--import', tsx, join(ROOT, 'lib', 'cli', 'main.ts'), 'serve', ...words])
+  const child = spawn(process.execPath, [join(ROOT, 'dist', 'cli', 'main.js'), 'serve', ...words])
   onTestFinished(() => void child.kill('SIGKILL'))
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   // biome-ignore lint/suspicious/noExplicitAny: each test reads what it asks for

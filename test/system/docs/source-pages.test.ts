@@ -13,7 +13,7 @@ import { type Page, readDocsPage } from '../../docs/pages.ts'
 import { hasProgram, startMemcached, startRedis } from '../../fixtures/services.ts'
 
 /** Real processes, on machines with other work. */
-const PATIENCE = { timeout: 10_000, interval: 20 }
+const PATIENCE = { timeout: 60_000, interval: 20 }
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {

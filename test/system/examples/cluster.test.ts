@@ -8,7 +8,7 @@ import { makeFolder } from '../../fixtures/processes.ts'
 
 const EXAMPLE = join(import.meta.dirname, '..', '..', '..', 'examples', 'cluster')
 /** Generous: these are real processes, on machines with other work. */
-const PATIENCE = { timeout: 15_000, interval: 20 }
+const PATIENCE = { timeout: 60_000, interval: 20 }
 
 interface Answer {
   readonly status: number

@@ -23,7 +23,7 @@ it('the example runs: real curl, its own plugins, a server drained while it runs
   closing.push(() => child.kill('SIGKILL'))
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))
-  await vi.waitFor(() => expect(output).toMatch(/Ctrl-C ends it/), { timeout: 20_000 })
+  await vi.waitFor(() => expect(output).toMatch(/Ctrl-C ends it/), { timeout: 60_000 })
   const address = /gateway is at (\S+),/.exec(output)?.[1]
   const curl = (...given: string[]) => spawnSync('curl', ['-s', '-i', ...given]).stdout.toString()
   const ask = (...given: string[]) => fetchText(address as string, given)
@@ -33,7 +33,7 @@ it('the example runs: real curl, its own plugins, a server drained while it runs
   if (hasCurl) expect(curl('-H', 'x-canary: 1', `${address}/hello`)).toMatch(/200 OK[\s\S]*server green: GET \/hello/)
   const manifest = join(folder, 'dynacode.json')
   writeFileSync(manifest, readFileSync(manifest, 'utf8').replace('"draining": []', '"draining": ["blue"]'))
-  await vi.waitFor(async () => expect(await ask()).toContain('server green'), { timeout: 10_000 })
+  await vi.waitFor(async () => expect(await ask()).toContain('server green'), { timeout: 60_000 })
   child.kill('SIGINT')
   const [code] = await once(child, 'exit')
   expect({ code, output: output.match(/at .*\(|Error/g) }).toEqual({ code: 0, output: null })

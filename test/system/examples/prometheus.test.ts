@@ -6,7 +6,7 @@ import packageJson from '../../../package.json' with { type: 'json' }
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
 /** Real processes, on machines with other work. */
-const PATIENCE = { timeout: 15_000, interval: 25 }
+const PATIENCE = { timeout: 60_000, interval: 25 }
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {

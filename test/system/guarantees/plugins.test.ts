@@ -114,7 +114,7 @@ describe('G44', () => {
     const given = await setUp({ limit_ms: 60_000 })
     const app = await given.start()
     const asked = fetch(`${app.uri}hang`).catch(() => undefined)
-    await expect.poll(() => readdirSync(given.quarantine_path), { timeout: 5000 }).toContain(`running-${app.pid}.json`)
+    await expect.poll(() => readdirSync(given.quarantine_path)).toContain(`running-${app.pid}.json`)
     await app.kill()
     await asked
     await isNotRunAgain(given)

@@ -49,7 +49,7 @@ describe('G03', () => {
       response.end(JSON.stringify(versioned(1)))
     })
     const apps = await startEight({ plugin_api_uri: api.uri, cache_path, plugin_api_polling_interval: 600 })
-    await expect.poll(() => versionsOf(apps), { timeout: 8000 }).toEqual(Array(8).fill(1))
+    await expect.poll(() => versionsOf(apps)).toEqual(Array(8).fill(1))
     expect(api.requests).toHaveLength(1)
     const events = await Promise.all(apps.map((app) => app.events()))
     expect(events.filter(({ bg_cache_miss }) => bg_cache_miss === 1)).toHaveLength(1)
@@ -67,7 +67,7 @@ describe('G03', () => {
     const [from, started] = [api.requests.length, performance.now()]
     for (let version = 2; version <= 4; version += 1) {
       api.serve(versioned(version), { etag: `"${version}"` })
-      await expect.poll(() => versionsOf(apps), { timeout: 8000 }).toEqual(Array(8).fill(version))
+      await expect.poll(() => versionsOf(apps)).toEqual(Array(8).fill(version))
     }
     const intervals = (performance.now() - started) / (INTERVAL_MS * 0.9)
     // Eight of them would each ask once an interval.
@@ -89,7 +89,7 @@ describe('G03', () => {
     api.serve(versioned(1))
     await apps.find(({ pid }) => pid === first)?.kill()
     const rest = apps.filter(({ pid }) => pid !== first)
-    await expect.poll(() => versionsOf(rest), { timeout: 8000 }).toEqual(Array(7).fill(1))
+    await expect.poll(() => versionsOf(rest)).toEqual(Array(7).fill(1))
     expect(api.requests).toHaveLength(2)
   })
 })

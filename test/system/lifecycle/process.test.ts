@@ -1,18 +1,23 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { bundle } from '../../fixtures/app-process.ts'
 import { startPluginApi } from '../../fixtures/plugin-api.ts'
 
-const SCRIPT = join(import.meta.dirname, '..', '..', 'fixtures', 'lone-process.ts')
 /** How long a process may take that has nothing to wait for; its own deadlines are minutes. */
-const LONGEST_MS = 8000
+const LONGEST_MS = 60_000
+
+let script: string
+
+beforeAll(async () => {
+  script = await bundle(new URL('../../fixtures/lone-process.ts', import.meta.url))
+})
 
 /** Runs the lone process to its end; when it does not come to one it is killed, and the test fails. */
 async function run(uri: string, mode: 'idle' | 'polling' | 'close' | 'live' | 'two-addresses'): Promise<string> {
-  const child = spawn(process.execPath, ['--import', 'tsx', SCRIPT, uri, mode], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [script, uri, mode], { stdio: ['ignore', 'pipe', 'pipe'] })
   const killer = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS)
   const [[code, signal], out, err] = await Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)])
   clearTimeout(killer)

@@ -67,7 +67,7 @@ describe.runIf(hasProgram('promtool'))('Prometheus itself', () => {
       }
       return answer.data.result.map(({ metric, value }) => [metric, Number(value[1])] as const)
     }
-    await vi.waitFor(async () => expect(await ask('up == 1')).toHaveLength(1), { timeout: 20_000, interval: 100 })
+    await vi.waitFor(async () => expect(await ask('up == 1')).toHaveLength(1), { timeout: 60_000, interval: 100 })
     const names = await ask('count by (__name__) ({__name__=~"dynacode_.+"})')
     const scraped = new Set(names.map(([{ __name__ }]) => __name__?.replace(/_(bucket|sum|count)$/, '')))
     // There was no error beside the plugins, and no rollout that stopped itself.

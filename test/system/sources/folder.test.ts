@@ -26,7 +26,7 @@ describe('a process', () => {
     const folder = folderOf({ 'dynacode.json': documentOf({ file: 'a.js' }), 'a.js': 'a' })
     const path = JSON.stringify(folder)
     const ended = await runChild(`
-      const { folder_source } = await import('./lib/index.ts')
+      const { folder_source } = await import('dynacode')
       const dyna = dynacode({ logger: false, source: folder_source(${path}) })
       await dyna.ready()
       const again = folder_source(${path})

@@ -15,7 +15,7 @@ const DOCUMENT = { domains: [{ name: '*', plugins: [] }] }
 const BIG = { ...DOCUMENT, text: 'äöü'.repeat(400_000) }
 const BIG_BYTES = Buffer.from(JSON.stringify(BIG))
 /** Real processes, on machines with other work. */
-const PATIENCE = { timeout: 10_000, interval: 10 }
+const PATIENCE = { timeout: 60_000, interval: 10 }
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -333,7 +333,7 @@ describe.runIf(hasProgram('memcached'))('publish_document', () => {
       runChild(
         `
         const memjs = (await import('memjs')).default
-        const { publish_document } = await import('./lib/sources/memcached.ts')
+        const { publish_document } = await import('dynacode/memcached')
         const client = memjs.Client.create('127.0.0.1:${server.port}', { timeout: 5 })
         for (let n = 0; n < 5; n += 1) {
           const document = { domains: [], by: '${name}' + n, text: '${name}'.repeat(1_100_000) }

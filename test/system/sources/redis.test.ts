@@ -16,7 +16,7 @@ const CHANNEL = 'plugins-changed'
 const PLACE = { key: KEY, channel: CHANNEL }
 const DOCUMENT = { domains: [{ name: '*', plugins: [] }] }
 /** Real processes, on machines with other work. */
-const PATIENCE = { timeout: 10_000, interval: 10 }
+const PATIENCE = { timeout: 60_000, interval: 10 }
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -67,7 +67,7 @@ describe.runIf(hasProgram('redis-server'))('redis_source', () => {
       return {
         source: redis_source({ client, ...PLACE }),
         publish: (document: Uint8Array) =>
-          vi.waitFor(() => publish_document(writer, { ...PLACE, document }), { timeout: 5000, interval: 10 }),
+          vi.waitFor(() => publish_document(writer, { ...PLACE, document }), { timeout: 60_000, interval: 10 }),
         clear: () => writer.del(KEY),
         async break() {
           await server.kill()
@@ -363,7 +363,7 @@ describe.runIf(hasProgram('redis-server'))('the connection', () => {
     const run = () =>
       runChild(`
         const { createClient } = await import('redis')
-        const { redis_source } = await import('./lib/sources/redis.ts')
+        const { redis_source } = await import('dynacode/redis')
         const client = createClient({ socket: { host: '127.0.0.1', port: ${server.port}, reconnectStrategy: false } })
         client.on('error', () => undefined)
         const source = redis_source({ client, key: 'a', channel: 'b' })
@@ -508,7 +508,7 @@ describe.runIf(hasProgram('redis-server'))('publish_document', () => {
     const publisher = (name: string) =>
       runChild(`
         const { createClient } = await import('redis')
-        const { publish_document } = await import('./lib/sources/redis.ts')
+        const { publish_document } = await import('dynacode/redis')
         const client = await createClient({ socket: { host: '127.0.0.1', port: ${server.port} } }).connect()
         for (let n = 0; n < 200; n += 1) {
           const plugins = [{ name: '${name}', phase: 'log', code: '// ' + '${name}'.repeat(5000) }]

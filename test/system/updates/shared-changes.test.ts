@@ -4,7 +4,7 @@ import { type AppProcess, bundle, makeFolder, startAppProcess } from '../../fixt
 import { startWaitingApi, type WaitingApi } from '../../fixtures/waiting-api.ts'
 
 /** Generous: these are real processes, on machines with other work. */
-const PATIENCE = { timeout: 10_000, interval: 10 }
+const PATIENCE = { timeout: 60_000, interval: 10 }
 
 const numbered = (version: number) => ({
   general: { version },
