@@ -54,6 +54,23 @@ describe.each(databases)('on $name', ({ open }) => {
   })
 })
 
+const servers = databases.filter(({ name }) => name === 'a PostgreSQL server')
+
+test.each(servers)(
+  'what $name announces before it is listened to is not missed: who listens looks for it then',
+  async ({ open }) => {
+    const database = await open()
+    for (const channel of ['studio_version', 'studio_report'] as const) {
+      const heard: string[] = []
+      database.listen(channel, (payload) => heard.push(payload))
+      await expect.poll(() => heard).toEqual([''])
+      await announce(database.db, channel, 'more')
+      await expect.poll(() => heard).toEqual(['', 'more'])
+    }
+    await database.close()
+  },
+)
+
 test('says what cannot be reached', async () => {
   await expect(openDatabase({ url: 'postgres://nobody@127.0.0.1:1/none' })).rejects.toThrow(/ECONNREFUSED/)
 })

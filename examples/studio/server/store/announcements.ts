@@ -9,7 +9,8 @@ export type Channel = 'studio_version' | 'studio_report' | 'studio_change' | 'st
 /**
  * Listens on a channel.
  *
- * @param heard called with the announcement's text; and with `''` after an interruption, when something may have been missed
+ * @param heard called with the announcement's text; and with `''` when something may have been missed: before it began to
+ *   listen, which takes a moment, and during an interruption
  * @returns ends it
  */
 export type Listening = (channel: Channel, heard: (payload: string) => void) => () => void
@@ -52,11 +53,11 @@ export function listenServer(url: string): { listen: Listening; close(): Promise
     if (closed || timer !== undefined) return
     timer = setTimeout(() => {
       timer = undefined
-      ready = connect(true)
+      ready = connect()
     }, PAUSE_MS).unref()
   }
 
-  async function connect(is_again: boolean): Promise<void> {
+  async function connect(): Promise<void> {
     if (closed || client !== undefined) return
     const own = new pg.Client({ connectionString: url, keepAlive: true })
     client = own
@@ -65,11 +66,15 @@ export function listenServer(url: string): { listen: Listening; close(): Promise
     own.on('notification', ({ channel, payload = '' }) => tell(channel, payload))
     try {
       await own.connect()
-      for (const channel of listeners.keys()) await own.query(`listen ${channel}`)
-      if (is_again) for (const channel of listeners.keys()) tell(channel, '')
+      for (const channel of listeners.keys()) await begin(own, channel)
     } catch {
       again(own)
     }
+  }
+
+  async function begin(connected: pg.Client, channel: Channel): Promise<void> {
+    await connected.query(`listen ${channel}`)
+    tell(channel, '')
   }
 
   return {
@@ -77,8 +82,8 @@ export function listenServer(url: string): { listen: Listening; close(): Promise
       const known = listeners.get(channel)
       if (known === undefined) {
         listeners.set(channel, new Set([heard]))
-        if (client === undefined) ready = connect(false)
-        else ready = ready.then(() => client?.query(`listen ${channel}`)).catch(() => undefined)
+        if (client === undefined) ready = connect()
+        else ready = ready.then(() => client && begin(client, channel)).catch(() => undefined)
       } else {
         known.add(heard)
       }
