@@ -42,7 +42,9 @@ export function createPluginInspector(
     const { name, code, phase, on_failure, shadow, domain, path, scope } = spec
     const entry = find(spec)
     const opens_on_purpose = (entry.own.on_failure ?? entry.shared.on_failure) === 'open'
-    const key = JSON.stringify([name, code, phase, on_failure, shadow, scope.when, scope.stop_when, opens_on_purpose])
+    const { when, stop_when, share, expires_at } = scope
+    const rollout = [stop_when, share?.schedule, expires_at]
+    const key = JSON.stringify([name, code, phase, on_failure, shadow, when, rollout, opens_on_purpose])
     if (seen.has(key)) return []
     seen.add(key)
     const about = { plugin: name, domain, phase, path, file: fileOf(entry, name) }

@@ -144,6 +144,18 @@ describe('guarded rollouts', () => {
     expect(await inspect('access', 'exit(403)', { ...fields, rollout: { percent: 10 } })).toEqual([])
   })
 
+  test.each([
+    ['after the last step has begun', '2030-01-01T02:00:01Z', []],
+    ['when the last step begins', '2030-01-01T02:00:00Z', ['step of 100 percent, which begins at 2030-01-01T02:00:00']],
+    ['in the first step', '2030-01-01T00:30:00Z', ['step of 10 percent, which begins at 2030-01-01T01:00:00.000Z']],
+  ])('are warned of where the plugin expires before they are through: %s', async (_, expires_at, messages) => {
+    const steps = [{ percent: 1, for: '1h' }, { percent: 10, for: '1h' }, { percent: 100 }]
+    const fields = { starts_at: '2030-01-01T00:00:00Z', expires_at, rollout: { steps } }
+    const findings = await inspect('log', 'log(1)', fields)
+    expect(rulesOf(findings)).toEqual(messages.map(() => 'guarded-rollout'))
+    expect(findings.map(({ message }) => message)).toEqual(messages.map((text) => expect.stringContaining(text)))
+  })
+
   test('are errors where the plugin fails closed', async () => {
     const fields = { on_failure: 'closed' }
     const findings = await inspect('access', 'exit(403)', { rollout, ...fields })
