@@ -82,6 +82,8 @@ export interface Uses {
   readonly kept: number
   /** Whether Koa or Node has found nothing wrong with any header that it writes, so that nobody has to look at them after it. */
   readonly checked: boolean
+  /** Whether it may throw on purpose, as `ctx.throw()` does. */
+  readonly throws: boolean
 }
 
 /** Why a rollout has stopped itself, and when, in milliseconds since 1970. Frozen. */
@@ -194,6 +196,8 @@ export type Chain = { readonly [P in Phase]: readonly LivePlugin[] } & {
   readonly before_app: readonly Step[]
   /** Whether any plugin filters the response: without one, the app's own promise is handed through. */
   readonly is_filtered: boolean
+  /** Whether a plugin that filters the response may throw on purpose: what header filters wrote goes into the answer to that. */
+  readonly is_thrown_in: boolean
   /** Whether any of them fails closed and is on at this time, in milliseconds since 1970. */
   readonly isClosedAt: (time: number) => boolean
 }
@@ -338,10 +342,15 @@ function createChain(plugins: readonly LivePlugin[]): Chain {
   const isClosedAt = (time: number) =>
     closed.some(({ starts_at = time, expires_at = Infinity }) => time >= starts_at && time < expires_at)
   const by_path = Object.freeze(Object.fromEntries(indexes))
-  const chain = { ...Object.fromEntries(byPhase), by_path, isClosedAt } as Omit<Chain, 'before_app' | 'is_filtered'>
+  const chain = { ...Object.fromEntries(byPhase), by_path, isClosedAt } as Omit<
+    Chain,
+    'before_app' | 'is_filtered' | 'is_thrown_in'
+  >
   const before_app = BEFORE_APP.filter((phase) => chain[phase].length > 0).map((phase) =>
     Object.freeze({ phase, plugins: chain[phase], by_path: by_path[phase] }),
   )
-  const is_filtered = chain.header_filter.length > 0 || chain.body_filter.length > 0
-  return Object.freeze({ ...chain, before_app: Object.freeze(before_app), is_filtered })
+  const filters = [...chain.header_filter, ...chain.body_filter]
+  const is_filtered = filters.length > 0
+  const is_thrown_in = filters.some(({ uses }) => uses.throws)
+  return Object.freeze({ ...chain, before_app: Object.freeze(before_app), is_filtered, is_thrown_in })
 }

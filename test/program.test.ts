@@ -11,12 +11,13 @@ import { tries } from './fixtures/tries.ts'
 
 function live(
   name: string,
-  { phase = 'access' as Phase, priority = 0, on_failure = 'open', enabled = true, times = {} } = {},
+  { phase = 'access' as Phase, priority = 0, on_failure = 'open', enabled = true, times = {}, throws = false } = {},
 ): LivePlugin {
   return {
     info: { name },
     phase,
     spec: { name, priority, on_failure, scope: { enabled, ...times } },
+    uses: { throws },
     life: {},
   } as unknown as LivePlugin
 }
@@ -222,6 +223,14 @@ describe('the plugins of a host', () => {
   test('are told apart by phase', () => {
     const each = program({ '*': PHASES.map((phase) => live(`in ${phase}`, { phase })) })
     for (const phase of PHASES) expect(namesFor(each, 'a.com', phase)).toEqual([`in ${phase}`])
+  })
+
+  test.each([
+    [[live('p', { throws: true }), live('q', { phase: 'header_filter' })], false],
+    [[live('p', { phase: 'header_filter', throws: true })], true],
+    [[live('p', { phase: 'header_filter' }), live('q', { phase: 'body_filter', throws: true })], true],
+  ])('are told to throw when one of those does that filter the response (%#)', (plugins, is_thrown_in) => {
+    expect(program({ '*': plugins }).match(request('a.com'))?.is_thrown_in).toBe(is_thrown_in)
   })
 
   test('are not those that are switched off', () => {

@@ -57,6 +57,7 @@ export function createStandIn(
       headers: [],
       kept: 0,
       checked: true,
+      throws: false,
     },
     applies,
     paths: undefined,

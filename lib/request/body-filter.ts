@@ -53,6 +53,7 @@ export function createBodyFilter({ runner, events }: { runner: Runner; events: E
   /** Takes one chunk through the plugins; a promise only when one of them is asynchronous. */
   function filterChunk(state: RequestState, chunk: Chunk, last: boolean, from = 0): Chunk | Promise<Chunk> {
     const plugins = filtersOf(state)
+    state.run_ended = -1
     let current = chunk
     for (let index = from; index < plugins.length; index += 1) {
       // What one plugin dropped the next ones never see, unless it is the end that they wait for.

@@ -86,15 +86,16 @@ export function createObservation(events: Events, observers: RunObservers): Obse
       const { plugin } = run
       const { info, phase } = plugin
       const state = stateOf(run)
+      const ended = state.run_ended
+      state.run_ended = -1
       // What a shadow run did is told by an event of its own.
-      if (state.shadow === undefined && events.has('rt_plugins_starting')) {
-        events.emit('rt_plugins_starting', { plugin: info, phase, host: readHost(state.ctx) })
-      }
+      const isToldOf = state.shadow === undefined && events.has('rt_plugins_starting')
+      if (isToldOf) events.emit('rt_plugins_starting', { plugin: info, phase, host: readHost(state.ctx) })
       if (channel.hasSubscribers) run.trace = describeRun(run, readHost(state.ctx))
       if (state.record !== null) noteRun(state.record, plugin, 'running', 0)
       // Code that is over when it returns has held the event loop for as long as it took.
       if (!plugin.uses.leaves_nothing) run.is_timed = true
-      run.started = steadyNow()
+      run.started = ended === -1 || isToldOf ? steadyNow() : ended
     },
 
     enter(run, start) {
@@ -115,13 +116,18 @@ export function createObservation(events: Events, observers: RunObservers): Obse
       if (!isEndHeard(run)) return
       const { plugin } = run
       const state = stateOf(run)
-      const duration_ms = readDuration(run)
+      const now = steadyNow()
+      const duration_ms = now - run.started
       const sync_ms = readSyncTime(run, duration_ms)
       tellEnd(run, outcome, duration_ms, sync_ms)
       if (state.shadow !== undefined) return
       const { info, phase } = plugin
       for (const observe of observers.all()) observe(info, phase, outcome, duration_ms, sync_ms)
-      if (!events.has('rt_plugins_done')) return
+      if (!events.has('rt_plugins_done')) {
+        // Those that trace it have had the thread, too.
+        if (!run.is_asynchronous && run.trace === null) state.run_ended = now
+        return
+      }
       events.emit('rt_plugins_done', { plugin: info, phase, host: readHost(state.ctx), duration_ms, sync_ms, outcome })
     },
 

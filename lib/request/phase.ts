@@ -36,6 +36,7 @@ export function createPhaseRunner(
     for (let index = from; index < listed.length; index += 1) {
       const plugin = listed[index] as LivePlugin
       if (plugin.applies !== null && !applies(state, plugin)) {
+        state.run_ended = -1
         // Where that could not be told of one that fails closed, it has refused.
         if (state.ending !== null) return undefined
         continue

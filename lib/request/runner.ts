@@ -91,7 +91,10 @@ export function createRunner({
       if (!shadow) refuseIfClosed(state, plugin)
       return undefined
     }
-    return shadow ? runShadow(state, plugin, chunk, last) : runLive(state, plugin, chunk, last)
+    if (!shadow) return runLive(state, plugin, chunk, last)
+    // Its time is not the next one's.
+    state.run_ended = -1
+    return runShadow(state, plugin, chunk, last)
   }
 
   function mayRun({ ctx }: RequestState, { life }: LivePlugin): boolean {

@@ -27,7 +27,10 @@ export function createServing({
   bodyFilter: BodyFilter
 }): Serve {
   const filters: ErrorFilters = {
-    filterHeaders: (state) => runner.runPhase(state, state.chain.header_filter, state.chain.by_path.header_filter),
+    filterHeaders(state) {
+      state.run_ended = -1
+      return runner.runPhase(state, state.chain.header_filter, state.chain.by_path.header_filter)
+    },
     filterText: bodyFilter.filterWhole,
     filterBody: bodyFilter.filterBody,
   }
@@ -83,6 +86,7 @@ export function createServing({
 
   /** The app's turn, unless a plugin has answered. */
   function passOn(state: RequestState, next: Next): Promise<unknown> {
+    state.run_ended = -1
     if (state.chain.is_filtered) return passAndFilter(state, next)
     if (isForApp(state)) return next()
     applyEnding(state, events, false)

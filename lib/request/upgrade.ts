@@ -49,6 +49,7 @@ export function narrowToUpgrades(program: () => Program | null): () => Program |
         by_path,
         before_app: Object.freeze(chain.before_app.filter(({ phase }) => phase !== 'content')),
         is_filtered: false,
+        is_thrown_in: false,
       })
       narrowed.set(chain, known)
     }

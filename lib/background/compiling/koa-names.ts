@@ -36,6 +36,9 @@ export const READING: ReadonlySet<string> = new Set([
   ...each(['store'], 'get set add incr delete'),
 ])
 
+/** Those of them that throw on purpose. */
+export const THROWING: ReadonlySet<string> = new Set(each(['ctx'], 'throw assert'))
+
 /** Methods that change one header, which they are called with. */
 export const HEADER_WRITING: ReadonlySet<string> = new Set([
   ...each(['ctx', 'ctx.response'], 'set append remove'),

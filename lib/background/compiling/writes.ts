@@ -15,16 +15,23 @@ import {
   PLAIN_STATICS,
   READABLE,
   READING,
+  THROWING,
   WRITABLE,
   WRITING,
 } from './koa-names.ts'
 import { FUNCTIONS, type FunctionNode, type Node, pushChildren } from './syntax-tree.ts'
 
 /** What code may change of its request and the response to it. */
-export type Writes = Pick<Uses, 'writes' | 'headers' | 'kept' | 'checked'>
+export type Writes = Pick<Uses, 'writes' | 'headers' | 'kept' | 'checked' | 'throws'>
 
-const NOTHING: Writes = Object.freeze({ writes: 'nothing', headers: Object.freeze([]), kept: 0, checked: true })
-const ANYTHING: Writes = Object.freeze({ writes: 'anything', headers: null, kept: 0, checked: false })
+const NOTHING: Writes = Object.freeze({
+  writes: 'nothing',
+  headers: Object.freeze([]),
+  kept: 0,
+  checked: true,
+  throws: false,
+})
+const ANYTHING: Writes = Object.freeze({ writes: 'anything', headers: null, kept: 0, checked: false, throws: true })
 
 /** Nodes that are what the nodes below them are. */
 const TRANSPARENT = new Set(
@@ -57,6 +64,7 @@ export function findWrites(block: Node, isGiven: (name: string) => boolean): Wri
   const pending: Node[] = [block]
   let writes: Uses['writes'] = 'nothing'
   let checked = true
+  let throws = false
 
   /** @param names without any, something other than a header changes */
   function add(names: readonly string[], isChecked = true): boolean {
@@ -89,6 +97,7 @@ export function findWrites(block: Node, isGiven: (name: string) => boolean): Wri
   /** @returns whether it can be told what the node does; the same below */
   function judge(node: Node): boolean {
     if (TRANSPARENT.has(node.type)) {
+      if (node.type === 'ThrowStatement') throws = true
       if (node.type === 'BreakStatement' || node.type === 'ContinueStatement') return true
       if (node.type === 'UnaryExpression' && node.operator === 'delete') return judgeTarget(node.argument as Node)
       pushChildren(node, pending)
@@ -201,6 +210,7 @@ export function findWrites(block: Node, isGiven: (name: string) => boolean): Wri
     if (path !== undefined && HEADER_WRITING.has(path)) return judgeHeader(given as Node[])
     const written = path === undefined ? undefined : WRITING.get(path)
     if (written !== undefined) return add(written) && put(...given)
+    if (path !== undefined && THROWING.has(path)) throws = true
     if (path !== undefined && READING.has(path)) return put(...given)
     const method = keyOf(callee)
     if (method === undefined) return false
@@ -242,10 +252,10 @@ export function findWrites(block: Node, isGiven: (name: string) => boolean): Wri
   }
 
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) if (!judge(node)) return ANYTHING
-  if (writes === 'nothing') return NOTHING
+  if (writes === 'nothing') return throws ? { ...NOTHING, throws } : NOTHING
   const others = [...headers].filter((name) => !BODY_HEADERS.includes(name)).sort()
   const names = new Set([...others, ...BODY_HEADERS.filter((name) => headers.has(name))])
-  return { writes, headers: keysOf(names), kept: others.length, checked }
+  return { writes, headers: keysOf(names), kept: others.length, checked, throws }
 }
 
 /** As names of properties, which V8 need not look for among all its strings before it can look them up. */

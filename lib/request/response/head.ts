@@ -77,9 +77,10 @@ export function beginHead(snapshot: HeadSnapshot, { headers: names, kept, checke
   }
   snapshot.any = names === null
   snapshot.names = looked
-  // What nobody has to check is worth a second look only to tell, when an error is answered, what header filters wrote.
+  // What nobody has to check is worth a second look only where a filter may throw on purpose: what header filters wrote before
+  // goes into the answer to that.
   if (!checked) snapshot.kept = looked.length
-  else snapshot.kept = plugin.phase === 'header_filter' ? kept : 0
+  else snapshot.kept = request.keeps_written && plugin.phase === 'header_filter' ? kept : 0
 }
 
 function keep(value: HeaderValue): HeaderValue {

@@ -11,6 +11,8 @@ export interface Writable {
   head: WrittenHead | null
   /** Who may be writing; null while no plugin runs. */
   writer: Writer | null
+  /** Whether it is to be known in the end what header filters wrote. */
+  readonly keeps_written: boolean
   /** Has a plugin fail for what it left there; null where nothing is for plugins to change. */
   readonly refuse: Refuse | null
 }

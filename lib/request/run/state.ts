@@ -24,6 +24,11 @@ export interface RequestState extends Writable {
   filters: readonly LivePlugin[] | null
   /** Whether anybody wants to hear of each run; asked once, since it rarely changes and is needed for each plugin. */
   readonly observed: boolean
+  /**
+   * When the last run ended that was observed, in milliseconds of `steadyNow()`: the next one begins then, and the clock need
+   * not be read twice; -1 where something else had the thread since.
+   */
+  run_ended: number
   /** Where what plugins do is noted for the response to show; null for all but those who ask and may. */
   readonly record: RunRecord | null
   /** Whether the app writes the body past Koa, and the filters are in between. */
@@ -48,10 +53,12 @@ export function createState(
     is_made: false,
     filters: null,
     observed,
+    run_ended: -1,
     record,
     is_past_koa: false,
     head: null,
     writer: null,
+    keeps_written: chain.is_thrown_in,
     refuse,
     shadow,
   }

@@ -20,7 +20,22 @@ describe('code that changes nothing', () => {
     `const { a = 1, ...rest } = params; switch (ctx.method) { case 'GET': exit(200, a + Math.max(1, rest.b)) }`,
     `return String(chunk).replaceAll('a', (found) => found.toUpperCase())`,
   ])('%s', (code) => {
-    expect(find(code)).toEqual({ writes: 'nothing', headers: [], kept: 0, checked: true })
+    expect(find(code)).toMatchObject({ writes: 'nothing', headers: [], kept: 0, checked: true })
+  })
+})
+
+describe('code that may throw on purpose', () => {
+  it.each([
+    [`if (ctx.path === '/a') exit(403)`, false],
+    [`ctx.set('X-A', JSON.stringify(params))`, false],
+    [`try { decodeURIComponent(ctx.path) } catch { exit(400) }`, false],
+    [`throw new Error('no')`, true],
+    [`if (ctx.path === '/a') ctx.throw(404)`, true],
+    [`ctx.assert(ctx.path === '/a', 404)`, true],
+    [`ctx['throw'](404); ctx.set('X-A', '1')`, true],
+    [`helper(ctx)`, true],
+  ])('%s: %s', (code, throws) => {
+    expect(find(code).throws).toBe(throws)
   })
 })
 
@@ -185,11 +200,17 @@ describe('code that may change anything', () => {
     `unknown`,
     `using x = store.get('x')`,
   ])('%s', (code) => {
-    expect(find(code)).toEqual({ writes: 'anything', headers: null, kept: 0, checked: false })
+    expect(find(code)).toEqual({ writes: 'anything', headers: null, kept: 0, checked: false, throws: true })
   })
 
   it('is code too deep to go down in by calls, too', () => {
     const deep = `${'['.repeat(500)}ctx${']'.repeat(500)}`
-    expect(find(`const x = ${deep}`)).toEqual({ writes: 'anything', headers: null, kept: 0, checked: false })
+    expect(find(`const x = ${deep}`)).toEqual({
+      writes: 'anything',
+      headers: null,
+      kept: 0,
+      checked: false,
+      throws: true,
+    })
   })
 })
