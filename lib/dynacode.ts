@@ -17,8 +17,8 @@ import { type Logging, startLogging } from './observability/log/logger.ts'
 import { startReporting } from './observability/report/start.ts'
 import { type DynacodeOptions, parseOptions } from './options.ts'
 import type { Program } from './program.ts'
-import { SERVES } from './request/canary.ts'
 import { createRequestLine } from './request/line.ts'
+import { CANDIDATE } from './request/rollout/candidate.ts'
 import type { Upgrade } from './request/upgrade.ts'
 import { LONGEST_TIMER_MS, SYSTEM_CLOCK } from './time/clock.ts'
 
@@ -139,6 +139,7 @@ export function createDynacode(given: DynacodeOptions, test?: TestTime): Dynacod
     validated_at: background.validated_at,
     isDisabled,
     isStale: background.isStale,
+    requests,
   })
   background.start(test)
 
@@ -167,11 +168,11 @@ export function createDynacode(given: DynacodeOptions, test?: TestTime): Dynacod
 
   const methods = {
     [OBSERVE_RUNS]: requests.observeRuns,
-    [SERVES]: () => program?.enabled === true && !closed && !disabled,
+    [CANDIDATE]: requests.candidate,
     events: events.emitter,
     ready: (timeout_ms = 10_000) => readiness.wait(timeout_ms, background.last_error, true),
     refresh: () => holdProcess(background.refresh('asked')),
-    status: () => describeStatus({ instance, closed, disabled, background, now: clock.now() }),
+    status: () => describeStatus({ instance, closed, disabled, background, requests, now: clock.now() }),
     disable: () => setDisabled(true),
     enable: () => setDisabled(false),
     control: (options: ControlOptions) =>

@@ -25,6 +25,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['request/run', 'request/rollout'],
   ['background', 'request/guard', 'request/shadow'],
   ['request', 'control'],
+  ['request/canary'],
   ['observability'],
   ['observability/log', 'observability/report', 'observability/metrics'],
   ['plugin'],

@@ -6,6 +6,7 @@ import { DynacodeError } from '../errors.ts'
 import type { Origin, RolloutCounts } from '../events/table.ts'
 import { percentAt } from '../matching/rollout.ts'
 import type { LivePlugin, RolloutStop } from '../program.ts'
+import type { Candidate, CandidateStatus } from '../request/rollout/candidate.ts'
 import type { BreakerState } from '../time/breaker.ts'
 
 /** What a plugin is doing. */
@@ -101,6 +102,8 @@ export interface Status {
   readonly watching: WatchState
   /** The state of the disk cache; null without one. */
   readonly cache: CacheStatus | null
+  /** How the canary goes whose candidate document this instance has; null if it has none. */
+  readonly canary: CandidateStatus | null
   readonly plugins: readonly PluginStatus[]
 }
 
@@ -110,6 +113,7 @@ export function describeStatus({
   closed,
   disabled,
   background,
+  requests,
   now,
 }: {
   instance: string
@@ -129,6 +133,7 @@ export function describeStatus({
   >
   /** What time it is, in milliseconds since 1970. */
   now: number
+  requests: { readonly candidate: Pick<Candidate, 'status'> }
 }): Status {
   const activated = background.activated()
   const last_error = background.last_error()
@@ -156,6 +161,7 @@ export function describeStatus({
     polling: closed ? 'closed' : next_poll_at === null ? 'running' : 'waiting',
     watching: background.watching(),
     cache: trouble === undefined ? null : Object.freeze({ error: trouble && describeError(trouble, trouble.code) }),
+    canary: requests.candidate.status(),
     plugins: Object.freeze(
       activated === null ? [] : Array.from(listPlugins(activated, now), ({ describe }) => describe()),
     ),

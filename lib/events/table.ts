@@ -154,6 +154,21 @@ export interface EventTable {
     /** Whether the limit is relative to the control group, rather than absolute. */
     readonly above_control: boolean
   }
+  rt_canary_stopped: RolloutCounts & {
+    /** The condition of `stop_when` of the canary that was met. `inside` are the requests with the candidate. */
+    readonly condition: StopCondition
+    /** The limit of that condition: a share from 0 to 1, or milliseconds for `p99_ms`. */
+    readonly limit: number
+    /** Whether the limit is relative to the live document's requests, rather than absolute. */
+    readonly above_control: boolean
+  }
+  rt_canary_changed: {
+    /** The candidate's share of the requests from now on, from 0 (dropped) to 100 (promoted). */
+    readonly percent: number
+    readonly previous_percent: number
+    /** `set`: by `set_percent`; `step`: a step of its `steps` began; `version`: a new version follows one that was stopped. */
+    readonly reason: 'set' | 'step' | 'version'
+  }
   bg_unit_reverted: {
     /** The name of the unit in the document. */
     readonly unit: string
@@ -201,6 +216,8 @@ export const CALLBACKS = Object.freeze({
   rt_breaker_opened: 'on_breaker_open',
   rt_breaker_closed: 'on_breaker_close',
   rt_rollout_stopped: 'on_rollout_stop',
+  rt_canary_stopped: 'on_canary_stop',
+  rt_canary_changed: 'on_canary_change',
   bg_unit_reverted: 'on_unit_revert',
   on_error: 'on_error',
 } as const satisfies Record<EventName, string>)

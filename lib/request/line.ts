@@ -16,6 +16,7 @@ import { createMiddleware } from './middleware.ts'
 import { createObservation } from './observation.ts'
 import type { RequestSettings } from './options.ts'
 import { beginLife, createBreakerMaker, createRolloutGuard, type UnitFailed, watchExpiry } from './plugin-life.ts'
+import { type Candidate, createCandidate } from './rollout/candidate.ts'
 import { beginUnit } from './rollout/unit.ts'
 import { createRunner, type RunnerParts } from './runner.ts'
 import { createStore, type Store } from './store.ts'
@@ -28,6 +29,8 @@ export interface RequestLine {
   readonly upgrade: Upgrade
   /** What the code of every plugin gets. */
   readonly guard: Guard
+  /** What a canary needs whose candidate document this instance has. */
+  readonly candidate: Candidate
   readonly store: Store
   readonly observeRuns: RunObservers['add']
   /** Begins the life of a version of a plugin. */
@@ -93,6 +96,7 @@ export function createRequestLine({
     life.quarantined = true
     if (life.unit !== null) unitFailed(info, 'it is quarantined')
   }
+  const candidate = createCandidate(events, () => program()?.enabled === true && !isClosed() && !isDisabled())
   const observers = createRunObservers()
   const observation = createObservation(events, observers)
   const runner = createRunner({
@@ -121,6 +125,7 @@ export function createRequestLine({
     middleware: createMiddleware(parts),
     upgrade: createUpgrade(createMiddleware({ ...parts, program: narrowToUpgrades(program) })),
     guard: runner.guard,
+    candidate,
     store: createStore(clock === SYSTEM_CLOCK ? undefined : clock),
     observeRuns: observers.add,
     begin: (info, sha1, rollout, unit) => beginLife(watchdog.know(info.name, sha1), rollout, unit),
@@ -140,6 +145,7 @@ export function createRequestLine({
     close() {
       observers.close()
       for (const plugin of program()?.plugins ?? []) runner.endPlugin(plugin)
+      candidate.close()
       runner.close()
       watchdog.close()
     },

@@ -40,15 +40,15 @@ const LINES: Lines = Object.freeze({
     'error',
     `${name(plugin)} keeps failing and is skipped (breaker open) until ${new Date(retry_at).toISOString()}`,
   ],
-  rt_rollout_stopped: ({ plugin, condition, limit, above_control }) => [
-    'error',
-    `the rollout of ${name(plugin)} stopped itself: ${condition} is ${above_control ? 'more than' : 'above'} ${limit}${above_control ? ' above the control group' : ''}`,
-  ],
+  rt_rollout_stopped: (stop) => ['error', `the rollout of ${name(stop.plugin)} stopped itself: ${limitOf(stop)}`],
+  rt_canary_stopped: (stop) => ['error', `the candidate document was stopped: ${limitOf(stop)}`],
   bg_unit_reverted: ({ error }) => ['error', say(error)],
   on_error: ({ section, error }) => ['warn', `${section}: ${say(error)}`],
 } satisfies Lines)
 
 const name = ({ name, phase, domain }: PluginInfo) => `plugin ${JSON.stringify(name)} (${phase}, ${domain})`
+const limitOf = ({ condition, limit, above_control }: EventTable['rt_canary_stopped']) =>
+  `${condition} is ${above_control ? 'more than' : 'above'} ${limit}${above_control ? ' above the control group' : ''}`
 const say = (error: unknown) => describeError(error).message
 
 /** All of it: what the app prints on stdout may be for another program to read. */

@@ -50,6 +50,8 @@ const LINES: Lines = Object.freeze({
   rt_breaker_opened: ['error', 'a breaker opened: the plugin is not run for now'],
   rt_breaker_closed: ['info', 'a breaker closed: the plugin runs again'],
   rt_rollout_stopped: ['error', 'a rollout stopped itself: the plugin is not run any more'],
+  rt_canary_stopped: ['error', 'a canary was stopped: every request gets the live document'],
+  rt_canary_changed: ['info', 'a canary has another share'],
   bg_unit_reverted: ['error', 'a unit went back to its earlier version'],
   on_error: ({ section }) => [HARMLESS.has(section) ? 'warn' : 'error', 'an error outside the plugins'],
 } satisfies Lines)

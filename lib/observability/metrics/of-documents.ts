@@ -68,6 +68,20 @@ export const DOCUMENT_METRICS: readonly Definition[] = Object.freeze([
   },
   {
     ...gauge,
+    name: 'canary_percent',
+    aggregator: 'max',
+    help: 'Share of the requests that get the candidate document, from 0 to 100; absent where the instance has no canary.',
+    read: (snapshot) => single(snapshot, ({ canary }) => canary?.percent ?? null),
+  },
+  {
+    ...gauge,
+    name: 'canary_stopped',
+    aggregator: 'max',
+    help: 'Whether the candidate document was stopped; absent where the instance has no canary.',
+    read: (snapshot) => single(snapshot, ({ canary }) => canary && Number(canary.stopped !== null)),
+  },
+  {
+    ...gauge,
     name: 'last_refresh_successful',
     aggregator: 'min',
     help: 'Whether the last refresh went well; one that found nothing new did.',

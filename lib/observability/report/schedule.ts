@@ -6,8 +6,9 @@ import type { ReportSender, SendFailure } from './sender.ts'
 /**
  * Why a report is sent. `start`: the instance was made; `update`: a document went live; `refused`: one was refused whole;
  * `fetch`: none could be had; `recovered`: the source has what is live, after one of these two; `breaker`: one opened or
- * closed; `stale`, `expired`: the document, a plugin; `quarantine`: a plugin came there; `switch`: `disable()` or
- * `enable()`; `interval`: nothing changed; `close`: `close()`.
+ * closed; `rollout`: one stopped itself; `canary`: it was stopped, or has another share; `stale`, `expired`: the document, a
+ * plugin; `quarantine`: a plugin came there; `switch`: `disable()` or `enable()`; `interval`: nothing changed; `close`:
+ * `close()`.
  */
 export type ReportOccasion =
   | 'start'
@@ -17,6 +18,7 @@ export type ReportOccasion =
   | 'recovered'
   | 'breaker'
   | 'rollout'
+  | 'canary'
   | 'stale'
   | 'expired'
   | 'quarantine'
@@ -35,8 +37,9 @@ export interface Reporter {
 const BATCH_MS = 100
 /** Changes that a whole fleet sees at once are reported within this share of the interval. */
 const SPREAD = 0.1
-/** A rollout that stopped itself does not wait longer than this: others of the fleet go on with it. */
+/** What stopped itself does not wait longer than this: others of the fleet go on with it. */
 const SPREAD_OF_STOPS_MS = 1000
+const URGENT: ReadonlySet<ReportOccasion> = new Set(['rollout', 'canary'])
 /** After failures the waits grow up to so many intervals. */
 const LONGEST_WAIT = 2
 /** How long `close()` may take for the last report, in milliseconds. */
@@ -83,10 +86,8 @@ export function startReporter({
   }
   const soon = () => {
     const spread_ms = interval_ms * SPREAD
-    wait(
-      'soon',
-      BATCH_MS + Math.random() * (occasions.has('rollout') ? Math.min(spread_ms, SPREAD_OF_STOPS_MS) : spread_ms),
-    )
+    const is_urgent = [...URGENT].some((occasion) => occasions.has(occasion))
+    wait('soon', BATCH_MS + Math.random() * (is_urgent ? Math.min(spread_ms, SPREAD_OF_STOPS_MS) : spread_ms))
   }
   const later = () => wait('idle', interval_ms * (1 + Math.random() * SPREAD))
 
@@ -131,7 +132,7 @@ export function startReporter({
 
   function note(occasion: ReportOccasion): void {
     occasions.add(occasion)
-    if ((state === 'idle' || (state === 'soon' && occasion === 'rollout')) && !closing.signal.aborted) soon()
+    if ((state === 'idle' || (state === 'soon' && URGENT.has(occasion))) && !closing.signal.aborted) soon()
   }
 
   note('start')

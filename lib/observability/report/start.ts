@@ -2,6 +2,7 @@ import type { Activator } from '../../background/activator.ts'
 import { type Events, ownListener } from '../../events/emitter.ts'
 import type { RunObservers } from '../../events/run-observers.ts'
 import type { EventName, NoUpdate, Payload } from '../../events/table.ts'
+import type { Candidate } from '../../request/rollout/candidate.ts'
 import { createTallies } from '../tallies.ts'
 import { reportError } from './error.ts'
 import { createLastErrors } from './last-errors.ts'
@@ -30,6 +31,7 @@ export function startReporting(
     validated_at: () => number | null
     isDisabled: () => boolean
     isStale: () => boolean
+    requests: { readonly candidate: Pick<Candidate, 'status'> }
   },
 ): Reporter | undefined {
   if (report_uri === undefined) return undefined
@@ -84,6 +86,8 @@ export function startReporting(
   on('rt_breaker_opened', () => reporter.note('breaker'))
   on('rt_breaker_closed', () => reporter.note('breaker'))
   on('rt_rollout_stopped', () => reporter.note('rollout'))
+  on('rt_canary_stopped', () => reporter.note('canary'))
+  on('rt_canary_changed', () => reporter.note('canary'))
   on('bg_unit_reverted', () => reporter.note('rollout'))
   on('on_error', ({ section }) => {
     if (section === 'watchdog') reporter.note('quarantine')

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import type { Activated } from '../../background/preparation.ts'
 import type { Attempted } from '../../background/standing.ts'
 import type { NoUpdate } from '../../events/table.ts'
+import type { Candidate, CandidateStatus } from '../../request/rollout/candidate.ts'
 import { VERSION } from '../../version.ts'
 import { limitText } from '../plain-error.ts'
 import type { Tallies } from '../tallies.ts'
@@ -46,6 +47,8 @@ export interface Report {
   readonly last_refresh: ReportedRefresh | null
   readonly plugins: ReportedPlugins
   readonly rollouts: ReportedRollouts
+  /** How the canary goes whose candidate document this instance has; null if it has none. */
+  readonly canary: CandidateStatus | null
   readonly counters: ReportedCounters
 }
 
@@ -69,6 +72,7 @@ export interface ReportSubject {
   validated_at(): number | null
   isDisabled(): boolean
   isStale(): boolean
+  readonly requests: { readonly candidate: Pick<Candidate, 'status'> }
 }
 
 /** Writes a report of how things are now. */
@@ -105,6 +109,7 @@ export function createReportWriter(subject: ReportSubject): ReportWriter {
       last_refresh,
       plugins: describePlugins(activated, now),
       rollouts: describeRollouts(activated, now),
+      canary: subject.requests.candidate.status(),
       counters: describeCounters(tallies, last_errors, activated, now),
     }
   }

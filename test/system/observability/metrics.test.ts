@@ -70,8 +70,13 @@ describe.runIf(hasProgram('promtool'))('Prometheus itself', () => {
     await vi.waitFor(async () => expect(await ask('up == 1')).toHaveLength(1), { timeout: 60_000, interval: 100 })
     const names = await ask('count by (__name__) ({__name__=~"dynacode_.+"})')
     const scraped = new Set(names.map(([{ __name__ }]) => __name__?.replace(/_(bucket|sum|count)$/, '')))
-    // There was no error beside the plugins, and no rollout that stopped itself.
-    const absent = ['dynacode_errors_total', 'dynacode_plugin_rollout_stopped']
+    // There was no error beside the plugins, no rollout that stopped itself, and no candidate document.
+    const absent = [
+      'dynacode_errors_total',
+      'dynacode_plugin_rollout_stopped',
+      'dynacode_canary_percent',
+      'dynacode_canary_stopped',
+    ]
     const expected = METRICS.map(({ name }) => `dynacode_${name}`).filter((name) => !absent.includes(name))
     expect([...scraped].sort()).toEqual(expected.sort())
     expect(await ask('sum by (plugin) (dynacode_plugin_duration_seconds_count{outcome="open"})')).toEqual([
