@@ -16,7 +16,7 @@ export type RolloutCounts = z.output<typeof ROLLOUT_COUNTS>
 
 /**
  * Why a rollout stops. `seen_by`: a process by itself, which `host` and `pid` name; the studio by the sums of all; or the person
- * whose name is `by`.
+ * whose name is `by`. For the first two, `by` is the token by which the report came that led to it.
  */
 export const ROLLOUT_STOP = z.object({
   seen_by: z.enum(['process', 'sums', 'person']),

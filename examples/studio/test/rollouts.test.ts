@@ -284,6 +284,41 @@ describe.each(databases)('guarded rollouts in $name', ({ options }) => {
       expect(await find(name)).toEqual([])
     })
 
+    test('also a variant that one process has stopped: it has no code any more, and the others keep their clients', async () => {
+      const variants = ['old', 'new/2', 'third'].map((name) => ({ name, percent: 30, code: `ctx.state.v = '${name}'` }))
+      const rollout = { by: 'header:x-user', stop_when: { error_rate: 0.05 } }
+      const name = await publish({ code: undefined, rollout, variants }, 'a/b')
+      const { version } = await newest()
+      await report('a', counted(`${name}/new/2`, 20))
+      await report('b', counted(`${name}/new/2`, 20, 20, stopped()))
+      const reason = 'more than 5 % of the runs fail: 20 of 20, on b (process 7)'
+      await soon(newest).toMatchObject({ kind: 'stop', message: `${name}: variant new/2 stopped: ${reason}` })
+      expect(await live(name)).toMatchObject({
+        rollout,
+        variants: [variants[0], { ...variants[1], code: '' }, variants[2]],
+      })
+      const { body: log } = await running.ada.get('/api/audit')
+      expect(log[0]).toMatchObject({ action: 'stop', details: { plugin: name, variant: 'new/2', reason } })
+      // Others that stop it too change nothing; nor do those that stop what is no variant.
+      await report('c', counted(`${name}/new/2`, 20, 20, stopped()), version)
+      await report('c', counted(`${name}/new/2`, 20, 20, stopped()))
+      await report('c', counted(`${name}/none`, 20, 20, stopped()))
+      const other = await publish(guarded(10))
+      await report('c', counted(other, 20, 20, stopped()))
+      await soon(() => one(other)).toMatchObject({ state: 'stopped' })
+      expect((await newest()).version).toBe(version + 3)
+      expect(await find(`${name}/new/2`)).toEqual([])
+      // Somebody runs it again: another process may stop it once more.
+      await publish({ code: undefined, rollout, variants }, name)
+      await report('d', counted(`${name}/new/2`, 20, 20, stopped()), version)
+      await report('d', counted(`${name}/third`, 20, 20, stopped()))
+      await soon(newest).toMatchObject({
+        kind: 'stop',
+        message: `${name}: variant third stopped: ${reason.replace('on b', 'on d')}`,
+      })
+      expect((await live(name)) as object).toMatchObject({ variants: [variants[0], variants[1], { code: '' }] })
+    })
+
     test('by a unit that went back because of it, and not by what runs in its place', async () => {
       const name = await publish(guarded(10))
       const { version } = await newest()

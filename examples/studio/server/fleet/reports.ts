@@ -24,6 +24,8 @@ const MOST_INSTANCES = 1000
 export interface Taken {
   readonly before: Partial<Report> | undefined
   readonly report: Report
+  /** By whose token it came. */
+  readonly by: string
 }
 
 /**
@@ -78,7 +80,7 @@ export async function takeReport(
     until,
   )
   noteErrors(rings, report, until)
-  return { before: before?.report as Partial<Report> | undefined, report }
+  return { before: before?.report as Partial<Report> | undefined, report, by: actor.name }
 }
 
 /** Clocks of processes may be wrong: what counts is how long before its report an error was. */

@@ -103,6 +103,39 @@ export function giveShare(
   return found === 0 ? undefined : { general: general ?? {}, domains: JSON.stringify(changed) }
 }
 
+/** A variant of a plugin. */
+export interface GivenVariant {
+  readonly domain: string
+  readonly name: string
+  readonly phase: string
+  readonly variant: string
+}
+
+/**
+ * Takes a document apart, and a variant of a plugin its code: its clients get none, and those of the other variants keep theirs,
+ * since all percentages stay.
+ *
+ * @returns undefined when there is no variant of that name, or it has no code any more
+ */
+export function stopVariant(text: string, { domain, name, phase, variant }: GivenVariant): DocumentParts | undefined {
+  const { general, domains } = JSON.parse(text) as Document
+  let found = 0
+  const stop = (each: Fields) => {
+    if (each.name !== variant || each.code === '') return each
+    found += 1
+    return { ...each, code: '' }
+  }
+  const changed = domains.map((each) => {
+    if (each.name !== domain) return each
+    const plugins = each.plugins.map((entry) => {
+      if (typeof entry !== 'object' || entry.name !== name || entry.phase !== phase) return entry
+      return Array.isArray(entry.variants) ? { ...entry, variants: (entry.variants as Fields[]).map(stop) } : entry
+    })
+    return { ...each, plugins }
+  })
+  return found === 0 ? undefined : { general: general ?? {}, domains: JSON.stringify(changed) }
+}
+
 function withoutControl(stop_when: Fields): Fields | undefined {
   const kept = Object.entries(stop_when).filter(([, value]) => typeof value !== 'object')
   return kept.some(([name]) => name !== 'min_runs' && name !== 'window') ? Object.fromEntries(kept) : undefined

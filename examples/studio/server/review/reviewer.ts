@@ -15,7 +15,7 @@ export type Reviewer = Tasks & { close(): Promise<void> }
  */
 const NAMES = {
   typed: ['check'],
-  live: ['takeApart', 'giveShare', 'findPlaced', 'sign', 'askLive', 'spread', 'findChangedPlugins'],
+  live: ['takeApart', 'giveShare', 'stopVariant', 'findPlaced', 'sign', 'askLive', 'spread', 'findChangedPlugins'],
   review: ['review', 'reviewSet', 'readDifferences', 'readFindings', 'readFolder'],
   lists: ['askSet', 'compose'],
   aside: ['compare', 'makeArchive', 'importEdits', 'previewImport'],

@@ -13,9 +13,11 @@ import { compareTexts } from './compare-texts.ts'
 import {
   type DocumentParts,
   type GivenShare,
+  type GivenVariant,
   giveShare,
   type LivePlace,
   putTogether,
+  stopVariant,
   takeApart,
 } from './document-parts.ts'
 import { type GivenFolder, makeArchive, readFolder } from './folder.ts'
@@ -112,6 +114,8 @@ export interface Tasks {
   findPlaced(text: string, place: Omit<PlacedPlugin, 'fields'>): Promise<MadePlugin | undefined>
   /** The document with another share of a plugin's rollout; undefined where there is none. */
   giveShare(text: string, given: GivenShare): Promise<DocumentParts | undefined>
+  /** The document without the code of a variant; undefined where there is none. */
+  stopVariant(text: string, given: GivenVariant): Promise<DocumentParts | undefined>
   takeApart(text: string, changed?: LivePlace & { readonly on: boolean }): Promise<ReturnType<typeof takeApart>>
 }
 
@@ -192,6 +196,7 @@ export function createTasks(globals: readonly string[]): Tasks {
     },
     findPlaced: async (text, place) => findPlaced(text, place),
     giveShare: async (text, given) => giveShare(text, given),
+    stopVariant: async (text, given) => stopVariant(text, given),
     takeApart: async (text, changed) => takeApart(text, changed),
   } satisfies Tasks)
 }

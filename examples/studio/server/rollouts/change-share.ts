@@ -49,7 +49,7 @@ export function stopRollout(press: Press, publisher: Publisher, row: RolloutRow,
   return publish(press, publisher, 'stop', async (live) => ({
     message: `${plugin}: rollout stopped: ${reason}`.slice(0, 500),
     document: await prepare(press, row, 0, live.document),
-    details: { domain, plugin, phase, reason },
+    details: { domain, plugin, phase, reason, ...(stop.seen_by === 'person' ? {} : { reported_by: stop.by }) },
     settle: (transaction) => {
       const now = new Date()
       const version = live.version + 1

@@ -15,6 +15,7 @@ import { decide, stepOf } from './plan.ts'
 import { findRollout, listRollouts, readRolloutChart } from './read.ts'
 import { forgetRollouts, type RolloutRow } from './rows.ts'
 import { findStanding, minRunsOf } from './standing.ts'
+import { type StoppedVariant, stopVariantEverywhere } from './stop-variant.ts'
 import { takeRollouts } from './take-report.ts'
 
 /** The guarded rollouts of the fleet: added up, stopped everywhere, and taken step by step. */
@@ -93,6 +94,18 @@ export function createRollouts(
     await published()
   }
 
+  /** What cannot be published now is reported once more. */
+  async function stopVariants(variants: readonly StoppedVariant[]): Promise<void> {
+    for (const variant of variants) {
+      try {
+        await stopVariantEverywhere(press, variant)
+        await published()
+      } catch (error) {
+        if (!(error instanceof Overtaken)) throw error
+      }
+    }
+  }
+
   async function goOnBySelf(row: RolloutRow): Promise<void> {
     const look = () => findStanding(view(), row, Date.now())
     const planned = { ...row, min_runs: minRunsOf(row) }
@@ -157,9 +170,10 @@ export function createRollouts(
   ]
   return Object.freeze({
     async take(taken) {
-      if (!(await takeRollouts(press, findOrigin, taken))) return
+      const { is_stopped, variants } = await takeRollouts(press, findOrigin, taken)
       // The process that reports does not wait for it.
-      work().catch((error) => closed || failed(error))
+      if (is_stopped) work().catch((error) => closed || failed(error))
+      if (variants.length > 0) stopVariants(variants).catch((error) => closed || failed(error))
     },
     list: () => listRollouts(db),
     of: (plugin) => listRollouts(db, plugin),

@@ -8,6 +8,7 @@ import { NO_COUNTS, type ReportedRollout, subtract, toCounts, toList } from './c
 import { findLiveRollout } from './live-rollout.ts'
 import type { FindOrigin } from './origins.ts'
 import { addToSlots, beginRollout, takeRollout } from './rows.ts'
+import { findStoppedVariant, type StoppedVariant } from './stop-variant.ts'
 
 type Guarded = ReportedRollout & PluginKey
 
@@ -18,23 +19,31 @@ const CLOCKS_DIFFER_MS = 2000
  * Adds to the rollouts of the fleet what a process has counted since its last report, and notes which of them are to be stopped:
  * because the process has stopped it, or because the sums are over a limit.
  *
- * @returns whether one is to be stopped
+ * @returns whether one is to be stopped, and the variants that the process has stopped: these are not added up
  */
-export async function takeRollouts(press: Press, findOrigin: FindOrigin, { before, report }: Taken): Promise<boolean> {
+export async function takeRollouts(
+  press: Press,
+  findOrigin: FindOrigin,
+  { before, report, by }: Taken,
+): Promise<{ readonly is_stopped: boolean; readonly variants: readonly StoppedVariant[] }> {
   const version = versionOf(report)
-  if (version === undefined) return false
   let is_stopped = false
+  const variants: StoppedVariant[] = []
+  if (version === undefined) return { is_stopped, variants }
   for (const row of findOwn(report)) {
     const origin = await findOrigin(row, version)
-    // Nothing of it is live there, such as a variant of a plugin: its shares are its own.
-    if (origin === undefined) continue
+    if (origin === undefined) {
+      const variant = await findStoppedVariant(findOrigin, row, version, { report, by })
+      if (variant !== undefined) variants.push(variant)
+      continue
+    }
     const earlier = await findEarlier(findOrigin, before, report, row, origin)
     if (earlier === 'unknown') continue
     const added = subtract(toList(row), earlier)
     if (row.stopped === null && added.every((count) => count === 0) && earlier !== undefined) continue
-    if (await add(press, row, origin, added, before === undefined, report)) is_stopped = true
+    if (await add(press, row, origin, added, before === undefined, { report, by })) is_stopped = true
   }
-  return is_stopped
+  return { is_stopped, variants }
 }
 
 /** Only of documents that this studio has numbered. */
@@ -82,7 +91,7 @@ async function add(
   origin: number,
   added: readonly number[],
   is_new: boolean,
-  report: Report,
+  { report, by }: Pick<Taken, 'report' | 'by'>,
 ): Promise<boolean> {
   const { db } = press
   const now = new Date()
@@ -105,7 +114,7 @@ async function add(
     const stop_when = rollout.stop_when as StopWhen
     const judged = judge_rollout(stop_when, (rollout.evidence as RolloutEvidence | null) ?? undefined, toCounts(counts))
     const sums = rollout.counts.map((count, at) => count + (counts[at] ?? 0))
-    const stop = is_running ? findStop(row, judged.exceeded, sums, report) : null
+    const stop = is_running ? findStop(row, judged.exceeded, sums, report, by) : null
     await transaction
       .updateTable('rollout')
       .set({
@@ -131,12 +140,13 @@ function findStop(
   exceeded: ReturnType<typeof judge_rollout>['exceeded'],
   sums: readonly number[],
   { host, pid }: Report,
+  by: string,
 ): RolloutStop | null {
   if (stopped !== null) {
     const counts = inside && control && { inside, control }
     const { condition, limit, above_control } = stopped
-    return { seen_by: 'process', by: null, host, pid, condition, limit, above_control, counts }
+    return { seen_by: 'process', by, host, pid, condition, limit, above_control, counts }
   }
   if (exceeded === null) return null
-  return { seen_by: 'sums', by: null, host: null, pid: null, ...exceeded, counts: toCounts(sums) }
+  return { seen_by: 'sums', by, host: null, pid: null, ...exceeded, counts: toCounts(sums) }
 }
