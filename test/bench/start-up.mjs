@@ -99,7 +99,7 @@ export function createStartUpReport({ imports, modules, commands, apps, servers 
       `Koa with ${what} and no plugin, resident after load`,
       `${resident(side).toFixed(0)} MB`,
       `Koa alone ${resident('koa').toFixed(0)} MB`,
-      judge('≤ 80 MB', resident(side) <= 80),
+      judge('≤ 1.29 × that', resident(side) <= 1.29 * resident('koa')),
     ],
   ]
   return [
