@@ -3,6 +3,7 @@ import { readStopWhen, type StopRule, type StopWhen, stopWhenSchema } from '../m
 import { placeBets } from '../request/rollout/evidence.ts'
 import { FALSE_STOPS } from '../request/rollout/watch.ts'
 import { checkArguments } from '../validation/arguments.ts'
+import { dealBlocks } from './blocks.ts'
 
 const number = z.number().min(0)
 const group = { responses: number, status_5xx: number, slow_responses: number }
@@ -53,7 +54,8 @@ const SLOWEST = 0.01
 /**
  * Adds counts to what is known of a rollout, and says whether it is over a limit: by the test of a single process
  * (`gatherEvidence`), over the whole rollout. What the plugin does is judged by the sums alone, whoever counted them. The two
- * groups are compared within these counts: what is wrong with one process, or at one time, is wrong in both of them.
+ * groups are compared within these counts, in up to 8 blocks: what is wrong with one process, or at one time, is wrong in both of
+ * them.
  */
 export function judgeRollout(
   stop_when: StopWhen,
@@ -78,12 +80,17 @@ export function judgeRollout(
     } = placeBets(condition !== 'p99_ms' ? limit : is_compared ? 0 : SLOWEST, is_compared)
     if (is_compared) {
       const field = condition === 'p99_ms' ? 'slow_responses' : 'status_5xx'
-      const difference = inside[field] / inside.responses - control[field] / control.responses
-      const known = capitals[condition] ?? bets.map(() => 0)
       // Of one group alone there is nothing to compare.
-      capitals[condition] = Number.isFinite(difference)
-        ? known.map((capital, at) => capital + Math.log1p((bets[at] as number) * (difference - rate)))
-        : known
+      const differences = dealBlocks({
+        inside: inside.responses,
+        inside_bad: inside[field],
+        outside: control.responses,
+        outside_bad: control[field],
+      })
+      const known = capitals[condition] ?? bets.map(() => 0)
+      capitals[condition] = known.map((capital, at) =>
+        differences.reduce((sum, each) => sum + Math.log1p((bets[at] as number) * (each - rate)), capital),
+      )
     } else {
       const [all, bad] = sums[condition] ?? [0, 0]
       const [more, more_bad] = OWN[condition](inside)

@@ -57,7 +57,7 @@ describe('judge_rollout', () => {
     const rule: StopWhen = { status_5xx_rate: { above_control: 0.02 } }
     const bad = { runs: 50, responses: 50, status_5xx: 50 }
     const found = judgeReports(rule, 100, () => counts(bad, { responses: 450, status_5xx: 5 }))
-    expect(found?.reports).toBeLessThan(30)
+    expect(found?.reports).toBeLessThanOrEqual(3)
     expect(found?.exceeded).toEqual({ condition: 'status_5xx_rate', limit: 0.02, above_control: true })
     expect(judgeReports(rule, 100, () => counts(bad, { responses: 450, status_5xx: 450 }))).toBeUndefined()
   })
@@ -82,6 +82,70 @@ describe('judge_rollout', () => {
       if (found !== undefined) stops += 1
     }
     expect(stops).toBeLessThanOrEqual(Math.ceil(numRuns / 1000))
+  })
+
+  const chance = createRandom(7)
+  /** Reports of a fleet: of each group how many, and how many of them in a hundred are bad. */
+  const fleetOf = (of: () => readonly [inside: number, bad: number, outside: number, bad: number]) => () => {
+    const [inside, inside_bad, outside, outside_bad] = of()
+    return counts(
+      { runs: inside, responses: inside, status_5xx: draw(chance, inside, inside_bad) },
+      { responses: outside, status_5xx: draw(chance, outside, outside_bad) },
+    )
+  }
+
+  test.each([
+    ['always fails, in processes that have seen 2 of it each', [2, 1, 18, 0.01], 12],
+    ['always fails, in processes that have seen many of it', [50, 1, 450, 0.01], 3],
+    ['fails half of the time', [10, 0.5, 90, 0.01], 10],
+    ['fails for one in five', [10, 0.2, 90, 0.01], 40],
+    ['fails for one in ten', [10, 0.1, 90, 0.01], 120],
+  ] as const)('finds what %s above the control group within so many reports', (_, of, reports) => {
+    const rule: StopWhen = { status_5xx_rate: { above_control: 0.02 } }
+    for (let rollout = 0; rollout < 20; rollout += 1) {
+      expect(
+        judgeReports(
+          rule,
+          500,
+          fleetOf(() => of),
+        )?.reports,
+      ).toBeLessThanOrEqual(reports)
+    }
+  })
+
+  test('is not convinced by a single report, whatever that says', () => {
+    const rule: StopWhen = { status_5xx_rate: { above_control: 0 } }
+    const lies = counts({ runs: 4000, responses: 4000, status_5xx: 4000 }, { responses: 900 })
+    expect(judgeReports(rule, 2, () => lies)).toBeUndefined()
+    const huge = counts({ runs: 1e12, responses: 1e12, status_5xx: 1e12 }, { responses: 1e12 })
+    expect(judgeReports(rule, 10, () => huge)).toBeUndefined()
+  })
+
+  test.each([
+    ['both groups alike', () => [3, 0.3, 27, 0.3] as const],
+    ['groups of the same size', () => [20, 0.5, 20, 0.5] as const],
+    [
+      'processes that differ',
+      () => {
+        const bad = chance.next() < 0.3 ? 0.5 : 0.01
+        return [chance.between(1, 30), bad, chance.between(1, 300), bad] as const
+      },
+    ],
+  ])('has evidence of 20 to 1 in at most one of 20 healthy rollouts: %s', (_, of) => {
+    const report = fleetOf(of)
+    const rollouts = tries(200).numRuns ?? 200
+    let convinced = 0
+    for (let rollout = 0; rollout < rollouts; rollout += 1) {
+      let evidence: RolloutEvidence | undefined
+      let most = 0
+      for (let at = 0; at < 60; at += 1) {
+        evidence = judge_rollout({ status_5xx_rate: { above_control: 0 } }, evidence, report()).evidence
+        const capitals = evidence.capitals.status_5xx_rate as number[]
+        most = Math.max(most, capitals.reduce((sum, each) => sum + Math.exp(each), 0) / capitals.length)
+      }
+      if (most >= 20) convinced += 1
+    }
+    expect(convinced).toBeLessThanOrEqual(rollouts / 20)
   })
 
   test.each([
