@@ -115,6 +115,22 @@ describePages('the rollouts', () => {
     },
   )
 
+  test('one has in its charts what is reported while they load for the first time', async () => {
+    const { ada } = visited
+    let asked = 0
+    await ada.route('**/chart?*', async (route) => {
+      asked += 1
+      // The first answer never comes: only who listens already asks again.
+      if (asked > 1) await route.continue()
+    })
+    await open(ada)
+    await expect.poll(() => asked, { timeout: 30_000 }).toBe(1)
+    await report('web-1', 41, 0)
+    await expect.poll(() => asked, { timeout: 30_000 }).toBeGreaterThan(1)
+    await ada.getByRole('figure', { name: '5xx responses in %' }).waitFor()
+    await ada.unroute('**/chart?*')
+  })
+
   test('is paused and resumed, goes on, and is stopped by hand on a phone', async () => {
     const { ada } = visited
     await ada.setViewportSize({ width: 390, height: 844 })

@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import { Show, useLoad } from '../load.tsx'
 import { Scrolled } from '../parts/scrolled.tsx'
+import { useStudioEvent } from '../studio.tsx'
 import { clock, type Line, type Mark } from './chart.tsx'
 
 const RANGES = [
@@ -10,17 +11,24 @@ const RANGES = [
 ] as const
 export type Range = (typeof RANGES)[number][0]
 
-/** Charts of the last hour or day, loaded again every minute. @param path where the values of a range are */
+/**
+ * Charts of the last hour or day, loaded again every minute.
+ *
+ * @param path where the values of a range are
+ * @param reports_every_ms loads them again when processes report, so often at most; undefined: not
+ */
 export function OverTime<T>({
   label,
   title,
   path,
+  reports_every_ms,
   children,
 }: {
   label: string
   title: string
   path(range: Range): string
-  children(value: T, reload: () => void): ComponentChildren
+  reports_every_ms?: number
+  children(value: T): ComponentChildren
 }) {
   const [range, setRange] = useState<Range>('hour')
   const chart = useLoad<T>(path(range))
@@ -42,9 +50,16 @@ export function OverTime<T>({
           ))}
         </div>
       </div>
-      <Show of={chart}>{(value) => children(value, reload)}</Show>
+      {/* Not with what is drawn: a report that comes while the first values are on their way would be missed. */}
+      {reports_every_ms !== undefined && <OnReports reload={reload} every_ms={reports_every_ms} />}
+      <Show of={chart}>{children}</Show>
     </section>
   )
+}
+
+function OnReports({ reload, every_ms }: { reload(): void; every_ms: number }) {
+  useStudioEvent('report', reload, every_ms)
+  return null
 }
 
 /** Values by the times of a range. */

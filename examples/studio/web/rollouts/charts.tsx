@@ -2,7 +2,6 @@ import type { RolloutChart } from '../../shared/rollouts.ts'
 import { query } from '../api.ts'
 import { type Line, LineChart, tell } from '../fleet/chart.tsx'
 import { OverTime, slotsOf, TableOfTimes } from '../fleet/over-time.tsx'
-import { useStudioEvent } from '../studio.tsx'
 
 const EVERY_MS = 5000
 
@@ -12,15 +11,15 @@ export function RolloutCharts({ id }: { id: number }) {
     <OverTime<RolloutChart>
       label="Both groups over time"
       title="Both groups over time"
+      reports_every_ms={EVERY_MS}
       path={(range) => `/rollouts/${id}/chart${query({ range })}`}
     >
-      {(value, reload) => <Drawn of={value} reload={reload} />}
+      {(value) => <Drawn of={value} />}
     </OverTime>
   )
 }
 
-function Drawn({ of, reload }: { of: RolloutChart; reload(): void }) {
-  useStudioEvent('report', reload, EVERY_MS)
+function Drawn({ of }: { of: RolloutChart }) {
   const { times, line, marks } = slotsOf(of)
   const is_known = ({ values }: Line) => values.some((value) => value !== null)
   const charts = [
