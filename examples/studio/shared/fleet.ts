@@ -30,6 +30,8 @@ export interface Summary {
   readonly refused: number
   readonly quarantined: number
   readonly open_breakers: number
+  /** Whether its candidate document was stopped; undefined in what was kept before that was known. */
+  readonly canary_stopped?: boolean
   readonly notable: readonly Notable[]
 }
 

@@ -131,6 +131,12 @@ export const REPORT = z.object({
     .object({ total: counted, states: COUNTS, breakers: COUNTS, notable: many(NOTABLE), notable_left_out: counted })
     .optional(),
   rollouts: z.object({ guarded: many(GUARDED), left_out: counted }).optional(),
+  canary: z
+    .object({
+      percent: z.number().min(0).max(100),
+      stopped: z.object({ condition: text(40), limit: z.number(), above_control: z.boolean(), at: MS }).nullable(),
+    })
+    .nullish(),
   counters: z
     .object({
       events: COUNTS,

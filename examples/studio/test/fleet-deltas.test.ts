@@ -100,6 +100,7 @@ test('the buckets are those that dynacode has', async () => {
 describe('a process', () => {
   const fine = { active: { version: 9 }, interval: 60 }
   const open = { total: 1, states: {}, breakers: { open: 1 }, notable: [] }
+  const STOPPED = { condition: 'status_5xx_rate', limit: 0.02, above_control: true, at: BEGUN }
   const judged = (more: object, age_ms = 0) => {
     const summary = summarize(report([], { ...fine, ...more }))
     const closed = (more as { closing?: boolean }).closing ?? false
@@ -118,6 +119,9 @@ describe('a process', () => {
     [{ active: null }, 'bad: nothing loaded'],
     [{ stale: true }, 'bad: stale'],
     [{ plugins: open }, 'bad: 1 breaker open'],
+    [{ canary: { percent: 0, stopped: STOPPED } }, 'bad: candidate document stopped'],
+    [{ canary: { percent: 10, stopped: null } }, 'good: healthy'],
+    [{ canary: null }, 'good: healthy'],
     [{ disabled: true }, 'warn: disabled in the app'],
     [{ active: { version: 9, enabled: false } }, 'warn: plugins are switched off'],
     [{ active: { version: 8 } }, 'warn: behind'],

@@ -15,7 +15,16 @@ export function isTrouble({ state, breaker }: Pick<Notable, 'state' | 'breaker'>
 }
 
 /** Takes of a report what lists and sums need: a report itself is large. */
-export function summarize({ name, interval = 30, disabled, stale, active, attempted, plugins }: Report): Summary {
+export function summarize({
+  name,
+  interval = 30,
+  disabled,
+  stale,
+  active,
+  attempted,
+  plugins,
+  canary,
+}: Report): Summary {
   const notable = plugins?.notable ?? []
   const wanted = [...notable.filter(isTrouble), ...notable.filter(({ state }) => TOLD.includes(state))]
   return {
@@ -29,6 +38,7 @@ export function summarize({ name, interval = 30, disabled, stale, active, attemp
     refused: attempted?.verdict === 'partial' ? attempted.refused.length + attempted.refused_left_out : 0,
     quarantined: plugins?.states.quarantined ?? 0,
     open_breakers: (plugins?.breakers.open ?? 0) + (plugins?.breakers.half_open ?? 0),
+    canary_stopped: (canary?.stopped ?? null) !== null,
     notable: wanted
       .slice(0, MOST_NOTABLE)
       .map(({ domain, name, phase, state, breaker }) => ({ domain, name, phase, state, breaker })),
@@ -65,13 +75,15 @@ export function judge({ id, host, pid, received_at, closed, summary }: Known, li
 const count = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`
 
 function describe(summary: Summary, live: number): [Condition, string] {
-  const { version, refused_version, refused, quarantined, open_breakers, stale, disabled, enabled } = summary
+  const { version, refused_version, refused, quarantined, open_breakers, stale, disabled, enabled, canary_stopped } =
+    summary
   if (refused_version !== null) return ['bad', `refused version ${refused_version}`]
   if (version === null) return ['bad', 'nothing loaded']
   if (stale) return ['bad', 'stale']
   if (refused > 0) return ['bad', `refused ${count(refused, 'part')} of version ${version}`]
   if (quarantined > 0) return ['bad', `${count(quarantined, 'plugin')} quarantined`]
   if (open_breakers > 0) return ['bad', `${count(open_breakers, 'breaker')} open`]
+  if (canary_stopped) return ['bad', 'candidate document stopped']
   if (disabled) return ['warn', 'disabled in the app']
   if (!enabled) return ['warn', 'plugins are switched off']
   if (typeof version === 'number' && version < live) return ['warn', 'behind']

@@ -168,6 +168,27 @@ describePages('the rollouts', () => {
     await ada.getByText(/^new-price: rollout stopped: more than 5 %/).waitFor()
   })
 
+  test('of a candidate document stand in the fleet, with the process that reports it', async () => {
+    const { ada, base } = visited
+    const stopped = { condition: 'status_5xx_rate', limit: 0.02, above_control: true, at: Date.now() }
+    const row = () => ada.getByRole('region', { name: 'Processes' }).getByRole('listitem').filter({ hasText: 'web-9' })
+    for (const canary of [
+      { percent: 5, stopped: null },
+      { percent: 0, stopped },
+    ]) {
+      sequence += 1
+      const process = { instance: 'candidate', host: 'web-9', pid: 9, sequence, closing: false, interval: 60 }
+      await call(ada, 'POST', '/reports', { format: 1, ...process, active: { version: 'next' }, canary })
+      await ada.goto(`${base}/fleet`)
+      if (canary.stopped !== null) await row().getByText('candidate document stopped').waitFor()
+      await row().locator('summary').click()
+      const said =
+        canary.stopped === null ? 'for 5 % of the requests' : /^stopped: the share of 5xx responses is more than 2/
+      await row().getByText(said).waitFor()
+    }
+    await checkAccess(ada)
+  })
+
   test('shows a viewer no buttons', async () => {
     const { ada, base, openPage } = visited
     const { secret } = await call<{ secret: string }>(ada, 'POST', '/invitations', { role: 'viewer' })

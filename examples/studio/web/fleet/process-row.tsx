@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks'
 import { type Instance, isGone, type Process } from '../../shared/fleet.ts'
+import { describeReason } from '../../shared/rollouts.ts'
 import { Show, useLoad } from '../load.tsx'
 import { Ago } from '../parts/time.tsx'
 import { useStudioEvent } from '../studio.tsx'
@@ -48,7 +49,7 @@ function LastReport({ id }: { id: string }) {
 }
 
 function Report({ of: { received_at, report } }: { of: Instance }) {
-  const { active, attempted, last_refresh, plugins, dynacode, node, interval } = report
+  const { active, attempted, last_refresh, plugins, dynacode, node, interval, canary } = report
   const notable = plugins?.notable ?? []
   return (
     <>
@@ -74,6 +75,16 @@ function Report({ of: { received_at, report } }: { of: Instance }) {
               {Object.entries(plugins.states)
                 .filter(([, count]) => count > 0)
                 .map(([state, count]) => `, ${count} ${state.replace('_', ' ')}`)}
+            </dd>
+          </>
+        )}
+        {canary && (
+          <>
+            <dt>Candidate document</dt>
+            <dd>
+              {canary.stopped === null
+                ? `for ${canary.percent} % of the requests`
+                : `stopped: ${describeReason({ ...canary.stopped, counts: null })}`}
             </dd>
           </>
         )}
