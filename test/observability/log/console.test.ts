@@ -58,6 +58,22 @@ test('a refused document, a refused plugin, a failed fetch and what goes wrong e
   ])
 })
 
+test('a rollout and a canary that were stopped are each a line that says why, and a canary with another share is none', () => {
+  const { events, lines } = setUp()
+  const counts = { inside: {}, control: {} }
+  const [own, compared] = [
+    { condition: 'error_rate', limit: 0.05, above_control: false, ...counts },
+    { condition: 'p99_ms', limit: 20, above_control: true, ...counts },
+  ]
+  events.emit('rt_rollout_stopped', { plugin, ...own } as never)
+  events.emit('rt_canary_stopped', compared as never)
+  events.emit('rt_canary_changed', { percent: 100, previous_percent: 10, reason: 'set' })
+  expect(lines).toEqual([
+    'error dynacode: the rollout of plugin "token" (access, a.com) stopped itself: error_rate is above 0.05',
+    'error dynacode: the candidate document was stopped: p99_ms is more than 20 above the control group',
+  ])
+})
+
 test('what the app listens for is left to the app, and what only dynacode listens for is not', () => {
   const { events, lines } = setUp({ on_fail: vi.fn() })
   events.emitter.on('on_error', vi.fn())
