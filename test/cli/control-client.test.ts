@@ -196,6 +196,18 @@ describe('the state of a process in words', () => {
     ])
   })
 
+  test('shows the share of a candidate document, and what it was stopped for', () => {
+    const at = (canary: object) => shown({ canary }).filter((line) => /canary|candidate/.test(line))
+    expect(at({ percent: 5, stopped: null })).toEqual(['canary     5 % of the requests'])
+    const stopped = { condition: 'status_5xx_rate', limit: 0.02, above_control: true, at: NOW }
+    expect(at({ percent: 0, stopped })).toEqual([
+      '1 live; the candidate document was stopped',
+      'canary     0 % of the requests, stopped: status_5xx_rate more than 0.02 above the control group',
+    ])
+    expect(needsAttention({ ...STATUS, canary: { percent: 0, stopped } })).toBe(true)
+    expect(needsAttention({ ...STATUS, canary: { percent: 5, stopped: null } })).toBe(false)
+  })
+
   test.each([
     [{ closed: true, next_poll_at: null, polling: 'closed' }, '1 live; closed: no plugin runs'],
     [{ loaded: false, plugins: [] }, 'no plugins; no document is live yet'],

@@ -34,6 +34,7 @@ function findTrouble(status: Answer, now: number): readonly string[] {
     status.last_error && describeFailure(status, now),
     status.cache?.error && `the cache does not work: ${status.cache.error.message}`,
     stopped > 0 && `${stopped} not run any more (rollout stopped itself)`,
+    status.canary?.stopped && 'the candidate document was stopped',
     open > 0 && `${open} skipped (breaker open)`,
   ].filter((text) => typeof text === 'string')
 }
@@ -80,6 +81,7 @@ export function showStatus(status: Answer, { print, paint }: Terminal, now = Dat
   row('watching', status.watching === 'none' ? 'off' : String(status.watching))
   row('cache', status.cache === null ? 'off' : status.cache.error ? String(status.cache.error.message) : 'on')
   row('switch', status.disabled ? 'off: no plugin runs' : 'on')
+  if (status.canary) row('canary', `${status.canary.percent} % of the requests${describeStop(status.canary)}`)
   for (const plugin of status.plugins) print(`  ${describePlugin(plugin, paint, time)}`)
 }
 
@@ -100,7 +102,7 @@ export function describePlugin(
   return `${paint(STYLES[state] ?? 'yellow', nameOf(state))} ${name} (${where})${broken}${describeStop(rollout)}${error ? `: ${error}` : ''}`
 }
 
-/** What a rollout was stopped for: `, stopped: error_rate above 0.05`. */
+/** What a rollout or a canary was stopped for: `, stopped: error_rate above 0.05`. */
 function describeStop(rollout: Answer): string {
   const stopped = rollout?.stopped
   if (!stopped) return ''
