@@ -23,7 +23,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 700,
   },
-  server: { proxy: { '/api': STUDIO, '/plugins.json': STUDIO } },
+  server: { proxy: { '/api/': STUDIO, '/plugins.json': STUDIO } },
 })
 
 /** What plugin code finds in its scope, from dynacode's own types; read when the pages are built. */
