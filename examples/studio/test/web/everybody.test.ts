@@ -43,7 +43,12 @@ describePages('every page', () => {
       ['/history?before=0&after=1', '.differences'],
       ['/fleet', '.empty'],
       ['/audit', 'table'],
-      ['/people', '.rows'],
+      ['/people', '.cards'],
+      ['/environments', 'form'],
+      ['/webhooks', 'form'],
+      ['/actions', '.actions'],
+      ['/rollouts', '.empty'],
+      ['/history', '.cards'],
       ['/nowhere', '.empty'],
     ]
   })
@@ -79,6 +84,52 @@ describePages('every page', () => {
       await checkAccess(phone)
     }
     await phone.context().close()
+  })
+
+  test('lists have columns; on a phone each row is a card, and what is in it stands in lines that can be read', async () => {
+    const { ada, base, openPage } = visited
+    const phone = await openPage({
+      viewport: { width: 360, height: 740 },
+      storageState: await ada.context().storageState(),
+    })
+    const lists = [
+      ['/people', 'Accounts', ['Name', 'Role', 'Second factor', 'Since', 'Actions']],
+      ['/people', 'Tokens', ['Name', 'Role', 'Created', 'Last used', 'Expires', 'Actions']],
+      ['/history', 'Versions', ['Version', 'Message', 'Kind', 'By', 'When', 'Actions']],
+    ] as const
+    await call(ada, 'POST', '/tokens', { name: 'the-pipeline-that-builds-the-shop', role: 'reporter' })
+    for (const [path, name, heads] of lists) {
+      await ada.goto(base + path)
+      const table = ada.getByRole('table', { name })
+      await table.waitFor()
+      expect(await table.getByRole('columnheader').allTextContents()).toEqual(heads)
+      const tops = (box: { y: number } | null) => Math.round(box?.y ?? -1)
+      const row = table.getByRole('row').nth(1)
+      const cells = await row.getByRole('cell').all()
+      expect(new Set(await Promise.all(cells.map(async (cell) => tops(await cell.boundingBox())))).size).toBe(1)
+
+      await phone.goto(base + path)
+      const card = phone.getByRole('table', { name }).getByRole('row').nth(1)
+      await card.waitFor()
+      for (const [at, cell] of (await card.getByRole('cell').all()).slice(0, -1).entries()) {
+        const named = await cell.evaluate("(element) => getComputedStyle(element, '::before').content")
+        expect(named).toBe(JSON.stringify(heads[at + 1]))
+      }
+      // A name that is squeezed beside its buttons has a letter or two in a line.
+      expect((await card.getByRole('rowheader').boundingBox())?.height).toBeLessThan(40)
+    }
+    await phone.context().close()
+  })
+
+  test('the code has the height of the window on a desktop, and stays beside the settings that are scrolled', async () => {
+    const { ada, base } = visited
+    await ada.goto(base + pathOf(PLUGIN))
+    await ada.locator('.cm-content').waitFor()
+    expect((await ada.locator('.cm-content').boundingBox())?.height).toBeGreaterThan(400)
+    await ada.getByRole('heading', { name: 'Try this code' }).scrollIntoViewIfNeeded()
+    expect(await ada.evaluate('scrollY')).toBeGreaterThan(100)
+    const { y = -1 } = (await ada.locator('.cm-content').boundingBox()) ?? {}
+    expect(y).toBeGreaterThan(0)
   })
 
   test('has the colours that somebody chose, from its first moment on', async () => {

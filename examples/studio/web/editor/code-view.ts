@@ -118,7 +118,11 @@ export function createCodeView(
       javascriptLanguage.data.of({ autocomplete: createCompletions(around) }),
       EditorState.readOnly.of(read_only),
       EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'false' }),
-      EditorView.theme({ '.cm-content, .cm-gutter': { minHeight: '16rem' }, '.cm-scroller': { maxHeight: '70vh' } }),
+      // How high it is at least, the page around it says: what is in a shadow tree inherits no more than variables.
+      EditorView.theme({
+        '.cm-content, .cm-gutter': { minHeight: 'var(--code-height, 16rem)' },
+        '.cm-scroller': { maxHeight: 'max(70vh, var(--code-height, 16rem))' },
+      }),
       EditorView.updateListener.of(({ docChanged, state }) => {
         if (!docChanged || is_told) return
         const text = state.doc.toString()

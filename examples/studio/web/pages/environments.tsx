@@ -62,10 +62,16 @@ function Card({
   const chosen = version === '' ? String(newest ?? '') : version
   return (
     <section class="card" aria-label={name}>
-      <h2>{name}</h2>
-      <p class="hint">{url}</p>
+      <div class="head">
+        <h2>
+          {name} <small>{url}</small>
+        </h2>
+        <button type="button" aria-label={`Remove ${name}`} onClick={() => setAsked(true)}>
+          Remove…
+        </button>
+      </div>
       <form
-        class="grid"
+        class="promotion"
         noValidate
         onSubmit={(event) => {
           event.preventDefault()
@@ -103,11 +109,6 @@ function Card({
           <a href={done.url}>To {name}</a>
         </p>
       )}
-      <footer>
-        <button type="button" aria-label={`Remove ${name}`} onClick={() => setAsked(true)}>
-          Remove…
-        </button>
-      </footer>
       {asked && (
         <Confirm
           title={`Remove ${name}?`}

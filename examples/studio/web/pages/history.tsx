@@ -6,11 +6,14 @@ import { Empty, Failed, Loading, usePages } from '../load.tsx'
 import { LoadedDifferences } from '../parts/differences.tsx'
 import { useTitle } from '../parts/page.ts'
 import { describePublished } from '../parts/published.ts'
+import { Table } from '../parts/table.tsx'
 import { Ago } from '../parts/time.tsx'
 import { Link, usePlace } from '../router.tsx'
 import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
 
 const PAGE = 50
+/** What was live before the first version. */
+const NOTHING: Version = { version: 0, kind: 'publish', message: 'nothing', created_by: null, created_at: '' }
 
 /** Every version; what is different between two; and the way back. */
 export function HistoryPage() {
@@ -46,26 +49,34 @@ export function HistoryPage() {
         </Empty>
       )}
       {is_comparing && <Comparison before={before} after={after} newest={newest} choose={compare} />}
-      {versions.items && versions.items.length > 0 && (
-        <ol class="versions">
-          {versions.items.map((version) => (
-            <li key={version.version}>
-              <span class="number">{version.version}</span>
-              <span class="what">
-                <b>{version.message}</b>
-                <small>
-                  {version.kind} · {version.created_by ?? 'the studio'} · <Ago at={version.created_at} />
-                </small>
-              </span>
-              {version.version === newest && <span class="badge added">newest</span>}
-              <button
-                type="button"
-                aria-label={`Changes of version ${version.version}`}
-                onClick={() => compare(version.version - 1, version.version)}
-              >
-                Changes
-              </button>
-              {version.version !== newest && newest !== undefined && (
+      {versions.items && newest !== undefined && (
+        <Table
+          label="Versions"
+          items={may_publish && !versions.has_more ? [...versions.items, NOTHING] : versions.items}
+          keyOf={({ version }) => version}
+          columns={[
+            { head: 'Version', cell: ({ version }) => <b class="number">{version}</b> },
+            { head: 'Message', cell: ({ message }) => message },
+            {
+              head: 'Kind',
+              cell: ({ version, kind }) =>
+                version === newest ? <span class="badge added">live</span> : version === 0 ? null : kind,
+            },
+            { head: 'By', cell: ({ version, created_by }) => (version === 0 ? null : (created_by ?? 'the studio')) },
+            { head: 'When', cell: ({ created_at: at }) => (at === '' ? null : <Ago at={at} />) },
+          ]}
+          actions={(version) => (
+            <>
+              {version.version > 0 && (
+                <button
+                  type="button"
+                  aria-label={`Changes of version ${version.version}`}
+                  onClick={() => compare(version.version - 1, version.version)}
+                >
+                  Changes
+                </button>
+              )}
+              {version.version > 0 && version.version !== newest && (
                 <button
                   type="button"
                   aria-label={`Compare version ${version.version} with the newest`}
@@ -77,33 +88,17 @@ export function HistoryPage() {
               {may_publish && version.version !== newest && (
                 <button
                   type="button"
-                  aria-label={`Roll back to version ${version.version}`}
+                  aria-label={
+                    version.version === 0 ? 'Roll back to no plugins' : `Roll back to version ${version.version}`
+                  }
                   onClick={() => setBack(version)}
                 >
                   Roll back…
                 </button>
               )}
-            </li>
-          ))}
-          {may_publish && newest !== undefined && !versions.has_more && (
-            <li>
-              <span class="number">0</span>
-              <span class="what">
-                <b>nothing</b>
-                <small>nothing published yet</small>
-              </span>
-              <button
-                type="button"
-                aria-label="Roll back to no plugins"
-                onClick={() =>
-                  setBack({ version: 0, kind: 'publish', message: 'nothing', created_by: null, created_at: '' })
-                }
-              >
-                Roll back…
-              </button>
-            </li>
+            </>
           )}
-        </ol>
+        />
       )}
       {versions.has_more && (
         <button type="button" class="more" disabled={versions.loading} onClick={versions.more}>

@@ -69,16 +69,8 @@ function Card({ webhook, reload, renewed }: { webhook: Webhook; reload(): void; 
     })
   return (
     <section class="card webhook" aria-label={name}>
-      <h2>
-        {name} {active ? null : <span class="badge bad">paused</span>}
-      </h2>
-      <p class="hint">
-        {FORMATS[format]} at {host} · {events.map((event) => event.replace('_', ' ')).join(', ')}
-        {waiting > 0 && ` · ${waiting} waiting`}
-      </p>
-      {paused_because && <p class="notice failed">Paused by the studio: {paused_because}.</p>}
-      {problem && <Failed problem={problem} />}
-      <footer>
+      <div class="head">
+        <h2>{name}</h2>
         <button type="button" aria-label={`Send a test to ${name}`} disabled={busy} onClick={test}>
           {busy ? 'Please wait…' : 'Send a test'}
         </button>
@@ -96,7 +88,30 @@ function Card({ webhook, reload, renewed }: { webhook: Webhook; reload(): void; 
         <button type="button" aria-label={`Remove ${name}`} onClick={() => setAsked('remove')}>
           Remove…
         </button>
-      </footer>
+      </div>
+      <dl class="columns">
+        <div>
+          <dt>State</dt>
+          <dd>
+            {active ? <span class="badge good">on</span> : <span class="badge bad">paused</span>}
+            {waiting > 0 && ` ${waiting} waiting`}
+          </dd>
+        </div>
+        <div>
+          <dt>For</dt>
+          <dd>{FORMATS[format]}</dd>
+        </div>
+        <div>
+          <dt>Host</dt>
+          <dd>{host}</dd>
+        </div>
+        <div>
+          <dt>Events</dt>
+          <dd>{events.map((event) => event.replace('_', ' ')).join(', ')}</dd>
+        </div>
+      </dl>
+      {paused_because && <p class="notice failed">Paused by the studio: {paused_because}.</p>}
+      {problem && <Failed problem={problem} />}
       <Deliveries key={turn} id={id} name={name} open={turn > 0} />
       {asked === 'remove' && (
         <Confirm

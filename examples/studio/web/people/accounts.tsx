@@ -4,6 +4,7 @@ import { PERSON_ROLES, type PersonRole } from '../../shared/roles.ts'
 import { Confirm } from '../dialog.tsx'
 import { useAction } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'
+import { Table } from '../parts/table.tsx'
 import { Ago } from '../parts/time.tsx'
 import { useStudio } from '../studio.tsx'
 import { Secret } from './secret.tsx'
@@ -22,6 +23,12 @@ export function Accounts({ made }: { made(): void }) {
       say(waits ? `Another publisher has to approve that ${account.name} becomes one` : `${account.name} was changed`)
       if (waits) made()
     }).then(() => accounts.reload())
+  const renew = ({ id, name }: ListedAccount) =>
+    run(async () => {
+      const { secret, needs_second } = await api.send<MadeLink>('POST', `/accounts/${id}/password-link`)
+      setLink({ name, link: `${location.origin}/join#${secret}`, waits: needs_second })
+      made()
+    })
   return (
     <section class="card" aria-label="Accounts">
       <h2>Accounts</h2>
@@ -35,17 +42,23 @@ export function Accounts({ made }: { made(): void }) {
       )}
       <Show of={accounts}>
         {(list) => (
-          <ul class="rows">
-            {list.map((account) => (
-              <li key={account.id}>
-                <span class="what">
-                  <b>{account.name}</b>{' '}
-                  <small>
-                    {account.name === session.name ? 'you · ' : ''}since <Ago at={account.created_at} />
-                  </small>
-                </span>
-                {account.active ? (
+          <Table
+            label="Accounts"
+            items={list}
+            keyOf={({ id }) => id}
+            columns={[
+              {
+                head: 'Name',
+                cell: ({ name }) => (
                   <>
+                    <b>{name}</b> {name === session.name && <small>you</small>}
+                  </>
+                ),
+              },
+              {
+                head: 'Role',
+                cell: (account) =>
+                  account.active ? (
                     <select
                       aria-label={`Role of ${account.name}`}
                       value={account.role}
@@ -55,54 +68,49 @@ export function Accounts({ made }: { made(): void }) {
                         <option key={role}>{role}</option>
                       ))}
                     </select>
-                    {account.name !== session.name && (
-                      <button
-                        type="button"
-                        aria-label={`New password for ${account.name}`}
-                        onClick={() =>
-                          run(async () => {
-                            const path = `/accounts/${account.id}/password-link`
-                            const { secret, needs_second } = await api.send<MadeLink>('POST', path)
-                            setLink({
-                              name: account.name,
-                              link: `${location.origin}/join#${secret}`,
-                              waits: needs_second,
-                            })
-                            made()
-                          })
-                        }
-                      >
-                        New password…
-                      </button>
-                    )}
-                    {account.second_factor && account.name !== session.name && (
-                      <button
-                        type="button"
-                        aria-label={`Second factor of ${account.name}`}
-                        onClick={() => setReset(account)}
-                      >
-                        Second factor…
-                      </button>
-                    )}
-                    <button type="button" aria-label={`Block ${account.name}`} onClick={() => setAsked(account)}>
-                      Block…
-                    </button>
-                  </>
-                ) : (
-                  <>
+                  ) : (
                     <span class="badge bad">blocked</span>
+                  ),
+              },
+              { head: 'Second factor', cell: ({ second_factor }) => (second_factor ? 'on' : 'off') },
+              { head: 'Since', cell: ({ created_at }) => <Ago at={created_at} /> },
+            ]}
+            actions={(account) =>
+              account.active ? (
+                <>
+                  {account.name !== session.name && (
                     <button
                       type="button"
-                      aria-label={`Unblock ${account.name}`}
-                      onClick={() => change(account, { active: true })}
+                      aria-label={`New password for ${account.name}`}
+                      onClick={() => renew(account)}
                     >
-                      Unblock
+                      New password…
                     </button>
-                  </>
-                )}
-              </li>
-            ))}
-          </ul>
+                  )}
+                  {account.second_factor && account.name !== session.name && (
+                    <button
+                      type="button"
+                      aria-label={`Second factor of ${account.name}`}
+                      onClick={() => setReset(account)}
+                    >
+                      Second factor…
+                    </button>
+                  )}
+                  <button type="button" aria-label={`Block ${account.name}`} onClick={() => setAsked(account)}>
+                    Block…
+                  </button>
+                </>
+              ) : (
+                <button
+                  type="button"
+                  aria-label={`Unblock ${account.name}`}
+                  onClick={() => change(account, { active: true })}
+                >
+                  Unblock
+                </button>
+              )
+            }
+          />
         )}
       </Show>
       {reset && (

@@ -1,6 +1,7 @@
 import type { ListedLink } from '../../shared/people.ts'
 import { useAction } from '../form.tsx'
 import { Failed, type Loaded, Show } from '../load.tsx'
+import { Table } from '../parts/table.tsx'
 import { Ago } from '../parts/time.tsx'
 import { useStudio } from '../studio.tsx'
 
@@ -23,16 +24,18 @@ export function Links({ links, agreed }: { links: Loaded<readonly ListedLink[]>;
           <section class="card" aria-label="Open links">
             <h2>Open links</h2>
             {problem && <Failed problem={problem} />}
-            <ul class="rows">
-              {list.map((link) => (
-                <li key={link.id}>
-                  <span class="what">
-                    <b>{describe(link)}</b>{' '}
-                    <small>
-                      by {link.created_by ?? 'the studio'}, <Ago at={link.created_at} />
-                    </small>
-                  </span>
-                  {link.waits && <span class="badge warn">needs a second publisher</span>}
+            <Table
+              label="Open links"
+              items={list}
+              keyOf={({ id }) => id}
+              columns={[
+                { head: 'For', cell: (link) => <b>{describe(link)}</b> },
+                { head: 'State', cell: ({ waits }) => <State waits={waits} /> },
+                { head: 'By', cell: ({ created_by }) => created_by ?? 'the studio' },
+                { head: 'Since', cell: ({ created_at }) => <Ago at={created_at} /> },
+              ]}
+              actions={(link) => (
+                <>
                   {link.waits && link.created_by !== session.name && (
                     <button
                       type="button"
@@ -49,14 +52,18 @@ export function Links({ links, agreed }: { links: Loaded<readonly ListedLink[]>;
                   >
                     Revoke
                   </button>
-                </li>
-              ))}
-            </ul>
+                </>
+              )}
+            />
           </section>
         )
       }
     </Show>
   )
+}
+
+function State({ waits }: { waits: boolean }) {
+  return waits ? <span class="badge warn">needs a second publisher</span> : <>can be used</>
 }
 
 function describe({ kind, role, name }: ListedLink): string {

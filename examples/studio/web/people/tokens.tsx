@@ -3,6 +3,7 @@ import type { Token } from '../../shared/people.ts'
 import { Confirm } from '../dialog.tsx'
 import { SelectField, TextField, useAction } from '../form.tsx'
 import { Empty, Failed, Show, useLoad } from '../load.tsx'
+import { Table } from '../parts/table.tsx'
 import { Ago } from '../parts/time.tsx'
 import { useStudio } from '../studio.tsx'
 import { ROLE_OPTIONS } from './roles.ts'
@@ -71,29 +72,23 @@ export function Tokens() {
           list.length === 0 ? (
             <Empty>No tokens yet.</Empty>
           ) : (
-            <ul class="rows">
-              {list.map((token) => (
-                <li key={token.id}>
-                  <span class="what">
-                    <b>{token.name}</b>{' '}
-                    <small>
-                      {token.role} ·{' '}
-                      {token.used_at === null ? (
-                        'never used'
-                      ) : (
-                        <>
-                          used <Ago at={token.used_at} />
-                        </>
-                      )}
-                      {token.expires_at !== null && <> · until {new Date(token.expires_at).toLocaleString()}</>}
-                    </small>
-                  </span>
-                  <button type="button" aria-label={`Revoke ${token.name}`} onClick={() => setAsked(token)}>
-                    Revoke…
-                  </button>
-                </li>
-              ))}
-            </ul>
+            <Table
+              label="Tokens"
+              items={list}
+              keyOf={({ id }) => id}
+              columns={[
+                { head: 'Name', cell: ({ name: of }) => <b>{of}</b> },
+                { head: 'Role', cell: ({ role: of }) => of },
+                { head: 'Created', cell: ({ created_at }) => <Ago at={created_at} /> },
+                { head: 'Last used', cell: ({ used_at }) => (used_at === null ? 'never' : <Ago at={used_at} />) },
+                { head: 'Expires', cell: ({ expires_at: at }) => (at === null ? 'never' : <Ago at={at} />) },
+              ]}
+              actions={(token) => (
+                <button type="button" aria-label={`Revoke ${token.name}`} onClick={() => setAsked(token)}>
+                  Revoke…
+                </button>
+              )}
+            />
           )
         }
       </Show>
