@@ -135,12 +135,13 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   await follower?.sync()
   const endFollowing = follower && repeat(() => follower.sync(), failed, FOLLOW_EVERY_MS)
   const endRenewal = repeat(() => renewIfDue(press, Date.now()), failed)
+  const contactOf = (domain: string, plugin: string) => findContact(press, domain, plugin)
   const hook_rules = {
     private_hosts: options.webhooks?.private_hosts ?? [],
     retry_ms: options.webhooks?.retry_ms ?? RETRY_MS,
     timeout_ms: TIMEOUT_MS,
     public_url: options.public_url,
-    contactOf: (domain: string, plugin: string) => findContact(press, domain, plugin),
+    contactOf,
   }
   const deliverer = createDeliverer(db, database.listen, hook_rules, tell)
   const limit = createLoginLimit()
@@ -153,7 +154,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     ...versionRoutes(press, served.reload),
     ...setRoutes(press, served.reload),
     ...workRoutes(press, trials, streams),
-    ...fleetRoutes(fleet),
+    ...fleetRoutes(fleet, contactOf),
     ...rolloutRoutes(rollouts, served.reload),
     ...importRoutes(press),
     ...actionRoutes(press, served.reload),

@@ -108,7 +108,10 @@ const RATE = z.number().min(0)
 const QUANTILE = z.number().min(0).nullable()
 const PLUGIN = z.object({ domain: z.string(), name: z.string(), phase: z.string() })
 
-/** What a plugin does in all processes together, over the last minutes: per second. */
+/**
+ * What a plugin does in all processes together, over the last minutes: per second. `owner`, `runbook`: who answers for it as it
+ * is live, and the address of what to do when it fails; in lists, of those in trouble.
+ */
 export const PLUGIN_ACTIVITY = PLUGIN.extend({
   condition: z.enum(['bad', 'warn', 'good']),
   text: z.string(),
@@ -130,8 +133,12 @@ export const PLUGIN_ACTIVITY = PLUGIN.extend({
       outcome: z.enum(['open', 'closed']),
     })
     .nullable(),
+  owner: z.string().nullable(),
+  runbook: z.string().nullable(),
 })
 export type PluginActivity = z.output<typeof PLUGIN_ACTIVITY>
+/** What reports alone say of it. */
+export type CountedActivity = Omit<PluginActivity, 'owner' | 'runbook'>
 /** A page of plugins, trouble first. `minutes`: what the rates are of. */
 export const PLUGINS_ACTIVITY = z.object({
   minutes: z.int(),

@@ -1,17 +1,18 @@
 import { z } from 'zod'
 import {
   CHART,
+  type CountedActivity,
   FLEET,
   INSTANCE,
   isGone,
   PLUGIN_ACTIVITY,
   PLUGINS_ACTIVITY,
-  type PluginActivity,
   SHADOW_RUNS,
 } from '../../shared/fleet.ts'
 import { REPORT } from '../../shared/report.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import { Problem } from '../problem.ts'
+import type { Contact } from '../review/live-index.ts'
 import { type Route, route } from './route.ts'
 
 const POSITION = z.coerce.number<string>('expected a number').int().min(0).max(1_000_000).default(0)
@@ -25,11 +26,22 @@ const text = (longest: number) =>
     .refine((value) => !value.includes('\0'), 'expected no NUL')
 const GIVEN_PLUGIN = { domain: text(1024), plugin: text(1024), phase: text(40) }
 
-/** Reports of instances, and what is made of them. */
-export function fleetRoutes(fleet: Fleet): readonly Route[] {
+/**
+ * Reports of instances, and what is made of them.
+ *
+ * @param contactOf who answers for a plugin that is live
+ */
+export function fleetRoutes(
+  fleet: Fleet,
+  contactOf: (domain: string, plugin: string) => Promise<Contact>,
+): readonly Route[] {
+  const withContact = async (plugin: CountedActivity) => ({
+    ...plugin,
+    ...(await contactOf(plugin.domain, plugin.name)),
+  })
   const isOf = (search: string | undefined) => {
     const wanted = search?.toLowerCase() ?? ''
-    return ({ domain, name, phase, text }: PluginActivity) =>
+    return ({ domain, name, phase, text }: CountedActivity) =>
       `${name} ${domain} ${phase} ${text}`.toLowerCase().includes(wanted)
   }
   return [
@@ -96,7 +108,11 @@ export function fleetRoutes(fleet: Fleet): readonly Route[] {
         return {
           minutes,
           bad: plugins.filter(({ condition }) => condition === 'bad').length,
-          plugins: found.slice(from, from + limit),
+          plugins: await Promise.all(
+            found
+              .slice(from, from + limit)
+              .map((each) => (each.condition === 'good' ? { ...each, owner: null, runbook: null } : withContact(each))),
+          ),
           next: from + limit < found.length ? from + limit : null,
         }
       },
@@ -113,7 +129,7 @@ export function fleetRoutes(fleet: Fleet): readonly Route[] {
         const found = plugins.find((each) => each.domain === domain && each.name === plugin && each.phase === phase)
         if (found === undefined)
           throw new Problem(404, 'no process has reported anything of it within the last minutes')
-        return found
+        return withContact(found)
       },
     }),
     route({

@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely'
-import type { LastError, PluginActivity } from '../../shared/fleet.ts'
+import type { CountedActivity, LastError } from '../../shared/fleet.ts'
 import type { Tables } from '../store/tables.ts'
 import { estimateQuantile } from './deltas.ts'
 import { FLEET_KEY, MOST_PLUGINS, RINGS } from './ring-tables.ts'
@@ -27,7 +27,7 @@ export async function listActivity(
   db: Kysely<Tables>,
   view: FleetView,
   now: number,
-): Promise<readonly PluginActivity[]> {
+): Promise<readonly CountedActivity[]> {
   const slot = Math.floor(now / 60_000)
   const seconds = (now - (slot - RATE_MINUTES) * 60_000) / 1000
   const rows = await db
@@ -116,7 +116,7 @@ function judge(
   { calls, errors, errors_closed }: Sum,
   notable: readonly { readonly state: string; readonly breaker: string }[],
   live: number,
-): Pick<PluginActivity, 'condition' | 'text'> {
+): Pick<CountedActivity, 'condition' | 'text'> {
   const of_all = (count: number) => `in ${count} of ${live} ${live === 1 ? 'process' : 'processes'}`
   const share = (count: number) => `${Math.max(1, Math.round((count / calls) * 100))} %`
   if (errors_closed > 0 && errors_closed >= calls * BAD_SHARE) {

@@ -1,4 +1,4 @@
-import type { Chart, PluginActivity, Report, ShadowRuns } from '../../shared/fleet.ts'
+import type { Chart, CountedActivity, Report, ShadowRuns } from '../../shared/fleet.ts'
 import type { Actor } from '../auth/actor.ts'
 import { repeat } from '../publishing/renewal.ts'
 import type { Database } from '../store/database.ts'
@@ -17,7 +17,7 @@ export interface Fleet {
   readReport(id: string): Promise<object>
   dismiss(actor: Actor, ids: readonly string[]): Promise<void>
   /** What every plugin does at this time. */
-  activity(): Promise<{ readonly minutes: number; readonly plugins: readonly PluginActivity[] }>
+  activity(): Promise<{ readonly minutes: number; readonly plugins: readonly CountedActivity[] }>
   chart(range: keyof typeof RINGS, plugin: { domain: string; name: string; phase: string } | undefined): Promise<Chart>
   shadowRuns(wanted: { domain?: string | undefined; plugin?: string | undefined }): Promise<readonly ShadowRuns[]>
   /** Writes down what was gathered: at the latest after a few seconds, it is done anyhow. */
@@ -49,7 +49,7 @@ export async function createFleet(
     await sampleVersions(db, view, Date.now())
   }
   const ends = [repeat(rings.flush, failed, FLUSH_EVERY_MS), repeat(tidy, failed, TIDY_EVERY_MS)]
-  let listed: { readonly at: number; readonly plugins: Promise<readonly PluginActivity[]> } | undefined
+  let listed: { readonly at: number; readonly plugins: Promise<readonly CountedActivity[]> } | undefined
 
   return Object.freeze({
     view,

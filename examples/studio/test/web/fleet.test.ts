@@ -68,7 +68,12 @@ describePages('at 3 a.m.: a plugin answers 503 to everybody', () => {
       ada,
       access('headers', "ctx.set('X-Shop', '1')"),
       access('flaky', "if (ctx.path === '/odd') ctx.nothing()"),
-      access('guard', GUARD, { on_failure: 'closed', when: { paths: '/shop' } }),
+      access('guard', GUARD, {
+        on_failure: 'closed',
+        when: { paths: '/shop' },
+        'x-owner': 'payments team',
+        'x-runbook': 'https://wiki.example.com/guard',
+      }),
     )
     await publish(ada, 'A guard for the shop')
     for (let app = 0; app < 3; app += 1) await startApp()
@@ -108,6 +113,10 @@ describePages('at 3 a.m.: a plugin answers 503 to everybody', () => {
       await row.getByText("Cannot read properties of undefined (reading 'roles')").waitFor()
       await row.getByText('line 2:').waitFor()
       await row.getByText('the request got 503').waitFor()
+      await row.getByText('Owner: payments team').waitFor()
+      expect(await row.getByRole('link', { name: 'Runbook' }).getAttribute('href')).toBe(
+        'https://wiki.example.com/guard',
+      )
       expect(await page.content()).not.toContain('hunter2')
       expect([name, await measureOverflow(page)]).toEqual([name, 0])
       await checkAccess(page)
@@ -115,6 +124,7 @@ describePages('at 3 a.m.: a plugin answers 503 to everybody', () => {
       await row.getByRole('link', { name: 'guard' }).click()
       await page.getByRole('heading', { level: 1, name: 'guard' }).waitFor()
       await page.getByRole('heading', { name: 'Last error' }).waitFor()
+      await page.getByRole('link', { name: 'Runbook' }).waitFor()
       await page.locator('.chart').first().waitFor()
       await page.getByText('As a table').click()
       await page.getByRole('region', { name: 'Values of the charts' }).waitFor()

@@ -6,7 +6,7 @@ import { Show, useLoad } from '../load.tsx'
 import { useDelayed } from '../parts/page.ts'
 import { Link } from '../router.tsx'
 import { useStudioEvent } from '../studio.tsx'
-import { LastError, OffButton } from './plugin-state.tsx'
+import { Contacts, LastError, OffButton } from './plugin-state.tsx'
 
 const PAGE = 20
 /** Rates are looked at anew as often as this, in milliseconds. */
@@ -73,6 +73,7 @@ function PluginRow({ of: plugin }: { of: PluginActivity }) {
       <Rates of={plugin} />
       <OffButton of={plugin} />
       {condition !== 'good' && last_error && <LastError of={last_error} />}
+      <Contacts of={plugin} />
     </li>
   )
 }

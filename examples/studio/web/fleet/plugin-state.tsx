@@ -19,6 +19,25 @@ export function OffButton({ of: { domain, name, is_off } }: { of: PluginActivity
   )
 }
 
+/** Who answers for a plugin, and where it says what to do; nothing where it does not say. */
+export function Contacts({ of: { owner, runbook } }: { of: PluginActivity }) {
+  if (owner === null && runbook === null) return null
+  return (
+    <p class="contacts">
+      {owner !== null && (
+        <span>
+          Owner: <b>{owner}</b>
+        </span>
+      )}
+      {runbook !== null && (
+        <a href={runbook} target="_blank" rel="noreferrer">
+          Runbook
+        </a>
+      )}
+    </p>
+  )
+}
+
 /** What a plugin failed of last, where in its code, and when. */
 export function LastError({
   of: { at, code, message, line, column, outcome, host, pid },

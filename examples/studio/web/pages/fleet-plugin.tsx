@@ -3,7 +3,7 @@ import type { PluginActivity, ShadowRuns } from '../../shared/fleet.ts'
 import { query } from '../api.ts'
 import { Charts } from '../fleet/charts.tsx'
 import { RATES_EVERY_MS, Rates } from '../fleet/plugin-list.tsx'
-import { LastError, OffButton } from '../fleet/plugin-state.tsx'
+import { Contacts, LastError, OffButton } from '../fleet/plugin-state.tsx'
 import { Failed, Loading, useLoad } from '../load.tsx'
 import { useTitle } from '../parts/page.ts'
 import { PluginLink } from '../parts/plugin-link.tsx'
@@ -49,6 +49,7 @@ export function FleetPluginPage() {
             {value.is_off ? 'switched off' : value.text}
           </span>
           <Rates of={value} />
+          <Contacts of={value} />
           {value.last_error && (
             <>
               <h2>Last error</h2>
