@@ -46,6 +46,10 @@ export const LISTED_PLUGIN = PLUGIN_KEY.extend({
 })
 export type ListedPlugin = z.output<typeof LISTED_PLUGIN>
 
+/** Plugins whose time is up: how many, and when the last of them ended. */
+export const EXPIRED = z.object({ total: z.int(), last_at: TIME.nullable() })
+export type Expired = z.output<typeof EXPIRED>
+
 const SET_NAME = z.object({ id: z.int(), name: z.string(), created_by: z.string() })
 
 /**

@@ -47,6 +47,28 @@ describe.each(databases)('change sets on $name', ({ options }) => {
     await bob.delete(broken.path).expect(204)
   })
 
+  test('all that has expired is removed at once, in a change set; what was changed there meanwhile stays', async () => {
+    const [past, future] = ['2020-01-01T00:00:00Z', '2999-01-01T00:00:00Z']
+    const set = await beginSet(bob, 'times')
+    await set.save('one', plugin('a', { code: '1', expires_at: past }))
+    await set.save('one', plugin('b', { code: '1', expires_at: future }))
+    await set.add('one', plugin('new', { code: '1', expires_at: past })).expect(201)
+    const expired = (of = '') => ada.get(`/api/expired${of}`).then(({ body }) => body)
+    expect(await expired()).toEqual({ total: 0, last_at: null })
+    expect(await expired(`?set=${set.id}`)).toEqual({ total: 2, last_at: '2020-01-01T00:00:00.000Z' })
+    await ada.delete('/api/sets/new/plugins/expired').expect(409)
+    const { body } = await bob.delete(`${set.path}/plugins/expired`).expect(200)
+    expect(body).toEqual({ set: set.id, removed: 2 })
+    expect(await expired(`?set=${set.id}`)).toEqual({ total: 0, last_at: null })
+    // The one that was never live leaves nothing behind.
+    const { changes } = await set.review()
+    expect(changes.map(({ name, change }: { name: string; change: string }) => [name, change])).toEqual([
+      ['a', 'removed'],
+      ['b', 'changed'],
+    ])
+    await bob.delete(set.path).expect(204)
+  })
+
   test('an edit begins a change set by itself, named after what it changes', async () => {
     const { body: seen } = await ada.get('/api/plugin').query(key('a')).expect(200)
     const given = { key: key('a'), plugin: plugin('a', { code: '2' }), revision: seen.revision }

@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import { DOMAIN, GENERAL, LISTED_PLUGIN, PLUGIN, PLUGIN_KEY } from '../../shared/changes.ts'
+import { DOMAIN, EXPIRED, GENERAL, LISTED_PLUGIN, PLUGIN, PLUGIN_KEY } from '../../shared/changes.ts'
 import { addDomain, moveDomain, removeDomain, renameDomain } from '../changes/domains.ts'
 import { findEdit } from '../changes/edit-set.ts'
 import { findGeneral, saveGeneral } from '../changes/general.ts'
-import { addPlugin, findPlugin, movePlugin, removePlugin, savePlugin } from '../changes/plugins.ts'
+import { addPlugin, findPlugin, movePlugin, removeExpired, removePlugin, savePlugin } from '../changes/plugins.ts'
+import { expiryOf } from '../changes/set-index.ts'
 import { listOthers } from '../changes/sets.ts'
 import { revisionOf } from '../changes/workspace.ts'
 import { describeLive, findOrigins } from '../publishing/live-states.ts'
@@ -77,6 +78,19 @@ export function pluginRoutes(press: Press): readonly Route[] {
           has_conflict: conflicts.length > 0,
           live: describeLive(live, origins[at]),
         }))
+      },
+    }),
+    route({
+      method: 'get',
+      path: '/expired',
+      summary: 'How many plugins have an expires_at that is past, as they are live, or with a change set',
+      role: 'viewer',
+      query: OF_SET,
+      answer: EXPIRED,
+      async handle({ query: { set } }) {
+        const expired = await workspace.ask(set, { about: 'expired', now: Date.now() })
+        const last = Math.max(...expired.map(({ fields }) => expiryOf(fields)))
+        return { total: expired.length, last_at: expired.length === 0 ? null : new Date(last).toISOString() }
       },
     }),
     route({
@@ -199,6 +213,15 @@ export function pluginRoutes(press: Press): readonly Route[] {
       answer: CHANGED,
       handle: ({ actor, params, body: { key, revision } }) =>
         removePlugin(press, actor, params.set ?? { name: `Remove ${key.name}` }, key, revision),
+    }),
+    route({
+      method: 'delete',
+      path: '/sets/:set/plugins/expired',
+      summary: `Remove in a change set every plugin whose expires_at is past. ${OR_NEW}`,
+      role: 'author',
+      params: IN_SET,
+      answer: CHANGED.extend({ removed: z.int() }),
+      handle: ({ actor, params }) => removeExpired(press, actor, params.set ?? { name: 'Remove expired plugins' }),
     }),
     route({
       method: 'put',

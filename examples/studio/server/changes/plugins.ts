@@ -5,7 +5,7 @@ import { Problem } from '../problem.ts'
 import type { Tables } from '../store/tables.ts'
 import type { EditKey } from './apply-edits.ts'
 import { changeSet, conflictWith, dropEdit, editSet, findEdit, putEdit, type SetRef } from './edit-set.ts'
-import { keyOf } from './plain-document.ts'
+import { isSame, keyOf } from './plain-document.ts'
 import type { IndexedPlugin } from './set-index.ts'
 import { revisionOf, type Workspace } from './workspace.ts'
 
@@ -144,6 +144,32 @@ export async function removePlugin(desk: Desk, actor: Actor, set: SetRef, key: P
     await demandRevision(transaction, id, known, revision)
     await putEdit(transaction, actor, id, { ...editKey(key), base: known.live, after: null })
     return undefined
+  })
+}
+
+/**
+ * Removes every plugin whose time is up. One that somebody changes in the same moment stays.
+ *
+ * @param now in milliseconds since 1970
+ * @throws Problem where there is none
+ */
+export async function removeExpired(
+  { db, workspace }: Desk,
+  actor: Actor,
+  set: SetRef,
+  now = Date.now(),
+): Promise<{ set: number; removed: number }> {
+  const expired = await workspace.ask(idOf(set), { about: 'expired', now })
+  if (expired.length === 0) throw new Problem(409, 'no plugin has expired; someone may have removed them')
+  return editSet(db, actor, set, ['remove plugins', `${expired.length} that expired`], async (transaction, id) => {
+    let removed = 0
+    for (const { live, fields, ...key } of expired) {
+      const edit = await findEdit(transaction, id, editKey(key))
+      if (edit !== undefined && !isSame(edit.after, fields)) continue
+      await putEdit(transaction, actor, id, { ...editKey(key), base: live, after: null })
+      removed += 1
+    }
+    return { removed }
   })
 }
 

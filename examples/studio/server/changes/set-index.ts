@@ -16,6 +16,8 @@ export type SetQuestion =
   | ({ readonly about: 'plugin' } & PluginKey)
   | { readonly about: 'domain'; readonly domain: string }
   | { readonly about: 'document' }
+  /** Those whose time is up; `now` in milliseconds since 1970. */
+  | { readonly about: 'expired'; readonly now: number }
 
 /** A plugin as it is and as it is live, each null where it is not there. */
 export interface IndexedPlugin extends PluginKey {
@@ -29,6 +31,7 @@ export interface SetAnswers {
   domains: readonly Domain[]
   plugins: readonly IndexedPlugin[]
   plugin: IndexedPlugin | null
+  expired: readonly IndexedPlugin[]
   /** Null where there is none; with the digest that it has live. */
   domain: { readonly digest: string | null; readonly plugins: readonly IndexedPlugin[] } | null
   /** What holds for all of it, and the names of its domains. */
@@ -115,6 +118,7 @@ export function indexSet(live: PlainDocument, edits: readonly GivenEdit[]): SetI
       const rows = rowsOf.get(domain)
       return rows === undefined || !now.has(domain) ? null : { digest: digestOf(old.get(domain)), plugins: rows }
     },
+    expired: ({ now }) => plugins.filter(({ fields }) => expiryOf(fields) <= now),
     document: () => ({
       general: document.general,
       live_general: live.general,
@@ -123,6 +127,12 @@ export function indexSet(live: PlainDocument, edits: readonly GivenEdit[]): SetI
     }),
   }
   return (question) => (answers[question.about] as (asked: SetQuestion) => never)(question)
+}
+
+/** When a plugin ends, in milliseconds since 1970; infinite where it does not. */
+export function expiryOf(fields: Fields | null): number {
+  const time = typeof fields?.expires_at === 'string' ? Date.parse(fields.expires_at) : Number.NaN
+  return Number.isNaN(time) ? Number.POSITIVE_INFINITY : time
 }
 
 function take<T extends { readonly name: string }>(

@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest'
-import { checkAccess, describePages, measureOverflow, photograph, readLive, startVisited } from './browser.ts'
+import {
+  change,
+  checkAccess,
+  describePages,
+  measureOverflow,
+  photograph,
+  publish,
+  readLive,
+  startVisited,
+} from './browser.ts'
 
 describePages('actions', () => {
   const visited = startVisited()
@@ -74,5 +83,41 @@ describePages('actions', () => {
     await dialog.getByRole('button', { name: 'Make it now' }).click()
     await ada.getByText('Version 3 is live', { exact: true }).waitFor()
     await checkAccess(ada)
+  })
+
+  test('what has expired is said, and one tap puts the removal of all of it into a change set', async () => {
+    const { ada, base, openPage } = visited
+    const fields = { code: "ctx.set('X-A', '1')", expires_at: '2020-01-01T00:00:00Z' }
+    const old = ['banner', 'sale'].map((name) => ({ domain: '*', name, phase: 'header_filter', fields }))
+    await change(ada, ...old)
+    await publish(ada, 'What has long ended')
+    const phone = await openPage({
+      viewport: { width: 390, height: 844 },
+      hasTouch: true,
+      storageState: await ada.context().storageState(),
+    })
+    await phone.goto(base)
+    await phone.getByText(/^2 plugins have expired, the last one \d+ yr\. ago\. They no longer run\.$/).waitFor()
+    await phone
+      .getByRole('link', { name: /^banner/ })
+      .getByText(/^expired \d+ yr\. ago$/)
+      .waitFor()
+    expect(await measureOverflow(phone)).toBe(0)
+    await checkAccess(phone)
+    await phone.getByRole('button', { name: 'Remove all 2' }).tap()
+    await phone.getByText('2 plugins are removed in the change set').waitFor()
+    await phone.getByRole('link', { name: 'Review and publish' }).tap()
+    await phone.getByText('2 differences from version').waitFor()
+    await phone.getByText(/plugins have expired/).waitFor({ state: 'detached' })
+    await phone.context().close()
+    const names = async () =>
+      (await readLive(ada)).domains.flatMap(({ plugins }: { plugins: { name: string }[] }) =>
+        plugins.map(({ name }) => name),
+      )
+    const before = await names()
+    expect(before).toEqual(expect.arrayContaining(['banner', 'sale']))
+    await publish(ada, 'Removed what has expired')
+    // What still runs stays.
+    expect(await names()).toEqual(before.filter((name: string) => name !== 'banner' && name !== 'sale'))
   })
 })

@@ -8,6 +8,7 @@ import { describeState } from '../changes/words.ts'
 import { Confirm } from '../dialog.tsx'
 import { Empty, Show, useLoad } from '../load.tsx'
 import { Differences } from '../parts/differences.tsx'
+import { ExpiredPlugins } from '../parts/expired.tsx'
 import { Findings } from '../parts/findings.tsx'
 import { GitNotice } from '../parts/git-state.tsx'
 import { useTitle } from '../parts/page.ts'
@@ -31,6 +32,7 @@ export function ChangeSetPage({ id }: { id: number }) {
           <>
             <SetHead set={value} />
             <GitNotice />
+            {value.state === 'open' && <ExpiredPlugins set={id} />}
             {value.state === 'open' ? <OpenSet set={value} /> : <ClosedSet set={value} />}
             <Comments set={id} />
           </>

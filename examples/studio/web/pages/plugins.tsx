@@ -3,6 +3,7 @@ import type { Domain, ListedPlugin } from '../../shared/changes.ts'
 import { query } from '../api.ts'
 import { SearchField } from '../form.tsx'
 import { Empty, usePages } from '../load.tsx'
+import { ExpiredPlugins } from '../parts/expired.tsx'
 import { useDelayed, useTitle } from '../parts/page.ts'
 import { DomainList } from '../plugins/domain-list.tsx'
 import { DomainName } from '../plugins/domain-name.tsx'
@@ -56,6 +57,7 @@ export function PluginsPage() {
           </button>
         )}
       </div>
+      <ExpiredPlugins set={set} />
       {wanted === '' && domains.items?.length === 0 ? (
         <Empty>
           <p>
