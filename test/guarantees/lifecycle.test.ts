@@ -525,8 +525,9 @@ describe('G41', () => {
     const expires = new Date(Date.now() + 3_600_000).toISOString()
     const sign = (version: number) => signer.sign({ ...versioned(version), general: { version, expires } })
     const api = await startPluginApi()
-    const dyna = createInstance({ plugin_api_uri: api.uri, trusted_keys: { keys: [signer.public_key] } })
+    // Before the instance begins: a refresh joins the first fetch.
     api.answer({ body: await sign(5) })
+    const dyna = createInstance({ plugin_api_uri: api.uri, trusted_keys: { keys: [signer.public_key] } })
     await dyna.refresh()
     api.answer({ body: await sign(4) })
     await dyna.refresh()
