@@ -58,6 +58,8 @@ describe('promoting to another studio', () => {
     expect(body).toMatchObject({ version: null, proposal: expect.any(Number) })
     expect((await grace.get('/plugins.json').expect(200)).body.domains).toEqual([])
     const [set] = (await grace.get('/api/sets').expect(200)).body
+    // Where whoever has to agree looks at it.
+    expect(body.url).toBe(`${addressOf(production)}/changes/${set.id}`)
     expect(set).toMatchObject({ name: message, proposal: { message, is_current: true } })
     const { base, revision } = (await grace.get(`/api/sets/${set.id}/review`).expect(200)).body
     await grace.post(`/api/sets/${set.id}/approve`, { base, revision }).then(({ status, text }) => {

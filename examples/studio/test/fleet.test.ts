@@ -17,6 +17,7 @@ describe.each(databases)('a fleet in $name', ({ options }) => {
   let fleets: Fleet[] = []
   const failures: unknown[] = []
   let now = 0
+  let heard = 0
 
   beforeAll(async () => {
     const given = await options()
@@ -51,7 +52,24 @@ describe.each(databases)('a fleet in $name', ({ options }) => {
     now = ms === 0 ? Date.UTC(2030, 0, 1, 12, 0, 30) : now + ms
     vi.setSystemTime(now)
   }
+  /** Waits until every studio has heard of what was announced so far: announcements come in their order. */
+  async function hearAll(): Promise<void> {
+    const last = `last of ${(heard += 1)}`
+    const all = opened.map(
+      ({ listen }) =>
+        new Promise<void>((resolve) => {
+          const end = listen('studio_report', (id) => {
+            if (id !== last) return
+            end()
+            resolve()
+          })
+        }),
+    )
+    await announce(db(), 'studio_report', last)
+    await Promise.all(all)
+  }
   async function refresh(): Promise<void> {
+    await hearAll()
     for (const fleet of fleets) {
       await fleet.flush()
       await fleet.tidy()

@@ -43,5 +43,5 @@ export async function promote(
   const became =
     'version' in done ? { version: done.version, proposal: null } : { version: null, proposal: done.proposal }
   await writeAudit(db, actor, 'promote', `version ${version}`, { to: other.name, ...became })
-  return { ...became, url: other.url }
+  return { ...became, url: became.version === null ? `${other.url}/changes/${set}` : other.url }
 }

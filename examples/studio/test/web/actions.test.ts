@@ -37,6 +37,7 @@ describePages('actions', () => {
     await photograph(phone, 'actions')
     await tap('button', /^Block an address/)
     // The field has the focus: the keyboard is there.
+    await phone.locator('input:focus').waitFor()
     await phone.keyboard.type('192.0.2.7')
     await checkAccess(phone)
     await photograph(phone, 'block')
