@@ -54,7 +54,8 @@ describe.each(databases)('a fleet in $name', ({ options }) => {
   }
   /** Waits until every studio has heard of what was announced so far: announcements come in their order. */
   async function hearAll(): Promise<void> {
-    const last = `last of ${(heard += 1)}`
+    heard += 1
+    const last = `last of ${heard}`
     const all = opened.map(
       ({ listen }) =>
         new Promise<void>((resolve) => {
