@@ -208,7 +208,7 @@ describe('G37', async () => {
     dyna.events.on(name, () => {
       if (fired) return
       fired = true
-      dyna.close().then(() => closed.resolve(look()))
+      void dyna.close().then(() => closed.resolve(look()))
     })
     if (name === 'bg_cache_hit') {
       // That is for polls: another process has fetched what this one is to poll for.

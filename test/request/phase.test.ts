@@ -21,7 +21,7 @@ function runTwo(is_indexed: boolean): { state: RequestState; ran: string[] } {
     return undefined
   }
   const runPhase = createPhaseRunner(applies, runPlugin)
-  runPhase(state, plugins, is_indexed ? () => plugins : undefined)
+  void runPhase(state, plugins, is_indexed ? () => plugins : undefined)
   return { state, ran }
 }
 

@@ -64,7 +64,7 @@ async function longPoll(take) {
   }
   await poll()
   const again = () => poll().then(again)
-  again()
+  void again()
 }
 
 function writeDurably(text) {

@@ -46,7 +46,7 @@ async function startHttp(waits) {
       })
     }
   }
-  goOn()
+  void goOn()
 }
 
 /** One connection each to subscribe; they share a few to read. */

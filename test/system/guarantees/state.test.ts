@@ -72,7 +72,7 @@ describe('G01 a kill in the midst of a cache write', () => {
       temporaries += names(path).filter((name) => name.endsWith('.tmp')).length
       const { cache, reports } = openCache(path)
       const generations = cache.read()
-      cache.close()
+      await cache.close()
       expect(reports).toEqual([])
       for (const entry of generations) expectWhole(entry)
       const [version, before] = generations.map((entry) => Number(entry.version)) as [number, number]

@@ -197,7 +197,7 @@ describe.runIf(hasProgram('memcached'))('memcached_source', () => {
   test('a server that is silent is one that does not answer', async () => {
     const { server, client, source } = await start({ timeout: 1 })
     await publish_document(client, { key: KEY, document: DOCUMENT })
-    server.stall()
+    await server.stall()
     expect(await failureOf(source)).toMatch(/got no answer of the server: socket timed out waiting on response/)
     await server.mend()
     await vi.waitFor(async () => expect(await bytesOf(source)).toEqual(Buffer.from(JSON.stringify(DOCUMENT))), PATIENCE)

@@ -326,7 +326,7 @@ describe.runIf(hasProgram('redis-server'))('the connection', () => {
     const watch = startWatch(redis_source({ client, ...PLACE }))
     await calledAgain(watch)
     const { calls } = watch
-    server.stall()
+    await server.stall()
     vi.advanceTimersByTime(10_000)
     await pause(50)
     vi.advanceTimersByTime(10_000)

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readRoles } from '../../server/oidc/provider.ts'
 import { CLIENT, type Provider, startProvider } from '../fixtures/provider.ts'
-import { checkAccess, describePages, photograph, startVisited } from './browser.ts'
+import { checkAccess, describePages, startVisited } from './browser.ts'
 
 describePages('signing in by a provider', () => {
   let provider: Provider
@@ -28,7 +28,6 @@ describePages('signing in by a provider', () => {
     await page.goto(`${base}/history`)
     await page.getByRole('link', { name: 'Sign in with Example Inc.' }).waitFor()
     await checkAccess(page)
-    await photograph(page, 'provider')
     await page.getByRole('link', { name: 'Sign in with Example Inc.' }).click()
     await page.getByRole('heading', { level: 1, name: 'History' }).waitFor()
     await page.getByText('Grace').first().click()
