@@ -123,8 +123,9 @@ async function reportAll(processes: number, sequence: number): Promise<number[]>
 async function load(path: string): Promise<{ bytes: number; ms: number }> {
   const at = performance.now()
   const answer = await fetch(`${address}/api${path}`, { headers: { cookie } })
-  const bytes = (await answer.arrayBuffer()).byteLength
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`)
+  const body = Buffer.from(await answer.arrayBuffer())
+  if (!answer.ok) throw new Error(`${path}: ${answer.status} ${body}`)
+  const bytes = body.byteLength
   return { bytes, ms: performance.now() - at }
 }
 const PAGE = ['/fleet', '/fleet/plugins?limit=20', '/shadow', '/fleet/chart?range=hour', '/live', '/session']

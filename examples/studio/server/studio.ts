@@ -34,15 +34,16 @@ import { createLedger } from './git/ledger.ts'
 import { openWorkingCopy } from './git/working-copy.ts'
 import type { OidcOptions } from './oidc/provider.ts'
 import { servePages } from './pages.ts'
+import { findContacts } from './publishing/contacts.ts'
 import { createDocuments } from './publishing/documents.ts'
 import { renewIfDue, repeat } from './publishing/renewal.ts'
 import { serveDocument } from './publishing/served-document.ts'
+import type { PluginName } from './review/live-index.ts'
 import { createReviewer, type Threads } from './review/reviewer.ts'
 import { createRollouts } from './rollouts/rollouts.ts'
 import { type DatabaseOptions, openDatabase } from './store/database.ts'
 import type { Level } from './trying/levels.ts'
 import { createTrials, type Trials } from './trying/try-request.ts'
-import { findContact } from './webhooks/contacts.ts'
 import { createDeliverer, RETRY_MS, TIMEOUT_MS } from './webhooks/deliver.ts'
 
 /** What a studio can be told. */
@@ -135,13 +136,13 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
   await follower?.sync()
   const endFollowing = follower && repeat(() => follower.sync(), failed, FOLLOW_EVERY_MS)
   const endRenewal = repeat(() => renewIfDue(press, Date.now()), failed)
-  const contactOf = (domain: string, plugin: string) => findContact(press, domain, plugin)
+  const contactsOf = (plugins: readonly PluginName[]) => findContacts(press, plugins)
   const hook_rules = {
     private_hosts: options.webhooks?.private_hosts ?? [],
     retry_ms: options.webhooks?.retry_ms ?? RETRY_MS,
     timeout_ms: TIMEOUT_MS,
     public_url: options.public_url,
-    contactOf,
+    contactsOf,
   }
   const deliverer = createDeliverer(db, database.listen, hook_rules, tell)
   const limit = createLoginLimit()
@@ -154,7 +155,7 @@ export async function startStudio(options: StudioOptions): Promise<Studio> {
     ...versionRoutes(press, served.reload),
     ...setRoutes(press, served.reload),
     ...workRoutes(press, trials, streams),
-    ...fleetRoutes(fleet, contactOf),
+    ...fleetRoutes(fleet, contactsOf),
     ...rolloutRoutes(rollouts, served.reload),
     ...importRoutes(press),
     ...actionRoutes(press, served.reload),

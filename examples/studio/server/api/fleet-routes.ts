@@ -12,7 +12,7 @@ import {
 import { REPORT } from '../../shared/report.ts'
 import type { Fleet } from '../fleet/fleet.ts'
 import { Problem } from '../problem.ts'
-import type { Contact } from '../review/live-index.ts'
+import type { Contact, PluginName } from '../review/live-index.ts'
 import { type Route, route } from './route.ts'
 
 const POSITION = z.coerce.number<string>('expected a number').int().min(0).max(1_000_000).default(0)
@@ -29,16 +29,12 @@ const GIVEN_PLUGIN = { domain: text(1024), plugin: text(1024), phase: text(40) }
 /**
  * Reports of instances, and what is made of them.
  *
- * @param contactOf who answers for a plugin that is live
+ * @param contactsOf who answers for these plugins, in their order
  */
 export function fleetRoutes(
   fleet: Fleet,
-  contactOf: (domain: string, plugin: string) => Promise<Contact>,
+  contactsOf: (plugins: readonly PluginName[]) => Promise<readonly Contact[]>,
 ): readonly Route[] {
-  const withContact = async (plugin: CountedActivity) => ({
-    ...plugin,
-    ...(await contactOf(plugin.domain, plugin.name)),
-  })
   const isOf = (search: string | undefined) => {
     const wanted = search?.toLowerCase() ?? ''
     return ({ domain, name, phase, text }: CountedActivity) =>
@@ -105,14 +101,12 @@ export function fleetRoutes(
       async handle({ query: { search, from, limit } }) {
         const { minutes, plugins } = await fleet.activity()
         const found = plugins.filter(isOf(search))
+        const page = found.slice(from, from + limit)
+        const contacts = await contactsOf(page)
         return {
           minutes,
           bad: plugins.filter(({ condition }) => condition === 'bad').length,
-          plugins: await Promise.all(
-            found
-              .slice(from, from + limit)
-              .map((each) => (each.condition === 'good' ? { ...each, owner: null, runbook: null } : withContact(each))),
-          ),
+          plugins: page.map((each, at) => ({ owner: null, runbook: null, ...each, ...contacts[at] })),
           next: from + limit < found.length ? from + limit : null,
         }
       },
@@ -129,7 +123,8 @@ export function fleetRoutes(
         const found = plugins.find((each) => each.domain === domain && each.name === plugin && each.phase === phase)
         if (found === undefined)
           throw new Problem(404, 'no process has reported anything of it within the last minutes')
-        return withContact(found)
+        const [contact] = await contactsOf([found])
+        return { owner: null, runbook: null, ...found, ...contact }
       },
     }),
     route({

@@ -1,18 +1,17 @@
 import { z } from 'zod'
-import { LIVE, LIVE_DOMAIN, LIVE_PLUGIN } from '../../shared/live.ts'
+import { LIVE, LIVE_DOMAIN, LIVE_PLUGIN, type LiveDomain, type LivePlugin } from '../../shared/live.ts'
 import { countPublishers } from '../auth/accounts.ts'
 import { countWaiting } from '../changes/sets.ts'
+import { askLive } from '../publishing/ask-live.ts'
 import type { Press } from '../publishing/press.ts'
-import type { LiveQuestion } from '../review/live-index.ts'
+import type { LiveAnswer, LiveQuestion, LiveSummary } from '../review/live-index.ts'
 import { type Route, route } from './route.ts'
 import { PAGE } from './schemas.ts'
 
 /** What is live, in short: for what every page shows, and for who looks for what to switch off. */
 export function liveRoutes({ db, documents, reviewer, rules }: Press): readonly Route[] {
-  const ask = async (question: LiveQuestion) => {
-    const { version, document } = await documents.live()
-    return (await reviewer.askLive(question, version)) ?? reviewer.askLive(question, version, document)
-  }
+  const ask = async <T extends LiveAnswer>(question: LiveQuestion) =>
+    askLive<T>(reviewer, await documents.live(), question)
   return [
     route({
       method: 'get',
@@ -23,7 +22,7 @@ export function liveRoutes({ db, documents, reviewer, rules }: Press): readonly 
       role: 'viewer',
       answer: LIVE,
       handle: async () => ({
-        ...((await ask({ about: 'summary' })) as object),
+        ...(await ask<LiveSummary>({ about: 'summary' })),
         two_persons: rules.two_persons,
         publishers: await countPublishers(db),
         waiting: await countWaiting(db),
@@ -36,7 +35,7 @@ export function liveRoutes({ db, documents, reviewer, rules }: Press): readonly 
       role: 'viewer',
       query: PAGE,
       answer: z.array(LIVE_DOMAIN),
-      handle: ({ query }) => ask({ about: 'domains', page: query }),
+      handle: ({ query }) => ask<readonly LiveDomain[]>({ about: 'domains', page: query }),
     }),
     route({
       method: 'get',
@@ -45,7 +44,7 @@ export function liveRoutes({ db, documents, reviewer, rules }: Press): readonly 
       role: 'viewer',
       query: PAGE.extend({ domain: z.string().max(1024).optional() }),
       answer: z.array(LIVE_PLUGIN),
-      handle: ({ query }) => ask({ about: 'plugins', page: query }),
+      handle: ({ query }) => ask<readonly LivePlugin[]>({ about: 'plugins', page: query }),
     }),
   ]
 }

@@ -2,18 +2,24 @@ import type { Live, LiveDomain, LivePlugin } from '../../shared/live.ts'
 import type { Paged } from '../store/paged.ts'
 
 /** What is live, in short: as far as the document says it. */
-type LiveSummary = Pick<Live, 'version' | 'enabled' | 'plugins'>
+export type LiveSummary = Pick<Live, 'version' | 'enabled' | 'plugins'>
 
 /** Who answers for a plugin, and what to do when it fails. */
 export type Contact = Pick<LivePlugin, 'owner' | 'runbook'>
+
+/** A plugin by the names of its domain and its own. */
+export interface PluginName {
+  readonly domain: string
+  readonly name: string
+}
 
 /** What is asked of what is live. */
 export type LiveQuestion =
   | { readonly about: 'summary' }
   | { readonly about: 'domains'; readonly page: Paged }
   | { readonly about: 'plugins'; readonly page: Paged & { readonly domain?: string | undefined } }
-  /** Who answers for a plugin. */
-  | { readonly about: 'contact'; readonly domain: string; readonly plugin: string }
+  /** Who answers for each of these, in their order. */
+  | { readonly about: 'contacts'; readonly plugins: readonly PluginName[] }
   /** What is live of a plugin's rollout. */
   | { readonly about: 'rollout'; readonly domain: string; readonly plugin: string; readonly phase: string }
 
@@ -23,8 +29,8 @@ export interface LiveRollout {
   readonly steps: unknown
 }
 
-/** The answer: a summary, domains, plugins or what a plugin has, as it was asked. */
-export type LiveAnswer = LiveSummary | readonly LiveDomain[] | readonly LivePlugin[] | Contact | LiveRollout
+/** The answer: a summary, domains, plugins, contacts or a rollout, as it was asked. */
+export type LiveAnswer = LiveSummary | readonly LiveDomain[] | readonly LivePlugin[] | readonly Contact[] | LiveRollout
 
 /** What is live, by name: the draft may have other names, or nothing of it any more. */
 export interface LiveIndex extends LiveSummary {
@@ -44,12 +50,14 @@ export function askLive(
   if (asked.about === 'rollout') {
     return rollouts.get(JSON.stringify([asked.domain, asked.plugin, asked.phase])) ?? { rollout: null, steps: null }
   }
-  if (asked.about === 'contact') {
-    const found = plugin_list.find(({ domain, name }) => domain === asked.domain && name === asked.plugin)
-    return { owner: found?.owner ?? null, runbook: found?.runbook ?? null }
-  }
+  if (asked.about === 'contacts') return asked.plugins.map((plugin) => findContact(plugin_list, plugin))
   const { domain, ...page } = asked.page
   return take(domain === undefined ? plugin_list : plugin_list.filter((plugin) => plugin.domain === domain), page)
+}
+
+function findContact(list: readonly LivePlugin[], plugin: PluginName): Contact {
+  const found = list.find(({ domain, name }) => domain === plugin.domain && name === plugin.name)
+  return { owner: found?.owner ?? null, runbook: found?.runbook ?? null }
 }
 
 function take<T extends { readonly id: number; readonly name: string }>(

@@ -9,7 +9,9 @@ import type { Press } from '../publishing/press.ts'
 import { STUDIO } from '../publishing/publish.ts'
 import { repeat } from '../publishing/renewal.ts'
 import type { Version } from '../publishing/versions.ts'
+import { askForAll } from '../review/asking.ts'
 import { Overtaken, pauseRollout, stopRollout, takeStep } from './change-share.ts'
+import { createLiveRollouts } from './live-rollout.ts'
 import { createOrigins } from './origins.ts'
 import { decide, stepOf } from './plan.ts'
 import { findRollout, listRollouts, readRolloutChart } from './read.ts'
@@ -53,7 +55,7 @@ export function createRollouts(
   failed: (error: unknown) => void,
 ): Rollouts {
   const { db } = press
-  const findOrigin = createOrigins(db)
+  const sources = { db, findOrigin: createOrigins(db), findLive: createLiveRollouts(press) }
   const later = new Map<number, number>()
   let told = ''
   let working: Promise<void> | undefined
@@ -170,10 +172,12 @@ export function createRollouts(
   ]
   return Object.freeze({
     async take(taken) {
-      const { is_stopped, variants } = await takeRollouts(press, findOrigin, taken)
-      // The process that reports does not wait for it.
-      if (is_stopped) work().catch((error) => closed || failed(error))
-      if (variants.length > 0) stopVariants(variants).catch((error) => closed || failed(error))
+      const { is_stopped, variants } = await takeRollouts(sources, taken)
+      // The process that reports does not wait for it, and may be gone.
+      askForAll(() => {
+        if (is_stopped) work().catch((error) => closed || failed(error))
+        if (variants.length > 0) stopVariants(variants).catch((error) => closed || failed(error))
+      })
     },
     list: () => listRollouts(db),
     of: (plugin) => listRollouts(db, plugin),

@@ -1,16 +1,24 @@
 import { judge_rollout, type RolloutEvidence, type StopWhen } from 'dynacode/tools'
+import type { Kysely } from 'kysely'
 import type { PluginKey } from '../../shared/changes.ts'
 import type { Report } from '../../shared/fleet.ts'
 import type { RolloutStop } from '../../shared/rollouts.ts'
 import type { Taken } from '../fleet/reports.ts'
-import type { Press } from '../publishing/press.ts'
+import type { Tables } from '../store/tables.ts'
 import { NO_COUNTS, type ReportedRollout, subtract, toCounts, toList } from './counted.ts'
-import { findLiveRollout } from './live-rollout.ts'
+import type { FindLiveRollout, GuardedRollout } from './live-rollout.ts'
 import type { FindOrigin } from './origins.ts'
 import { addToSlots, beginRollout, takeRollout } from './rows.ts'
 import { findStoppedVariant, type StoppedVariant } from './stop-variant.ts'
 
 type Guarded = ReportedRollout & PluginKey
+
+/** Where is looked up what a report is about. */
+export interface Sources {
+  readonly db: Kysely<Tables>
+  readonly findOrigin: FindOrigin
+  readonly findLive: FindLiveRollout
+}
 
 /** The clocks of a studio and of its database, in milliseconds. */
 const CLOCKS_DIFFER_MS = 2000
@@ -22,8 +30,7 @@ const CLOCKS_DIFFER_MS = 2000
  * @returns whether one is to be stopped, and the variants that the process has stopped: these are not added up
  */
 export async function takeRollouts(
-  press: Press,
-  findOrigin: FindOrigin,
+  { db, findOrigin, findLive }: Sources,
   { before, report, by }: Taken,
 ): Promise<{ readonly is_stopped: boolean; readonly variants: readonly StoppedVariant[] }> {
   const version = versionOf(report)
@@ -41,7 +48,7 @@ export async function takeRollouts(
     if (earlier === 'unknown') continue
     const added = subtract(toList(row), earlier)
     if (row.stopped === null && added.every((count) => count === 0) && earlier !== undefined) continue
-    if (await add(press, row, origin, added, before === undefined, { report, by })) is_stopped = true
+    if (await add(db, await findLive(row), row, origin, added, before === undefined, { report, by })) is_stopped = true
   }
   return { is_stopped, variants }
 }
@@ -86,16 +93,15 @@ async function findEarlier(
 }
 
 async function add(
-  press: Press,
+  db: Kysely<Tables>,
+  live: GuardedRollout | undefined,
   row: Guarded,
   origin: number,
   added: readonly number[],
   is_new: boolean,
   { report, by }: Pick<Taken, 'report' | 'by'>,
 ): Promise<boolean> {
-  const { db } = press
   const now = new Date()
-  const live = await findLiveRollout(press, row)
   return db.transaction().execute(async (transaction) => {
     let rollout = await takeRollout(transaction, row, origin)
     // An earlier version of it is over, and nobody has to know any more how it went.

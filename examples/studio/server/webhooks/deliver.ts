@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { exchange, type OutsideRules } from '../outside/exchange.ts'
-import type { Contact } from '../review/live-index.ts'
+import type { Contact, PluginName } from '../review/live-index.ts'
 import type { Listening } from '../store/announcements.ts'
 import type { Tables } from '../store/tables.ts'
 import type { HookEvent } from './event.ts'
@@ -12,7 +12,8 @@ export interface DeliveryRules extends OutsideRules {
   readonly retry_ms: readonly number[]
   /** As browsers see the studio; undefined: messages have no link. */
   readonly public_url: string | undefined
-  contactOf(domain: string, plugin: string): Promise<Contact>
+  /** Who answers for these, in their order. */
+  contactsOf(plugins: readonly PluginName[]): Promise<readonly Contact[]>
 }
 
 const SECOND = 1000
@@ -125,7 +126,7 @@ export function createDeliverer(
   async function write({ format, data }: Claimed): Promise<string> {
     const { domain, plugin } = data
     const known = domain !== undefined && plugin !== undefined
-    const contact = known ? await rules.contactOf(domain, plugin).catch(() => NOBODY) : NOBODY
+    const [contact = NOBODY] = await rules.contactsOf(known ? [{ domain, name: plugin }] : [])
     const page = data.type === 'proposed' ? '/review' : data.host === undefined ? '/history' : '/fleet'
     return writeBody(format, data, contact, rules.public_url && rules.public_url + page)
   }

@@ -73,7 +73,7 @@ function PluginRow({ of: plugin }: { of: PluginActivity }) {
       <Rates of={plugin} />
       <OffButton of={plugin} />
       {condition !== 'good' && last_error && <LastError of={last_error} />}
-      <Contacts of={plugin} />
+      {condition !== 'good' && <Contacts of={plugin} />}
     </li>
   )
 }
