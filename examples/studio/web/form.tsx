@@ -3,6 +3,31 @@ import { useId, useRef, useState } from 'preact/hooks'
 import { Problem } from './api.ts'
 import { sentence } from './load.tsx'
 
+/** Fields and the button that sends them. What is wrong with them is said at each of them, by the studio and not by the browser. */
+export function Form({
+  submit,
+  children,
+  ...more
+}: {
+  submit(): unknown
+  class?: string
+  'aria-label'?: string
+  children: ComponentChildren
+}) {
+  return (
+    <form
+      {...more}
+      noValidate
+      onSubmit={(event) => {
+        event.preventDefault()
+        submit()
+      }}
+    >
+      {children}
+    </form>
+  )
+}
+
 /** What stands around something to fill in. */
 export function Field({
   label,

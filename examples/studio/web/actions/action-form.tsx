@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import type { Acted, Action, ActionInput } from '../../shared/actions.ts'
 import type { LiveDomain } from '../../shared/live.ts'
 import { Dialog } from '../dialog.tsx'
-import { SelectField, TextField, useAction } from '../form.tsx'
+import { Form, SelectField, TextField, useAction } from '../form.tsx'
 import { Failed, useLoad } from '../load.tsx'
 import { useMay, useStudio } from '../studio.tsx'
 
@@ -31,11 +31,9 @@ export function ActionForm({ of: action, close }: { of: Action; close(): void })
   const known = ['domain', 'minutes', ...action.inputs.map(({ name }) => `values.${name}`)]
   return (
     <Dialog title={action.title} close={close}>
-      <form
+      <Form
         class="stack"
-        noValidate
-        onSubmit={async (event) => {
-          event.preventDefault()
+        submit={async () => {
           const done = await run(async () => {
             const given = { domain, values, minutes: Number(minutes) }
             const { version } = await api.send<Acted>('POST', `/actions/${action.kind}`, given)
@@ -87,7 +85,7 @@ export function ActionForm({ of: action, close }: { of: Action; close(): void })
             {busy ? 'Please wait…' : proposes ? 'Propose' : `${action.action} now`}
           </button>
         </footer>
-      </form>
+      </Form>
     </Dialog>
   )
 }

@@ -3,7 +3,7 @@ import type { Action } from '../../shared/actions.ts'
 import type { LivePlugin } from '../../shared/live.ts'
 import { query } from '../api.ts'
 import { Confirm } from '../dialog.tsx'
-import { SearchField, TextField, useAction } from '../form.tsx'
+import { Form, SearchField, TextField, useAction } from '../form.tsx'
 import { Empty, Failed, Show, useLoad } from '../load.tsx'
 import { useStudio } from '../studio.tsx'
 
@@ -87,10 +87,9 @@ function Candidate({ of: { domain, name, phase }, changed }: { of: LivePlugin; c
           {domain} · {phase}
         </small>
       </span>
-      <form
+      <Form
         class="line"
-        onSubmit={(event) => {
-          event.preventDefault()
+        submit={() => {
           run(async () => {
             await api.send('POST', '/action-templates', { title, domain, name, phase })
             say(`${title} is a template`)
@@ -102,7 +101,7 @@ function Candidate({ of: { domain, name, phase }, changed }: { of: LivePlugin; c
         <button type="submit" disabled={busy}>
           Keep as a template
         </button>
-      </form>
+      </Form>
       {problem && problem.fields.title === undefined && <Failed problem={problem} />}
     </li>
   )

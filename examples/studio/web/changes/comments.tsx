@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import type { Comment } from '../../shared/changes.ts'
-import { AreaField, useAction } from '../form.tsx'
+import { AreaField, Form, useAction } from '../form.tsx'
 import { Failed, useLoad } from '../load.tsx'
 import { Ago } from '../parts/time.tsx'
 import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
@@ -27,9 +27,8 @@ export function Comments({ set }: { set: number }) {
         ))}
       </ol>
       {may_write && (
-        <form
-          onSubmit={async (event) => {
-            event.preventDefault()
+        <Form
+          submit={async () => {
             const done = await run(() => api.send('POST', `/sets/${set}/comments`, { text }))
             if (!done) return
             setText('')
@@ -43,7 +42,7 @@ export function Comments({ set }: { set: number }) {
               Comment
             </button>
           </footer>
-        </form>
+        </Form>
       )}
     </section>
   )

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import type { ChangeSet, ReviewedSet } from '../../shared/changes.ts'
-import { Field, useAction } from '../form.tsx'
+import { Field, Form, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { Findings } from '../parts/findings.tsx'
 import { describePublished, type Published } from '../parts/published.ts'
@@ -82,11 +82,10 @@ export function PublishForm({ set, review, reload }: { set: ChangeSet; review: R
         </p>
       )}
       {!is_waiting && (
-        <form
+        <Form
           class="card publish"
           aria-label="Publish"
-          onSubmit={(event) => {
-            event.preventDefault()
+          submit={() => {
             send(may_publish ? 'publish' : 'propose', { message })
           }}
         >
@@ -112,7 +111,7 @@ export function PublishForm({ set, review, reload }: { set: ChangeSet; review: R
             {errors > 0 && <span class="problem">Fix the errors above first.</span>}
             {conflicts > 0 && <span class="problem">Resolve the conflicts above first.</span>}
           </footer>
-        </form>
+        </Form>
       )}
     </>
   )

@@ -3,7 +3,7 @@ import type { Fields, General } from '../../shared/changes.ts'
 import { query } from '../api.ts'
 import { useEdits } from '../changes/use-edits.ts'
 import { isObject } from '../editor/condition-form.ts'
-import { AreaField, SelectField, useAction } from '../form.tsx'
+import { AreaField, Form, SelectField, useAction } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'
 import { useMay, useStudio, useStudioEvent } from '../studio.tsx'
 
@@ -52,10 +52,9 @@ function GeneralForm({ loaded, reload }: { loaded: General; reload(): void }) {
     Object.entries(problem?.fields ?? {}).find(([key]) => key.startsWith(`fields.${field}`))?.[1]
 
   return (
-    <form
+    <Form
       class="stack"
-      onSubmit={(event) => {
-        event.preventDefault()
+      submit={() => {
         if (wrong !== undefined) return
         run(async () => {
           const set = await edit('PUT', 'general', { fields, revision: loaded.revision, resolve: is_conflict })
@@ -138,7 +137,7 @@ function GeneralForm({ loaded, reload }: { loaded: General; reload(): void }) {
           <span class="hint">It goes live when the change set is published.</span>
         </footer>
       )}
-    </form>
+    </Form>
   )
 }
 

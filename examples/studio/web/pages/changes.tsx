@@ -3,7 +3,7 @@ import type { ChangeSet } from '../../shared/changes.ts'
 import { query } from '../api.ts'
 import { countChanges, describeState } from '../changes/words.ts'
 import { Dialog } from '../dialog.tsx'
-import { TextField, useAction } from '../form.tsx'
+import { Form, TextField, useAction } from '../form.tsx'
 import { Empty, Failed, Loading, type Pages, usePages } from '../load.tsx'
 import { GitNotice } from '../parts/git-state.tsx'
 import { More } from '../parts/more.tsx'
@@ -101,9 +101,8 @@ function NewSet({ close }: { close(): void }) {
   const { busy, problem, run } = useAction()
   return (
     <Dialog title="New change set" close={close}>
-      <form
-        onSubmit={async (event) => {
-          event.preventDefault()
+      <Form
+        submit={async () => {
           const done = await run(async () => {
             const { set } = await api.send<{ set: number }>('POST', '/sets', { name })
             workIn(set)
@@ -131,7 +130,7 @@ function NewSet({ close }: { close(): void }) {
             Start
           </button>
         </footer>
-      </form>
+      </Form>
     </Dialog>
   )
 }

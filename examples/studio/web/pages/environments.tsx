@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import type { Environment, Promoted } from '../../shared/environments.ts'
 import type { Version } from '../../shared/review.ts'
 import { Confirm } from '../dialog.tsx'
-import { SelectField, TextField, useAction } from '../form.tsx'
+import { Form, SelectField, TextField, useAction } from '../form.tsx'
 import { Empty, Failed, Show, useLoad } from '../load.tsx'
 import { useTitle } from '../parts/page.ts'
 import { PasswordField } from '../parts/password-field.tsx'
@@ -70,11 +70,9 @@ function Card({
           Remove…
         </button>
       </div>
-      <form
+      <Form
         class="promotion"
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault()
+        submit={() => {
           run(async () => {
             const path = `/environments/${id}/promotions`
             setDone(await api.send<Promoted>('POST', path, { version: Number(chosen), message }))
@@ -99,7 +97,7 @@ function Card({
         <button type="submit" class="primary" disabled={busy || newest === undefined}>
           {busy ? 'Please wait…' : `Promote to ${name}`}
         </button>
-      </form>
+      </Form>
       {problem && Object.keys(problem.fields).length === 0 && <Failed problem={problem} />}
       {done && (
         <p class="notice" role="status">
@@ -138,11 +136,9 @@ function AddEnvironment({ added }: { added(): void }) {
   return (
     <section class="card" aria-label="Add an environment">
       <h2>Add an environment</h2>
-      <form
+      <Form
         class="grid"
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault()
+        submit={() => {
           run(async () => {
             await api.send('POST', '/environments', { name, url, token })
             say(`${name} is added`)
@@ -167,7 +163,7 @@ function AddEnvironment({ added }: { added(): void }) {
         <button type="submit" class="primary" disabled={busy}>
           {busy ? 'Please wait…' : 'Add environment'}
         </button>
-      </form>
+      </Form>
       {problem && Object.keys(fields).length === 0 && <Failed problem={problem} />}
     </section>
   )

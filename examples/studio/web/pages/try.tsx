@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Ran } from '../../shared/trial.ts'
-import { AreaField, SelectField, TextField, useAction } from '../form.tsx'
+import { AreaField, Form, SelectField, TextField, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { useTitle } from '../parts/page.ts'
 import { Trace } from '../parts/trace.tsx'
@@ -41,7 +41,6 @@ export function TryForm({ document: given, host }: { document?: object; host: st
   const [answers, setAnswers] = useState('')
   const [ran, setRan] = useState<Ran>()
   const { busy, problem, run } = useAction()
-  const form = useRef<HTMLFormElement>(null)
 
   async function send() {
     await run(async () => {
@@ -72,7 +71,7 @@ export function TryForm({ document: given, host }: { document?: object; host: st
     const press = (event: KeyboardEvent) => {
       if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return
       event.preventDefault()
-      if (form.current?.reportValidity()) sending.current()
+      sending.current()
     }
     addEventListener('keydown', press)
     return () => removeEventListener('keydown', press)
@@ -80,15 +79,7 @@ export function TryForm({ document: given, host }: { document?: object; host: st
   const at = (field: string) => problem?.fields[field] ?? problem?.fields[`request.${field}`]
   return (
     <div class="try">
-      <form
-        ref={form}
-        class="card"
-        aria-label="Request"
-        onSubmit={(event) => {
-          event.preventDefault()
-          send()
-        }}
-      >
+      <Form class="card" aria-label="Request" submit={send}>
         <div class="line">
           <SelectField label="Method" value={method} options={METHODS} change={setMethod} problem={at('method')} />
           <TextField label="URL" wide value={url} change={setUrl} problem={at('url')} inputMode="url" required />
@@ -142,7 +133,7 @@ export function TryForm({ document: given, host }: { document?: object; host: st
             {busy ? 'Sending…' : 'Send'}
           </button>
         </footer>
-      </form>
+      </Form>
       <section aria-label="Result" aria-live="polite">
         {ran === undefined ? <p class="state empty">Send a request to see the result here.</p> : <Trace ran={ran} />}
       </section>

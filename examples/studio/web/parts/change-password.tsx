@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { Dialog } from '../dialog.tsx'
-import { useAction } from '../form.tsx'
+import { Form, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { useStudio } from '../studio.tsx'
 import { PasswordField } from './password-field.tsx'
@@ -13,11 +13,9 @@ export function ChangePassword({ close }: { close(): void }) {
   const { busy, problem, run } = useAction()
   return (
     <Dialog title="Change your password" close={close}>
-      <form
+      <Form
         class="stack"
-        noValidate
-        onSubmit={async (event) => {
-          event.preventDefault()
+        submit={async () => {
           const done = await run(() => api.send('PUT', '/session/password', { current, password }))
           if (!done) return
           say('Password changed. Your other sessions are signed out')
@@ -49,7 +47,7 @@ export function ChangePassword({ close }: { close(): void }) {
             Change
           </button>
         </footer>
-      </form>
+      </Form>
     </Dialog>
   )
 }

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { TextField, useAction } from '../form.tsx'
+import { Form, TextField, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { CodeField } from './code-field.tsx'
 import { PasswordField } from './password-field.tsx'
@@ -56,10 +56,8 @@ export function CredentialsForm({
     document.title = `${action} · dynacode studio`
   }, [action])
   return (
-    <form
-      noValidate
-      onSubmit={(event) => {
-        event.preventDefault()
+    <Form
+      submit={() => {
         setIsSent(has_second)
         run(() => send({ name, password, ...(has_second ? { code } : {}) }))
       }}
@@ -88,6 +86,6 @@ export function CredentialsForm({
       <button type="submit" class="primary" disabled={busy}>
         {busy ? 'Please wait…' : action}
       </button>
-    </form>
+    </Form>
   )
 }

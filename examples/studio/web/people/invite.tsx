@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import type { MadeLink } from '../../shared/people.ts'
 import type { PersonRole } from '../../shared/roles.ts'
-import { SelectField, useAction } from '../form.tsx'
+import { Form, SelectField, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { useStudio } from '../studio.tsx'
 import { ROLE_OPTIONS } from './roles.ts'
@@ -17,10 +17,9 @@ export function Invite({ made }: { made(): void }) {
   return (
     <section class="card" aria-label="Invite someone">
       <h2>Invite someone</h2>
-      <form
+      <Form
         class="line"
-        onSubmit={(event) => {
-          event.preventDefault()
+        submit={() => {
           run(async () => {
             const { secret, needs_second } = await api.send<MadeLink>('POST', '/invitations', { role })
             setLink(`${location.origin}/join#${secret}`)
@@ -39,7 +38,7 @@ export function Invite({ made }: { made(): void }) {
         <button type="submit" class="primary" disabled={busy}>
           Create a link
         </button>
-      </form>
+      </Form>
       {problem && <Failed problem={problem} />}
       {link && (
         <Secret

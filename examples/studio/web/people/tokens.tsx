@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import type { Token } from '../../shared/people.ts'
 import { Confirm } from '../dialog.tsx'
-import { SelectField, TextField, useAction } from '../form.tsx'
+import { Form, SelectField, TextField, useAction } from '../form.tsx'
 import { Empty, Failed, Show, useLoad } from '../load.tsx'
 import { Table } from '../parts/table.tsx'
 import { Ago } from '../parts/time.tsx'
@@ -24,11 +24,9 @@ export function Tokens() {
   return (
     <section class="card" aria-label="Tokens">
       <h2>Tokens for programs</h2>
-      <form
+      <Form
         class="grid"
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault()
+        submit={() => {
           run(async () => {
             const until = expires_at === '' ? null : new Date(expires_at).toISOString()
             const { secret } = await api.send<{ secret: string }>('POST', '/tokens', { name, role, expires_at: until })
@@ -64,7 +62,7 @@ export function Tokens() {
         <button type="submit" class="primary" disabled={busy}>
           Create a token
         </button>
-      </form>
+      </Form>
       {problem && <Failed problem={problem} />}
       {made && <Secret what="Copy the token now: it is shown only once." text={made} />}
       <Show of={tokens}>

@@ -3,7 +3,7 @@ import type { Domain } from '../../shared/changes.ts'
 import { query } from '../api.ts'
 import { useEdits } from '../changes/use-edits.ts'
 import { Dialog } from '../dialog.tsx'
-import { TextField, useAction } from '../form.tsx'
+import { Form, TextField, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { usePlace } from '../router.tsx'
 import { useStudio } from '../studio.tsx'
@@ -28,9 +28,8 @@ export function DomainName({ domain, close }: { domain?: Domain; close(): void }
   }
   return (
     <Dialog title={domain === undefined ? 'New domain' : `Rename ${domain.name}`} close={close}>
-      <form
-        onSubmit={async (event) => {
-          event.preventDefault()
+      <Form
+        submit={async () => {
           if (await run(save)) close()
         }}
       >
@@ -57,7 +56,7 @@ export function DomainName({ domain, close }: { domain?: Domain; close(): void }
             {domain === undefined ? 'Add' : 'Rename'}
           </button>
         </footer>
-      </form>
+      </Form>
     </Dialog>
   )
 }

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import type { SecondFactorKey } from '../../shared/people.ts'
 import { Dialog } from '../dialog.tsx'
-import { useAction } from '../form.tsx'
+import { Form, useAction } from '../form.tsx'
 import { Failed, Show, useLoad } from '../load.tsx'
 import { CodeField } from '../parts/code-field.tsx'
 import { PasswordField } from '../parts/password-field.tsx'
@@ -25,10 +25,9 @@ function TurnOn({ close }: { close(): void }) {
   const { busy, problem, run } = useAction()
   if (key !== undefined) return <Confirm own={key} close={close} />
   return (
-    <form
+    <Form
       class="stack"
-      onSubmit={(event) => {
-        event.preventDefault()
+      submit={() => {
         run(async () => setKey(await api.send<SecondFactorKey>('POST', '/session/second-factor', { password })))
       }}
     >
@@ -39,7 +38,7 @@ function TurnOn({ close }: { close(): void }) {
       <PasswordField value={password} change={setPassword} problem={problem?.fields.password} autofocus />
       {problem && problem.fields.password === undefined && <Failed problem={problem} />}
       <Footer action="Continue" busy={busy} close={close} />
-    </form>
+    </Form>
   )
 }
 
@@ -51,10 +50,9 @@ function Confirm({ own, close }: { own: SecondFactorKey; close(): void }) {
   const { busy, problem, run } = useAction()
   if (codes !== undefined) return <RecoveryCodes codes={codes} close={close} />
   return (
-    <form
+    <Form
       class="stack"
-      onSubmit={(event) => {
-        event.preventDefault()
+      submit={() => {
         run(async () => {
           const { recovery_codes } = await api.send<{ recovery_codes: readonly string[] }>(
             'PUT',
@@ -79,7 +77,7 @@ function Confirm({ own, close }: { own: SecondFactorKey; close(): void }) {
       />
       {problem && problem.fields.code === undefined && <Failed problem={problem} />}
       <Footer action="Turn on" busy={busy} close={close} />
-    </form>
+    </Form>
   )
 }
 
@@ -115,10 +113,9 @@ function TurnOff({ close }: { close(): void }) {
   const [code, setCode] = useState('')
   const { busy, problem, run } = useAction()
   return (
-    <form
+    <Form
       class="stack"
-      onSubmit={async (event) => {
-        event.preventDefault()
+      submit={async () => {
         if (!(await run(() => api.send('DELETE', '/session/second-factor', { password, code })))) return
         say('The second factor is off')
         close()
@@ -129,7 +126,7 @@ function TurnOff({ close }: { close(): void }) {
       <CodeField value={code} change={setCode} problem={problem?.fields.code} />
       {problem && Object.keys(problem.fields).length === 0 && <Failed problem={problem} />}
       <Footer action="Turn off" busy={busy} close={close} />
-    </form>
+    </Form>
   )
 }
 

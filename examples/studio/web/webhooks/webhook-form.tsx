@@ -7,7 +7,7 @@ import {
   type HookFormat,
   type Webhook,
 } from '../../shared/webhooks.ts'
-import { SelectField, TextField, useAction } from '../form.tsx'
+import { Form, SelectField, TextField, useAction } from '../form.tsx'
 import { Failed } from '../load.tsx'
 import { useStudio } from '../studio.tsx'
 import { FORMATS } from './formats.ts'
@@ -26,10 +26,8 @@ export function WebhookForm({ added }: { added(secret: string): void }) {
   return (
     <section class="card" aria-label="Add a webhook">
       <h2>Add a webhook</h2>
-      <form
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault()
+      <Form
+        submit={() => {
           run(async () => {
             const given = { name, url, format, events }
             const { secret } = await api.send<Webhook & { secret: string }>('POST', '/webhooks', given)
@@ -94,7 +92,7 @@ export function WebhookForm({ added }: { added(secret: string): void }) {
             {busy ? 'Please wait…' : 'Add webhook'}
           </button>
         </footer>
-      </form>
+      </Form>
     </section>
   )
 }
