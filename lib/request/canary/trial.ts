@@ -13,7 +13,7 @@ import type { CanarySettings } from './options.ts'
 /** What keeps these clients apart from those of plugins. */
 const SALT = 'dynacode candidate'
 
-/** The share of a candidate, what watches it, and what is told of both. */
+/** The share of a candidate, what watches it, and what is reported of both. */
 export interface Trial {
   isInside(ctx: Context): boolean
   /** The same, where the response is not for the watch. */

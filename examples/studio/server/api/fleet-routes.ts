@@ -35,6 +35,10 @@ export function fleetRoutes(
   fleet: Fleet,
   contactsOf: (plugins: readonly PluginName[]) => Promise<readonly Contact[]>,
 ): readonly Route[] {
+  const withContacts = async (plugins: readonly CountedActivity[]) => {
+    const contacts = await contactsOf(plugins)
+    return plugins.map((plugin, at) => ({ ...plugin, ...(contacts[at] as Contact) }))
+  }
   const isOf = (search: string | undefined) => {
     const wanted = search?.toLowerCase() ?? ''
     return ({ domain, name, phase, text }: CountedActivity) =>
@@ -101,12 +105,10 @@ export function fleetRoutes(
       async handle({ query: { search, from, limit } }) {
         const { minutes, plugins } = await fleet.activity()
         const found = plugins.filter(isOf(search))
-        const page = found.slice(from, from + limit)
-        const contacts = await contactsOf(page)
         return {
           minutes,
           bad: plugins.filter(({ condition }) => condition === 'bad').length,
-          plugins: page.map((each, at) => ({ owner: null, runbook: null, ...each, ...contacts[at] })),
+          plugins: await withContacts(found.slice(from, from + limit)),
           next: from + limit < found.length ? from + limit : null,
         }
       },
@@ -123,8 +125,8 @@ export function fleetRoutes(
         const found = plugins.find((each) => each.domain === domain && each.name === plugin && each.phase === phase)
         if (found === undefined)
           throw new Problem(404, 'no process has reported anything of it within the last minutes')
-        const [contact] = await contactsOf([found])
-        return { owner: null, runbook: null, ...found, ...contact }
+        const [shown] = await withContacts([found])
+        return shown
       },
     }),
     route({

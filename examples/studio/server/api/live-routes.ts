@@ -1,17 +1,16 @@
 import { z } from 'zod'
-import { LIVE, LIVE_DOMAIN, LIVE_PLUGIN, type LiveDomain, type LivePlugin } from '../../shared/live.ts'
+import { LIVE, LIVE_DOMAIN, LIVE_PLUGIN } from '../../shared/live.ts'
 import { countPublishers } from '../auth/accounts.ts'
 import { countWaiting } from '../changes/sets.ts'
 import { askLive } from '../publishing/ask-live.ts'
 import type { Press } from '../publishing/press.ts'
-import type { LiveAnswer, LiveQuestion, LiveSummary } from '../review/live-index.ts'
+import type { LiveQuestion } from '../review/live-index.ts'
 import { type Route, route } from './route.ts'
 import { PAGE } from './schemas.ts'
 
 /** What is live, in short: for what every page shows, and for who looks for what to switch off. */
 export function liveRoutes({ db, documents, reviewer, rules }: Press): readonly Route[] {
-  const ask = async <T extends LiveAnswer>(question: LiveQuestion) =>
-    askLive<T>(reviewer, await documents.live(), question)
+  const ask = async <Q extends LiveQuestion>(question: Q) => askLive(reviewer, await documents.live(), question)
   return [
     route({
       method: 'get',
@@ -22,7 +21,7 @@ export function liveRoutes({ db, documents, reviewer, rules }: Press): readonly 
       role: 'viewer',
       answer: LIVE,
       handle: async () => ({
-        ...(await ask<LiveSummary>({ about: 'summary' })),
+        ...(await ask({ about: 'summary' })),
         two_persons: rules.two_persons,
         publishers: await countPublishers(db),
         waiting: await countWaiting(db),
@@ -35,7 +34,7 @@ export function liveRoutes({ db, documents, reviewer, rules }: Press): readonly 
       role: 'viewer',
       query: PAGE,
       answer: z.array(LIVE_DOMAIN),
-      handle: ({ query }) => ask<readonly LiveDomain[]>({ about: 'domains', page: query }),
+      handle: ({ query }) => ask({ about: 'domains', page: query }),
     }),
     route({
       method: 'get',
@@ -44,7 +43,7 @@ export function liveRoutes({ db, documents, reviewer, rules }: Press): readonly 
       role: 'viewer',
       query: PAGE.extend({ domain: z.string().max(1024).optional() }),
       answer: z.array(LIVE_PLUGIN),
-      handle: ({ query }) => ask<readonly LivePlugin[]>({ about: 'plugins', page: query }),
+      handle: ({ query }) => ask({ about: 'plugins', page: query }),
     }),
   ]
 }

@@ -1,12 +1,14 @@
-import type { LiveAnswer, LiveQuestion } from '../review/live-index.ts'
+import type { LiveAnswers, LiveQuestion } from '../review/live-index.ts'
 import type { Reviewer } from '../review/reviewer.ts'
 import type { Live } from './documents.ts'
 
 /** Asks the thread that reads what is live; it gets the document only if it does not have this version yet. */
-export async function askLive<T extends LiveAnswer>(
+export async function askLive<Q extends LiveQuestion>(
   reviewer: Reviewer,
   { version, document }: Live,
-  question: LiveQuestion,
-): Promise<T> {
-  return ((await reviewer.askLive(question, version)) ?? (await reviewer.askLive(question, version, document))) as T
+  question: Q,
+): Promise<LiveAnswers[Q['about']]> {
+  type Answer = LiveAnswers[Q['about']]
+  return ((await reviewer.askLive(question, version)) ??
+    (await reviewer.askLive(question, version, document))) as Answer
 }

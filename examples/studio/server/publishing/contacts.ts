@@ -3,7 +3,8 @@ import type { Reviewer } from '../review/reviewer.ts'
 import { askLive } from './ask-live.ts'
 import type { Documents } from './documents.ts'
 
-const NOBODY: Contact = Object.freeze({ owner: null, runbook: null })
+/** Of a plugin that says nothing. */
+export const NOBODY: Contact = Object.freeze({ owner: null, runbook: null })
 
 /**
  * Who answers for these plugins, in their order; nulls for one that is not live, or does not say. Nulls too if nobody can
@@ -15,7 +16,7 @@ export async function findContacts(
 ): Promise<readonly Contact[]> {
   if (plugins.length === 0) return []
   try {
-    return await askLive<readonly Contact[]>(reviewer, await documents.live(), {
+    return await askLive(reviewer, await documents.live(), {
       about: 'contacts',
       plugins: plugins.map(({ domain, name }) => ({ domain, name })),
     })

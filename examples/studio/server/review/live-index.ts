@@ -1,17 +1,15 @@
+import type { PluginKey } from '../../shared/changes.ts'
 import type { Live, LiveDomain, LivePlugin } from '../../shared/live.ts'
 import type { Paged } from '../store/paged.ts'
 
 /** What is live, in short: as far as the document says it. */
-export type LiveSummary = Pick<Live, 'version' | 'enabled' | 'plugins'>
+type LiveSummary = Pick<Live, 'version' | 'enabled' | 'plugins'>
 
 /** Who answers for a plugin, and what to do when it fails. */
 export type Contact = Pick<LivePlugin, 'owner' | 'runbook'>
 
 /** A plugin by the names of its domain and its own. */
-export interface PluginName {
-  readonly domain: string
-  readonly name: string
-}
+export type PluginName = Pick<PluginKey, 'domain' | 'name'>
 
 /** What is asked of what is live. */
 export type LiveQuestion =
@@ -29,8 +27,15 @@ export interface LiveRollout {
   readonly steps: unknown
 }
 
-/** The answer: a summary, domains, plugins, contacts or a rollout, as it was asked. */
-export type LiveAnswer = LiveSummary | readonly LiveDomain[] | readonly LivePlugin[] | readonly Contact[] | LiveRollout
+/** The answers, by what was asked about. */
+export interface LiveAnswers {
+  readonly summary: LiveSummary
+  readonly domains: readonly LiveDomain[]
+  readonly plugins: readonly LivePlugin[]
+  readonly contacts: readonly Contact[]
+  readonly rollout: LiveRollout
+}
+export type LiveAnswer = LiveAnswers[keyof LiveAnswers]
 
 /** What is live, by name: the draft may have other names, or nothing of it any more. */
 export interface LiveIndex extends LiveSummary {

@@ -6,7 +6,7 @@ import type { RolloutStop } from '../../shared/rollouts.ts'
 import type { Taken } from '../fleet/reports.ts'
 import type { Tables } from '../store/tables.ts'
 import { NO_COUNTS, type ReportedRollout, subtract, toCounts, toList } from './counted.ts'
-import type { FindLiveRollout, GuardedRollout } from './live-rollout.ts'
+import type { FindLiveRollout } from './live-rollout.ts'
 import type { FindOrigin } from './origins.ts'
 import { addToSlots, beginRollout, takeRollout } from './rows.ts'
 import { findStoppedVariant, type StoppedVariant } from './stop-variant.ts'
@@ -30,9 +30,10 @@ const CLOCKS_DIFFER_MS = 2000
  * @returns whether one is to be stopped, and the variants that the process has stopped: these are not added up
  */
 export async function takeRollouts(
-  { db, findOrigin, findLive }: Sources,
+  sources: Sources,
   { before, report, by }: Taken,
 ): Promise<{ readonly is_stopped: boolean; readonly variants: readonly StoppedVariant[] }> {
+  const { findOrigin } = sources
   const version = versionOf(report)
   let is_stopped = false
   const variants: StoppedVariant[] = []
@@ -48,7 +49,7 @@ export async function takeRollouts(
     if (earlier === 'unknown') continue
     const added = subtract(toList(row), earlier)
     if (row.stopped === null && added.every((count) => count === 0) && earlier !== undefined) continue
-    if (await add(db, await findLive(row), row, origin, added, before === undefined, { report, by })) is_stopped = true
+    if (await add(sources, row, origin, added, before === undefined, { report, by })) is_stopped = true
   }
   return { is_stopped, variants }
 }
@@ -93,8 +94,7 @@ async function findEarlier(
 }
 
 async function add(
-  db: Kysely<Tables>,
-  live: GuardedRollout | undefined,
+  { db, findLive }: Sources,
   row: Guarded,
   origin: number,
   added: readonly number[],
@@ -102,6 +102,7 @@ async function add(
   { report, by }: Pick<Taken, 'report' | 'by'>,
 ): Promise<boolean> {
   const now = new Date()
+  const live = await findLive(row)
   return db.transaction().execute(async (transaction) => {
     let rollout = await takeRollout(transaction, row, origin)
     // An earlier version of it is over, and nobody has to know any more how it went.

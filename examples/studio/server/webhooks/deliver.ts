@@ -1,5 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import { exchange, type OutsideRules } from '../outside/exchange.ts'
+import { NOBODY } from '../publishing/contacts.ts'
 import type { Contact, PluginName } from '../review/live-index.ts'
 import type { Listening } from '../store/announcements.ts'
 import type { Tables } from '../store/tables.ts'
@@ -149,7 +150,6 @@ export function createDeliverer(
   } satisfies Deliverer)
 }
 
-const NOBODY: Contact = Object.freeze({ owner: null, runbook: null })
 /** The receiver wants nothing any more, as Standard Webhooks has it. */
 const GONE = 410
 
